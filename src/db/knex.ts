@@ -1,0 +1,40 @@
+import knexFactory, { type Knex } from 'knex';
+import pg from 'pg';
+import { parsePgTimestamp } from '../lib/instant.js';
+
+export interface DatabaseOptions {
+  /** postgres:// URL; libpq's `sslmode` and friends work as the pg driver reads them. */
+  readonly url: string;
+  /** Most connections held open. */
+  readonly poolSize: number;
+  /** Milliseconds to wait for a connection, and for one to be free in the pool. */
+  readonly connectTimeoutMs: number;
+  /** Milliseconds after which PostgreSQL gives a statement up; 0 for never. */
+  readonly statementTimeoutMs: number;
+}
+
+// int8 as bigint and timestamptz as Instant: both exact, where the driver's defaults are not.
+const types = {
+  getTypeParser: (oid: number, format?: string) => {
+    if (oid === pg.types.builtins.INT8) return BigInt;
+    if (oid === pg.types.builtins.TIMESTAMPTZ) return parsePgTimestamp;
+    return pg.types.getTypeParser(oid, format === 'binary' ? 'binary' : 'text') as (text: string) => unknown;
+  },
+};
+
+/** openDatabase makes the one Knex of a process; connections are made when first needed. */
+export function openDatabase(options: DatabaseOptions): Knex {
+  return knexFactory({
+    client: 'pg',
+    connection: {
+      connectionString: options.url,
+      application_name: 'keyward',
+      connectionTimeoutMillis: options.connectTimeoutMs,
+      statement_timeout: options.statementTimeoutMs,
+      keepAlive: true,
+      types,
+    },
+    pool: { min: 0, max: options.poolSize },
+    acquireConnectionTimeout: options.connectTimeoutMs,
+  });
+}

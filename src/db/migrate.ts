@@ -1,0 +1,52 @@
+import type { Knex } from 'knex';
+import { openDatabase } from './knex.js';
+import * as tokens from './migrations/0001-tokens.js';
+
+/** Migrations in their order. Never edit one that was released; add another. */
+const MIGRATIONS: readonly { readonly name: string; readonly migration: Knex.Migration }[] = [
+  { name: '0001-tokens', migration: tokens },
+];
+
+// Names are given here, not read from files, whose endings differ between source and build.
+const migrationSource: Knex.MigrationSource<(typeof MIGRATIONS)[number]> = {
+  getMigrations: () => Promise.resolve([...MIGRATIONS]),
+  getMigrationName: ({ name }) => name,
+  getMigration: ({ migration }) => Promise.resolve(migration),
+};
+
+const TABLE = 'keyward_migrations';
+// Any fixed number; it only has to differ from other users of advisory locks in the same database.
+const MIGRATION_LOCK = 7_033_291_501;
+
+/**
+ * migrate brings the schema of a database up to date and returns the names of the migrations it ran.
+ * It holds an advisory lock meanwhile: others wait, and a crash leaves nothing locked.
+ */
+export async function migrate(databaseUrl: string): Promise<string[]> {
+  const knex = openDatabase({ url: databaseUrl, poolSize: 2, connectTimeoutMs: 10_000, statementTimeoutMs: 0 });
+  try {
+    return await knex.transaction(async (lock) => {
+      await lock.raw('SELECT pg_advisory_xact_lock(?)', [MIGRATION_LOCK]);
+      // Knex's own lock is a row that outlives a crash; the advisory lock stands in for it.
+      await knex.migrate.forceFreeMigrationsLock({ tableName: TABLE, migrationSource });
+      const [, ran] = (await knex.migrate.latest({ tableName: TABLE, migrationSource })) as [number, string[]];
+      return ran;
+    });
+  } finally {
+    await knex.destroy();
+  }
+}
+
+/**
+ * schemaProblem tells why this program cannot work with the schema of the database, or undefined if it can.
+ * The schema may be newer than the program, as while one replica after another is replaced.
+ */
+export async function schemaProblem(knex: Knex): Promise<string | undefined> {
+  const exists = await knex.schema.hasTable(TABLE);
+  if (!exists) return 'the database has no Keyward schema; run "keyward migrate"';
+  const rows = await knex(TABLE).select<{ name: string }[]>('name');
+  const applied = new Set(rows.map((row) => row.name));
+  const missing = MIGRATIONS.filter(({ name }) => !applied.has(name));
+  if (missing.length === 0) return undefined;
+  return `the database's schema lacks ${missing.map(({ name }) => name).join(', ')}; run "keyward migrate"`;
+}

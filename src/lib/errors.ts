@@ -1,0 +1,75 @@
+/** Reason is the cause of a failed call, as `keyward.errors.v1.ErrorReason` names it without its prefix. */
+export type Reason =
+  | 'INVALID_FIELDS'
+  | 'MALFORMED_REQUEST'
+  | 'CREDENTIALS_REFUSED'
+  | 'SCOPE_MISSING'
+  | 'NOT_PERMITTED'
+  | 'SCOPE_NOT_HELD'
+  | 'NOT_FOUND'
+  | 'ALREADY_EXISTS'
+  | 'ETAG_MISMATCH'
+  | 'CONFLICT'
+  | 'OWNER_NOT_STAFF'
+  | 'NAME_AMBIGUOUS'
+  | 'RESOURCE_IN_USE'
+  | 'PLATFORM_ACCOUNT'
+  | 'DATABASE_UNAVAILABLE'
+  | 'INTERNAL';
+
+/** FieldViolation tells which field of a request breaks which rule. It never holds the field's value. */
+export interface FieldViolation {
+  /** Path of the field as in the proto, for example `token.tags[3]`. */
+  readonly field: string;
+  readonly rule: string;
+}
+
+interface ErrorDetails {
+  /** Machine-readable facts for the client. */
+  readonly metadata?: Readonly<Record<string, string>>;
+  readonly violations?: readonly FieldViolation[];
+  /** What went wrong beneath: for the log, never for the client. */
+  readonly cause?: unknown;
+}
+
+/** KeywardError is every failure that the service foresees; `rpc/error-status.ts` maps it to a gRPC status. */
+export class KeywardError extends Error {
+  override readonly name = 'KeywardError';
+  readonly reason: Reason;
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly violations: readonly FieldViolation[];
+
+  constructor(reason: Reason, message: string, details: ErrorDetails = {}) {
+    super(message, { cause: details.cause });
+    this.reason = reason;
+    this.metadata = details.metadata ?? {};
+    this.violations = details.violations ?? [];
+  }
+}
+
+/** notFound is the one answer for a resource that does not exist and for one that the caller may not read. */
+export function notFound(kind: string): KeywardError {
+  return new KeywardError('NOT_FOUND', `There is no such ${kind}.`);
+}
+
+/** notPermitted is for a resource that the caller knows of but may not treat so. */
+export function notPermitted(message: string): KeywardError {
+  return new KeywardError('NOT_PERMITTED', message);
+}
+
+/** alreadyExists names the field whose unique value is taken. */
+export function alreadyExists(kind: string, field: string): KeywardError {
+  return new KeywardError('ALREADY_EXISTS', `There is a ${kind} with this ${field.replaceAll('_', ' ')}.`, {
+    metadata: { field },
+  });
+}
+
+/** etagMismatch is for a change that was decided on an older state of the resource. */
+export function etagMismatch(kind: string): KeywardError {
+  return new KeywardError('ETAG_MISMATCH', `The ${kind} has changed since this etag was read.`);
+}
+
+/** credentialsRefused has one text for every cause. */
+export function credentialsRefused(): KeywardError {
+  return new KeywardError('CREDENTIALS_REFUSED', 'Valid credentials are required.');
+}

@@ -1,0 +1,34 @@
+/** The scheme of the platform that Keyward takes over from: public ids must not change when it does. */
+const FLOOR = 1_000_000n;
+const HASHED_ID = /^r([A-Za-z0-9_-]+)x$/;
+
+export type ResourceKind = 'account' | 'userprofile' | 'token';
+
+/** hashedId is the public form of a number: `r`, the URL-safe base64 of the number plus 1,000,000, `x`. */
+export function hashedId(id: bigint): string {
+  return `r${Buffer.from(String(id + FLOOR), 'latin1').toString('base64url')}x`;
+}
+
+/**
+ * idFromHashedId reads a hashed id back. Only the one form that `hashedId` writes is read;
+ * anything else is undefined.
+ */
+export function idFromHashedId(text: string): bigint | undefined {
+  const encoded = HASHED_ID.exec(text)?.[1];
+  if (encoded === undefined) return undefined;
+  const digits = Buffer.from(encoded, 'base64url').toString('latin1');
+  if (!/^-?[0-9]{1,40}$/.test(digits)) return undefined;
+  const id = BigInt(digits) - FLOOR;
+  return hashedId(id) === text ? id : undefined;
+}
+
+/** recordLocator is the kind, a hyphen and the hashed id. */
+export function recordLocator(kind: ResourceKind, id: bigint): string {
+  return `${kind}-${hashedId(id)}`;
+}
+
+/** idFromRecordLocator reads a record locator of that kind back; anything else is undefined. */
+export function idFromRecordLocator(kind: ResourceKind, text: string): bigint | undefined {
+  const prefix = `${kind}-`;
+  return text.startsWith(prefix) ? idFromHashedId(text.slice(prefix.length)) : undefined;
+}

@@ -1,0 +1,65 @@
+import { codePoints, isSemanticVersion } from './text.js';
+import type { Violations } from './violations.js';
+
+/** The fields that accounts, user profiles and tokens have in common. */
+export interface Description {
+  readonly description: string;
+  readonly version: string;
+  readonly tags: readonly string[];
+  readonly annotations: ReadonlyMap<string, string>;
+  readonly manifestPath: string;
+}
+
+export const DEFAULT_VERSION = '1.0.0';
+
+const NAME = /^[A-Za-z0-9](?:(?:[A-Za-z0-9_.-]| (?! ))*[A-Za-z0-9])?$/;
+// PostgreSQL keeps neither NUL nor half of a surrogate pair in text.
+const UNSTORABLE = /\0|\p{Surrogate}/u;
+
+/** checkText applies to every text that is stored: its length in characters, and that the database can keep it. */
+export function checkText(v: Violations, field: string, text: string, longest: number): void {
+  v.check(codePoints(text) <= longest, field, `must be at most ${longest} characters long`);
+  v.check(!UNSTORABLE.test(text), field, 'must not contain NUL or unpaired surrogates');
+}
+
+/** checkName applies to names given through the API; imported names are kept whatever they are. */
+export function checkName(v: Violations, field: string, name: string): void {
+  if (name === '') return v.add(field, 'is required');
+  if (codePoints(name) > 255) return v.add(field, 'must be at most 255 characters long');
+  v.check(
+    NAME.test(name),
+    field,
+    'must consist of ASCII letters, digits, "_", "-", "." and single inner spaces, beginning and ending with a letter or digit',
+  );
+}
+
+/** checkDescription checks those of the common fields that are given. */
+export function checkDescription(v: Violations, prefix: string, fields: Partial<Description>): void {
+  if (fields.description !== undefined) checkText(v, `${prefix}description`, fields.description, 10_000);
+  if (fields.manifestPath !== undefined) checkText(v, `${prefix}manifest_path`, fields.manifestPath, 1024);
+  if (fields.version !== undefined) {
+    const valid = fields.version.length <= 255 && isSemanticVersion(fields.version);
+    v.check(valid, `${prefix}version`, 'must be a semantic version of at most 255 characters');
+  }
+  if (fields.tags !== undefined) checkTags(v, `${prefix}tags`, fields.tags);
+  if (fields.annotations !== undefined) checkAnnotations(v, `${prefix}annotations`, fields.annotations);
+}
+
+function checkTags(v: Violations, field: string, tags: readonly string[]): void {
+  v.check(tags.length <= 64, field, 'must be at most 64');
+  v.check(new Set(tags).size === tags.length, field, 'must not contain duplicates');
+  tags.slice(0, 64).forEach((tag, index) => {
+    v.check(tag !== '', `${field}[${index}]`, 'must not be empty');
+    checkText(v, `${field}[${index}]`, tag, 100);
+  });
+}
+
+function checkAnnotations(v: Violations, field: string, annotations: ReadonlyMap<string, string>): void {
+  const entries = [...annotations];
+  v.check(entries.length <= 64, field, 'must be at most 64');
+  entries.slice(0, 64).forEach(([key, value], index) => {
+    v.check(key !== '', `${field}[${index}].key`, 'must not be empty');
+    checkText(v, `${field}[${index}].key`, key, 253);
+    checkText(v, `${field}[${index}].value`, value, 4096);
+  });
+}

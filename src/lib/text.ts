@@ -1,0 +1,45 @@
+/**
+ * rfc1034Name turns a name into a host name label: lower case, `_` becomes `-`, other characters than
+ * `[a-z0-9-]` go, hyphens at both ends go, then at most 63 characters. Empty where nothing is left.
+ * The order of these steps is that of the platform whose names Keyward takes over.
+ */
+export function rfc1034Name(name: string): string {
+  return name
+    .toLowerCase()
+    .replaceAll('_', '-')
+    .replace(/[^a-z0-9-]/g, '')
+    .replace(/^-+|-+$/g, '')
+    .slice(0, 63);
+}
+
+/** mask hides all but the last four characters behind at most four `*`. Counts code points. */
+export function mask(text: string): string {
+  const characters = Array.from(text);
+  if (characters.length <= 4) return text;
+  return '*'.repeat(Math.min(characters.length - 4, 4)) + characters.slice(-4).join('');
+}
+
+/** isSemanticVersion follows https://semver.org/spec/v2.0.0.html. */
+export function isSemanticVersion(text: string): boolean {
+  return SEMANTIC_VERSION.test(text);
+}
+
+const SEMANTIC_VERSION =
+  /^(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-(0|[1-9]\d*|\d*[A-Za-z-][0-9A-Za-z-]*)(\.(0|[1-9]\d*|\d*[A-Za-z-][0-9A-Za-z-]*))*)?(\+[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*)?$/;
+
+/** isAccountNumber accepts `dddd-dddd-dddd`. */
+export function isAccountNumber(text: string): boolean {
+  return /^[0-9]{4}-[0-9]{4}-[0-9]{4}$/.test(text);
+}
+
+/** codePoints counts characters as PostgreSQL's char_length does. */
+export function codePoints(text: string): number {
+  let count = 0;
+  for (const _ of text) count += 1;
+  return count;
+}
+
+/** isUuid accepts the hyphenated form in any case. */
+export function isUuid(text: string): boolean {
+  return /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i.test(text);
+}
