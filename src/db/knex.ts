@@ -26,6 +26,8 @@ const types = {
 export function openDatabase(options: DatabaseOptions): Knex {
   return knexFactory({
     client: 'pg',
+    // Otherwise the messages of errors hold the values of their statements.
+    compileSqlOnError: false,
     connection: {
       connectionString: options.url,
       application_name: 'keyward',

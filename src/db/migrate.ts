@@ -11,8 +11,13 @@ const MIGRATIONS: readonly { readonly name: string; readonly migration: Knex.Mig
 const migrationSource: Knex.MigrationSource<(typeof MIGRATIONS)[number]> = {
   getMigrations: () => Promise.resolve([...MIGRATIONS]),
   getMigrationName: ({ name }) => name,
-  getMigration: ({ migration }) => Promise.resolve(migration),
+  // Knex insists on a way back; there is none, since going back would lose data.
+  getMigration: ({ migration }) => Promise.resolve({ down: refuseToGoBack, ...migration }),
 };
+
+function refuseToGoBack(): Promise<never> {
+  return Promise.reject(new Error('migrations of Keyward only go forward'));
+}
 
 const TABLE = 'keyward_migrations';
 // Any fixed number; it only has to differ from other users of advisory locks in the same database.
@@ -23,13 +28,21 @@ const MIGRATION_LOCK = 7_033_291_501;
  * It holds an advisory lock meanwhile: others wait, and a crash leaves nothing locked.
  */
 export async function migrate(databaseUrl: string): Promise<string[]> {
-  const knex = openDatabase({ url: databaseUrl, poolSize: 2, connectTimeoutMs: 10_000, statementTimeoutMs: 0 });
+  const knex = openDatabase({
+    url: databaseUrl,
+    poolSize: 2,
+    connectTimeoutMs: 10_000,
+    statementTimeoutMs: 0,
+  });
   try {
     return await knex.transaction(async (lock) => {
       await lock.raw('SELECT pg_advisory_xact_lock(?)', [MIGRATION_LOCK]);
       // Knex's own lock is a row that outlives a crash; the advisory lock stands in for it.
       await knex.migrate.forceFreeMigrationsLock({ tableName: TABLE, migrationSource });
-      const [, ran] = (await knex.migrate.latest({ tableName: TABLE, migrationSource })) as [number, string[]];
+      const [, ran] = (await knex.migrate.latest({ tableName: TABLE, migrationSource })) as [
+        number,
+        string[],
+      ];
       return ran;
     });
   } finally {

@@ -24,3 +24,11 @@ export class Violations {
     throw new KeywardError('INVALID_FIELDS', `Invalid request: ${summary}.`, { violations: this.#list });
   }
 }
+
+/** checked runs a reader of a request and throws one error with all violations that it added. */
+export function checked<T>(read: (v: Violations) => T): T {
+  const v = new Violations();
+  const value = read(v);
+  v.throwIfAny();
+  return value;
+}

@@ -1,5 +1,16 @@
 import { randomBytes } from 'node:crypto';
-import { chown, lstat, mkdir, readFile, realpath, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import {
+  chmod,
+  chown,
+  lstat,
+  mkdir,
+  readFile,
+  realpath,
+  rm,
+  stat,
+  symlink,
+  writeFile,
+} from 'node:fs/promises';
 import { join } from 'node:path';
 import { prepareBinaries, type Binaries } from './binaries.js';
 import { createDirectoryOnce, createFileOnce, syncDirectory } from './create-once.js';
@@ -41,7 +52,11 @@ export async function openCluster(
 ): Promise<Cluster> {
   await mkdir(dataDir, { recursive: true, mode: 0o700 });
   const asRoot = process.getuid?.() === 0;
-  if (asRoot) await mkdir(ROOT_HOME, { recursive: true, mode: 0o755 });
+  if (asRoot) {
+    await mkdir(ROOT_HOME, { recursive: true });
+    // Said apart, since a strict umask would keep the database's user out.
+    await chmod(ROOT_HOME, 0o755);
+  }
 
   const binaries = await prepareBinaries(asRoot ? ROOT_HOME : dataDir, asRoot);
   const name = join(dataDir, 'postgres');

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { link, mkdir, open, readdir, rename, rm, unlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { hasCode } from './errors.js';
+import { isAlive } from './program.js';
 
 /** SCRATCH_NAME is how whatever is still being made is called; the number is the process that makes it. */
 const SCRATCH_NAME = /\.unfinished-(\d+)-/;
@@ -67,14 +68,5 @@ async function discardAbandoned(directory: string): Promise<void> {
     if (maker === undefined || isAlive(Number(maker))) continue;
     // A program that the maker had started may live a moment longer and still be writing: hence the retries.
     await rm(join(directory, name), { recursive: true, force: true, maxRetries: 5 });
-  }
-}
-
-/** isAlive tells whether a process with this id exists, whoever owns it. */
-function isAlive(pid: number): boolean {
-  try {
-    return process.kill(pid, 0);
-  } catch (error) {
-    return !hasCode(error, 'ESRCH');
   }
 }

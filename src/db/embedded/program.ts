@@ -1,7 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { text } from 'node:stream/consumers';
-import { EmbeddedPostgresError } from './errors.js';
+import { EmbeddedPostgresError, hasCode } from './errors.js';
 
 /** Settings are entries of postgresql.conf. */
 export type Settings = Readonly<Record<string, string>>;
@@ -53,4 +53,13 @@ export async function runProgram(
 async function endOf(child: ChildProcess): Promise<number | string> {
   const [status, signal] = (await once(child, 'close')) as [number | null, NodeJS.Signals | null];
   return status ?? signal ?? 'unknown';
+}
+
+/** isAlive tells whether a process with this id exists, whoever owns it. */
+export function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return !hasCode(error, 'ESRCH');
+  }
 }

@@ -1,12 +1,12 @@
 import { execFile, spawn } from 'node:child_process';
-import { open, readFile, readlink, rm } from 'node:fs/promises';
+import { open, readFile, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { once } from 'node:events';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { promisify } from 'node:util';
 import type { Cluster } from './cluster.js';
 import { hasCode } from './errors.js';
-import { asArguments, programSurroundings, type Settings } from './program.js';
+import { asArguments, isAlive, programSurroundings, type Settings } from './program.js';
 
 /** DEFAULT_SETTINGS: durable, reachable from this machine alone, small, and silent about what it stores. */
 export const DEFAULT_SETTINGS: Settings = {
@@ -38,7 +38,7 @@ export interface Postmaster {
   readonly port: number | undefined;
 }
 
-/** PidFile is the content of `postmaster.pid`, and whether the process it names is the cluster's postmaster. */
+/** PidFile is the content of `postmaster.pid`, and whether the process it names runs PostgreSQL. */
 export interface PidFile extends Postmaster {
   readonly text: string;
   readonly isRunning: boolean;
@@ -54,7 +54,7 @@ export async function readPidFile(cluster: string): Promise<PidFile | undefined>
   const lines = text.split('\n');
   const pid = Number(lines[0]);
   const port = Number(lines[3]) || undefined;
-  return { text, pid, port, isRunning: await isPostmaster(pid, cluster) };
+  return { text, pid, port, isRunning: await isPostmaster(pid) };
 }
 
 /**
@@ -88,14 +88,14 @@ export async function spawnPostmaster(
 }
 
 /**
- * discardStalePidFile removes the pid file of a postmaster that is gone. PostgreSQL does so itself when no
- * process has that id any more, but refuses to start when another process got the id, as happens in
- * containers. Should a postmaster start in this very moment, two servers are still impossible: PostgreSQL
+ * discardStalePidFile removes the pid file of a postmaster that is gone and whose id another process has got,
+ * as happens in containers: PostgreSQL would refuse to start. (Where no process has the id it sees to the file
+ * itself.) Should a postmaster start in this very moment, two servers are still impossible: PostgreSQL
  * holds a shared memory segment per data directory, and a second one gives up on finding it in use.
  */
 export async function discardStalePidFile(cluster: string, stale: PidFile): Promise<void> {
   const present = await readPidFile(cluster);
-  if (present && !present.isRunning && present.text === stale.text) {
+  if (present?.text === stale.text && !present.isRunning && isAlive(present.pid)) {
     await rm(pidFileOf(cluster), { force: true });
   }
 }
@@ -118,18 +118,25 @@ export async function freePort(preferred?: number): Promise<number> {
 }
 
 /**
- * isPostmaster tells whether a process is the postmaster of this cluster and not one that got its id later.
- * A postmaster works in its data directory; where there is no /proc, its command line names it.
+ * isPostmaster tells whether the process that a pid file names is a PostgreSQL server, and not another program
+ * that got the id later, or one that ended and was not collected. (PostgreSQL's other processes show a title
+ * in place of the program.) A session then tells whose server it is.
  */
-async function isPostmaster(pid: number, cluster: string): Promise<boolean> {
+export async function isPostmaster(pid: number): Promise<boolean> {
   if (!Number.isSafeInteger(pid) || pid <= 0) return false;
+  return basename((await programOf(pid)) ?? '') === 'postgres';
+}
+
+/** programOf is the path of a process's program, or undefined if there is no such process. */
+async function programOf(pid: number): Promise<string | undefined> {
   try {
-    if (process.platform === 'linux') return (await readlink(`/proc/${pid}/cwd`)) === cluster;
-    const { stdout } = await promisify(execFile)('ps', ['-p', String(pid), '-o', 'command=']);
-    return stdout.includes(cluster);
+    // Not /proc/PID/exe or cwd: in a container even root may not read those of another user's process.
+    if (process.platform === 'linux') return (await readFile(`/proc/${pid}/cmdline`, 'utf8')).split('\0')[0];
+    const { stdout } = await promisify(execFile)('ps', ['-p', String(pid), '-o', 'comm=']);
+    return stdout.trim();
   } catch (error) {
-    // Gone (ps: status 1), ended but not yet collected, or of a user who is not the cluster's.
-    if (hasCode(error, 'ENOENT', 'ESRCH', 'EACCES', 'EPERM', '1')) return false;
+    // No such file, no such process, or, of ps, status 1.
+    if (hasCode(error, 'ENOENT', 'ESRCH', '1')) return undefined;
     throw error;
   }
 }

@@ -110,6 +110,7 @@ export async function up(knex: Knex): Promise<void> {
       fields jsonb NOT NULL,
       CONSTRAINT import_records_pkey PRIMARY KEY (kind, source_key)
     );
+    CREATE INDEX import_records_kind_target_id_idx ON import_records (kind, target_id);
 
     CREATE TRIGGER accounts_touch BEFORE UPDATE ON accounts
       FOR EACH ROW WHEN (OLD.* IS DISTINCT FROM NEW.*) EXECUTE FUNCTION keyward_touch();

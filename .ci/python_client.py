@@ -1,0 +1,65 @@
+"""Calls a running Keyward from Python: validates a good and an unknown token, and reads rich error details.
+
+Usage: python_client.py ADDRESS TOKEN_FILE PROTO_DIR
+"""
+
+import importlib
+import pathlib
+import sys
+import tempfile
+
+import grpc
+import grpc_tools
+from grpc_tools import protoc
+
+PROTOS = ["keyward/token/v1/*.proto", "keyward/account/v1/*.proto", "keyward/errors/v1/*.proto", "google/rpc/*.proto"]
+
+
+def generate(proto_dir: pathlib.Path, out_dir: str) -> None:
+    roots = [proto_dir, proto_dir / "vendor", pathlib.Path(grpc_tools.__file__).parent / "_proto"]
+    files = [str(path) for root in roots[:2] for pattern in PROTOS for path in root.glob(pattern)]
+    includes = [f"-I{root}" for root in roots]
+    if protoc.main(["protoc", *includes, f"--python_out={out_dir}", f"--grpc_python_out={out_dir}", *files]) != 0:
+        sys.exit("the protos do not compile for Python")
+    sys.path.insert(0, out_dir)
+
+
+def bad_request_fields(error: grpc.RpcError) -> list[str]:
+    status_pb2 = importlib.import_module("google.rpc.status_pb2")
+    error_details_pb2 = importlib.import_module("google.rpc.error_details_pb2")
+    encoded = dict(error.trailing_metadata())["grpc-status-details-bin"]
+    for detail in status_pb2.Status.FromString(encoded).details:
+        bad_request = error_details_pb2.BadRequest()
+        if detail.Unpack(bad_request):
+            return [violation.field for violation in bad_request.field_violations]
+    return []
+
+
+def main(address: str, token_file: str, proto_dir: str) -> None:
+    token = pathlib.Path(token_file).read_text().strip()
+    with tempfile.TemporaryDirectory() as out_dir, grpc.insecure_channel(address) as channel:
+        generate(pathlib.Path(proto_dir), out_dir)
+        messages = importlib.import_module("keyward.token.v1.token_service_pb2")
+        services = importlib.import_module("keyward.token.v1.token_service_pb2_grpc")
+        stub = services.TokenServiceStub(channel)
+        call = {"metadata": [("authorization", f"Bearer {token}")], "timeout": 10, "wait_for_ready": True}
+
+        def verdict(text: str):
+            return stub.ValidateToken(messages.ValidateTokenRequest(token=text), **call)
+
+        known, unknown = verdict(token), verdict("no such token")
+        assert known.valid, "the administrator's token is refused"
+        assert not unknown.valid, "an unknown token passes"
+
+        try:
+            stub.CreateToken(messages.CreateTokenRequest(), **call)
+            sys.exit("an empty CreateToken is accepted")
+        except grpc.RpcError as error:
+            assert error.code() == grpc.StatusCode.INVALID_ARGUMENT, error.code()
+            fields = bad_request_fields(error)
+            assert fields, "INVALID_ARGUMENT comes without BadRequest details"
+    print(f"A Python client validates tokens, and reads what is wrong with a request: {', '.join(fields)}.")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,146 @@
+import { defineConfig } from 'eslint/config';
+import prettier from 'eslint-config-prettier';
+import { createNodeResolver, importX } from 'eslint-plugin-import-x';
+import tseslint from 'typescript-eslint';
+
+/** Only these files know the generated messages; everything beneath them speaks the domain's own types. */
+const GENERATED_CODE_USERS = ['src/{gen,rpc,client}/**', 'src/**/*-handler.ts', 'src/token/validate-*.ts'];
+/** Only these files speak to a database. */
+const DATABASE_USERS = ['src/{db,smarter}/**', 'src/**/*-repository.ts'];
+/** These hand a database connection on, so they may name its type. */
+const COMPOSERS = ['src/server.ts', 'src/cli/**'];
+
+const OUTER = ['./src/cli/**', './src/server.{ts,js}'];
+const EDGE = [...OUTER, './src/rpc/**', './src/**/*-handler.ts'];
+
+/** Imports run one way: cli, server, rpc and handlers, services, {rules, repository, coherence}, db, lib. */
+const IMPORT_DIRECTIONS = [
+  only('lib', ['lib']),
+  only('config.ts', ['telemetry', 'lib']),
+  only('telemetry', ['telemetry', 'lib']),
+  only('db', ['db', 'telemetry', 'lib']),
+  only('client', ['client', 'gen', 'lib']),
+  never('./src/!(cli)/**', ['./src/cli/**'], 'nothing imports a command'),
+  never('./src/*.ts', ['./src/cli/**'], 'nothing imports a command'),
+  never('./src/{rpc,token,account,coherence,smarter}/**', OUTER, 'server.ts composes the others'),
+  never('./src/rpc/**', ['./src/{db,smarter}/**', './src/**/*-repository.ts'], 'transport only'),
+  never(
+    './src/**/*-handler.ts',
+    ['./src/{db,smarter}/**', './src/**/*-repository.ts'],
+    'a handler translates between proto and service',
+  ),
+  never('./src/{token,account,coherence,smarter}/**/!(*-handler).ts', EDGE, 'the domain knows no transport'),
+  never('./src/**/*-repository.ts', ['./src/**/*-service.ts'], 'services use repositories'),
+  never('./src/coherence/**', ['./src/**/*-{service,repository}.ts'], 'services use the cache'),
+  never('./src/token/**', ['./src/account/*-{handler,repository}.ts'], 'resources keep their own storage'),
+  never('./src/account/**', ['./src/token/*-{handler,repository}.ts'], 'resources keep their own storage'),
+];
+
+const FORBIDDEN_CLOCKS = [
+  { selector: "MemberExpression[object.name='Date'][property.name='now']", message: 'Take a Clock.' },
+  { selector: "NewExpression[callee.name='Date'][arguments.length=0]", message: 'Take a Clock.' },
+  { selector: "CallExpression[callee.name='Date']", message: 'Take a Clock.' },
+];
+
+export default defineConfig(
+  { ignores: ['dist', 'coverage', 'src/gen'] },
+  { linterOptions: { reportUnusedDisableDirectives: 'error' } },
+  tseslint.configs.strictTypeChecked,
+  {
+    plugins: { 'import-x': importX },
+    languageOptions: {
+      parserOptions: {
+        projectService: { allowDefaultProject: ['*.js', '*.ts'] },
+        tsconfigRootDir: import.meta.dirname,
+      },
+    },
+    settings: {
+      'import-x/extensions': ['.ts', '.js', '.mjs'],
+      'import-x/parsers': { '@typescript-eslint/parser': ['.ts'] },
+      'import-x/resolver-next': [
+        createNodeResolver({ extensions: ['.ts', '.js', '.mjs'], extensionAlias: { '.js': ['.ts', '.js'] } }),
+      ],
+    },
+    rules: {
+      eqeqeq: ['error', 'smart'],
+      'max-lines': ['error', 400],
+      'import-x/no-cycle': 'error',
+      '@typescript-eslint/no-confusing-void-expression': [
+        'error',
+        { ignoreArrowShorthand: true, ignoreVoidReturningFunctions: true },
+      ],
+      '@typescript-eslint/no-floating-promises': 'error',
+      '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_', varsIgnorePattern: '^_' }],
+      '@typescript-eslint/restrict-template-expressions': [
+        'error',
+        { allowNumber: true, allowBoolean: true },
+      ],
+      '@typescript-eslint/consistent-type-imports': ['error', { fixStyle: 'inline-type-imports' }],
+      '@typescript-eslint/switch-exhaustiveness-check': [
+        'error',
+        { considerDefaultExhaustiveForUnions: true },
+      ],
+    },
+  },
+  {
+    files: ['src/**'],
+    rules: {
+      'no-restricted-syntax': ['error', ...FORBIDDEN_CLOCKS],
+      'import-x/no-restricted-paths': ['error', { zones: IMPORT_DIRECTIONS }],
+    },
+  },
+  { files: ['src/lib/clock.ts'], rules: { 'no-restricted-syntax': 'off' } },
+  { files: ['src/**'], ignores: ['src/cli/**'], rules: { 'no-console': 'error' } },
+  {
+    files: ['src/**'],
+    ignores: [...GENERATED_CODE_USERS, ...DATABASE_USERS, ...COMPOSERS],
+    rules: restrictImports(generatedCode(), databaseDrivers({ allowTypeImports: false })),
+  },
+  {
+    files: DATABASE_USERS,
+    rules: restrictImports(generatedCode()),
+  },
+  {
+    files: GENERATED_CODE_USERS,
+    rules: restrictImports(databaseDrivers({ allowTypeImports: false })),
+  },
+  {
+    files: COMPOSERS,
+    rules: restrictImports(generatedCode(), databaseDrivers({ allowTypeImports: true })),
+  },
+  { files: ['**/*.{js,mjs}'], extends: [tseslint.configs.disableTypeChecked] },
+  prettier,
+);
+
+/** only is a zone whose files import from the named parts of `src` and from packages, from nothing else. */
+function only(part, allowed) {
+  return {
+    target: `./src/${part}`,
+    from: './src',
+    except: allowed.map((each) => `./${each}`),
+    message: `src/${part} imports only: ${allowed.join(', ')}.`,
+  };
+}
+
+function never(target, from, message) {
+  return { target, from, message: `Wrong way: ${message}.` };
+}
+
+function generatedCode() {
+  return {
+    regex: '/gen/',
+    message: 'Generated messages stay in handlers, rpc/ and client/.',
+  };
+}
+
+function databaseDrivers({ allowTypeImports }) {
+  return {
+    regex: '^(knex|pg|mysql2)(/|$)',
+    allowTypeImports,
+    message: 'The database is spoken to in db/, repositories and smarter/.',
+  };
+}
+
+function restrictImports(...patterns) {
+  return { '@typescript-eslint/no-restricted-imports': ['error', { patterns }] };
+}

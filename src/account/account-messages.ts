@@ -1,0 +1,104 @@
+import type {
+  Account as AccountMessage,
+  AccountSelector,
+  User as UserMessage,
+  UserProfile as UserProfileMessage,
+} from '../gen/keyward/account/v1/account.js';
+import { etagOf } from '../lib/etag.js';
+import { hashedId, recordLocator, type ResourceKind } from '../lib/public-id.js';
+import type { Description } from '../lib/resource-rules.js';
+import { rfc1034Name } from '../lib/text.js';
+import type { Violations } from '../lib/violations.js';
+import { missing, readName, readPublicId } from '../rpc/selectors.js';
+import { toTimestamp } from '../rpc/timestamp.js';
+import type { Account, User, UserProfile } from './account.js';
+import type { AccountRef } from './refs.js';
+import { PLATFORM_ACCOUNT_NUMBER } from './rights.js';
+
+/** The translation between messages and accounts, users and user profiles. */
+
+export function toAccount(account: Account): AccountMessage {
+  return {
+    ...identityOf('account', account),
+    ...toDescription(account),
+    ...toHistory(account),
+    accountNumber: account.accountNumber,
+    companyName: account.companyName,
+    isActive: account.isActive,
+    isPlatform: account.accountNumber === PLATFORM_ACCOUNT_NUMBER,
+  };
+}
+
+export function toUser(user: User): UserMessage {
+  return {
+    id: user.id,
+    username: user.username,
+    email: user.email,
+    firstName: user.firstName,
+    lastName: user.lastName,
+    isActive: user.isActive,
+    isStaff: user.isStaff,
+    isSuperuser: user.isSuperuser,
+    ...toHistory(user),
+  };
+}
+
+export function toUserProfile(profile: UserProfile): UserProfileMessage {
+  return {
+    ...identityOf('userprofile', profile),
+    ...toDescription(profile),
+    ...toHistory(profile),
+    userId: profile.userId,
+    username: profile.username,
+    accountId: profile.accountId,
+    accountNumber: profile.accountNumber,
+  };
+}
+
+/** readAccountSelector reads a selector; one that names nothing is a violation of `field`. */
+export function readAccountSelector(
+  v: Violations,
+  field: string,
+  message: AccountSelector | undefined,
+): AccountRef {
+  const selector = message?.selector;
+  if (selector === undefined) return missing(v, field);
+  if (selector.$case !== 'accountNumber') return readPublicId(v, field, 'account', selector);
+  return {
+    by: 'account_number',
+    accountNumber: readName(v, `${field}.account_number`, selector.value, 255),
+  };
+}
+
+function identityOf(
+  kind: ResourceKind,
+  { id, name }: Account | UserProfile,
+): Pick<AccountMessage, 'id' | 'hashedId' | 'recordLocator' | 'name' | 'rfc1034Name'> {
+  return {
+    id,
+    hashedId: hashedId(id),
+    recordLocator: recordLocator(kind, id),
+    name,
+    rfc1034Name: rfc1034Name(name),
+  };
+}
+
+function toDescription(
+  fields: Description,
+): Pick<AccountMessage, 'description' | 'version' | 'tags' | 'annotations' | 'manifestPath'> {
+  return {
+    description: fields.description,
+    version: fields.version,
+    tags: [...fields.tags],
+    annotations: new Map(fields.annotations),
+    manifestPath: fields.manifestPath,
+  };
+}
+
+function toHistory({
+  createdAt,
+  updatedAt,
+  rowVersion,
+}: Account | User | UserProfile): Pick<UserMessage, 'createdAt' | 'updatedAt' | 'etag'> {
+  return { createdAt: toTimestamp(createdAt), updatedAt: toTimestamp(updatedAt), etag: etagOf(rowVersion) };
+}

@@ -1,0 +1,114 @@
+import type { Knex } from 'knex';
+import { descriptionColumns, descriptionFromRow, type DescriptionRow } from '../db/description-columns.js';
+import { listPage } from '../db/list-query.js';
+import type { Instant } from '../lib/instant.js';
+import type { Page, PageQuery } from '../lib/page.js';
+import { ACCOUNT_COLUMNS } from './account-columns.js';
+import type { Account, AccountChange, AccountSettings } from './account.js';
+import type { AccountRef } from './refs.js';
+
+interface AccountRow extends DescriptionRow {
+  id: bigint;
+  account_number: string;
+  name: string;
+  company_name: string;
+  is_active: boolean;
+  created_at: Instant | null;
+  updated_at: Instant | null;
+  row_version: bigint;
+}
+
+const NOW = 'clock_timestamp()';
+
+/** AccountRepository is every SQL statement about accounts. What writes needs a transaction. */
+export class AccountRepository {
+  readonly #knex: Knex;
+
+  constructor(knex: Knex) {
+    this.#knex = knex;
+  }
+
+  async find(ref: AccountRef, trx: Knex = this.#knex): Promise<Account | undefined> {
+    return one(whereAccount(select(trx), ref));
+  }
+
+  /** lock makes other writers of this account, and of profiles in it, wait until the transaction ends. */
+  async lock(trx: Knex.Transaction, ref: AccountRef): Promise<Account | undefined> {
+    return one(whereAccount(select(trx), ref).forUpdate());
+  }
+
+  async list(page: PageQuery): Promise<Page<Account>> {
+    return listPage<AccountRow, Account>(select(this.#knex), ACCOUNT_COLUMNS, page, accountFromRow);
+  }
+
+  /** insert returns undefined if the account number is taken. */
+  async insert(
+    trx: Knex.Transaction,
+    accountNumber: string,
+    settings: AccountSettings,
+  ): Promise<Account | undefined> {
+    const [row] = (await trx('accounts')
+      .insert({
+        account_number: accountNumber,
+        ...changeColumns(settings),
+        created_at: trx.raw(NOW),
+        updated_at: trx.raw(NOW),
+      })
+      .onConflict('account_number')
+      .ignore()
+      .returning('*')) as AccountRow[];
+    return row && accountFromRow(row);
+  }
+
+  async update(trx: Knex.Transaction, id: bigint, change: AccountChange): Promise<Account> {
+    const [row] = (await trx('accounts')
+      .where({ id: String(id) })
+      .update({ ...changeColumns(change), updated_at: trx.raw(NOW) })
+      .returning('*')) as AccountRow[];
+    if (row === undefined) throw new Error('an account locked in this transaction is gone');
+    return accountFromRow(row);
+  }
+
+  async delete(trx: Knex.Transaction, id: bigint): Promise<void> {
+    await trx('accounts')
+      .where({ id: String(id) })
+      .delete();
+  }
+}
+
+function select(trx: Knex): Knex.QueryBuilder {
+  return trx('accounts as a').select('a.*');
+}
+
+function whereAccount(query: Knex.QueryBuilder, ref: AccountRef): Knex.QueryBuilder {
+  if (ref.by === 'id') return query.where('a.id', String(ref.id));
+  return query.where('a.account_number', ref.accountNumber);
+}
+
+async function one(query: Knex.QueryBuilder): Promise<Account | undefined> {
+  const [row] = (await query) as AccountRow[];
+  return row && accountFromRow(row);
+}
+
+function changeColumns(change: AccountChange): Record<string, unknown> {
+  return {
+    name: change.name,
+    company_name: change.companyName,
+    is_active: change.isActive,
+    ...descriptionColumns(change),
+  };
+}
+
+function accountFromRow(row: AccountRow): Account {
+  return {
+    id: row.id,
+    accountNumber: row.account_number,
+    name: row.name,
+    companyName: row.company_name,
+    ...descriptionFromRow(row),
+    isActive: row.is_active,
+    createdAt: row.created_at,
+    updatedAt: row.updated_at,
+    rowVersion: row.row_version,
+  };
+}

@@ -1,0 +1,253 @@
+import type { Knex } from 'knex';
+import type { OwnerFacts } from '../coherence/verdict-cache.js';
+import { inTransaction, reading } from '../db/transaction.js';
+import { alreadyExists, etagMismatch, KeywardError, notFound, notPermitted } from '../lib/errors.js';
+import { etagOf } from '../lib/etag.js';
+import type { Page, PageQuery } from '../lib/page.js';
+import type { Description } from '../lib/resource-rules.js';
+import type { AccountRepository } from './account-repository.js';
+import {
+  newAccountNumber,
+  type Account,
+  type AccountChange,
+  type AccountSettings,
+  type User,
+  type UserChange,
+  type UserProfile,
+  type UserProfileChange,
+  type UserSettings,
+} from './account.js';
+import type { Caller } from './caller.js';
+import type { AccountRef, UserProfileRef, UserRef } from './refs.js';
+import { managesAccounts, PLATFORM_ACCOUNT_NUMBER, type Standing } from './rights.js';
+import type { StandingReader } from './standing.js';
+import type { ProfileSet, UserProfileRepository } from './user-profile-repository.js';
+import type { UserRepository } from './user-repository.js';
+
+export interface AccountServiceDependencies {
+  readonly knex: Knex;
+  readonly accounts: AccountRepository;
+  readonly users: UserRepository;
+  readonly profiles: UserProfileRepository;
+  readonly standings: StandingReader;
+  /** Forgets the verdicts of matching owners' tokens. Called after commit, before the call returns. */
+  readonly evictOwners: (matches: (owner: OwnerFacts) => boolean) => void;
+  /** Forgets the users that client certificates name. Called after commit, before the call returns. */
+  readonly evictUsers: () => void;
+  /** Makes the number of an account that is given none. */
+  readonly newAccountNumber?: () => string;
+}
+
+/** Random account numbers to try: with a billion accounts, each is taken once in a thousand times. */
+const MOST_NUMBERS_TRIED = 10;
+
+/** AccountService is what can be done with accounts, users and user profiles. Superusers alone may do it. */
+export class AccountService {
+  readonly #deps: AccountServiceDependencies;
+
+  constructor(deps: AccountServiceDependencies) {
+    this.#deps = deps;
+  }
+
+  /** createAccount makes an account; without a number, one is made at random. */
+  async createAccount(
+    caller: Caller,
+    accountNumber: string | undefined,
+    settings: AccountSettings,
+  ): Promise<Account> {
+    const { accounts, newAccountNumber: newNumber = newAccountNumber } = this.#deps;
+    return this.#change(caller, async (trx) => {
+      const attempts = accountNumber === undefined ? MOST_NUMBERS_TRIED : 1;
+      for (let attempt = 0; attempt < attempts; attempt += 1) {
+        const account = await accounts.insert(trx, accountNumber ?? newNumber(), settings);
+        if (account !== undefined) return account;
+      }
+      throw alreadyExists('account', 'account_number');
+    });
+  }
+
+  async getAccount(caller: Caller, ref: AccountRef): Promise<Account> {
+    return this.#read(caller, async () => existing('account', await this.#deps.accounts.find(ref)));
+  }
+
+  async listAccounts(caller: Caller, page: PageQuery): Promise<Page<Account>> {
+    return this.#read(caller, () => this.#deps.accounts.list(page));
+  }
+
+  async updateAccount(
+    caller: Caller,
+    ref: AccountRef,
+    etag: string,
+    change: AccountChange,
+  ): Promise<Account> {
+    const changed = await this.#change(caller, async (trx) => {
+      const account = current('account', await this.#deps.accounts.lock(trx, ref), etag);
+      if (change.isActive === false) requireNotPlatform(account);
+      return this.#deps.accounts.update(trx, account.id, change);
+    });
+    this.#deps.evictOwners((owner) => owner.accountId === changed.id);
+    return changed;
+  }
+
+  async deleteAccount(caller: Caller, ref: AccountRef, etag: string, force: boolean): Promise<void> {
+    const deleted = await this.#change(caller, async (trx) => {
+      const account = current('account', await this.#deps.accounts.lock(trx, ref), etag);
+      requireNotPlatform(account);
+      await this.#deleteProfiles(trx, 'account', { accountId: account.id }, force);
+      await this.#deps.accounts.delete(trx, account.id);
+      return account;
+    });
+    this.#deps.evictOwners((owner) => owner.accountId === deleted.id);
+  }
+
+  async createUser(caller: Caller, username: string, settings: UserSettings): Promise<User> {
+    const user = await this.#change(caller, async (trx) => {
+      const inserted = await this.#deps.users.insert(trx, username, settings);
+      if (inserted === undefined) throw alreadyExists('user', 'username');
+      return inserted;
+    });
+    // A certificate with this name may have been answered, and remembered, as nobody's.
+    this.#deps.evictUsers();
+    return user;
+  }
+
+  async getUser(caller: Caller, ref: UserRef): Promise<User> {
+    return this.#read(caller, async () => existing('user', await this.#deps.users.find(ref)));
+  }
+
+  async listUsers(caller: Caller, page: PageQuery): Promise<Page<User>> {
+    return this.#read(caller, () => this.#deps.users.list(page));
+  }
+
+  async updateUser(caller: Caller, ref: UserRef, etag: string, change: UserChange): Promise<User> {
+    const changed = await this.#change(caller, async (trx) => {
+      const user = current('user', await this.#deps.users.lock(trx, ref), etag);
+      return this.#deps.users.update(trx, user.id, change);
+    });
+    this.#evictUser(changed);
+    return changed;
+  }
+
+  async deleteUser(caller: Caller, ref: UserRef, etag: string, force: boolean): Promise<void> {
+    const deleted = await this.#change(caller, async (trx) => {
+      const user = current('user', await this.#deps.users.lock(trx, ref), etag);
+      await this.#deleteProfiles(trx, 'user', { userId: user.id }, force);
+      await this.#deps.users.delete(trx, user.id);
+      return user;
+    });
+    this.#evictUser(deleted);
+  }
+
+  /** createUserProfile makes a profile; without a name, it has the username. */
+  async createUserProfile(
+    caller: Caller,
+    userRef: UserRef,
+    accountRef: AccountRef,
+    name: string | undefined,
+    description: Description,
+  ): Promise<UserProfile> {
+    const { users, accounts, profiles } = this.#deps;
+    return this.#change(caller, async (trx) => {
+      const user = existing('user', await users.find(userRef, trx));
+      const account = existing('account', await accounts.find(accountRef, trx));
+      const settings = { ...description, name: name ?? user.username };
+      const profile = await profiles.insert(trx, user.id, account.id, settings);
+      if (profile === undefined) throw alreadyExists('user profile', 'user_and_account');
+      return profile;
+    });
+  }
+
+  async getUserProfile(caller: Caller, ref: UserProfileRef): Promise<UserProfile> {
+    return this.#read(caller, async () => existing('user profile', await this.#deps.profiles.find(ref)));
+  }
+
+  async listUserProfiles(caller: Caller, page: PageQuery): Promise<Page<UserProfile>> {
+    return this.#read(caller, () => this.#deps.profiles.list(page));
+  }
+
+  async updateUserProfile(
+    caller: Caller,
+    ref: UserProfileRef,
+    etag: string,
+    change: UserProfileChange,
+  ): Promise<UserProfile> {
+    // No verdict depends on what can be changed here.
+    return this.#change(caller, async (trx) => {
+      const profile = current('user profile', await this.#deps.profiles.lock(trx, ref), etag);
+      return this.#deps.profiles.update(trx, profile.id, change);
+    });
+  }
+
+  async deleteUserProfile(caller: Caller, ref: UserProfileRef, etag: string, force: boolean): Promise<void> {
+    const deleted = await this.#change(caller, async (trx) => {
+      const profile = current('user profile', await this.#deps.profiles.lock(trx, ref), etag);
+      const set = { profileId: profile.id };
+      const { tokens } = await this.#deps.profiles.countOf(trx, set);
+      if (tokens > 0 && !force) throw inUse('user profile', { tokens });
+      await this.#deps.profiles.deleteOf(trx, set);
+      return profile;
+    });
+    this.#deps.evictOwners((owner) => owner.profileId === deleted.id);
+  }
+
+  /** #deleteProfiles deletes what belongs to an account or a user, or refuses to if there is anything. */
+  async #deleteProfiles(trx: Knex.Transaction, kind: string, set: ProfileSet, force: boolean): Promise<void> {
+    const { profiles, tokens } = await this.#deps.profiles.countOf(trx, set);
+    if (profiles > 0 && !force) throw inUse(kind, { user_profiles: profiles, tokens });
+    await this.#deps.profiles.deleteOf(trx, set);
+  }
+
+  #evictUser({ id }: User): void {
+    this.#deps.evictOwners((owner) => owner.userId === id);
+    this.#deps.evictUsers();
+  }
+
+  async #read<T>(caller: Caller, read: () => Promise<T>): Promise<T> {
+    return reading(async () => {
+      requireManager(await this.#deps.standings.of(caller));
+      return read();
+    });
+  }
+
+  async #change<T>(caller: Caller, change: (trx: Knex.Transaction) => Promise<T>): Promise<T> {
+    return inTransaction(this.#deps.knex, async (trx) => {
+      requireManager(await this.#deps.standings.of(caller, trx));
+      return change(trx);
+    });
+  }
+}
+
+/** requireManager comes before anything is looked up: others do not learn what there is. */
+function requireManager(standing: Standing): void {
+  if (managesAccounts(standing)) return;
+  throw notPermitted('Only superusers who have a user profile manage accounts, users and user profiles.');
+}
+
+function requireNotPlatform(account: Account): void {
+  if (account.accountNumber !== PLATFORM_ACCOUNT_NUMBER) return;
+  throw new KeywardError('PLATFORM_ACCOUNT', 'The platform account can be neither deleted nor switched off.');
+}
+
+function existing<T>(kind: string, found: T | undefined): T {
+  if (found === undefined) throw notFound(kind);
+  return found;
+}
+
+/** current is what was found, if it is still in the state that the etag marks; an empty etag marks any. */
+function current<T extends { readonly rowVersion: bigint }>(
+  kind: string,
+  found: T | undefined,
+  etag: string,
+): T {
+  const resource = existing(kind, found);
+  if (etag !== '' && etag !== etagOf(resource.rowVersion)) throw etagMismatch(kind);
+  return resource;
+}
+
+/** inUse tells how many dependents of which kind there are. */
+function inUse(kind: string, dependents: Readonly<Record<string, number>>): KeywardError {
+  const counts = Object.entries(dependents).map(([name, count]) => [name, String(count)]);
+  return new KeywardError('RESOURCE_IN_USE', `Others belong to this ${kind}; "force" deletes them as well.`, {
+    metadata: Object.fromEntries(counts) as Record<string, string>,
+  });
+}

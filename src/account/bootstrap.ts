@@ -1,0 +1,71 @@
+import type { Knex } from 'knex';
+import { DEFAULT_VERSION, type Description } from '../lib/resource-rules.js';
+import type { AccountRepository } from './account-repository.js';
+import type { Account, User, UserProfile } from './account.js';
+import { PLATFORM_ACCOUNT_NUMBER } from './rights.js';
+import type { UserProfileRepository } from './user-profile-repository.js';
+import type { UserRepository } from './user-repository.js';
+
+export interface OwnerRepositories {
+  readonly accounts: AccountRepository;
+  readonly users: UserRepository;
+  readonly profiles: UserProfileRepository;
+}
+
+const ADMIN = 'admin';
+const NO_DESCRIPTION: Description = {
+  description: '',
+  version: DEFAULT_VERSION,
+  tags: [],
+  annotations: new Map(),
+  manifestPath: '',
+};
+
+/**
+ * ensurePlatformAndAdmin makes what is missing of the platform account, the superuser `admin` and the
+ * profile that joins the two, and returns the profile's id. What exists is left as it is, even if it is
+ * switched off. Of several that do this at the same time one makes the rows, and all return the same id.
+ */
+export async function ensurePlatformAndAdmin(
+  trx: Knex.Transaction,
+  repositories: OwnerRepositories,
+): Promise<bigint> {
+  const account = await ensurePlatform(trx, repositories);
+  const admin = await ensureAdmin(trx, repositories);
+  const profile = await ensureProfile(trx, repositories, admin, account);
+  return profile.id;
+}
+
+async function ensurePlatform(trx: Knex.Transaction, { accounts }: OwnerRepositories): Promise<Account> {
+  const settings = { ...NO_DESCRIPTION, name: 'smarter', companyName: 'Smarter', isActive: true };
+  return (
+    (await accounts.insert(trx, PLATFORM_ACCOUNT_NUMBER, settings)) ??
+    present(await accounts.find({ by: 'account_number', accountNumber: PLATFORM_ACCOUNT_NUMBER }, trx))
+  );
+}
+
+async function ensureAdmin(trx: Knex.Transaction, { users }: OwnerRepositories): Promise<User> {
+  const rank = { isActive: true, isStaff: true, isSuperuser: true };
+  return (
+    (await users.insert(trx, ADMIN, { ...rank, email: '', firstName: '', lastName: '' })) ??
+    present(await users.find({ by: 'username', username: ADMIN }, trx))
+  );
+}
+
+async function ensureProfile(
+  trx: Knex.Transaction,
+  { profiles }: OwnerRepositories,
+  { id: userId, username }: User,
+  { id: accountId, accountNumber }: Account,
+): Promise<UserProfile> {
+  return (
+    (await profiles.insert(trx, userId, accountId, { ...NO_DESCRIPTION, name: username })) ??
+    present(await profiles.find({ by: 'membership', username, accountNumber }, trx))
+  );
+}
+
+/** present is for the row that kept another from being inserted: it can only be gone if just deleted. */
+function present<T>(found: T | undefined): T {
+  if (found === undefined) throw new Error('the platform account or its admin was deleted meanwhile');
+  return found;
+}

@@ -1,0 +1,49 @@
+/**
+ * Who may do what with a resource that a user profile owns. The rules are those of the platform that
+ * Keyward takes over from, and hold for every kind of owned resource.
+ */
+
+/** The number of the platform's own account, whose resources everyone may read. */
+export const PLATFORM_ACCOUNT_NUMBER = '3141-5926-5359';
+
+/** Standing is what a user's rights follow from. */
+export interface Standing {
+  readonly userId: bigint;
+  readonly isStaff: boolean;
+  readonly isSuperuser: boolean;
+  /** The user's profiles; without one a user has no rights, not even a superuser. */
+  readonly profiles: readonly { readonly id: bigint; readonly accountId: bigint }[];
+}
+
+/** Ownership is where a resource belongs. */
+export interface Ownership {
+  readonly profileId: bigint;
+  readonly accountId: bigint;
+  readonly accountNumber: string;
+}
+
+export type Access = 'none' | 'read' | 'manage';
+
+export function accessTo(standing: Standing, owner: Ownership): Access {
+  const { profiles } = standing;
+  if (profiles.length === 0) return 'none';
+  if (standing.isSuperuser) return 'manage';
+  if (profiles.some((profile) => profile.id === owner.profileId)) return 'manage';
+  const member = profiles.some((profile) => profile.accountId === owner.accountId);
+  if (member && standing.isStaff) return 'manage';
+  return member || owner.accountNumber === PLATFORM_ACCOUNT_NUMBER ? 'read' : 'none';
+}
+
+/** Readable is the same rule for lists: everything, or what belongs to these accounts and the platform's. */
+export type Readable = 'everything' | 'nothing' | { readonly accountIds: readonly bigint[] };
+
+export function readable(standing: Standing): Readable {
+  if (standing.profiles.length === 0) return 'nothing';
+  if (standing.isSuperuser) return 'everything';
+  return { accountIds: standing.profiles.map((profile) => profile.accountId) };
+}
+
+/** managesAccounts tells who may use AccountService. */
+export function managesAccounts(standing: Standing): boolean {
+  return standing.isSuperuser && standing.profiles.length > 0;
+}

@@ -1,0 +1,170 @@
+import type { Knex } from 'knex';
+import { descriptionColumns, descriptionFromRow, type DescriptionRow } from '../db/description-columns.js';
+import { listPage } from '../db/list-query.js';
+import { violatedForeignKey } from '../db/pg-errors.js';
+import { notFound } from '../lib/errors.js';
+import type { Instant } from '../lib/instant.js';
+import type { Page, PageQuery } from '../lib/page.js';
+import { USER_PROFILE_COLUMNS } from './account-columns.js';
+import type { UserProfile, UserProfileChange, UserProfileSettings } from './account.js';
+import type { UserProfileRef } from './refs.js';
+
+/** ProfileSet is one profile, or all of an account or a user. */
+export type ProfileSet =
+  { readonly profileId: bigint } | { readonly accountId: bigint } | { readonly userId: bigint };
+
+interface UserProfileRow extends DescriptionRow {
+  id: bigint;
+  name: string;
+  user_id: bigint;
+  username: string;
+  account_id: bigint;
+  account_number: string;
+  created_at: Instant | null;
+  updated_at: Instant | null;
+  row_version: bigint;
+}
+
+const NOW = 'clock_timestamp()';
+
+/** What a profile refers to, by the constraint that breaks when that is gone. */
+const REFERENCES: Readonly<Record<string, string>> = {
+  user_profiles_user_id_fkey: 'user',
+  user_profiles_account_id_fkey: 'account',
+};
+
+/** UserProfileRepository is every SQL statement about user profiles. What writes needs a transaction. */
+export class UserProfileRepository {
+  readonly #knex: Knex;
+
+  constructor(knex: Knex) {
+    this.#knex = knex;
+  }
+
+  async find(ref: UserProfileRef, trx: Knex = this.#knex): Promise<UserProfile | undefined> {
+    return one(whereProfile(select(trx), ref));
+  }
+
+  /** lock makes other writers of this profile, and of tokens it owns, wait until the transaction ends. */
+  async lock(trx: Knex.Transaction, ref: UserProfileRef): Promise<UserProfile | undefined> {
+    return one(whereProfile(select(trx), ref).forUpdate('p'));
+  }
+
+  async list(page: PageQuery): Promise<Page<UserProfile>> {
+    return listPage<UserProfileRow, UserProfile>(
+      select(this.#knex),
+      USER_PROFILE_COLUMNS,
+      page,
+      userProfileFromRow,
+    );
+  }
+
+  /**
+   * insert returns undefined if the user has a profile in the account. NOT_FOUND if the user or the account
+   * was deleted meanwhile.
+   */
+  async insert(
+    trx: Knex.Transaction,
+    userId: bigint,
+    accountId: bigint,
+    settings: UserProfileSettings,
+  ): Promise<UserProfile | undefined> {
+    const [row] = await referencesExist<{ id: bigint }[]>(() =>
+      trx('user_profiles')
+        .insert({
+          user_id: String(userId),
+          account_id: String(accountId),
+          ...changeColumns(settings),
+          created_at: trx.raw(NOW),
+          updated_at: trx.raw(NOW),
+        })
+        .onConflict(['user_id', 'account_id'])
+        .ignore()
+        .returning('id'),
+    );
+    return row && this.#stored(trx, row.id);
+  }
+
+  async update(trx: Knex.Transaction, id: bigint, change: UserProfileChange): Promise<UserProfile> {
+    await trx('user_profiles')
+      .where({ id: String(id) })
+      .update({ ...changeColumns(change), updated_at: trx.raw(NOW) });
+    return this.#stored(trx, id);
+  }
+
+  /** countOf counts profiles and the tokens that they own, and locks the profiles. */
+  async countOf(
+    trx: Knex.Transaction,
+    set: ProfileSet,
+  ): Promise<{ readonly profiles: number; readonly tokens: number }> {
+    const ids = (await profilesIn(trx, set).orderBy('id').forUpdate().pluck('id')) as bigint[];
+    const [row] = await trx('tokens')
+      .whereRaw('user_profile_id = ANY (?::bigint[])', [ids.map(String)])
+      .count<{ tokens: bigint }[]>({ tokens: '*' });
+    return { profiles: ids.length, tokens: Number(row?.tokens ?? 0) };
+  }
+
+  /** deleteOf deletes profiles with the tokens that they own. */
+  async deleteOf(trx: Knex.Transaction, set: ProfileSet): Promise<void> {
+    await trx('tokens').whereIn('user_profile_id', profilesIn(trx, set).select('id')).delete();
+    await profilesIn(trx, set).delete();
+  }
+
+  async #stored(trx: Knex.Transaction, id: bigint): Promise<UserProfile> {
+    const profile = await this.find({ by: 'id', id }, trx);
+    if (profile === undefined) throw new Error('a user profile locked or made in this transaction is gone');
+    return profile;
+  }
+}
+
+function select(trx: Knex): Knex.QueryBuilder {
+  return trx('user_profiles as p')
+    .join('users as u', 'u.id', 'p.user_id')
+    .join('accounts as a', 'a.id', 'p.account_id')
+    .select('p.*', 'u.username', 'a.account_number');
+}
+
+function whereProfile(query: Knex.QueryBuilder, ref: UserProfileRef): Knex.QueryBuilder {
+  if (ref.by === 'id') return query.where('p.id', String(ref.id));
+  return query.where('u.username', ref.username).where('a.account_number', ref.accountNumber);
+}
+
+function profilesIn(trx: Knex.Transaction, set: ProfileSet): Knex.QueryBuilder {
+  const query = trx('user_profiles');
+  if ('profileId' in set) return query.where({ id: String(set.profileId) });
+  if ('accountId' in set) return query.where({ account_id: String(set.accountId) });
+  return query.where({ user_id: String(set.userId) });
+}
+
+async function one(query: Knex.QueryBuilder): Promise<UserProfile | undefined> {
+  const [row] = (await query) as UserProfileRow[];
+  return row && userProfileFromRow(row);
+}
+
+async function referencesExist<T>(statement: () => PromiseLike<T>): Promise<T> {
+  try {
+    return await statement();
+  } catch (error) {
+    const kind = REFERENCES[violatedForeignKey(error) ?? ''];
+    throw kind === undefined ? error : notFound(kind);
+  }
+}
+
+function changeColumns(change: UserProfileChange): Record<string, unknown> {
+  return { name: change.name, ...descriptionColumns(change) };
+}
+
+function userProfileFromRow(row: UserProfileRow): UserProfile {
+  return {
+    id: row.id,
+    name: row.name,
+    ...descriptionFromRow(row),
+    userId: row.user_id,
+    username: row.username,
+    accountId: row.account_id,
+    accountNumber: row.account_number,
+    createdAt: row.created_at,
+    updatedAt: row.updated_at,
+    rowVersion: row.row_version,
+  };
+}

@@ -1,0 +1,54 @@
+import { randomUUID } from 'node:crypto';
+import type { Knex } from 'knex';
+import { ensureAdminProfile } from './account/bootstrap.js';
+import { inTransaction } from './db/transaction.js';
+import { DEFAULT_VERSION } from './lib/resource-rules.js';
+import { ALL_SCOPES } from './lib/scopes.js';
+import { TokenRepository } from './token/token-repository.js';
+import { newPlaintext } from './token/token.js';
+
+const ADMIN_TOKEN_NAME = 'admin';
+
+/** Bootstrapped is what a bootstrap did. */
+export interface Bootstrapped {
+  /** The admin token's plaintext; undefined if there is such a token and it was left as it is. */
+  readonly plaintext: string | undefined;
+}
+
+/**
+ * bootstrap makes what nobody could make through the API: the platform account, the superuser `admin` and a
+ * token of theirs that may do everything. What exists is left alone, but for the token's plaintext if
+ * `reissue` is set: the old one is then refused at once, and the token switched on.
+ */
+export function bootstrap(knex: Knex, { reissue }: { readonly reissue: boolean }): Promise<Bootstrapped> {
+  const tokens = new TokenRepository(knex);
+  return inTransaction(knex, async (trx) => {
+    const profileId = await ensureAdminProfile(trx);
+    const owner = { by: 'id', id: profileId } as const;
+    const [token] = await tokens.find({ by: 'owner', owner, name: ADMIN_TOKEN_NAME }, trx);
+    if (token !== undefined) {
+      if (!reissue) return { plaintext: undefined };
+      const secret = newPlaintext('');
+      await tokens.replaceDigest(trx, token.id, secret, null);
+      await tokens.setActive(trx, token.id, true);
+      return { plaintext: secret.plaintext };
+    }
+    const admin = await tokens.findOwner(trx, owner);
+    if (admin === undefined) throw new Error('the profile made in this transaction is gone');
+    const secret = newPlaintext('');
+    const settings = {
+      name: ADMIN_TOKEN_NAME,
+      description: 'Made by bootstrap.',
+      version: DEFAULT_VERSION,
+      tags: [],
+      annotations: new Map<string, string>(),
+      manifestPath: '',
+      scopes: ALL_SCOPES,
+      expiresAt: null,
+      isActive: true,
+      prefix: '',
+    };
+    await tokens.insert(trx, randomUUID(), admin, settings, secret);
+    return { plaintext: secret.plaintext };
+  });
+}

@@ -1,0 +1,109 @@
+import { fileURLToPath } from 'node:url';
+import { createFileRegistry, fromBinary, fromJsonString, toBinary, toJsonString } from '@bufbuild/protobuf';
+import { FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt';
+import { Client, type ServiceError } from '@grpc/grpc-js';
+import { loadSync, type MethodDefinition, type ServiceDefinition } from '@grpc/proto-loader';
+import { Command } from 'commander';
+import { toCallError, type KeywardCallError } from '../client/call-error.js';
+import { callMetadata, channelCredentials, DEFAULT_SERVER, type ClientOptions } from '../client/index.js';
+import { FILE_DESCRIPTOR_SET } from '../gen/file-descriptor-set.js';
+import { clientOptions, withClientOptions, type GivenOptions } from './client-options.js';
+import { readAll } from './stdin.js';
+
+const PROTOS = fileURLToPath(new URL('../../proto', import.meta.url));
+const INCLUDED = [PROTOS, `${PROTOS}/vendor`];
+const SERVICE_FILES = [
+  'keyward/account/v1/account_service.proto',
+  'keyward/token/v1/token_service.proto',
+  'grpc/health/v1/health.proto',
+];
+const TIMEOUT_MS = 30_000;
+
+/** callCommand is `keyward call`: what grpcurl does, for machines without it. */
+export function callCommand(): Command {
+  return withClientOptions(new Command('call'))
+    .description('Call any method of a running service, JSON in and JSON out.')
+    .argument('<method>', '<package.Service/Method>, for example keyward.token.v1.TokenService/ListTokens')
+    .argument('[request]', 'the request as JSON, with the names of protobuf JSON; "-" reads it from standard input', '{}')
+    .option('--json', 'print the response as one line, and a failure as JSON on standard error')
+    .action(async (method: string, request: string, given: GivenOptions) => {
+      const text = request === '-' ? await readAll(process.stdin) : request;
+      try {
+        const response = await call(clientOptions(given), method, text, given.json === true ? 0 : 2);
+        process.stdout.write(`${response}\n`);
+      } catch (error) {
+        for (const line of violationLines(error)) process.stderr.write(`  ${line}\n`);
+        throw error;
+      }
+    });
+}
+
+async function call(options: ClientOptions, name: string, request: string, indent: number): Promise<string> {
+  const method = findMethod(name);
+  const codec = jsonCodec(name);
+  const client = new Client(options.server ?? DEFAULT_SERVER, channelCredentials(options));
+  try {
+    const bytes = codec.encode(request);
+    return await new Promise<string>((resolve, reject) => {
+      client.makeUnaryRequest(
+        method.path,
+        (value: Uint8Array) => Buffer.from(value),
+        (value: Buffer) => codec.decode(value, indent),
+        bytes,
+        callMetadata(options),
+        { deadline: performance.timeOrigin + performance.now() + TIMEOUT_MS },
+        (error: ServiceError | null, response?: string) => {
+          if (error === null) resolve(response ?? '');
+          else reject(toCallError(error));
+        },
+      );
+    });
+  } finally {
+    client.close();
+  }
+}
+
+function findMethod(name: string): MethodDefinition<object, object> {
+  const [serviceName = '', methodName = ''] = name.split('/');
+  const definition = loadSync(SERVICE_FILES, { includeDirs: INCLUDED });
+  const service = definition[serviceName];
+  if (service === undefined || 'format' in service) {
+    const known = Object.keys(definition).filter((key) => definition[key] !== undefined && !('format' in definition[key]));
+    throw new Error(`there is no service ${serviceName}; there are ${known.join(', ')}`);
+  }
+  const method = (service as ServiceDefinition)[methodName];
+  if (method === undefined) {
+    throw new Error(`${serviceName} has no method ${methodName}; it has ${Object.keys(service).join(', ')}`);
+  }
+  if (method.requestStream || method.responseStream) throw new Error(`${name} is a stream, which this command cannot call`);
+  return method;
+}
+
+interface JsonCodec {
+  encode(json: string): Uint8Array;
+  decode(bytes: Uint8Array, indent: number): string;
+}
+
+/** jsonCodec follows protobuf's JSON mapping, well-known types included, from the descriptors of the protos. */
+function jsonCodec(name: string): JsonCodec {
+  const [serviceName = '', methodName = ''] = name.split('/');
+  const registry = createFileRegistry(fromBinary(FileDescriptorSetSchema, Buffer.from(FILE_DESCRIPTOR_SET, 'base64')));
+  const method = registry.getService(serviceName)?.methods.find((candidate) => candidate.name === methodName);
+  if (method === undefined) throw new Error(`there is no description of ${name}`);
+  return {
+    encode: (json) => {
+      try {
+        return toBinary(method.input, fromJsonString(method.input, json, { registry }));
+      } catch (error) {
+        throw new Error(`the request is not a ${method.input.typeName} in JSON: ${String(error)}`, { cause: error });
+      }
+    },
+    decode: (bytes, indent) =>
+      toJsonString(method.output, fromBinary(method.output, bytes), { registry, prettySpaces: indent, alwaysEmitImplicit: true }),
+  };
+}
+
+function violationLines(error: unknown): string[] {
+  const { violations = [] } = error as Partial<KeywardCallError>;
+  return violations.map(({ field, rule }) => `${field} ${rule}`);
+}

@@ -1,0 +1,19 @@
+import { KeywardCallError } from '../client/index.js';
+import { ConfigError } from '../config.js';
+import { KeywardError } from '../lib/errors.js';
+
+/** failureLine is the one line that a failed command ends with. It never shows a stack. */
+export function failureLine(error: unknown): string {
+  if (error instanceof KeywardCallError) {
+    const reason = error.reason === '' ? '' : ` (${error.reason})`;
+    return `keyward: ${error.codeName}${reason}: ${error.message}`;
+  }
+  if (error instanceof ConfigError) return `keyward: ${error.message}`;
+  const cause = error instanceof KeywardError && error.cause instanceof Error ? `: ${firstLine(error.cause)}` : '';
+  return `keyward: ${error instanceof Error ? firstLine(error) : String(error)}${cause}`;
+}
+
+function firstLine(error: Error): string {
+  if (error instanceof AggregateError && error.message === '') return error.errors.map(String).join('; ');
+  return error.message.split('\n', 1)[0] ?? '';
+}

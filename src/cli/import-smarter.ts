@@ -1,0 +1,83 @@
+import { Command, Option } from 'commander';
+import type { Knex } from 'knex';
+import { importSmarter, type Progress } from '../smarter/import-smarter.js';
+import { formatReport } from '../smarter/report-text.js';
+import type { ImportReport } from '../smarter/report.js';
+import { SmarterImportError } from '../smarter/smarter-import-error.js';
+import { withTargetDatabase } from './target-database.js';
+
+interface Options {
+  readonly from: string;
+  readonly dryRun?: boolean;
+  readonly json?: true;
+}
+
+const HELP = `
+The URL is postgres://user:password@host/database or mysql://user:password@host/database; give it in
+KEYWARD_IMPORT_FROM, since others on this machine can read a command line. The account needs to read only.
+The target is the database of DATABASE_URL, or else the embedded one of KEYWARD_DATA_DIR.
+
+Accounts, users, user profiles and API keys are taken over with their numbers and public ids; passwords never.
+It may be run again at any time, also after it was interrupted: it then takes over what changed in the source
+since, and neither undoes changes made in Keyward nor brings back what was deleted there.
+A dry run does the same work in one transaction that it rolls back; rows it would change are locked meanwhile.
+
+A service that is running may answer from its cache for up to KEYWARD_CACHE_TTL_SECONDS after an import.`;
+
+/** importSmarterCommand is `keyward import-smarter`. */
+export function importSmarterCommand(): Command {
+  const from = new Option(
+    '--from <URL>',
+    "database of the Smarter platform (the user's password is never printed)",
+  );
+  return new Command('import-smarter')
+    .description("Take accounts, users and API keys over from a Smarter platform's database.")
+    .addOption(from.env('KEYWARD_IMPORT_FROM').makeOptionMandatory())
+    .option('--dry-run', 'compute and report everything, write nothing')
+    .option('--json', 'print the report as JSON')
+    .addHelpText('after', HELP)
+    .action(async ({ from: sourceUrl, dryRun = false, json }: Options) => {
+      const report = await withTargetDatabase((target) => runImport(sourceUrl, target, dryRun));
+      process.stdout.write(
+        json === true ? `${JSON.stringify(report, undefined, 2)}\n` : formatReport(report),
+      );
+    });
+}
+
+async function runImport(sourceUrl: string, target: Knex, dryRun: boolean): Promise<ImportReport> {
+  try {
+    return await importSmarter({ sourceUrl, target, dryRun, onProgress: showProgress });
+  } catch (cause) {
+    throw new SmarterImportError(withoutPassword(messageOf(cause), sourceUrl), { cause });
+  } finally {
+    clearProgress();
+  }
+}
+
+/** showProgress keeps one line up to date on a terminal, and is silent elsewhere. */
+function showProgress({ kind, read, total }: Progress): void {
+  if (!process.stderr.isTTY) return;
+  process.stderr.write(`\r\x1b[K${kind.replace('_', ' ')}s: ${read} of ${total}`);
+}
+
+function clearProgress(): void {
+  if (process.stderr.isTTY) process.stderr.write('\r\x1b[K');
+}
+
+/** messageOf is one line; a failed connection to several addresses has its text in the single failures. */
+function messageOf(error: unknown): string {
+  if (error instanceof AggregateError && error.message === '') return error.errors.map(messageOf).join('; ');
+  const text = error instanceof Error ? error.message : String(error);
+  return text.replaceAll(/\s*\n\s*/g, ' ');
+}
+
+/** withoutPassword is for messages of drivers, which may quote what they were given. */
+function withoutPassword(message: string, url: string): string {
+  const written = /^[^:]+:\/\/[^:@/]*:([^@]*)@/.exec(url)?.[1];
+  if (written === undefined || written === '') return message.replaceAll(url, '<URL>');
+  return message.replaceAll(url, '<URL>').replaceAll(written, '***').replaceAll(decoded(written), '***');
+}
+
+function decoded(text: string): string {
+  return URL.canParse(`http://${text}@host`) ? decodeURIComponent(text) : text;
+}

@@ -1,0 +1,15 @@
+import { Command } from 'commander';
+import { migrate } from '../db/migrate.js';
+import { withTargetDatabase } from './target-database.js';
+
+/** migrateCommand is `keyward migrate`. */
+export function migrateCommand(): Command {
+  return new Command('migrate')
+    .description('Bring the schema of the database up to date (DATABASE_URL, or the embedded one).')
+    .option('--json', 'print the result as JSON')
+    .action(async ({ json }: { json?: true }) => {
+      const applied = await withTargetDatabase((_, url) => migrate(url));
+      if (json === true) process.stdout.write(`${JSON.stringify({ applied })}\n`);
+      else process.stdout.write(applied.length === 0 ? 'The schema is up to date.\n' : `Applied ${applied.join(', ')}.\n`);
+    });
+}

@@ -1,0 +1,118 @@
+import { mkdir, rename, writeFile, access } from 'node:fs/promises';
+import { Command } from 'commander';
+import { bootstrap } from '../bootstrap.js';
+import { loadConfig, unknownVariables, type Config } from '../config.js';
+import { startEmbeddedPostgres } from '../db/embedded-postgres.js';
+import { openDatabase } from '../db/knex.js';
+import { migrate } from '../db/migrate.js';
+import { systemClock } from '../lib/clock.js';
+import { Closer } from '../lib/closer.js';
+import { startServer } from '../server.js';
+import { createLogger, type Logger } from '../telemetry/logger.js';
+import { adminTokenFile } from './client-options.js';
+
+/** serveCommand is `keyward serve`. */
+export function serveCommand(): Command {
+  return new Command('serve')
+    .description('Serve until stopped. Settings come from the environment; without any, everything runs on this machine.')
+    .action(async () => {
+      const config = loadConfig(process.env);
+      const logger = createLogger(config.logLevel);
+      for (const variable of unknownVariables(process.env)) logger.warn({ variable }, 'no such setting');
+      const stopped = stopSignal(logger);
+      const closer = new Closer();
+      try {
+        await run(config, logger, closer);
+        await stopped;
+        logger.info('stopping');
+      } finally {
+        await closer.close();
+      }
+      logger.info('stopped');
+    });
+}
+
+async function run(config: Config, logger: Logger, closer: Closer): Promise<void> {
+  const databaseUrl = config.databaseUrl?.reveal() ?? (await startEmbedded(config, logger, closer));
+  const server = await startServer({ config, databaseUrl, clock: systemClock, logger });
+  closer.add('the service', () => server.stop());
+  const address = `${config.listen.host}:${server.port}`;
+  logger.info({ address, tls: config.tlsCert !== undefined }, 'listening');
+  if (config.databaseUrl === undefined) process.stdout.write(welcome(config, address));
+}
+
+/** startEmbedded starts the embedded database, brings it up to date, and makes the admin token if it is not there. */
+async function startEmbedded({ dataDir }: Config, logger: Logger, closer: Closer): Promise<string> {
+  const embedded = await startEmbeddedPostgres({
+    dataDir,
+    onProgress: (line) => {
+      logger.info(line);
+    },
+  });
+  closer.add('the embedded database', () => embedded.stop());
+  await migrate(embedded.url);
+  await ensureAdminToken(dataDir, embedded.url);
+  return embedded.url;
+}
+
+/**
+ * ensureAdminToken writes the admin token's file if there is none. The file comes last, so that a start that
+ * was cut short makes the token anew; a token revoked on purpose stays so while the file is there.
+ */
+async function ensureAdminToken(dataDir: string, databaseUrl: string): Promise<void> {
+  const file = adminTokenFile(dataDir);
+  if (await exists(file)) return;
+  const knex = openDatabase({ url: databaseUrl, poolSize: 1, connectTimeoutMs: 10_000, statementTimeoutMs: 0 });
+  try {
+    const { plaintext } = await bootstrap(knex, { reissue: true });
+    if (plaintext === undefined) throw new Error('a bootstrap that reissues gives a plaintext');
+    await mkdir(dataDir, { recursive: true, mode: 0o700 });
+    await writeFile(`${file}.new`, `${plaintext}\n`, { mode: 0o600 });
+    await rename(`${file}.new`, file);
+  } finally {
+    await knex.destroy();
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  );
+}
+
+/** stopSignal resolves on the first SIGINT or SIGTERM; a second one ends the process at once. */
+function stopSignal(logger: Logger): Promise<void> {
+  return new Promise((resolve) => {
+    let signals = 0;
+    const onSignal = (signal: NodeJS.Signals): void => {
+      signals += 1;
+      if (signals > 1) process.exit(1);
+      logger.info({ signal }, 'signal');
+      resolve();
+    };
+    process.on('SIGINT', onSignal);
+    process.on('SIGTERM', onSignal);
+  });
+}
+
+function welcome(config: Config, address: string): string {
+  const file = adminTokenFile(config.dataDir);
+  const tls = config.tlsCert === undefined ? '-plaintext' : '-cacert <ca file>';
+  const authorization = `-H "authorization: Bearer $(cat ${file})"`;
+  return `
+Keyward serves on ${address}. The admin token is in ${file}. Try, in another terminal:
+
+  grpcurl ${tls} ${address} list
+  grpcurl ${tls} ${authorization} -d '{"name": "my-first-token"}' ${address} keyward.token.v1.TokenService/CreateToken
+  grpcurl ${tls} ${authorization} -d '{"token": "<plaintext>"}' ${address} keyward.token.v1.TokenService/ValidateToken
+
+or without grpcurl:
+
+  npx keyward call keyward.token.v1.TokenService/CreateToken '{"name": "my-second-token"}'
+  npx keyward validate -
+
+Ctrl-C stops Keyward and its database.
+
+`;
+}

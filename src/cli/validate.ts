@@ -1,0 +1,104 @@
+import { Command } from 'commander';
+import { connect, VerdictReason, type KeywardClient, type ValidateTokenResponse } from '../client/index.js';
+import { clientOptions, withClientOptions, type GivenOptions } from './client-options.js';
+
+/** Verdict is what the command prints of an answer. */
+interface Verdict {
+  readonly valid: boolean;
+  readonly reason: string;
+  readonly keyId: string;
+  readonly username: string;
+  readonly accountNumber: string;
+}
+
+const LARGEST_BATCH = 1000;
+const LARGEST_BATCH_CHARACTERS = 512 * 1024;
+
+/** validateCommand is `keyward validate`. */
+export function validateCommand(): Command {
+  return withClientOptions(new Command('validate'))
+    .description('Ask a running service whether texts are tokens that may pass. A refusal is an answer, not a failure.')
+    .argument(
+      '[token]',
+      'the text; with "-" (the default) one JSON string a line is read from standard input, and one verdict a line printed',
+      '-',
+    )
+    .option('--json', 'print verdicts as JSON, one a line')
+    .action(async (token: string, given: GivenOptions) => {
+      const client = connect(clientOptions(given));
+      const print = (verdict: Verdict): void => {
+        process.stdout.write(`${given.json === true ? JSON.stringify(verdict) : describe(verdict)}\n`);
+      };
+      try {
+        if (token === '-') await validateLines(client, print);
+        else print(toVerdict(await client.tokens.validateToken({ token })));
+      } finally {
+        client.close();
+      }
+    });
+}
+
+/** validateLines answers the lines that have come together, in their order, before it reads on. */
+async function validateLines(client: KeywardClient, print: (verdict: Verdict) => void): Promise<void> {
+  let rest = '';
+  let lineNumber = 0;
+  const validateAll = async (lines: readonly string[]): Promise<void> => {
+    const tokens = lines.flatMap((line) => {
+      lineNumber += 1;
+      return line.trim() === '' ? [] : [parseLine(line, lineNumber)];
+    });
+    for (const batch of batches(tokens)) {
+      const { responses } = await client.tokens.batchValidateTokens({ requests: batch.map((token) => ({ token })) });
+      for (const response of responses) print(toVerdict(response));
+    }
+  };
+  process.stdin.setEncoding('utf8');
+  for await (const chunk of process.stdin as AsyncIterable<string>) {
+    const lines = (rest + chunk).split('\n');
+    rest = lines.pop() ?? '';
+    await validateAll(lines);
+  }
+  await validateAll([rest]);
+}
+
+/** batches cuts a list into batches that fit into one request, by number and by size. */
+function* batches(tokens: readonly string[]): Generator<string[]> {
+  let batch: string[] = [];
+  let size = 0;
+  for (const token of tokens) {
+    if (batch.length === LARGEST_BATCH || (batch.length > 0 && size + token.length > LARGEST_BATCH_CHARACTERS)) {
+      yield batch;
+      batch = [];
+      size = 0;
+    }
+    batch.push(token);
+    size += token.length;
+  }
+  if (batch.length > 0) yield batch;
+}
+
+function parseLine(line: string, lineNumber: number): string {
+  let value: unknown;
+  try {
+    value = JSON.parse(line);
+  } catch (error) {
+    throw new Error(`line ${lineNumber} of standard input is not a JSON string`, { cause: error });
+  }
+  if (typeof value !== 'string') throw new Error(`line ${lineNumber} of standard input is not a JSON string`);
+  return value;
+}
+
+function toVerdict({ valid, reason, keyId, principal }: ValidateTokenResponse): Verdict {
+  return {
+    valid,
+    reason: VerdictReason[reason].replace('VERDICT_REASON_', ''),
+    keyId,
+    username: principal?.username ?? '',
+    accountNumber: principal?.accountNumber ?? '',
+  };
+}
+
+function describe({ valid, reason, keyId, username, accountNumber }: Verdict): string {
+  if (valid) return `valid: key ${keyId} of ${username} in account ${accountNumber}`;
+  return keyId === '' ? `refused: ${reason}` : `refused: ${reason}, key ${keyId}`;
+}

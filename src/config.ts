@@ -1,0 +1,190 @@
+import { z } from 'zod';
+import { Hidden } from './lib/hidden.js';
+import { areScopes } from './lib/scopes.js';
+import { LOG_LEVELS } from './telemetry/logger.js';
+
+/** Setting is one environment variable: how it is read, and what people are told about it. */
+interface Setting<T> {
+  readonly variable: string;
+  /** What it means, with unit and range, in one sentence or two. */
+  readonly description: string;
+  /** The default as people would write it; empty for none. */
+  readonly default: string;
+  readonly schema: z.ZodType<T>;
+}
+
+function setting<T>(
+  variable: string,
+  defaultText: string,
+  schema: z.ZodType<T>,
+  description: string,
+): Setting<T> {
+  return { variable, default: defaultText, schema, description };
+}
+
+function wholeNumber(least: number, most: number): z.ZodType<number> {
+  return z
+    .string()
+    .regex(/^\d{1,12}$/, 'must be a whole number')
+    .transform(Number)
+    .pipe(z.number().min(least, `must be at least ${least}`).max(most, `must be at most ${most}`));
+}
+
+const flag = z.enum(['true', 'false'], 'must be true or false').transform((text) => text === 'true');
+const optionalText = z.string().transform((text) => (text === '' ? undefined : text));
+
+const address = z
+  .string()
+  .regex(/^(\[[0-9a-fA-F:]+\]|[^:\s]+):\d{1,5}$/, 'must be <host>:<port>')
+  .transform((text) => ({
+    host: text.slice(0, text.lastIndexOf(':')),
+    port: Number(text.slice(text.lastIndexOf(':') + 1)),
+  }))
+  .refine(({ port }) => port <= 65535, 'must have a port of at most 65535');
+
+const databaseUrl = z
+  .string()
+  .regex(/^(postgres(ql)?:\/\/.+)?$/, 'must be a postgres:// URL')
+  .transform((text) => (text === '' ? undefined : new Hidden(text)));
+
+const scopeList = z
+  .string()
+  .transform((text) => text.split(',').map((scope) => scope.trim()))
+  .refine((scopes) => areScopes(scopes), 'must be scopes of [a-z0-9_.:/*-], separated by commas');
+
+/** Every setting of `keyward serve`. The README's table is made from this. */
+export const SETTINGS = {
+  listen: setting(
+    'KEYWARD_LISTEN',
+    '127.0.0.1:50051',
+    address,
+    'Address and port to serve gRPC on. Port 0 takes a free one.',
+  ),
+  databaseUrl: setting(
+    'DATABASE_URL',
+    '',
+    databaseUrl,
+    'PostgreSQL 14 or newer to keep everything in. Without it Keyward runs a PostgreSQL of its own.',
+  ),
+  databasePoolSize: setting(
+    'KEYWARD_DATABASE_POOL_SIZE',
+    '10',
+    wholeNumber(2, 1000),
+    'Most connections to PostgreSQL, 2 to 1000.',
+  ),
+  databaseTimeoutSeconds: setting(
+    'KEYWARD_DATABASE_TIMEOUT_SECONDS',
+    '5',
+    wholeNumber(1, 600),
+    'Seconds, 1 to 600, to wait for a connection, and for one statement. After that a call is UNAVAILABLE.',
+  ),
+  dataDir: setting(
+    'KEYWARD_DATA_DIR',
+    './.keyward',
+    z.string().min(1, 'must not be empty'),
+    'Directory of the embedded PostgreSQL and the admin token. Not used with DATABASE_URL.',
+  ),
+  tlsCert: setting('KEYWARD_TLS_CERT', '', optionalText, 'File with the certificate chain of the server, PEM.'),
+  tlsKey: setting('KEYWARD_TLS_KEY', '', optionalText, 'File with the private key of the certificate, PEM.'),
+  tlsClientCa: setting(
+    'KEYWARD_TLS_CLIENT_CA',
+    '',
+    optionalText,
+    "File with the authorities, PEM, whose client certificates are accepted. The subject's common name is the username.",
+  ),
+  tlsClientScopes: setting(
+    'KEYWARD_TLS_CLIENT_SCOPES',
+    'keyward.tokens.validate',
+    scopeList,
+    'Scopes of callers that present a client certificate, separated by commas.',
+  ),
+  allowPlaintext: setting(
+    'KEYWARD_ALLOW_PLAINTEXT',
+    'false',
+    flag,
+    'Serve without TLS on an address that is not loopback: true or false. Only for a network that encrypts by itself.',
+  ),
+  reflection: setting(
+    'KEYWARD_REFLECTION',
+    'true',
+    flag,
+    'Answer gRPC server reflection, which grpcurl needs: true or false. It tells the API, and no data.',
+  ),
+  cacheMaxEntries: setting(
+    'KEYWARD_CACHE_MAX_ENTRIES',
+    '100000',
+    wholeNumber(1, 10_000_000),
+    'Most tokens remembered, 1 to 10000000. Each takes up to about 700 bytes.',
+  ),
+  cacheTtlSeconds: setting(
+    'KEYWARD_CACHE_TTL_SECONDS',
+    '60',
+    wholeNumber(1, 86_400),
+    'Seconds, 1 to 86400, after which a remembered token is read anew. Until then other processes may answer by what was.',
+  ),
+  shutdownSeconds: setting(
+    'KEYWARD_SHUTDOWN_SECONDS',
+    '10',
+    wholeNumber(0, 600),
+    'Seconds, 0 to 600, that calls under way have to end when the service stops.',
+  ),
+  logLevel: setting(
+    'KEYWARD_LOG_LEVEL',
+    'info',
+    z.enum(LOG_LEVELS, `must be one of ${LOG_LEVELS.join(', ')}`),
+    `Least severe log entries to write: ${LOG_LEVELS.join(', ')}. Every call is logged from debug on.`,
+  ),
+} as const satisfies Record<string, Setting<unknown>>;
+
+type Settings = typeof SETTINGS;
+
+/** Config is all settings, read once. */
+export type Config = { readonly [Key in keyof Settings]: z.output<Settings[Key]['schema']> };
+
+/** ConfigError reports everything that is wrong with the settings. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
+}
+
+/** loadConfig reads the environment. It throws one ConfigError that tells of all errors, and shows no values. */
+export function loadConfig(env: Readonly<Record<string, string | undefined>>): Config {
+  const problems: string[] = [];
+  const entries = Object.entries(SETTINGS).map(([key, { variable, default: fallback, schema }]) => {
+    const result = schema.safeParse(env[variable] ?? fallback);
+    if (!result.success) {
+      problems.push(...result.error.issues.map((issue) => `${variable} ${issue.message}`));
+    }
+    return [key, result.data] as const;
+  });
+  const config = Object.fromEntries(entries) as Config;
+  if (problems.length === 0) problems.push(...contradictions(config));
+  if (problems.length > 0) throw new ConfigError(`The settings are wrong:\n  ${problems.join('\n  ')}`);
+  return Object.freeze(config);
+}
+
+/** unknownVariables are those that look like settings and are none: most likely misspelt. */
+export function unknownVariables(env: Readonly<Record<string, string | undefined>>): string[] {
+  const known = new Set<string>(Object.values(SETTINGS).map(({ variable }) => variable));
+  return Object.keys(env).filter((name) => name.startsWith('KEYWARD_') && !known.has(name));
+}
+
+/** isLoopback tells whether only this machine can reach an address. */
+function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '[::1]' || /^127(\.\d{1,3}){3}$/.test(host);
+}
+
+function contradictions({ tlsCert, tlsKey, tlsClientCa, listen, allowPlaintext }: Config): string[] {
+  const problems: string[] = [];
+  if ((tlsCert === undefined) !== (tlsKey === undefined)) {
+    problems.push('KEYWARD_TLS_CERT and KEYWARD_TLS_KEY must be set together');
+  }
+  if (tlsClientCa !== undefined && tlsCert === undefined) {
+    problems.push('KEYWARD_TLS_CLIENT_CA needs KEYWARD_TLS_CERT and KEYWARD_TLS_KEY');
+  }
+  if (tlsCert === undefined && !allowPlaintext && !isLoopback(listen.host)) {
+    problems.push(
+      'KEYWARD_LISTEN is not a loopback address: set KEYWARD_TLS_CERT and KEYWARD_TLS_KEY, or KEYWARD_ALLOW_PLAINTEXT=true',
+    );
+  }
+  return problems;
+}

@@ -1,0 +1,52 @@
+import { join, resolve } from 'node:path';
+import { openCluster } from './embedded/cluster.js';
+import { Membership } from './embedded/membership.js';
+import { DEFAULT_SETTINGS } from './embedded/server.js';
+
+export { EmbeddedPostgresError } from './embedded/errors.js';
+
+export interface EmbeddedPostgresOptions {
+  /** dataDir is where the cluster and its password live; made (mode 0700) if absent. */
+  readonly dataDir: string;
+  /** settings are extra postgresql.conf settings; they count for whoever starts the server. */
+  readonly settings?: Readonly<Record<string, string>>;
+  /** onProgress gets lines for people, such as "Creating the database ...". */
+  readonly onProgress?: (line: string) => void;
+}
+
+export interface EmbeddedPostgres {
+  /** url names the database `keyward` on 127.0.0.1; it holds the password. */
+  readonly url: string;
+  /** created is true when this call made the cluster. */
+  readonly created: boolean;
+  /** stop leaves the server, and stops it if nobody else uses it. Calling it again waits for the same. */
+  stop(): Promise<void>;
+}
+
+/**
+ * startEmbeddedPostgres gives a real PostgreSQL without any configuration: it makes the cluster of `dataDir`
+ * on first use, joins a server that already runs on it (a crash of Keyward leaves one), or starts one. The
+ * server stays until the last of its users has called `stop`.
+ *
+ * @throws EmbeddedPostgresError with what to do about it
+ */
+export async function startEmbeddedPostgres({
+  dataDir,
+  settings,
+  onProgress = () => undefined,
+}: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> {
+  const directory = resolve(dataDir);
+  const allSettings = { ...DEFAULT_SETTINGS, ...settings };
+  const cluster = await openCluster(directory, allSettings, onProgress);
+  const membership = await Membership.join({
+    cluster,
+    settings: allSettings,
+    logFile: join(directory, 'postgres.log'),
+    onProgress,
+  });
+  return {
+    url: `postgres://keyward:${cluster.password}@127.0.0.1:${membership.port}/keyward`,
+    created: cluster.created,
+    stop: () => membership.leave(),
+  };
+}

@@ -1,0 +1,248 @@
+import { readFile, realpath } from 'node:fs/promises';
+import { performance } from 'node:perf_hooks';
+import { setTimeout as delay } from 'node:timers/promises';
+import pg from 'pg';
+import type { Cluster } from './cluster.js';
+import { EmbeddedPostgresError, hasCode } from './errors.js';
+import { isAlive, type Settings } from './program.js';
+import { discardStalePidFile, freePort, isPostmaster, readPidFile, spawnPostmaster } from './server.js';
+
+/** USERS_LOCK is an advisory lock that each user of the server shares: "keyward" in ASCII. */
+const USERS_LOCK = '30229394876363364';
+
+const POLL_MS = 25;
+
+/** START_LIMIT_MS bounds a start in which PostgreSQL does not answer at all. */
+const START_LIMIT_MS = 15_000;
+
+/** RECOVERY_LIMIT_MS bounds a start in which PostgreSQL answers that it is still replaying its log. */
+const RECOVERY_LIMIT_MS = 300_000;
+
+/** FAST_STOP_LIMIT_MS is for the checkpoint of an orderly stop; IMMEDIATE_STOP_LIMIT_MS for a stop without. */
+const FAST_STOP_LIMIT_MS = 60_000;
+const IMMEDIATE_STOP_LIMIT_MS = 10_000;
+
+/** CANNOT_CONNECT_NOW: the server is starting, recovering or stopping. */
+const CANNOT_CONNECT_NOW = '57P03';
+
+/** INVALID_PASSWORD: trying again would not help. */
+const INVALID_PASSWORD = '28P01';
+
+export interface MembershipOptions {
+  readonly cluster: Cluster;
+  readonly settings: Settings;
+  readonly logFile: string;
+  readonly onProgress: (line: string) => void;
+}
+
+/**
+ * Membership is one process's use of a cluster's server: the first in starts the server, the last one out
+ * stops it. Users count themselves by a shared advisory lock on a session of their own, which PostgreSQL
+ * releases whatever ends them, kill -9 included. While a membership lasts, a server that goes away is started
+ * again, at the same address.
+ */
+export class Membership {
+  readonly #options: MembershipOptions;
+  readonly #leaving = new AbortController();
+  #session: pg.Client | undefined;
+  #rejoining: Promise<void> = Promise.resolve();
+  #left: Promise<void> | undefined;
+
+  private constructor(
+    options: MembershipOptions,
+    session: pg.Client,
+    /** port on 127.0.0.1 that the server listens on. */
+    readonly port: number,
+  ) {
+    this.#options = options;
+    this.#hold(session);
+  }
+
+  /**
+   * join adopts the cluster's running server, whoever started it, or starts one.
+   *
+   * @throws EmbeddedPostgresError where the server neither starts nor can be adopted
+   */
+  static async join(options: MembershipOptions): Promise<Membership> {
+    const { session, port } = await enterOrStart(options, undefined, new AbortController().signal);
+    return new Membership(options, session, port);
+  }
+
+  /**
+   * leave ends the use, and stops the server where nobody else uses it. Calling it again waits for the same.
+   *
+   * @throws EmbeddedPostgresError where the server does not stop
+   */
+  leave(): Promise<void> {
+    return (this.#left ??= this.#leave());
+  }
+
+  async #leave(): Promise<void> {
+    this.#leaving.abort();
+    await this.#rejoining;
+    const session = this.#session;
+    if (!session) return;
+    try {
+      if (await this.#isLastUser(session)) await stopServer(this.#options.cluster.path);
+    } finally {
+      await session.end();
+    }
+  }
+
+  async #isLastUser(session: pg.Client): Promise<boolean> {
+    try {
+      return await isLastUser(session);
+    } catch (error) {
+      // The server died first; whoever finds it next starts it, and nothing is left to stop here.
+      this.#options.onProgress(`The embedded database was already gone: ${messageOf(error)}`);
+      return false;
+    }
+  }
+
+  #hold(session: pg.Client): void {
+    this.#session = session;
+    session.once('end', () => {
+      this.#session = undefined;
+      if (!this.#leaving.signal.aborted) this.#rejoining = this.#rejoin();
+    });
+  }
+
+  async #rejoin(): Promise<void> {
+    const { onProgress } = this.#options;
+    const { signal } = this.#leaving;
+    onProgress('The embedded database went away; starting it again ...');
+    while (!signal.aborted) {
+      try {
+        const { session, port } = await enterOrStart(this.#options, this.port, signal);
+        this.#hold(session);
+        onProgress(
+          port === this.port
+            ? 'The embedded database is back.'
+            : `The embedded database is back on port ${port} instead of ${this.port}: restart Keyward.`,
+        );
+        return;
+      } catch (error) {
+        if (this.#leaving.signal.aborted) return;
+        onProgress(`The embedded database is not back: ${messageOf(error)}`);
+        await delay(1_000);
+      }
+    }
+  }
+}
+
+/** enterOrStart repeats until it is in: of several that start a server, PostgreSQL lets one, and the others follow. */
+async function enterOrStart(
+  { cluster, settings, logFile }: MembershipOptions,
+  preferredPort: number | undefined,
+  signal: AbortSignal,
+): Promise<{ session: pg.Client; port: number }> {
+  const begin = performance.now();
+  let deadline = begin + START_LIMIT_MS;
+  let started: Awaited<ReturnType<typeof spawnPostmaster>> | undefined;
+  let starts = 0;
+  let cause: unknown;
+  try {
+    while (performance.now() < deadline) {
+      signal.throwIfAborted();
+      const pidFile = await readPidFile(cluster.path);
+      if (pidFile?.isRunning && pidFile.port !== undefined) {
+        const { port } = pidFile;
+        try {
+          return { session: await enter(cluster, port), port };
+        } catch (error) {
+          if (hasCode(error, INVALID_PASSWORD)) throw error;
+          if (hasCode(error, CANNOT_CONNECT_NOW)) {
+            deadline = Math.min(performance.now() + START_LIMIT_MS, begin + RECOVERY_LIMIT_MS);
+          }
+          cause = error;
+        }
+      } else if (!pidFile?.isRunning && !started?.isRunning()) {
+        if (pidFile) await discardStalePidFile(cluster.path, pidFile);
+        // The port of a server that crashed, where it is free: those that used it find it there again.
+        const port = await freePort(preferredPort ?? pidFile?.port);
+        started = await spawnPostmaster(cluster, settings, port, logFile);
+        starts += 1;
+      }
+      // Starts that fail one after the other come ever less often.
+      await delay(POLL_MS * Math.max(1, starts));
+    }
+    throw new EmbeddedPostgresError(
+      `The embedded database does not start. The end of ${logFile}:\n${await lastLines(logFile)}`,
+      cause === undefined ? {} : { cause },
+    );
+  } catch (error) {
+    started?.stopAtOnce();
+    if (!hasCode(error, INVALID_PASSWORD)) throw error;
+    throw new EmbeddedPostgresError(
+      'The embedded database refuses the password in its data directory: bring back the postgres-password ' +
+        'that belongs to it.',
+      { cause: error },
+    );
+  }
+}
+
+/** enter opens a session, makes sure that it is this cluster's server, and counts this process among its users. */
+async function enter(cluster: Cluster, port: number): Promise<pg.Client> {
+  const session = new pg.Client({
+    host: '127.0.0.1',
+    port,
+    user: 'keyward',
+    password: cluster.password,
+    // Advisory locks are per database, and this one can neither be dropped nor is it a template of others.
+    database: 'postgres',
+    application_name: 'keyward-membership',
+    connectionTimeoutMillis: 5_000,
+    // Only a user that is stopping the server has the lock to itself, and the stop ends this session.
+    lock_timeout: 5_000,
+  });
+  // What ends a session is seen by its 'end' or by the query under way; an unheard 'error' ends the process.
+  session.on('error', () => undefined);
+  try {
+    await session.connect();
+    const { rows } = await session.query<{ data_directory: string }>('SHOW data_directory');
+    const served = rows[0]?.data_directory;
+    if (served === undefined || (await realpath(served)) !== cluster.path) {
+      throw new EmbeddedPostgresError(`Port ${port} serves ${served}, not ${cluster.path}.`);
+    }
+    await session.query('SELECT pg_advisory_lock_shared($1)', [USERS_LOCK]);
+    return session;
+  } catch (error) {
+    await session.end();
+    throw error;
+  }
+}
+
+/** isLastUser gives this user's share up; on true it keeps newcomers waiting until the server has stopped. */
+async function isLastUser(session: pg.Client): Promise<boolean> {
+  await session.query('SELECT pg_advisory_unlock_shared($1)', [USERS_LOCK]);
+  const { rows } = await session.query<{ last: boolean }>('SELECT pg_try_advisory_lock($1) AS last', [
+    USERS_LOCK,
+  ]);
+  return rows[0]?.last === true;
+}
+
+async function stopServer(cluster: string): Promise<void> {
+  const server = await readPidFile(cluster);
+  if (!server?.isRunning) return;
+  const ways = [
+    ['SIGINT', FAST_STOP_LIMIT_MS],
+    ['SIGQUIT', IMMEDIATE_STOP_LIMIT_MS],
+  ] as const;
+  for (const [signal, limitMs] of ways) {
+    if (isAlive(server.pid)) process.kill(server.pid, signal);
+    const deadline = performance.now() + limitMs;
+    while (performance.now() < deadline) {
+      if (!(await isPostmaster(server.pid))) return;
+      await delay(POLL_MS);
+    }
+  }
+  throw new EmbeddedPostgresError(`The embedded database (process ${server.pid}) does not stop.`);
+}
+
+async function lastLines(file: string): Promise<string> {
+  return (await readFile(file, 'utf8')).trimEnd().split('\n').slice(-5).join('\n');
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,114 @@
+import type { Knex } from 'knex';
+import type { Comparison, FieldType } from '../lib/filter.js';
+import { KeywardError } from '../lib/errors.js';
+import { nextPageToken, type Page, type PageQuery } from '../lib/page.js';
+import { isDataException } from './pg-errors.js';
+import { reading } from './transaction.js';
+
+/** Column is where a field of a list lives: an SQL expression written in this program, never taken from a request. */
+export interface Column {
+  readonly type: FieldType;
+  readonly sql: string;
+}
+
+/** ListColumns says which fields a list can be filtered and ordered by. */
+export interface ListColumns {
+  readonly filter: Readonly<Record<string, Column>>;
+  readonly order: Readonly<Record<string, Column>>;
+}
+
+const CAST: Readonly<Record<FieldType, string>> = {
+  text: 'text',
+  boolean: 'boolean',
+  integer: 'bigint',
+  time: 'timestamptz',
+  uuid: 'uuid',
+  tag: 'text',
+};
+
+/**
+ * listPage runs `query` for one page. Pages continue after the last row seen, so rows that come or go
+ * between two pages neither repeat nor hide others.
+ */
+export async function listPage<Row extends object, T>(
+  query: Knex.QueryBuilder,
+  columns: ListColumns,
+  page: PageQuery,
+  fromRow: (row: Row) => T,
+): Promise<Page<T>> {
+  const order = page.order.map(({ field, descending }) => ({ ...orderColumn(columns, field), descending }));
+  for (const comparison of page.comparisons) addComparison(query, filterColumn(columns, comparison.field), comparison);
+  const after = page.after;
+  if (after !== undefined) void query.where((builder) => addAfter(builder, order, after));
+  order.forEach(({ sql, descending }, index) => {
+    void query.select(raw(query, `(${sql})::text AS order_${index}`));
+    void query.orderByRaw(`${sql} ${descending ? 'DESC' : 'ASC'}`);
+  });
+  const rows = (await run(query.limit(page.size + 1), page)) as (Row & Record<string, string>)[];
+  const shown = rows.slice(0, page.size);
+  const last = rows.length > page.size ? shown.at(-1) : undefined;
+  return {
+    items: shown.map(fromRow),
+    nextPageToken: last === undefined ? '' : nextPageToken(page, order.map((_, index) => last[`order_${index}`] ?? '')),
+  };
+}
+
+async function run(query: Knex.QueryBuilder, page: PageQuery): Promise<unknown> {
+  try {
+    return await reading(async () => (await query) as unknown);
+  } catch (error) {
+    // Of all values only these come from the request: February 30th, or a page token that was tampered with.
+    if (!isDataException(error)) throw error;
+    const field = page.after === undefined ? 'filter' : 'page_token';
+    throw new KeywardError('INVALID_FIELDS', `Invalid request: ${field} holds a value that is none.`, {
+      violations: [{ field, rule: 'holds a value that is none' }],
+      cause: error,
+    });
+  }
+}
+
+type Ordered = Column & { readonly descending: boolean };
+
+function addAfter(builder: Knex.QueryBuilder, order: readonly Ordered[], after: readonly string[]): void {
+  const [first, ...rest] = order;
+  const [value, ...others] = after;
+  if (first === undefined || value === undefined) return;
+  const cast = `?::${CAST[first.type]}`;
+  void builder.whereRaw(`${first.sql} ${first.descending ? '<' : '>'} ${cast}`, [value]);
+  if (rest.length === 0) return;
+  void builder.orWhere((equal) => {
+    void equal.whereRaw(`${first.sql} = ${cast}`, [value]).andWhere((inner) => addAfter(inner, rest, others));
+  });
+}
+
+function addComparison(query: Knex.QueryBuilder, { sql, type }: Column, { operator, value }: Comparison): void {
+  if (type === 'tag') {
+    if (value === null) void query.whereRaw(`cardinality(${sql}) ${operator === '=' ? '=' : '>'} 0`);
+    else void query.whereRaw(`${operator === '!=' ? 'NOT ' : ''}(?::text = ANY (${sql}))`, [value]);
+  } else if (value === null) {
+    void query.whereRaw(`${sql} IS ${operator === '=' ? '' : 'NOT '}NULL`);
+  } else if (operator === ':') {
+    void query.whereRaw(`strpos(lower(${sql}), lower(?::text)) > 0`, [value]);
+  } else {
+    const comparison = operator === '!=' ? 'IS DISTINCT FROM' : operator;
+    void query.whereRaw(`${sql} ${comparison} ?::${CAST[type]}`, [value]);
+  }
+}
+
+function raw(query: Knex.QueryBuilder, sql: string): Knex.Raw {
+  return (query.client as Knex.Client).raw(sql) as Knex.Raw;
+}
+
+function orderColumn(columns: ListColumns, field: string): Column {
+  return column(columns.order, field);
+}
+
+function filterColumn(columns: ListColumns, field: string): Column {
+  return column(columns.filter, field);
+}
+
+function column(columns: Readonly<Record<string, Column>>, field: string): Column {
+  const found = columns[field];
+  if (found === undefined) throw new Error(`no column for the field ${field}`);
+  return found;
+}

@@ -1,0 +1,81 @@
+import { KeywardError } from '../lib/errors.js';
+
+/** SQLSTATE codes, PostgreSQL documentation, appendix A. */
+const UNIQUE_VIOLATION = '23505';
+const FOREIGN_KEY_VIOLATION = '23503';
+const SERIALIZATION_FAILURE = '40001';
+const DEADLOCK_DETECTED = '40P01';
+/** A value cannot be read as its type, or lies outside its range. */
+const DATA_EXCEPTION_CLASS = '22';
+/** Classes in which the server or the way to it is at fault: connection, authorization, resources, operator. */
+const UNAVAILABLE_CLASSES: ReadonlySet<string> = new Set(['08', '28', '53', '57']);
+const UNAVAILABLE_CODES: ReadonlySet<string> = new Set([
+  '25006', // read-only transaction: a standby, as during a failover
+  '3D000', // the database does not exist (yet)
+  '42P01', // the schema is not there (yet)
+  '42703', // a column is not there (yet)
+  '55P03', // lock not available within lock_timeout
+]);
+/** Faults of the way to the server, as Node and the driver report them. */
+const UNAVAILABLE_SYSTEM_CODES: ReadonlySet<string> = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'EPIPE',
+  'ETIMEDOUT',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'ENOENT',
+]);
+// The driver and the pool give these no code.
+const UNAVAILABLE_MESSAGES =
+  /^(Connection terminated|timeout expired|Knex: Timeout acquiring|Unable to acquire a connection|Client has encountered a connection error|Client was closed)/;
+
+/** sqlState is the SQLSTATE of a PostgreSQL error, undefined for anything else. */
+function sqlState(error: unknown): string | undefined {
+  const code = errorCode(error);
+  return code !== undefined && /^[0-9A-Z]{5}$/.test(code) ? code : undefined;
+}
+
+/** violatedUnique is the name of the unique constraint that a statement broke. */
+export function violatedUnique(error: unknown): string | undefined {
+  return sqlState(error) === UNIQUE_VIOLATION ? constraintOf(error) : undefined;
+}
+
+/** violatedForeignKey is the name of the foreign key that a statement broke. */
+export function violatedForeignKey(error: unknown): string | undefined {
+  return sqlState(error) === FOREIGN_KEY_VIOLATION ? constraintOf(error) : undefined;
+}
+
+export function isDataException(error: unknown): boolean {
+  return sqlState(error)?.startsWith(DATA_EXCEPTION_CLASS) ?? false;
+}
+
+/** isRetryable tells whether running the whole transaction again may succeed. */
+export function isRetryable(error: unknown): boolean {
+  const state = sqlState(error);
+  return state === SERIALIZATION_FAILURE || state === DEADLOCK_DETECTED;
+}
+
+/** translateDatabaseError makes DATABASE_UNAVAILABLE of what means that; other errors it returns as they are. */
+export function translateDatabaseError(error: unknown): unknown {
+  if (error instanceof KeywardError || !isUnavailable(error)) return error;
+  return new KeywardError('DATABASE_UNAVAILABLE', 'The database cannot be reached.', { cause: error });
+}
+
+function isUnavailable(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  const state = sqlState(error);
+  if (state !== undefined && (UNAVAILABLE_CODES.has(state) || UNAVAILABLE_CLASSES.has(state.slice(0, 2)))) return true;
+  if (UNAVAILABLE_SYSTEM_CODES.has(errorCode(error) ?? '') || UNAVAILABLE_MESSAGES.test(error.message)) return true;
+  return error instanceof AggregateError && error.errors.some(isUnavailable);
+}
+
+function errorCode(error: unknown): string | undefined {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+}
+
+function constraintOf(error: unknown): string {
+  return error instanceof Error && 'constraint' in error ? String(error.constraint) : '';
+}

@@ -1,0 +1,77 @@
+import { Metadata, status, type StatusObject } from '@grpc/grpc-js';
+import { BadRequest, ErrorInfo, RetryInfo } from '../gen/google/rpc/error_details.js';
+import { Status } from '../gen/google/rpc/status.js';
+import { KeywardError, type Reason } from '../lib/errors.js';
+
+/** The gRPC status of every reason: the one table that maps errors. */
+const STATUS: Readonly<Record<Reason, status>> = {
+  INVALID_FIELDS: status.INVALID_ARGUMENT,
+  MALFORMED_REQUEST: status.INVALID_ARGUMENT,
+  CREDENTIALS_REFUSED: status.UNAUTHENTICATED,
+  SCOPE_MISSING: status.PERMISSION_DENIED,
+  NOT_PERMITTED: status.PERMISSION_DENIED,
+  SCOPE_NOT_HELD: status.PERMISSION_DENIED,
+  NOT_FOUND: status.NOT_FOUND,
+  ALREADY_EXISTS: status.ALREADY_EXISTS,
+  ETAG_MISMATCH: status.ABORTED,
+  CONFLICT: status.ABORTED,
+  OWNER_NOT_STAFF: status.FAILED_PRECONDITION,
+  NAME_AMBIGUOUS: status.FAILED_PRECONDITION,
+  RESOURCE_IN_USE: status.FAILED_PRECONDITION,
+  PLATFORM_ACCOUNT: status.FAILED_PRECONDITION,
+  DATABASE_UNAVAILABLE: status.UNAVAILABLE,
+  INTERNAL: status.INTERNAL,
+};
+
+const DOMAIN = 'keyward';
+const RETRY_AFTER_SECONDS = 1n;
+/** gRPC implementations refuse header lists over 8 KiB; the details must leave room for the other headers. */
+const LARGEST_DETAILS = 4096;
+
+/** foreseen makes a KeywardError of whatever was thrown: INTERNAL with a fixed text for what nobody foresaw. */
+export function foreseen(error: unknown, requestId: string): KeywardError {
+  if (error instanceof KeywardError) return error;
+  return new KeywardError('INTERNAL', 'A fault of the service; its log tells more under this request id.', {
+    metadata: { request_id: requestId },
+    cause: error,
+  });
+}
+
+/** toStatus is the gRPC status of an error, with its google.rpc details. */
+export function toStatus(error: KeywardError): StatusObject {
+  const code = STATUS[error.reason];
+  const metadata = new Metadata();
+  metadata.set('grpc-status-details-bin', encodeDetails(code, error));
+  return { code, details: error.message.slice(0, 1024), metadata };
+}
+
+function encodeDetails(code: status, error: KeywardError): Buffer {
+  const info = ErrorInfo.encode({ reason: error.reason, domain: DOMAIN, metadata: new Map(Object.entries(error.metadata)) });
+  const details = [any('google.rpc.ErrorInfo', info.finish())];
+  if (error.reason === 'DATABASE_UNAVAILABLE') {
+    const retry = RetryInfo.encode({ retryDelay: { seconds: RETRY_AFTER_SECONDS, nanos: 0 } });
+    details.push(any('google.rpc.RetryInfo', retry.finish()));
+  }
+  const message = error.message.slice(0, 1024);
+  let violations = error.violations;
+  for (;;) {
+    const all = violations.length === 0 ? details : [...details, badRequest(violations)];
+    const encoded = Buffer.from(Status.encode({ code, message, details: all }).finish());
+    if (encoded.length <= LARGEST_DETAILS || violations.length === 0) return encoded;
+    violations = violations.slice(0, Math.floor(violations.length / 2));
+  }
+}
+
+function badRequest(violations: KeywardError['violations']): { typeUrl: string; value: Buffer } {
+  const fieldViolations = violations.map(({ field, rule }) => ({
+    field,
+    description: rule,
+    reason: '',
+    localizedMessage: undefined,
+  }));
+  return any('google.rpc.BadRequest', BadRequest.encode({ fieldViolations }).finish());
+}
+
+function any(type: string, value: Uint8Array): { typeUrl: string; value: Buffer } {
+  return { typeUrl: `type.googleapis.com/${type}`, value: Buffer.from(value) };
+}

@@ -1,0 +1,82 @@
+import type { Server } from '@grpc/grpc-js';
+import { HealthImplementation } from 'grpc-health-check';
+import type { Clock } from '../lib/clock.js';
+import type { Logger } from '../telemetry/logger.js';
+
+export interface HealthDependencies {
+  /** Full names of the services, which share one status with the server as a whole (the empty name). */
+  readonly services: readonly string[];
+  /** Why the database cannot be worked with, undefined if it can. Rejects if it cannot be reached. */
+  readonly problem: () => Promise<string | undefined>;
+  /** Milliseconds that the database may be out of reach before this counts as not serving. */
+  readonly toleranceMs: number;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+const CHECK_EVERY_MS = 2_000;
+
+/**
+ * Health answers grpc.health.v1. A server is SERVING once its database has the schema that it needs, and
+ * stays so through an outage for as long as it can answer from memory.
+ */
+export class Health {
+  readonly #dependencies: HealthDependencies;
+  readonly #implementation: HealthImplementation;
+  #timer: NodeJS.Timeout | undefined;
+  #lastGoodAt = -Infinity;
+  #isServing = false;
+  #isStopped = false;
+
+  constructor(dependencies: HealthDependencies) {
+    this.#dependencies = dependencies;
+    this.#implementation = new HealthImplementation();
+    this.#set(false);
+  }
+
+  addTo(server: Server): void {
+    this.#implementation.addToServer(server);
+  }
+
+  /** start checks now, and from then on every two seconds. */
+  async start(): Promise<void> {
+    await this.#check();
+    const next = (): void => {
+      this.#timer = setTimeout(() => void this.#check().finally(next), CHECK_EVERY_MS).unref();
+    };
+    next();
+  }
+
+  /** stop says NOT_SERVING from now on, so that load balancers look elsewhere. */
+  stop(): void {
+    this.#isStopped = true;
+    clearTimeout(this.#timer);
+    this.#set(false);
+  }
+
+  async #check(): Promise<void> {
+    const { problem, toleranceMs, clock, logger } = this.#dependencies;
+    try {
+      const found = await problem();
+      if (found !== undefined && this.#isServing !== false) logger.error({ problem: found }, 'not serving');
+      this.#lastGoodAt = found === undefined ? clock.now() : -Infinity;
+      this.#update(found === undefined);
+    } catch (error) {
+      const isServing = clock.now() - this.#lastGoodAt <= toleranceMs;
+      logger.warn({ err: error, serving: isServing }, 'the database cannot be reached');
+      this.#update(isServing);
+    }
+  }
+
+  #update(isServing: boolean): void {
+    if (this.#isStopped || isServing === this.#isServing) return;
+    this.#dependencies.logger.info({ serving: isServing }, isServing ? 'serving' : 'not serving');
+    this.#set(isServing);
+  }
+
+  #set(isServing: boolean): void {
+    this.#isServing = isServing;
+    const status = isServing ? 'SERVING' : 'NOT_SERVING';
+    for (const service of ['', ...this.#dependencies.services]) this.#implementation.setStatus(service, status);
+  }
+}

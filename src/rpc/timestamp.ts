@@ -1,0 +1,27 @@
+import type { Duration } from '../gen/google/protobuf/duration.js';
+import type { Timestamp } from '../gen/google/protobuf/timestamp.js';
+import { MAX_INSTANT, MIN_INSTANT, type Instant } from '../lib/instant.js';
+import type { Violations } from '../lib/violations.js';
+
+/** toTimestamp writes an instant; null becomes a field that is not set. */
+export function toTimestamp(instant: Instant | null): Timestamp | undefined {
+  if (instant === null) return undefined;
+  const micros = ((instant % 1_000_000n) + 1_000_000n) % 1_000_000n;
+  return { seconds: (instant - micros) / 1_000_000n, nanos: Number(micros) * 1000 };
+}
+
+/** fromTimestamp reads a Timestamp, dropping what is finer than a microsecond. */
+export function fromTimestamp(v: Violations, field: string, { seconds, nanos }: Timestamp): Instant {
+  const instant = seconds * 1_000_000n + BigInt(Math.floor(nanos / 1000));
+  const valid = nanos >= 0 && nanos <= 999_999_999 && instant >= MIN_INSTANT && instant <= MAX_INSTANT;
+  v.check(valid, field, 'must be a valid timestamp of the years 1 to 9999');
+  return valid ? instant : 0n;
+}
+
+/** fromDuration reads a Duration in microseconds, dropping what is finer. */
+export function fromDuration(v: Violations, field: string, { seconds, nanos }: Duration): bigint {
+  const sameSign = seconds === 0n || nanos === 0 || seconds > 0n === nanos > 0;
+  const valid = Math.abs(nanos) <= 999_999_999 && seconds >= -315_576_000_000n && seconds <= 315_576_000_000n && sameSign;
+  v.check(valid, field, 'must be a valid duration');
+  return valid ? seconds * 1_000_000n + BigInt(Math.trunc(nanos / 1000)) : 0n;
+}

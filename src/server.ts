@@ -1,0 +1,157 @@
+import type { Server } from '@grpc/grpc-js';
+import type { Knex } from 'knex';
+import { accountHandlers } from './account/account-handler.js';
+import { AccountRepository } from './account/account-repository.js';
+import { AccountService } from './account/account-service.js';
+import { StandingRepository } from './account/standing-repository.js';
+import { UserProfileRepository } from './account/user-profile-repository.js';
+import { UserRepository } from './account/user-repository.js';
+import { VerdictCache } from './coherence/verdict-cache.js';
+import type { Config } from './config.js';
+import { openDatabase } from './db/knex.js';
+import { schemaProblem } from './db/migrate.js';
+import { AccountServiceService } from './gen/keyward/account/v1/account_service.js';
+import type { Clock } from './lib/clock.js';
+import { Closer } from './lib/closer.js';
+import { Authenticator } from './rpc/auth.js';
+import { CertificateCallers } from './rpc/certificate-callers.js';
+import { drain, listen, newGrpcServer, serverCredentials } from './rpc/grpc-server.js';
+import { Health } from './rpc/health.js';
+import { reflectionServices } from './rpc/reflection.js';
+import { addService } from './rpc/service.js';
+import type { Logger } from './telemetry/logger.js';
+import { tokenHandlers } from './token/token-handler.js';
+import { TokenRepository } from './token/token-repository.js';
+import { TokenService } from './token/token-service.js';
+import { UsageRecorder } from './token/usage-recorder.js';
+import { encodeValid, FastTokenService } from './token/validate-codec.js';
+import { validateHandlers } from './token/validate-handler.js';
+import { VerdictRecord } from './token/verdict.js';
+import { Verdicts } from './token/verdicts.js';
+
+export interface ServerDependencies {
+  readonly config: Config;
+  readonly databaseUrl: string;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/** RunningServer serves until it is stopped. */
+export interface RunningServer {
+  readonly port: number;
+  /** stop refuses new calls, lets those under way end, writes what is in memory and closes everything. */
+  stop(): Promise<void>;
+}
+
+const SERVICES = ['keyward.account.v1.AccountService', 'keyward.token.v1.TokenService'];
+const HEALTH_SERVICE = 'grpc.health.v1.Health';
+const USAGE_INTERVAL_MS = 5_000;
+
+/** startServer builds the whole service and starts it. What was opened is closed again if it fails. */
+export async function startServer(dependencies: ServerDependencies): Promise<RunningServer> {
+  const closer = new Closer();
+  try {
+    const port = await start(dependencies, closer);
+    return { port, stop: () => closer.close() };
+  } catch (error) {
+    await closer.close();
+    throw error;
+  }
+}
+
+async function start({ config, databaseUrl, clock, logger }: ServerDependencies, closer: Closer): Promise<number> {
+  const timeoutMs = config.databaseTimeoutSeconds * 1000;
+  const cacheTtlMs = config.cacheTtlSeconds * 1000;
+  const knex = openDatabase({
+    url: databaseUrl,
+    poolSize: config.databasePoolSize,
+    connectTimeoutMs: timeoutMs,
+    statementTimeoutMs: timeoutMs,
+  });
+  closer.add('the database', () => knex.destroy());
+
+  const server = newGrpcServer();
+  const usage = addServices(server, { config, knex, clock, logger, cacheTtlMs });
+  usage.start(USAGE_INTERVAL_MS);
+  closer.add('the times of use', () => usage.stop());
+
+  const health = new Health({
+    services: SERVICES,
+    problem: () => schemaProblem(knex),
+    toleranceMs: cacheTtlMs,
+    clock,
+    logger,
+  });
+  health.addTo(server);
+  if (config.reflection) {
+    for (const { definition, implementation } of reflectionServices([...SERVICES, HEALTH_SERVICE])) {
+      server.addService(definition, implementation);
+    }
+  }
+
+  const port = await listen(server, config.listen, await serverCredentials(config));
+  closer.add('the calls under way', () => drain(server, config.shutdownSeconds * 1000));
+  closer.add('health', () => {
+    health.stop();
+    return undefined;
+  });
+  await health.start();
+  return port;
+}
+
+interface ServiceDependencies {
+  readonly config: Config;
+  readonly knex: Knex;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly cacheTtlMs: number;
+}
+
+function addServices(server: Server, dependencies: ServiceDependencies): UsageRecorder {
+  const { config, knex, clock, logger, cacheTtlMs } = dependencies;
+  const tokens = new TokenRepository(knex);
+  const users = new UserRepository(knex);
+  const standings = new StandingRepository(knex);
+  const cache = new VerdictCache({
+    fetch: (digests) => tokens.fetchFacts(digests),
+    ownerOf: ({ owner }) => owner,
+    toRecord: (facts, owner, staleAt) => new VerdictRecord(facts, owner, staleAt, encodeValid(facts)),
+    clock,
+    maxEntries: config.cacheMaxEntries,
+    ttlMs: cacheTtlMs,
+  });
+  const usage = new UsageRecorder(tokens, logger);
+  const verdicts = new Verdicts(cache, usage, clock);
+  const certificates = new CertificateCallers({
+    findUser: (username) => standings.findCertificateUser(username),
+    scopes: config.tlsClientScopes,
+    ttlMs: cacheTtlMs,
+  });
+  const tokenService = new TokenService({
+    knex,
+    tokens,
+    standings,
+    clock,
+    evict: (digests) => {
+      cache.evict(digests);
+    },
+  });
+  const accountService = new AccountService({
+    knex,
+    accounts: new AccountRepository(knex),
+    users,
+    profiles: new UserProfileRepository(knex),
+    standings,
+    evictOwners: (matches) => {
+      cache.evictOwners(matches);
+    },
+    evictUsers: () => {
+      certificates.evict();
+    },
+  });
+
+  const chain = { authenticator: new Authenticator(verdicts, certificates), logger };
+  addService(server, FastTokenService, { ...validateHandlers(verdicts), ...tokenHandlers(tokenService, clock) }, chain);
+  addService(server, AccountServiceService, accountHandlers(accountService), chain);
+  return usage;
+}

@@ -1,0 +1,219 @@
+import type { Knex } from 'knex';
+import { applyChanges, leaveOut, noteFindings, sortBatch, type Change, type Fresh } from './batch.js';
+import { BatchReport, type Outcome } from './report.js';
+import { textField, type SourceRow } from './source-rows.js';
+import type { TargetTable } from './target-tables.js';
+import { applyPatches, query, typed, writeRecords } from './target-store.js';
+
+/** The first number that Keyward gives itself, as in the schema. */
+const OWN_NUMBERS = 100_000_001n;
+
+/** Placed is a fresh row with the number it gets, or undefined for a new one. */
+interface Placed extends Fresh {
+  readonly id: string | undefined;
+}
+
+/** Merge is a fresh row whose counterpart is already here. */
+interface Merge extends Fresh {
+  readonly id: string;
+}
+
+/** Counterpart is a row of Keyward with the natural key of a source row. */
+interface Counterpart {
+  readonly id: string;
+  /** Whether it already stands for a row of the source. */
+  readonly imported: boolean;
+}
+
+/**
+ * importOwners takes one batch of accounts, users or user profiles. They keep their numbers, since public ids are
+ * made from them; where that cannot be, the report says so.
+ */
+export async function importOwners(
+  trx: Knex.Transaction,
+  table: TargetTable,
+  rows: readonly SourceRow[],
+): Promise<BatchReport> {
+  const report = new BatchReport();
+  const { fresh, changes } = await sortBatch(trx, table, rows, report);
+  await refuseTakenKeys(trx, table, changes, report);
+  await applyChanges(trx, table, changes, report);
+  await placeFresh(trx, table, fresh, report);
+  return report;
+}
+
+/** refuseTakenKeys leaves a changed natural key alone that another row of Keyward has. */
+async function refuseTakenKeys(
+  trx: Knex.Transaction,
+  table: TargetTable,
+  changes: readonly Change[],
+  report: BatchReport,
+): Promise<void> {
+  const rekeyed = changes.filter(({ changed }) => table.naturalKey.some((column) => changed.has(column)));
+  const counterparts = await findCounterparts(trx, table, rekeyed);
+  for (const change of rekeyed) {
+    const counterpart = counterparts.get(naturalKey(table, change));
+    if (counterpart === undefined || counterpart.id === change.targetId) continue;
+    const columns = table.naturalKey.filter((column) => change.changed.has(column));
+    for (const column of columns) change.refused.add(column);
+    const what = `not updated: ${columns.join(', ')} (another row of Keyward has that already)`;
+    report.note(table.kind, change.row.label, 'key-taken', what);
+  }
+}
+
+async function placeFresh(
+  trx: Knex.Transaction,
+  table: TargetTable,
+  fresh: readonly Fresh[],
+  report: BatchReport,
+): Promise<void> {
+  if (fresh.length === 0) return;
+  const counterparts = await findCounterparts(trx, table, fresh);
+  const taken = await takenNumbers(
+    trx,
+    table,
+    fresh.map(({ row }) => row.key),
+  );
+  const inserts: Placed[] = [];
+  const merges: Merge[] = [];
+  const renumbered: { id: string; to: string }[] = [];
+  const keys = new Set<string>();
+
+  for (const { row, columns } of fresh) {
+    const key = naturalKey(table, { columns });
+    const counterpart = counterparts.get(key);
+    if (counterpart?.imported === true || keys.has(key)) {
+      const what = `its ${table.naturalKey.join(' and ')} belongs to another imported row`;
+      leaveOut(table, row, 'key-taken', what, report);
+      continue;
+    }
+    keys.add(key);
+    const isFree = BigInt(row.key) > 0n && !taken.has(row.key);
+    if (counterpart === undefined) {
+      if (isFree) taken.add(row.key);
+      else noteNumber(table, row, 'it has a new one and so another public id', report);
+      inserts.push({ row, columns, id: isFree ? row.key : undefined });
+    } else if (counterpart.id === row.key) {
+      merges.push({ row, columns, id: row.key });
+    } else if (isFree) {
+      taken.add(row.key);
+      renumbered.push({ id: counterpart.id, to: row.key });
+      merges.push({ row, columns, id: row.key });
+      const what = `number ${counterpart.id} of Keyward became ${row.key}, as in the source`;
+      report.note(table.kind, row.label, 'renumbered', what);
+    } else {
+      merges.push({ row, columns, id: counterpart.id });
+      noteNumber(table, row, `it keeps number ${counterpart.id} and its public id`, report);
+    }
+  }
+
+  await renumber(trx, table, renumbered);
+  await applyPatches(
+    trx,
+    table,
+    merges.map(({ id, columns }) => ({ id, columns })),
+  );
+  await remember(trx, table, merges, 'merged', report);
+  await remember(trx, table, await insert(trx, table, inserts), 'created', report);
+}
+
+function noteNumber(table: TargetTable, row: SourceRow, what: string, report: BatchReport): void {
+  report.note(table.kind, row.label, 'number-taken', `number ${row.key} is taken in Keyward: ${what}`);
+}
+
+async function remember(
+  trx: Knex.Transaction,
+  table: TargetTable,
+  rows: readonly Merge[],
+  outcome: Outcome,
+  report: BatchReport,
+): Promise<void> {
+  const records = rows.map(({ row, id }) => ({ key: row.key, targetId: id, fields: row.fields }));
+  await writeRecords(trx, table.kind, records);
+  for (const { row } of rows) {
+    report.outcomes.push(outcome);
+    if (outcome === 'merged') {
+      report.note(
+        table.kind,
+        row.label,
+        'merged',
+        'merged with the one in Keyward: the source decides every field',
+      );
+    }
+    noteFindings(table, row, report);
+  }
+}
+
+function naturalKey(table: TargetTable, { columns }: Pick<Fresh, 'columns'>): string {
+  return JSON.stringify(table.naturalKey.map((column) => textField(columns, column)));
+}
+
+/** findCounterparts finds rows by their natural keys. */
+async function findCounterparts(
+  trx: Knex.Transaction,
+  table: TargetTable,
+  rows: readonly Fresh[],
+): Promise<Map<string, Counterpart>> {
+  if (rows.length === 0) return new Map();
+  const found = await query<Counterpart & { columns: Record<string, string> }>(
+    trx,
+    `SELECT t.id::text AS id,
+       json_build_object(${table.naturalKey.map((column) => `'${column}', t.${column}::text`).join()}) AS columns,
+       EXISTS (SELECT FROM import_records i WHERE i.kind = ? AND i.target_id = t.id) AS imported
+     FROM json_to_recordset(?::json) AS r (${typed(table, table.naturalKey)})
+     JOIN ${table.table} t USING (${table.naturalKey.join()})`,
+    [table.kind, JSON.stringify(rows.map(({ columns }) => columns))],
+  );
+  return new Map(
+    found.map(({ id, imported, columns }) => [naturalKey(table, { columns }), { id, imported }]),
+  );
+}
+
+async function takenNumbers(
+  trx: Knex.Transaction,
+  table: TargetTable,
+  ids: readonly string[],
+): Promise<Set<string>> {
+  const sql = `SELECT id::text AS id FROM ${table.table} WHERE id = ANY (?::bigint[])`;
+  return new Set((await query<{ id: string }>(trx, sql, [[...ids]])).map(({ id }) => id));
+}
+
+/** renumber changes primary keys; whatever refers to them follows by its foreign key. */
+async function renumber(
+  trx: Knex.Transaction,
+  table: TargetTable,
+  moves: readonly { readonly id: string; readonly to: string }[],
+): Promise<void> {
+  if (moves.length === 0) return;
+  await trx.raw(
+    `UPDATE ${table.table} t SET id = r."to"
+     FROM json_to_recordset(?::json) AS r (id bigint, "to" bigint) WHERE t.id = r.id`,
+    [JSON.stringify(moves)],
+  );
+}
+
+/** insert writes rows that keep their numbers first, so that no new number is one of theirs. */
+async function insert(trx: Knex.Transaction, table: TargetTable, rows: readonly Placed[]): Promise<Merge[]> {
+  const kept = rows.flatMap(({ row, columns, id }) => (id === undefined ? [] : [{ row, columns, id }]));
+  await insertRows(trx, table, kept);
+  if (kept.some(({ id }) => BigInt(id) >= OWN_NUMBERS)) {
+    await trx.raw(`SELECT setval('${table.table}_id_seq', (SELECT max(id) FROM ${table.table}))`);
+  }
+  const moved: Merge[] = [];
+  for (const { row, columns } of rows.filter(({ id }) => id === undefined)) {
+    const [next] = await query<{ id: string }>(trx, `SELECT nextval('${table.table}_id_seq')::text AS id`);
+    if (next) moved.push({ row, columns, id: next.id });
+  }
+  await insertRows(trx, table, moved);
+  return [...kept, ...moved];
+}
+
+async function insertRows(trx: Knex.Transaction, table: TargetTable, rows: readonly Merge[]): Promise<void> {
+  if (rows.length === 0) return;
+  const names = Object.keys(table.columns);
+  await trx.raw(
+    `INSERT INTO ${table.table} (id, ${names.join()})
+     SELECT id, ${names.join()} FROM json_to_recordset(?::json) AS r (id bigint, ${typed(table, names)})`,
+    [JSON.stringify(rows.map(({ id, columns }) => ({ id, ...columns })))],
+  );
+}

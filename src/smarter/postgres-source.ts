@@ -1,0 +1,65 @@
+import pg from 'pg';
+import type { Source, TextRow } from './source.js';
+
+const asText = { getTypeParser: () => (value: string) => value };
+
+/** PostgresSource reads through cursors in one REPEATABLE READ transaction. */
+export class PostgresSource implements Source {
+  readonly #client: pg.Client;
+
+  private constructor(client: pg.Client) {
+    this.#client = client;
+  }
+
+  static async open(url: string): Promise<PostgresSource> {
+    const client = new pg.Client({
+      connectionString: url,
+      application_name: 'keyward import-smarter',
+      connectionTimeoutMillis: 10_000,
+      keepAlive: true,
+      types: asText,
+    });
+    // A lost connection also fails the query under way, or the next one; without a listener it would end the process.
+    client.on('error', () => undefined);
+    try {
+      await client.connect();
+      await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
+      await client.query(`
+        SET LOCAL TIME ZONE 'UTC';
+        SET LOCAL datestyle = 'ISO, YMD';
+        SET LOCAL statement_timeout = 0;
+        SET LOCAL idle_in_transaction_session_timeout = 0;
+        -- Every row is read: plan for all of them, not for the first few.
+        SET LOCAL cursor_tuple_fraction = 1`);
+    } catch (error) {
+      await client.end();
+      throw error;
+    }
+    return new PostgresSource(client);
+  }
+
+  async tables(): Promise<ReadonlySet<string>> {
+    const { rows } = await this.#client.query<{ name: string }>(
+      'SELECT table_name AS name FROM information_schema.tables WHERE table_schema = ANY (current_schemas(false))',
+    );
+    return new Set(rows.map(({ name }) => name));
+  }
+
+  async *rows(sql: string, batchSize: number): AsyncGenerator<readonly TextRow[]> {
+    await this.#client.query(`DECLARE batches NO SCROLL CURSOR FOR ${sql}`);
+    for (;;) {
+      const { rows } = await this.#client.query<TextRow>(`FETCH ${batchSize} FROM batches`);
+      if (rows.length === 0) break;
+      yield rows;
+    }
+    await this.#client.query('CLOSE batches');
+  }
+
+  exactly(column: string): string {
+    return column;
+  }
+
+  async close(): Promise<void> {
+    await this.#client.end();
+  }
+}

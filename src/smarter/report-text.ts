@@ -1,0 +1,41 @@
+import { KINDS, type ImportReport, type Kind } from './report.js';
+
+const TITLES: Readonly<Record<Kind, string>> = {
+  account: 'accounts',
+  user: 'users',
+  user_profile: 'user profiles',
+  token: 'tokens',
+};
+const COLUMNS = ['read', 'created', 'updated', 'unchanged', 'merged', 'leftOut'] as const;
+
+/** formatReport writes a report for people. */
+export function formatReport(report: ImportReport): string {
+  const table = [
+    ['', ...COLUMNS.map((column) => (column === 'leftOut' ? 'left out' : column))],
+    ...KINDS.map((kind) => [TITLES[kind], ...COLUMNS.map((column) => String(report.counts[kind][column]))]),
+  ];
+  const lines = table.map(
+    ([title = '', ...cells]) => title.padEnd(14) + cells.map((cell) => cell.padStart(10)).join(''),
+  );
+  if (report.dryRun) lines.unshift('Dry run: nothing was written.', '');
+  if (report.notes.length > 0) lines.push('', 'Notes:');
+  for (const { kind, key, what } of report.notes)
+    lines.push(`  ${printable(`${kind.replace('_', ' ')} ${key}: ${what}`)}`);
+  for (const { kind, sort, count } of report.notesLeftOff) {
+    lines.push(`  ${TITLES[kind]}: ${count} more notes of this sort: ${sort}`);
+  }
+  if (report.staysInSource.length > 0)
+    lines.push('', 'Stays in the source, since Keyward has no place for it:');
+  for (const { name, values } of report.staysInSource) {
+    lines.push(`  ${name}: ${values} ${values === 1 ? 'value' : 'values'}`);
+  }
+  return `${lines.join('\n')}\n`;
+}
+
+/** printable shows control characters as escapes: texts of the source must not steer a terminal. */
+function printable(text: string): string {
+  return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (character) => {
+    const code = character.codePointAt(0) ?? 0;
+    return `\\u{${code.toString(16)}}`;
+  });
+}

@@ -1,0 +1,98 @@
+/** Kind is what an import takes over, in the order in which it does. */
+export const KINDS = ['account', 'user', 'user_profile', 'token'] as const;
+export type Kind = (typeof KINDS)[number];
+
+/** Counts of the rows of one kind: `read` is the sum of the others. */
+export interface Counts {
+  read: number;
+  created: number;
+  /** updated rows had changed in the source since the last import. */
+  updated: number;
+  unchanged: number;
+  /** merged rows were found in Keyward under their natural key, at their first import. */
+  merged: number;
+  leftOut: number;
+}
+
+/** Note tells what happened to one row. It never holds digests, plaintext or values of annotations. */
+export interface Note {
+  readonly kind: Kind;
+  /** Account number, user name, number of the profile, or key id. */
+  readonly key: string;
+  readonly what: string;
+}
+
+export interface ImportReport {
+  readonly dryRun: boolean;
+  readonly counts: Readonly<Record<Kind, Readonly<Counts>>>;
+  /** What Keyward has no place for, by column or table of the source. */
+  readonly staysInSource: readonly { readonly name: string; readonly values: number }[];
+  readonly notes: readonly Note[];
+  /** How many more notes there were of a sort, after the first 1000. */
+  readonly notesLeftOff: readonly { readonly kind: Kind; readonly sort: string; readonly count: number }[];
+}
+
+export type Outcome = Exclude<keyof Counts, 'read'>;
+
+/** Most notes of one sort and kind that a report holds, so that a large import stays within its memory. */
+const NOTES_PER_SORT = 1000;
+
+/** BatchReport is what one batch adds to the report, once it is committed. */
+export class BatchReport {
+  readonly outcomes: Outcome[] = [];
+  readonly notes: (Note & { readonly sort: string })[] = [];
+
+  note(kind: Kind, key: string, sort: string, what: string): void {
+    this.notes.push({ kind, key, sort, what });
+  }
+}
+
+/** ReportBuilder gathers the report of one import. */
+export class ReportBuilder {
+  readonly #counts = Object.fromEntries(
+    KINDS.map((kind) => [kind, { read: 0, created: 0, updated: 0, unchanged: 0, merged: 0, leftOut: 0 }]),
+  ) as Record<Kind, Counts>;
+  readonly #stays = new Map<string, number>();
+  readonly #notes: Note[] = [];
+  readonly #noted = new Map<string, { kind: Kind; sort: string; count: number; held: number }>();
+
+  addBatch(kind: Kind, batch: BatchReport): void {
+    const counts = this.#counts[kind];
+    counts.read += batch.outcomes.length;
+    for (const outcome of batch.outcomes) counts[outcome] += 1;
+    for (const note of batch.notes) this.addNotes(note.sort, [note], 1);
+  }
+
+  /** addNotes adds notes of one sort and kind, of which there are `count`, more perhaps than are given. */
+  addNotes(sort: string, notes: readonly Note[], count: number): void {
+    const kind = notes[0]?.kind;
+    if (kind === undefined) return;
+    const noted = this.#noted.get(`${kind} ${sort}`) ?? { kind, sort, count: 0, held: 0 };
+    this.#noted.set(`${kind} ${sort}`, noted);
+    const held = notes.slice(0, NOTES_PER_SORT - noted.held);
+    noted.count += count;
+    noted.held += held.length;
+    this.#notes.push(...held.map(({ key, what }) => ({ kind, key, what })));
+  }
+
+  /** addStaying counts values of the source that Keyward has no place for. */
+  addStaying(name: string, values: number): void {
+    if (values > 0) this.#stays.set(name, (this.#stays.get(name) ?? 0) + values);
+  }
+
+  rowsRead(kind: Kind): number {
+    return this.#counts[kind].read;
+  }
+
+  build(dryRun: boolean): ImportReport {
+    return {
+      dryRun,
+      counts: this.#counts,
+      staysInSource: [...this.#stays].map(([name, values]) => ({ name, values })),
+      notes: this.#notes,
+      notesLeftOff: [...this.#noted.values()]
+        .map(({ kind, sort, count, held }) => ({ kind, sort, count: count - held }))
+        .filter(({ count }) => count > 0),
+    };
+  }
+}

@@ -1,0 +1,121 @@
+import type { Knex } from 'knex';
+import type { Kind } from './report.js';
+import type { Fields, FieldValue, SourceRow } from './source-rows.js';
+import { TARGET_TABLES, type TargetTable } from './target-tables.js';
+
+/** ImportRecord is what the last import read of a source row, and the row it became. */
+export interface ImportRecord {
+  readonly targetId: string;
+  /** Whether Keyward still has the row. */
+  readonly present: boolean;
+  readonly fields: Fields;
+}
+
+/** Patch is a change of some columns of one row, in Keyward's own numbers. */
+export interface Patch {
+  readonly id: string;
+  readonly columns: Readonly<Record<string, FieldValue>>;
+}
+
+/** query runs one statement and returns its rows. Values are bound as `?`, never written into the text. */
+export async function query<Row>(
+  knex: Knex,
+  sql: string,
+  bindings: readonly Knex.RawBinding[] = [],
+): Promise<Row[]> {
+  const { rows } = await knex.raw<{ rows: Row[] }>(sql, bindings);
+  return rows;
+}
+
+/** readRecords finds the records of these source rows, by their keys. */
+export async function readRecords(
+  trx: Knex.Transaction,
+  { kind, table }: TargetTable,
+  keys: readonly string[],
+): Promise<Map<string, ImportRecord>> {
+  const rows = await query<{ source_key: string; target_id: bigint; present: boolean; fields: Fields }>(
+    trx,
+    `SELECT r.source_key, r.target_id, t.id IS NOT NULL AS present, r.fields
+     FROM import_records r LEFT JOIN ${table} t ON t.id = r.target_id
+     WHERE r.kind = ? AND r.source_key = ANY (?::text[])`,
+    [kind, [...keys]],
+  );
+  return new Map(
+    rows.map((row) => [
+      row.source_key,
+      { targetId: String(row.target_id), present: row.present, fields: row.fields },
+    ]),
+  );
+}
+
+/** References are Keyward's numbers of source rows that were taken over and are still here. */
+export type References = ReadonlyMap<Kind, ReadonlyMap<string, string>>;
+
+/** readReferences looks up every row that these rows refer to. */
+export async function readReferences(
+  trx: Knex.Transaction,
+  table: TargetTable,
+  rows: readonly SourceRow[],
+): Promise<References> {
+  const references = new Map<Kind, Map<string, string>>();
+  for (const [column, kind] of Object.entries(table.references)) {
+    const keys = [
+      ...new Set(rows.map(({ fields }) => fields[column]).filter((key) => typeof key === 'string')),
+    ];
+    const records = await readRecords(trx, TARGET_TABLES[kind], keys);
+    const present = [...records].filter(([, record]) => record.present);
+    references.set(kind, new Map(present.map(([key, { targetId }]) => [key, targetId])));
+  }
+  return references;
+}
+
+/** writeRecords remembers what was read of rows, and what they became. */
+export async function writeRecords(
+  trx: Knex.Transaction,
+  kind: Kind,
+  records: readonly { readonly key: string; readonly targetId: string; readonly fields: Fields }[],
+): Promise<void> {
+  if (records.length === 0) return;
+  await trx.raw(
+    `INSERT INTO import_records (kind, source_key, target_id, fields)
+     SELECT ?, r.key, r."targetId", r.fields
+     FROM json_to_recordset(?::json) AS r (key text, "targetId" bigint, fields jsonb)
+     ON CONFLICT (kind, source_key) DO UPDATE SET target_id = excluded.target_id, fields = excluded.fields`,
+    [kind, JSON.stringify(records)],
+  );
+}
+
+/**
+ * applyPatches updates rows. Patches of the same columns go together; most imports have few such sets.
+ * A time of use never goes back.
+ */
+export async function applyPatches(
+  trx: Knex.Transaction,
+  table: TargetTable,
+  patches: readonly Patch[],
+): Promise<void> {
+  const bySet = new Map<string, Patch[]>();
+  for (const patch of patches) {
+    const set = Object.keys(patch.columns).sort().join();
+    const group = bySet.get(set);
+    if (group) group.push(patch);
+    else bySet.set(set, [patch]);
+  }
+  for (const group of bySet.values()) {
+    const names = Object.keys(group[0]?.columns ?? {});
+    if (names.length === 0) continue;
+    const set = names.map((name) => `${name} = ${name === 'last_used_at' ? LATER_USE : `r.${name}`}`);
+    await trx.raw(
+      `UPDATE ${table.table} t SET ${set.join()}
+       FROM json_to_recordset(?::json) AS r (id bigint, ${typed(table, names)}) WHERE t.id = r.id`,
+      [JSON.stringify(group.map(({ id, columns }) => ({ id, ...columns })))],
+    );
+  }
+}
+
+const LATER_USE = 'GREATEST(t.last_used_at, r.last_used_at)';
+
+/** typed lists columns with their types, as json_to_recordset wants them. */
+export function typed(table: TargetTable, names: readonly string[]): string {
+  return names.map((name) => `${name} ${table.columns[name] ?? 'text'}`).join(', ');
+}

@@ -1,0 +1,198 @@
+import type { Caller } from '../account/caller.js';
+import type { UserProfileRef } from '../account/refs.js';
+import type { TokenServiceService } from '../gen/keyward/token/v1/token_service.js';
+import type {
+  CreateTokenRequest,
+  ListTokensRequest,
+  UpdateTokenRequest,
+} from '../gen/keyward/token/v1/token_service.js';
+import type { Clock } from '../lib/clock.js';
+import { instantFromMillis, type Instant } from '../lib/instant.js';
+import { parseListRequest, type PageQuery } from '../lib/page.js';
+import { DEFAULT_VERSION, checkName } from '../lib/resource-rules.js';
+import { ALL_SCOPES } from '../lib/scopes.js';
+import { checked, type Violations } from '../lib/violations.js';
+import type { Handlers } from '../rpc/handlers.js';
+import { readMask } from '../rpc/field-mask.js';
+import { missing, readUserProfileSelector, readUserSelector } from '../rpc/selectors.js';
+import { fromDuration, fromTimestamp } from '../rpc/timestamp.js';
+import { readTokenSelector, toToken } from './token-messages.js';
+import { TOKEN_COLUMNS } from './token-repository.js';
+import type { TokenService } from './token-service.js';
+import { checkChange, checkGrace, checkSettings, type TokenChange, type TokenSettings } from './token.js';
+
+/** The methods that manage tokens. ValidateToken and its batch form are ValidateHandler's. */
+type ManagingMethods = Omit<typeof TokenServiceService, 'validateToken' | 'batchValidateTokens'>;
+
+const READ = 'keyward.tokens.read';
+const WRITE = 'keyward.tokens.write';
+
+export function tokenHandlers(service: TokenService, clock: Clock): Handlers<ManagingMethods> {
+  const now = (): Instant => instantFromMillis(clock.now());
+  return {
+    createToken: {
+      permission: WRITE,
+      handle: async (request, caller) => {
+        const { owner, settings } = readCreate(request, caller, now());
+        const { token, plaintext } = await service.create(caller, owner, settings);
+        return { token: toToken(token), plaintext };
+      },
+    },
+    getToken: {
+      permission: READ,
+      handle: async (request, caller) => {
+        const ref = checked((v) => readTokenSelector(v, 'token', request.token));
+        return { token: toToken(await service.get(caller, ref)) };
+      },
+    },
+    listTokens: {
+      permission: READ,
+      handle: async (request, caller) => {
+        const page = await service.list(caller, readList(request));
+        return { tokens: page.items.map(toToken), nextPageToken: page.nextPageToken };
+      },
+    },
+    updateToken: {
+      permission: WRITE,
+      handle: async (request, caller) => {
+        const { ref, change } = checked((v) => ({
+          ref: readTokenSelector(v, 'selector', request.selector),
+          change: readChange(v, request, now()),
+        }));
+        return { token: toToken(await service.update(caller, ref, request.etag, change)) };
+      },
+    },
+    renameToken: {
+      permission: WRITE,
+      handle: async (request, caller) => {
+        const ref = checked((v) => {
+          checkName(v, 'new_name', request.newName);
+          return readTokenSelector(v, 'selector', request.selector);
+        });
+        return { token: toToken(await service.rename(caller, ref, request.etag, request.newName)) };
+      },
+    },
+    cloneToken: {
+      permission: WRITE,
+      handle: async (request, caller) => {
+        const ref = checked((v) => {
+          checkName(v, 'new_name', request.newName);
+          return readTokenSelector(v, 'selector', request.selector);
+        });
+        const { token, plaintext } = await service.clone(caller, ref, request.newName);
+        return { token: toToken(token), plaintext };
+      },
+    },
+    activateToken: {
+      permission: WRITE,
+      handle: async ({ selector, etag }, caller) => {
+        const ref = checked((v) => readTokenSelector(v, 'selector', selector));
+        return { token: toToken(await service.setActive(caller, ref, etag, true)) };
+      },
+    },
+    deactivateToken: {
+      permission: WRITE,
+      handle: async ({ selector, etag }, caller) => {
+        const ref = checked((v) => readTokenSelector(v, 'selector', selector));
+        return { token: toToken(await service.setActive(caller, ref, etag, false)) };
+      },
+    },
+    toggleToken: {
+      permission: WRITE,
+      handle: async ({ selector, etag }, caller) => {
+        const ref = checked((v) => readTokenSelector(v, 'selector', selector));
+        return { token: toToken(await service.setActive(caller, ref, etag, 'toggle')) };
+      },
+    },
+    rotateToken: {
+      permission: WRITE,
+      handle: async ({ selector, etag, gracePeriod }, caller) => {
+        const { ref, grace } = checked((v) => ({
+          ref: readTokenSelector(v, 'selector', selector),
+          grace: readGrace(v, gracePeriod),
+        }));
+        const { token, plaintext } = await service.rotate(caller, ref, etag, grace);
+        return { token: toToken(token), plaintext };
+      },
+    },
+    revokeToken: {
+      permission: WRITE,
+      handle: async ({ selector, etag }, caller) => {
+        const ref = checked((v) => readTokenSelector(v, 'selector', selector));
+        await service.revoke(caller, ref, etag);
+        return {};
+      },
+    },
+    revokeUserTokens: {
+      permission: WRITE,
+      handle: async ({ user }, caller) => {
+        const ref = checked((v) => readUserSelector(v, 'user', user));
+        return { revokedCount: await service.revokeOfUser(caller, ref) };
+      },
+    },
+  };
+}
+
+function readCreate(
+  request: CreateTokenRequest,
+  caller: Caller,
+  now: Instant,
+): { owner: UserProfileRef; settings: TokenSettings } {
+  return checked((v) => {
+    const settings = {
+      name: request.name,
+      description: request.description,
+      version: request.version === '' ? DEFAULT_VERSION : request.version,
+      tags: request.tags,
+      annotations: request.annotations,
+      manifestPath: request.manifestPath,
+      scopes: request.scopes.length === 0 ? ALL_SCOPES : request.scopes,
+      expiresAt: readExpiry(v, request, now),
+      isActive: request.isActive ?? true,
+      prefix: request.prefix,
+    };
+    checkSettings(v, settings, now);
+    return { owner: readOwner(v, request, caller), settings };
+  });
+}
+
+function readOwner(v: Violations, { owner }: CreateTokenRequest, { profileId }: Caller): UserProfileRef {
+  if (owner !== undefined) return readUserProfileSelector(v, 'owner', owner);
+  return profileId === undefined ? missing(v, 'owner') : { by: 'id', id: profileId };
+}
+
+function readExpiry(v: Violations, { expiry }: CreateTokenRequest, now: Instant): Instant | null {
+  if (expiry === undefined) return null;
+  if (expiry.$case === 'expiresAt') return fromTimestamp(v, 'expires_at', expiry.value);
+  const ttl = fromDuration(v, 'ttl', expiry.value);
+  v.check(ttl > 0n, 'ttl', 'must be above 0');
+  return now + ttl;
+}
+
+function readGrace(v: Violations, gracePeriod: { seconds: bigint; nanos: number } | undefined): bigint {
+  if (gracePeriod === undefined) return 0n;
+  const grace = fromDuration(v, 'grace_period', gracePeriod);
+  checkGrace(v, 'grace_period', grace);
+  return grace;
+}
+
+function readList({ pageSize, pageToken, filter, orderBy }: ListTokensRequest): PageQuery {
+  return checked((v) => parseListRequest(v, { pageSize, pageToken, filter, orderBy }, TOKEN_COLUMNS));
+}
+
+function readChange(v: Violations, { token, updateMask }: UpdateTokenRequest, now: Instant): TokenChange {
+  const expiresAt = token?.expiresAt;
+  const change = readMask<TokenChange>(v, updateMask, {
+    description: () => ({ description: token?.description ?? '' }),
+    version: () => ({ version: token?.version ?? '' }),
+    tags: () => ({ tags: token?.tags ?? [] }),
+    annotations: () => ({ annotations: token?.annotations ?? new Map<string, string>() }),
+    manifest_path: () => ({ manifestPath: token?.manifestPath ?? '' }),
+    scopes: () => ({ scopes: token?.scopes ?? [] }),
+    expires_at: () => ({
+      expiresAt: expiresAt === undefined ? null : fromTimestamp(v, 'token.expires_at', expiresAt),
+    }),
+  });
+  checkChange(v, change, now);
+  return change;
+}

@@ -1,0 +1,221 @@
+import { randomUUID } from 'node:crypto';
+import type { Knex } from 'knex';
+import type { Caller } from '../account/caller.js';
+import type { UserProfileRef, UserRef } from '../account/refs.js';
+import { accessTo, readable, type Standing } from '../account/rights.js';
+import type { StandingReader } from '../account/standing.js';
+import { inTransaction, reading } from '../db/transaction.js';
+import type { Clock } from '../lib/clock.js';
+import { etagMismatch, KeywardError, notFound, notPermitted } from '../lib/errors.js';
+import { etagOf } from '../lib/etag.js';
+import { instantFromMillis, type Instant } from '../lib/instant.js';
+import type { Page, PageQuery } from '../lib/page.js';
+import { recordLocator } from '../lib/public-id.js';
+import { firstNotCovered } from '../lib/scopes.js';
+import type { TokenRef, TokenRepository } from './token-repository.js';
+import { newPlaintext, type Digest, type Token, type TokenChange, type TokenOwner, type TokenSettings } from './token.js';
+
+/** IssuedToken is a token together with its plaintext, which exists nowhere else. */
+export interface IssuedToken {
+  readonly token: Token;
+  readonly plaintext: string;
+}
+
+export interface TokenServiceDependencies {
+  readonly knex: Knex;
+  readonly tokens: TokenRepository;
+  readonly standings: StandingReader;
+  /** Forgets digests whose verdicts may have changed. Called after commit, before the call returns. */
+  readonly evict: (digests: readonly Digest[]) => void;
+  readonly clock: Clock;
+}
+
+const MOST_CANDIDATES = 10;
+
+/** TokenService is what can be done with tokens, and who may do it. */
+export class TokenService {
+  readonly #deps: TokenServiceDependencies;
+
+  constructor(deps: TokenServiceDependencies) {
+    this.#deps = deps;
+  }
+
+  async create(caller: Caller, ownerRef: UserProfileRef, settings: TokenSettings): Promise<IssuedToken> {
+    requireScopes(caller, settings.scopes);
+    const issued = await this.#transaction(async (trx) => {
+      const standing = await this.#deps.standings.of(caller, trx);
+      const owner = await this.#deps.tokens.findOwner(trx, ownerRef);
+      if (owner === undefined) throw notFound('user profile');
+      requireAccess(standing, owner, 'user profile');
+      return this.#issue(trx, standing, owner, settings);
+    });
+    // A guess of this plaintext may have been answered, and remembered, as unknown.
+    this.#deps.evict([issued.token.digest]);
+    return issued;
+  }
+
+  async get(caller: Caller, ref: TokenRef): Promise<Token> {
+    return reading(async () => this.#findReadable(await this.#deps.standings.of(caller), ref));
+  }
+
+  async list(caller: Caller, page: PageQuery): Promise<Page<Token>> {
+    return reading(async () => this.#deps.tokens.list(readable(await this.#deps.standings.of(caller)), page));
+  }
+
+  async update(caller: Caller, ref: TokenRef, etag: string, change: TokenChange): Promise<Token> {
+    return this.#change(caller, ref, etag, (trx, token) => {
+      requireScopes(caller, (change.scopes ?? []).filter((scope) => !token.scopes.includes(scope)));
+      return this.#deps.tokens.update(trx, token.id, change);
+    });
+  }
+
+  async rename(caller: Caller, ref: TokenRef, etag: string, name: string): Promise<Token> {
+    return this.#change(caller, ref, etag, async (trx, token) =>
+      token.name === name ? token : this.#deps.tokens.rename(trx, token.id, name),
+    );
+  }
+
+  /** setActive switches a token on or off; `toggle` is whichever it is not. */
+  async setActive(caller: Caller, ref: TokenRef, etag: string, state: boolean | 'toggle'): Promise<Token> {
+    return this.#change(caller, ref, etag, async (trx, token) => {
+      const isActive = state === 'toggle' ? !token.isActive : state;
+      return token.isActive === isActive ? token : this.#deps.tokens.setActive(trx, token.id, isActive);
+    });
+  }
+
+  async clone(caller: Caller, ref: TokenRef, name: string): Promise<IssuedToken> {
+    const issued = await this.#transaction(async (trx) => {
+      const standing = await this.#deps.standings.of(caller, trx);
+      const original = await this.#findManageable(standing, ref, trx);
+      requireScopes(caller, original.scopes);
+      const owner = await this.#deps.tokens.findOwner(trx, { by: 'id', id: original.owner.profileId });
+      if (owner === undefined) throw notFound('token');
+      return this.#issue(trx, standing, owner, { ...original, name });
+    });
+    this.#deps.evict([issued.token.digest]);
+    return issued;
+  }
+
+  /** rotate replaces the plaintext. The old one is accepted for `grace` microseconds more. */
+  async rotate(caller: Caller, ref: TokenRef, etag: string, grace: bigint): Promise<IssuedToken> {
+    const retiresAt = grace === 0n ? null : this.#now() + grace;
+    let plaintext = '';
+    const token = await this.#change(caller, ref, etag, (trx, current, standing) => {
+      requireScopes(caller, current.scopes);
+      requireRank(standing, current.owner);
+      const secret = newPlaintext(current.prefix);
+      plaintext = secret.plaintext;
+      return this.#deps.tokens.replaceDigest(trx, current.id, secret, retiresAt);
+    });
+    return { token, plaintext };
+  }
+
+  async revoke(caller: Caller, ref: TokenRef, etag: string): Promise<void> {
+    await this.#change(caller, ref, etag, async (trx, token) => {
+      await this.#deps.tokens.delete(trx, token.id);
+      return token;
+    });
+  }
+
+  /** revokeOfUser deletes the tokens of those of the user's profiles that the caller manages. */
+  async revokeOfUser(caller: Caller, user: UserRef): Promise<number> {
+    const { digests, count } = await this.#transaction(async (trx) => {
+      const standing = await this.#deps.standings.of(caller, trx);
+      const profiles = await this.#deps.tokens.profilesOf(trx, user);
+      const visible = profiles.filter((profile) => accessTo(standing, profile) !== 'none');
+      if (visible.length === 0) throw notFound('user');
+      const managed = visible.filter((profile) => accessTo(standing, profile) === 'manage');
+      if (managed.length === 0) throw notPermitted("The caller may not manage this user's tokens.");
+      return this.#deps.tokens.deleteOf(
+        trx,
+        managed.map((profile) => profile.profileId),
+      );
+    });
+    this.#deps.evict(digests);
+    return count;
+  }
+
+  /** #change locks a token that the caller manages, changes it, and evicts its digests after commit. */
+  async #change(
+    caller: Caller,
+    ref: TokenRef,
+    etag: string,
+    change: (trx: Knex.Transaction, token: Token, standing: Standing) => Promise<Token>,
+  ): Promise<Token> {
+    const { token, digests } = await this.#transaction(async (trx) => {
+      const standing = await this.#deps.standings.of(caller, trx);
+      const found = await this.#findManageable(standing, ref, trx);
+      const current = await this.#deps.tokens.lock(trx, found.id);
+      if (current === undefined) throw notFound('token');
+      if (etag !== '' && etag !== etagOf(current.rowVersion)) throw etagMismatch('token');
+      const before = await this.#deps.tokens.digestsOf(trx, [current.id]);
+      const changed = await change(trx, current, standing);
+      return { token: changed, digests: [...before, changed.digest] };
+    });
+    this.#deps.evict(digests);
+    return token;
+  }
+
+  async #issue(
+    trx: Knex.Transaction,
+    standing: Standing,
+    owner: TokenOwner,
+    settings: TokenSettings,
+  ): Promise<IssuedToken> {
+    requireRank(standing, owner);
+    if (!owner.isStaff) {
+      throw new KeywardError('OWNER_NOT_STAFF', 'Only a staff user may own a new token.');
+    }
+    const secret = newPlaintext(settings.prefix);
+    const token = await this.#deps.tokens.insert(trx, randomUUID(), owner, settings, secret);
+    return { token, plaintext: secret.plaintext };
+  }
+
+  async #findReadable(standing: Standing, ref: TokenRef, trx?: Knex.Transaction): Promise<Token> {
+    const found = await this.#deps.tokens.find(ref, trx);
+    const [token, ...others] = found.filter(({ owner }) => accessTo(standing, owner) !== 'none');
+    if (token === undefined) throw notFound('token');
+    if (others.length === 0) return token;
+    const candidates = [token, ...others].slice(0, MOST_CANDIDATES).map(({ id }) => recordLocator('token', id));
+    throw new KeywardError('NAME_AMBIGUOUS', 'More than one token of this account has this name.', {
+      metadata: { candidates: candidates.join(',') },
+    });
+  }
+
+  async #findManageable(standing: Standing, ref: TokenRef, trx: Knex.Transaction): Promise<Token> {
+    const token = await this.#findReadable(standing, ref, trx);
+    requireAccess(standing, token.owner, 'token');
+    return token;
+  }
+
+  #transaction<T>(work: (trx: Knex.Transaction) => Promise<T>): Promise<T> {
+    return inTransaction(this.#deps.knex, work);
+  }
+
+  #now(): Instant {
+    return instantFromMillis(this.#deps.clock.now());
+  }
+}
+
+/** requireAccess is the one place that tells absence, prohibition and permission apart. */
+function requireAccess(standing: Standing, owner: TokenOwner, kind: string): void {
+  const access = accessTo(standing, owner);
+  if (access === 'none') throw notFound(kind);
+  if (access === 'read') throw notPermitted(`The caller may read this ${kind} but not manage it.`);
+}
+
+/** requireRank keeps those who manage an account from making themselves a superuser's plaintext. */
+function requireRank(standing: Standing, owner: TokenOwner): void {
+  if (owner.isSuperuser && !standing.isSuperuser) {
+    throw notPermitted("Only a superuser may be given the plaintext of a superuser's token.");
+  }
+}
+
+function requireScopes(caller: Caller, scopes: readonly string[]): void {
+  const scope = firstNotCovered(caller.scopes, scopes);
+  if (scope !== undefined) {
+    throw new KeywardError('SCOPE_NOT_HELD', "The caller's own scopes do not cover a scope of the token.", {
+      metadata: { scope },
+    });
+  }
+}

@@ -1,0 +1,78 @@
+import { instantFromMillis } from '../lib/instant.js';
+import type { Logger } from '../telemetry/logger.js';
+import type { TokenRepository } from './token-repository.js';
+
+/** UsedRecord is what the recorder marks on the record of a token. */
+interface UsedRecord {
+  readonly tokenId: bigint;
+  /** Milliseconds since 1970 of the latest use not yet written; 0 for none. */
+  usedAt: number;
+}
+
+const BATCH = 1000;
+
+/**
+ * UsageRecorder keeps the times of use in memory and writes them in batches. Recording a use is two
+ * assignments; a crash loses the uses of one interval and nothing else.
+ */
+export class UsageRecorder {
+  readonly #tokens: Pick<TokenRepository, 'recordUse'>;
+  readonly #logger: Logger;
+  #used: UsedRecord[] = [];
+  #timer: NodeJS.Timeout | undefined;
+  #flushing: Promise<void> = Promise.resolve();
+
+  constructor(tokens: Pick<TokenRepository, 'recordUse'>, logger: Logger) {
+    this.#tokens = tokens;
+    this.#logger = logger;
+  }
+
+  record(record: UsedRecord, now: number): void {
+    if (record.usedAt === 0) this.#used.push(record);
+    record.usedAt = now;
+  }
+
+  /** start writes every `intervalMs`, until stopped. */
+  start(intervalMs: number): void {
+    this.#timer = setInterval(() => void this.flush(), intervalMs).unref();
+  }
+
+  /** stop writes what is left. */
+  async stop(): Promise<void> {
+    clearInterval(this.#timer);
+    await this.flush();
+  }
+
+  /** flush writes all uses recorded so far. What cannot be written is kept for the next time. */
+  flush(): Promise<void> {
+    this.#flushing = this.#flushing.then(() => this.#write());
+    return this.#flushing;
+  }
+
+  async #write(): Promise<void> {
+    const uses = this.#take();
+    for (let start = 0; start < uses.length; start += BATCH) {
+      const batch = uses.slice(start, start + BATCH);
+      try {
+        await this.#tokens.recordUse(batch.map(({ tokenId, usedAt }) => ({ tokenId, usedAt: instantFromMillis(usedAt) })));
+      } catch (error) {
+        this.#logger.warn({ err: error, tokens: uses.length - start }, 'times of use are kept for the next write');
+        for (const use of uses.slice(start)) this.record({ tokenId: use.tokenId, usedAt: 0 }, use.usedAt);
+        return;
+      }
+    }
+  }
+
+  /** #take empties the list: the latest use of each token, in the order of ids so that writers do not deadlock. */
+  #take(): UsedRecord[] {
+    const latest = new Map<bigint, number>();
+    for (const record of this.#used) {
+      latest.set(record.tokenId, Math.max(record.usedAt, latest.get(record.tokenId) ?? 0));
+      record.usedAt = 0;
+    }
+    this.#used = [];
+    return [...latest]
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([tokenId, usedAt]) => ({ tokenId, usedAt }));
+  }
+}

@@ -1,0 +1,157 @@
+import { VerdictReason as ProtoReason } from '../gen/keyward/token/v1/token.js';
+import {
+  BatchValidateTokensRequest,
+  TokenServiceService,
+  ValidateTokenRequest,
+  ValidateTokenResponse,
+} from '../gen/keyward/token/v1/token_service.js';
+import { toTimestamp } from '../rpc/timestamp.js';
+import type { VerdictFacts, VerdictReason } from './verdict.js';
+import type { Verdict } from './verdicts.js';
+
+/**
+ * The codecs of the two RPCs that every request of the platform waits for. They read the common form of a
+ * request without copying the token out of it, and write answers that were encoded when the token was loaded.
+ */
+
+/** Presented is a ValidateTokenRequest; the token is either text or its bytes within the request. */
+export interface Presented {
+  readonly token: string | Uint8Array;
+  readonly requiredScopes: readonly string[];
+}
+
+const NO_SCOPES: readonly string[] = [];
+/** Tag of field 1 with a length: `token` in a request, `requests` and `responses` in a batch. */
+const FIELD_1 = 0x0a;
+
+const REASONS: Readonly<Record<VerdictReason, ProtoReason>> = {
+  OK: ProtoReason.VERDICT_REASON_OK,
+  UNKNOWN: ProtoReason.VERDICT_REASON_UNKNOWN,
+  EXPIRED: ProtoReason.VERDICT_REASON_EXPIRED,
+  OWNER_INACTIVE: ProtoReason.VERDICT_REASON_OWNER_INACTIVE,
+  INACTIVE: ProtoReason.VERDICT_REASON_INACTIVE,
+  ACCOUNT_INACTIVE: ProtoReason.VERDICT_REASON_ACCOUNT_INACTIVE,
+  INSUFFICIENT_SCOPE: ProtoReason.VERDICT_REASON_INSUFFICIENT_SCOPE,
+};
+
+const REFUSED = { valid: false, principal: undefined, name: '', scopes: [], expiresAt: undefined };
+const UNKNOWN_ANSWER = encode({ ...REFUSED, reason: REASONS.UNKNOWN, keyId: '' });
+
+/** The service with these codecs in the place of the generated ones. */
+export const FastTokenService = {
+  ...TokenServiceService,
+  validateToken: {
+    ...TokenServiceService.validateToken,
+    requestDeserialize: decodePresented,
+    responseSerialize: (message: Buffer) => message,
+  },
+  batchValidateTokens: {
+    ...TokenServiceService.batchValidateTokens,
+    requestDeserialize: decodeBatch,
+    responseSerialize: (message: Buffer) => message,
+  },
+};
+
+/** decodePresented reads a ValidateTokenRequest. Throws on bytes that are none. */
+export function decodePresented(bytes: Buffer): Presented {
+  return decodeTokenOnly(bytes, 0, bytes.length) ?? ValidateTokenRequest.decode(bytes);
+}
+
+/** decodeBatch reads a BatchValidateTokensRequest. Throws on bytes that are none. */
+export function decodeBatch(bytes: Buffer): Presented[] {
+  const presented: Presented[] = [];
+  for (let at = 0; at < bytes.length; ) {
+    const length = lengthAt(bytes, at);
+    const start = at + (length === undefined || length < 128 ? 2 : 3);
+    const request = length === undefined ? undefined : decodeTokenOnly(bytes, start, start + length);
+    if (request === undefined || length === undefined) return BatchValidateTokensRequest.decode(bytes).requests;
+    presented.push(request);
+    at = start + length;
+  }
+  return presented;
+}
+
+/** answerOf is the encoded ValidateTokenResponse of a verdict, one character for each byte. */
+export function answerOf({ reason, record }: Verdict): string {
+  if (reason === 'OK') return record.answer;
+  if (reason === 'UNKNOWN') return UNKNOWN_ANSWER;
+  return encode({ ...REFUSED, reason: REASONS[reason], keyId: record.keyId });
+}
+
+/** encodeValid encodes the answer for a token that passes. */
+export function encodeValid(facts: VerdictFacts): string {
+  const { owner } = facts;
+  return encode({
+    valid: true,
+    reason: REASONS.OK,
+    keyId: facts.keyId,
+    principal: {
+      userId: owner.userId,
+      username: owner.username,
+      userProfileId: owner.profileId,
+      accountId: owner.accountId,
+      accountNumber: owner.accountNumber,
+      isStaff: owner.isStaff,
+      isSuperuser: owner.isSuperuser,
+    },
+    name: facts.name,
+    scopes: [...facts.scopes],
+    expiresAt: toTimestamp(facts.expiresAt),
+  });
+}
+
+/** toMessage makes the bytes of a ValidateTokenResponse. */
+export function toMessage(answer: string): Buffer {
+  return Buffer.from(answer, 'latin1');
+}
+
+/** toBatchMessage makes the bytes of a BatchValidateTokensResponse. */
+export function toBatchMessage(answers: readonly string[]): Buffer {
+  let size = 0;
+  for (const answer of answers) size += 1 + varintSize(answer.length) + answer.length;
+  const bytes = Buffer.allocUnsafe(size);
+  let at = 0;
+  for (const answer of answers) {
+    bytes[at] = FIELD_1;
+    at = writeVarint(bytes, at + 1, answer.length);
+    at += bytes.write(answer, at, 'latin1');
+  }
+  return bytes;
+}
+
+function encode(response: ValidateTokenResponse): string {
+  return Buffer.from(ValidateTokenResponse.encode(response).finish()).toString('latin1');
+}
+
+/** decodeTokenOnly reads a request that holds a token and nothing else: nearly all of them. */
+function decodeTokenOnly(bytes: Buffer, start: number, end: number): Presented | undefined {
+  const length = lengthAt(bytes, start);
+  if (length === undefined) return undefined;
+  const tokenStart = start + (length < 128 ? 2 : 3);
+  if (tokenStart + length !== end || end > bytes.length) return undefined;
+  return { token: bytes.subarray(tokenStart, end), requiredScopes: NO_SCOPES };
+}
+
+/** lengthAt reads the length of field 1, if that is what begins here and the length takes one or two bytes. */
+function lengthAt(bytes: Buffer, at: number): number | undefined {
+  if (bytes[at] !== FIELD_1) return undefined;
+  const low = bytes[at + 1];
+  if (low === undefined || low < 128) return low;
+  const high = bytes[at + 2];
+  // A second byte of 0 would be the longer form of a one-byte length.
+  return high === undefined || high >= 128 || high === 0 ? undefined : (low & 127) | (high << 7);
+}
+
+function varintSize(value: number): number {
+  let size = 1;
+  for (let rest = value; rest >= 128; rest >>>= 7) size += 1;
+  return size;
+}
+
+function writeVarint(bytes: Buffer, start: number, value: number): number {
+  let at = start;
+  let rest = value;
+  for (; rest >= 128; rest >>>= 7) bytes[at++] = (rest & 127) | 128;
+  bytes[at] = rest;
+  return at + 1;
+}

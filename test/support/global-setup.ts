@@ -1,0 +1,36 @@
+import type { TestProject } from 'vitest/node';
+import { startEmbeddedPostgres, type EmbeddedPostgres } from '../../src/db/embedded-postgres.js';
+import { migrate } from '../../src/db/migrate.js';
+import { makeDataDir, removeDataDir } from './data-dir.js';
+import { execute, TEMPLATE_DATABASE, withDatabaseName } from './sql.js';
+
+declare module 'vitest' {
+  interface ProvidedContext {
+    /** databaseServerUrl is the tests' PostgreSQL; its database is for administration alone. */
+    databaseServerUrl: string;
+  }
+}
+
+/** SPEED_SETTINGS give up what only a power failure would show. */
+const SPEED_SETTINGS = { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off' };
+
+/** setup starts one PostgreSQL for the whole run. KEYWARD_TEST_KEEP leaves its files, and prints where. */
+export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const dataDir = await makeDataDir();
+  let database: EmbeddedPostgres | undefined;
+  const teardown = async () => {
+    await database?.stop();
+    if (process.env['KEYWARD_TEST_KEEP']) console.log(`The databases of this run are kept in ${dataDir}`);
+    else await removeDataDir(dataDir);
+  };
+  try {
+    database = await startEmbeddedPostgres({ dataDir, settings: SPEED_SETTINGS });
+    await execute(database.url, `CREATE DATABASE ${TEMPLATE_DATABASE}`);
+    await migrate(withDatabaseName(database.url, TEMPLATE_DATABASE));
+    project.provide('databaseServerUrl', database.url);
+    return teardown;
+  } catch (error) {
+    await teardown();
+    throw error;
+  }
+}

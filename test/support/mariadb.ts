@@ -1,0 +1,91 @@
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { chown, mkdtemp, rm } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import mysql from 'mysql2/promise';
+import { vi } from 'vitest';
+
+/** NOBODY runs the server where the tests run as root: MariaDB refuses to. */
+const NOBODY = 65534;
+
+export interface MariaDb {
+  /** createDatabase makes a database of these statements, in UTC or not: the server's zone is far from it. */
+  createDatabase(name: string, sql: string): Promise<string>;
+  run(url: string, sql: string): Promise<void>;
+  stop(): Promise<void>;
+}
+
+/** hasMariaDb tells whether a MariaDB server is installed here. */
+export function hasMariaDb(): boolean {
+  return (
+    spawnSync('mariadbd', ['--version']).status === 0 &&
+    spawnSync('mariadb-install-db', ['--help']).error === undefined
+  );
+}
+
+/** startMariaDb starts a private server on a free port of 127.0.0.1. */
+export async function startMariaDb(): Promise<MariaDb> {
+  const directory = await mkdtemp(join(tmpdir(), 'keyward-mariadb-'));
+  const asRoot = process.getuid?.() === 0;
+  if (asRoot) await chown(directory, NOBODY, NOBODY);
+  const user = asRoot ? { uid: NOBODY, gid: NOBODY } : {};
+  const common = ['--no-defaults', `--datadir=${join(directory, 'data')}`];
+  const install = spawnSync(
+    'mariadb-install-db',
+    [...common, '--auth-root-authentication-method=normal', '--skip-test-db'],
+    { ...user, cwd: directory },
+  );
+  if (install.status !== 0) throw new Error(`mariadb-install-db failed: ${install.stderr.toString()}`);
+
+  const port = await freePort();
+  const socket = join(directory, 'socket');
+  const server = spawn(
+    'mariadbd',
+    [
+      ...common,
+      `--port=${port}`,
+      `--socket=${socket}`,
+      `--pid-file=${join(directory, 'pid')}`,
+      '--bind-address=127.0.0.1',
+      '--skip-log-bin',
+      '--default-time-zone=+05:45',
+    ],
+    { ...user, cwd: directory, stdio: 'ignore' },
+  );
+  const exited = once(server, 'exit');
+  const urlOf = (name: string) => `mariadb://root@127.0.0.1:${port}/${name}`;
+  const run = async (url: string, sql: string) => {
+    const connection = await mysql.createConnection({
+      uri: url.replace('mariadb:', 'mysql:'),
+      multipleStatements: true,
+      charset: 'utf8mb4',
+    });
+    await connection.query(sql);
+    await connection.end();
+  };
+  await vi.waitFor(() => run(urlOf('mysql'), 'SELECT 1'), { timeout: 20_000, interval: 100 });
+  return {
+    createDatabase: async (name, sql) => {
+      await run(urlOf('mysql'), `CREATE DATABASE ${name}`);
+      await run(urlOf(name), sql);
+      return urlOf(name);
+    },
+    run,
+    stop: async () => {
+      server.kill('SIGKILL');
+      await exited;
+      await rm(directory, { recursive: true });
+    },
+  };
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  server.close();
+  if (address === null || typeof address === 'string') throw new Error('no port');
+  return address.port;
+}
