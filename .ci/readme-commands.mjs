@@ -37,7 +37,8 @@ try {
   const count = (prefix) => blocks.filter(({ marker }) => marker.startsWith(prefix)).length;
   console.log(`README: ${count('run') + count('background')} blocks ran, ${count('not-run')} were left out.`);
 } finally {
-  if (service?.exitCode === null) process.kill(-service.pid, 'SIGKILL');
+  // Not SIGKILL first: the database that the service started would outlive it.
+  if (!(await interrupt())) process.kill(-service.pid, 'SIGKILL');
   rmSync(copy, { recursive: true, force: true });
 }
 
@@ -95,12 +96,17 @@ async function start(block) {
 
 async function stop() {
   if (!service) return;
-  const exit = once(service, 'exit');
   if (service.exitCode !== null) throw new Error('the service ended by itself');
-  process.kill(-service.pid, 'SIGINT');
-  const ended = await Promise.race([exit, sleep(STOP_LIMIT_MS)]);
-  if (!ended) throw new Error('Ctrl-C does not stop the service');
+  if (!(await interrupt())) throw new Error('Ctrl-C does not stop the service');
   service = undefined;
+}
+
+/** interrupt does what Ctrl-C does, and tells whether the service, if there is one, has ended. */
+async function interrupt() {
+  if (!service || service.exitCode !== null || service.signalCode !== null) return true;
+  const exit = once(service, 'exit').then(() => true);
+  process.kill(-service.pid, 'SIGINT');
+  return Promise.race([exit, sleep(STOP_LIMIT_MS, false)]);
 }
 
 function isHealthy() {

@@ -1,16 +1,10 @@
 import type { Knex } from 'knex';
 import { DEFAULT_VERSION, type Description } from '../lib/resource-rules.js';
-import type { AccountRepository } from './account-repository.js';
+import { AccountRepository } from './account-repository.js';
 import type { Account, User, UserProfile } from './account.js';
 import { PLATFORM_ACCOUNT_NUMBER } from './rights.js';
-import type { UserProfileRepository } from './user-profile-repository.js';
-import type { UserRepository } from './user-repository.js';
-
-export interface OwnerRepositories {
-  readonly accounts: AccountRepository;
-  readonly users: UserRepository;
-  readonly profiles: UserProfileRepository;
-}
+import { UserProfileRepository } from './user-profile-repository.js';
+import { UserRepository } from './user-repository.js';
 
 const ADMIN = 'admin';
 const NO_DESCRIPTION: Description = {
@@ -22,21 +16,19 @@ const NO_DESCRIPTION: Description = {
 };
 
 /**
- * ensurePlatformAndAdmin makes what is missing of the platform account, the superuser `admin` and the
- * profile that joins the two, and returns the profile's id. What exists is left as it is, even if it is
- * switched off. Of several that do this at the same time one makes the rows, and all return the same id.
+ * ensureAdminProfile makes what is missing of the platform account, the superuser `admin` and the profile
+ * that joins the two, and returns the profile's id. What exists is left as it is, even if it is switched
+ * off. Of several that do this at the same time one makes the rows, and all return the same id.
  */
-export async function ensurePlatformAndAdmin(
-  trx: Knex.Transaction,
-  repositories: OwnerRepositories,
-): Promise<bigint> {
-  const account = await ensurePlatform(trx, repositories);
-  const admin = await ensureAdmin(trx, repositories);
-  const profile = await ensureProfile(trx, repositories, admin, account);
+export async function ensureAdminProfile(trx: Knex.Transaction): Promise<bigint> {
+  const account = await ensurePlatform(trx);
+  const admin = await ensureAdmin(trx);
+  const profile = await ensureProfile(trx, admin, account);
   return profile.id;
 }
 
-async function ensurePlatform(trx: Knex.Transaction, { accounts }: OwnerRepositories): Promise<Account> {
+async function ensurePlatform(trx: Knex.Transaction): Promise<Account> {
+  const accounts = new AccountRepository(trx);
   const settings = { ...NO_DESCRIPTION, name: 'smarter', companyName: 'Smarter', isActive: true };
   return (
     (await accounts.insert(trx, PLATFORM_ACCOUNT_NUMBER, settings)) ??
@@ -44,7 +36,8 @@ async function ensurePlatform(trx: Knex.Transaction, { accounts }: OwnerReposito
   );
 }
 
-async function ensureAdmin(trx: Knex.Transaction, { users }: OwnerRepositories): Promise<User> {
+async function ensureAdmin(trx: Knex.Transaction): Promise<User> {
+  const users = new UserRepository(trx);
   const rank = { isActive: true, isStaff: true, isSuperuser: true };
   return (
     (await users.insert(trx, ADMIN, { ...rank, email: '', firstName: '', lastName: '' })) ??
@@ -52,12 +45,10 @@ async function ensureAdmin(trx: Knex.Transaction, { users }: OwnerRepositories):
   );
 }
 
-async function ensureProfile(
-  trx: Knex.Transaction,
-  { profiles }: OwnerRepositories,
-  { id: userId, username }: User,
-  { id: accountId, accountNumber }: Account,
-): Promise<UserProfile> {
+async function ensureProfile(trx: Knex.Transaction, user: User, account: Account): Promise<UserProfile> {
+  const profiles = new UserProfileRepository(trx);
+  const { id: userId, username } = user;
+  const { id: accountId, accountNumber } = account;
   return (
     (await profiles.insert(trx, userId, accountId, { ...NO_DESCRIPTION, name: username })) ??
     present(await profiles.find({ by: 'membership', username, accountNumber }, trx))

@@ -132,7 +132,7 @@ function pick(columns: Columns, names: Iterable<string>): Columns {
 
 function changedFields(before: Fields, now: Fields): Set<string> {
   if (isDeepStrictEqual(before, now)) return new Set();
-  return new Set(Object.keys(now));
+  return new Set(Object.keys(now).filter((field) => !isDeepStrictEqual(before[field], now[field])));
 }
 
 /** columnsOf translates the source's numbers; undefined where one has no counterpart. */

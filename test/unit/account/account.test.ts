@@ -1,0 +1,100 @@
+import { describe, expect, test } from 'vitest';
+import {
+  checkAccount,
+  checkAccountNumber,
+  checkUser,
+  checkUsername,
+  checkUserProfile,
+  newAccountNumber,
+} from '../../../src/account/account.js';
+import { KeywardError } from '../../../src/lib/errors.js';
+import { checked, type Violations } from '../../../src/lib/violations.js';
+
+/** brokenFields are the fields of which a check complains. */
+function brokenFields(check: (v: Violations) => void): string[] {
+  try {
+    checked(check);
+    return [];
+  } catch (error) {
+    if (!(error instanceof KeywardError)) throw error;
+    return error.violations.map(({ field }) => field);
+  }
+}
+
+describe('a username', () => {
+  test.each(['a', 'zoë.müller', 'carol@example.com', '_x+y-z', '用户1', 'x'.repeat(150), '𝒳'.repeat(150)])(
+    'may be %s',
+    (username) => {
+      expect(brokenFields((v) => checkUsername(v, 'username', username))).toEqual([]);
+    },
+  );
+
+  test.each(['', 'a b', 'a/b', 'a\n', '\n', 'a\0', 'e\u0301', 'a\u200b', '\ud800', 'x'.repeat(151)])(
+    'may not be %j',
+    (username) => {
+      expect(brokenFields((v) => checkUsername(v, 'username', username))).toContain('username');
+    },
+  );
+});
+
+describe('an account number', () => {
+  test('is three times four ASCII digits, joined by hyphens', () => {
+    const broken = (number: string) => brokenFields((v) => checkAccountNumber(v, 'account_number', number));
+    expect(broken('0123-4567-8901')).toEqual([]);
+    for (const number of ['', '123-4567-8901', '0123-4567-89012', '0123-4567-8901\n', '٠١٢٣-4567-8901']) {
+      expect(broken(number)).toEqual(['account_number']);
+    }
+  });
+
+  test('made at random has the form that is asked for, and is another each time', () => {
+    const numbers = Array.from({ length: 200 }, newAccountNumber);
+    for (const number of numbers) {
+      expect(brokenFields((v) => checkAccountNumber(v, 'account_number', number))).toEqual([]);
+    }
+    expect(new Set(numbers).size).toBe(200);
+  });
+});
+
+describe('an e-mail address', () => {
+  const broken = (email: string) => brokenFields((v) => checkUser(v, '', { email }));
+
+  test.each(['', 'a@b', 'zoë@köln.example', `${'x'.repeat(242)}@example.com`])('may be %s', (email) => {
+    expect(broken(email)).toEqual([]);
+  });
+
+  test.each(['a', '@b', 'a@', 'a@b@c', 'a b@c', 'a@b\n', 'a\u0007@b', `${'x'.repeat(243)}@example.com`])(
+    'may not be %j',
+    (email) => {
+      expect(new Set(broken(email))).toEqual(new Set(['email']));
+    },
+  );
+});
+
+test('every broken setting of an account, a user and a profile is named at once', () => {
+  const description = {
+    description: 'x'.repeat(10_001),
+    version: '1',
+    tags: ['a', 'a'],
+    annotations: new Map([['', '']]),
+    manifestPath: 'x'.repeat(1025),
+  };
+  const common = ['description', 'manifest_path', 'version', 'tags', 'annotations[0].key'];
+  const companyName = 'x'.repeat(256);
+  expect(
+    brokenFields((v) => checkAccount(v, 'account.', { name: '-', companyName, ...description })),
+  ).toEqual(['name', 'company_name', ...common].map((field) => `account.${field}`));
+  expect(brokenFields((v) => checkUserProfile(v, '', { name: '', ...description }))).toEqual([
+    'name',
+    ...common,
+  ]);
+  const names = { firstName: 'x'.repeat(151), lastName: '\0' };
+  expect(brokenFields((v) => checkUser(v, 'user.', { email: '?', ...names }))).toEqual(
+    ['email', 'first_name', 'last_name'].map((field) => `user.${field}`),
+  );
+});
+
+test('settings that are not given are not checked', () => {
+  expect(brokenFields((v) => checkAccount(v, '', {}))).toEqual([]);
+  expect(brokenFields((v) => checkUser(v, '', {}))).toEqual([]);
+  expect(brokenFields((v) => checkUserProfile(v, '', {}))).toEqual([]);
+});
