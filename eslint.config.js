@@ -3,15 +3,17 @@ import prettier from 'eslint-config-prettier';
 import { createNodeResolver, importX } from 'eslint-plugin-import-x';
 import tseslint from 'typescript-eslint';
 
+/** A resource's side towards gRPC: handlers, and what they use to translate messages. */
+const TRANSLATORS = '*-{handler,messages,codec}.ts';
 /** Only these files know the generated messages; everything beneath them speaks the domain's own types. */
-const GENERATED_CODE_USERS = ['src/{gen,rpc,client}/**', 'src/**/*-handler.ts', 'src/token/validate-*.ts'];
+const GENERATED_CODE_USERS = ['src/{gen,rpc,client}/**', `src/**/${TRANSLATORS}`];
 /** Only these files speak to a database. */
 const DATABASE_USERS = ['src/{db,smarter}/**', 'src/**/*-repository.ts'];
 /** These hand a database connection on, so they may name its type. */
 const COMPOSERS = ['src/server.ts', 'src/cli/**'];
 
 const OUTER = ['./src/cli/**', './src/server.{ts,js}'];
-const EDGE = [...OUTER, './src/rpc/**', './src/**/*-handler.ts'];
+const EDGE = [...OUTER, './src/rpc/**', `./src/**/${TRANSLATORS}`];
 
 /** Imports run one way: cli, server, rpc and handlers, services, {rules, repository, coherence}, db, lib. */
 const IMPORT_DIRECTIONS = [
@@ -25,11 +27,15 @@ const IMPORT_DIRECTIONS = [
   never('./src/{rpc,token,account,coherence,smarter}/**', OUTER, 'server.ts composes the others'),
   never('./src/rpc/**', ['./src/{db,smarter}/**', './src/**/*-repository.ts'], 'transport only'),
   never(
-    './src/**/*-handler.ts',
+    `./src/**/${TRANSLATORS}`,
     ['./src/{db,smarter}/**', './src/**/*-repository.ts'],
     'a handler translates between proto and service',
   ),
-  never('./src/{token,account,coherence,smarter}/**/!(*-handler).ts', EDGE, 'the domain knows no transport'),
+  never(
+    './src/{token,account,coherence,smarter}/**/!(*-handler|*-messages|*-codec).ts',
+    EDGE,
+    'the domain knows no transport',
+  ),
   never('./src/**/*-repository.ts', ['./src/**/*-service.ts'], 'services use repositories'),
   never('./src/coherence/**', ['./src/**/*-{service,repository}.ts'], 'services use the cache'),
   never('./src/token/**', ['./src/account/*-{handler,repository}.ts'], 'resources keep their own storage'),
@@ -128,8 +134,9 @@ function never(target, from, message) {
 
 function generatedCode() {
   return {
-    regex: '/gen/',
-    message: 'Generated messages stay in handlers, rpc/ and client/.',
+    // The compiled descriptors are data, not messages.
+    regex: '/gen/(?!file-descriptor-set)',
+    message: 'Generated messages stay in handlers with their translators, rpc/ and client/.',
   };
 }
 

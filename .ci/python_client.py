@@ -10,25 +10,23 @@ import tempfile
 
 import grpc
 import grpc_tools
+from google.rpc import error_details_pb2
+from grpc_status import rpc_status
 from grpc_tools import protoc
 
-PROTOS = ["keyward/token/v1/*.proto", "keyward/account/v1/*.proto", "keyward/errors/v1/*.proto", "google/rpc/*.proto"]
+PROTOS = ["keyward/token/v1/*.proto", "keyward/account/v1/*.proto", "keyward/errors/v1/*.proto"]
 
 
 def generate(proto_dir: pathlib.Path, out_dir: str) -> None:
-    roots = [proto_dir, proto_dir / "vendor", pathlib.Path(grpc_tools.__file__).parent / "_proto"]
-    files = [str(path) for root in roots[:2] for pattern in PROTOS for path in root.glob(pattern)]
-    includes = [f"-I{root}" for root in roots]
+    includes = [f"-I{proto_dir}", f"-I{pathlib.Path(grpc_tools.__file__).parent / '_proto'}"]
+    files = [str(path) for pattern in PROTOS for path in proto_dir.glob(pattern)]
     if protoc.main(["protoc", *includes, f"--python_out={out_dir}", f"--grpc_python_out={out_dir}", *files]) != 0:
         sys.exit("the protos do not compile for Python")
     sys.path.insert(0, out_dir)
 
 
 def bad_request_fields(error: grpc.RpcError) -> list[str]:
-    status_pb2 = importlib.import_module("google.rpc.status_pb2")
-    error_details_pb2 = importlib.import_module("google.rpc.error_details_pb2")
-    encoded = dict(error.trailing_metadata())["grpc-status-details-bin"]
-    for detail in status_pb2.Status.FromString(encoded).details:
+    for detail in rpc_status.from_call(error).details:
         bad_request = error_details_pb2.BadRequest()
         if detail.Unpack(bad_request):
             return [violation.field for violation in bad_request.field_violations]

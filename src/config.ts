@@ -157,14 +157,17 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
     return [key, result.data] as const;
   });
   const config = Object.fromEntries(entries) as Config;
-  if (problems.length === 0) problems.push(...contradictions(config));
+  problems.push(...contradictions(config));
   if (problems.length > 0) throw new ConfigError(`The settings are wrong:\n  ${problems.join('\n  ')}`);
   return Object.freeze(config);
 }
 
+/** CLIENT_VARIABLES are read by the commands that ask a running service, and by the import. */
+const CLIENT_VARIABLES = ['KEYWARD_SERVER', 'KEYWARD_TOKEN', 'KEYWARD_IMPORT_FROM'];
+
 /** unknownVariables are those that look like settings and are none: most likely misspelt. */
 export function unknownVariables(env: Readonly<Record<string, string | undefined>>): string[] {
-  const known = new Set<string>(Object.values(SETTINGS).map(({ variable }) => variable));
+  const known = new Set<string>([...Object.values(SETTINGS).map(({ variable }) => variable), ...CLIENT_VARIABLES]);
   return Object.keys(env).filter((name) => name.startsWith('KEYWARD_') && !known.has(name));
 }
 
@@ -173,7 +176,9 @@ function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '[::1]' || /^127(\.\d{1,3}){3}$/.test(host);
 }
 
-function contradictions({ tlsCert, tlsKey, tlsClientCa, listen, allowPlaintext }: Config): string[] {
+/** contradictions between settings; those that could not be read by themselves are undefined here. */
+function contradictions(config: Partial<Config>): string[] {
+  const { tlsCert, tlsKey, tlsClientCa, listen, allowPlaintext } = config;
   const problems: string[] = [];
   if ((tlsCert === undefined) !== (tlsKey === undefined)) {
     problems.push('KEYWARD_TLS_CERT and KEYWARD_TLS_KEY must be set together');
@@ -181,7 +186,7 @@ function contradictions({ tlsCert, tlsKey, tlsClientCa, listen, allowPlaintext }
   if (tlsClientCa !== undefined && tlsCert === undefined) {
     problems.push('KEYWARD_TLS_CLIENT_CA needs KEYWARD_TLS_CERT and KEYWARD_TLS_KEY');
   }
-  if (tlsCert === undefined && !allowPlaintext && !isLoopback(listen.host)) {
+  if (tlsCert === undefined && allowPlaintext === false && listen !== undefined && !isLoopback(listen.host)) {
     problems.push(
       'KEYWARD_LISTEN is not a loopback address: set KEYWARD_TLS_CERT and KEYWARD_TLS_KEY, or KEYWARD_ALLOW_PLAINTEXT=true',
     );

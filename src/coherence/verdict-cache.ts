@@ -113,7 +113,7 @@ export class VerdictCache<Facts, Record extends CacheableRecord> {
   #rememberUnknown(digest: string, current: boolean, startedAt: number): null {
     if (current) {
       this.#known.delete(digest);
-      this.#unknown.set(digest, startedAt + UNKNOWN_TTL_MS);
+      this.#unknown.set(digest, startedAt + Math.min(UNKNOWN_TTL_MS, this.#options.ttlMs));
     }
     return null;
   }

@@ -22,6 +22,13 @@ const types = {
   },
 };
 
+// What Knex would print on its own is an error that its caller gets too.
+const SILENT = { warn: ignore, error: ignore, deprecate: ignore, debug: ignore };
+
+function ignore(): void {
+  // Nothing to do.
+}
+
 /** openDatabase makes the one Knex of a process; connections are made when first needed. */
 export function openDatabase(options: DatabaseOptions): Knex {
   return knexFactory({
@@ -36,6 +43,7 @@ export function openDatabase(options: DatabaseOptions): Knex {
       keepAlive: true,
       types,
     },
+    log: SILENT,
     pool: { min: 0, max: options.poolSize },
     acquireConnectionTimeout: options.connectTimeoutMs,
   });

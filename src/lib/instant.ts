@@ -26,12 +26,14 @@ export function millisFromInstant(instant: Instant): number {
  */
 export function parsePgTimestamp(text: string): Instant {
   if (text === 'infinity') return MAX_INSTANT;
-  if (text === '-infinity' || text.endsWith(' BC')) return MIN_INSTANT;
+  if (text === '-infinity') return MIN_INSTANT;
   const match = PG_TIMESTAMP.exec(text);
   if (match === null) throw new Error(`not a timestamptz in ISO form: ${text}`);
-  const [, year, month, day, hour, minute, second, fraction, sign, zoneHour, zoneMinute, zoneSecond] = match;
+  const [, digits, month, day, hour, minute, second, fraction, sign, zoneHour, zoneMinute, zoneSecond, bc] = match;
+  // PostgreSQL's years end later than those of Date. 1 BC is the year 0.
+  const year = bc === undefined ? Math.min(Number(digits), 10_001) : 1 - Number(digits);
   const date = new Date(0);
-  date.setUTCFullYear(Number(year), Number(month) - 1, Number(day));
+  date.setUTCFullYear(year, Number(month) - 1, Number(day));
   date.setUTCHours(Number(hour), Number(minute), Number(second));
   const offset = Number(zoneHour) * 3600 + Number(zoneMinute ?? 0) * 60 + Number(zoneSecond ?? 0);
   const seconds = BigInt(date.getTime() / 1000 - (sign === '-' ? -offset : offset));

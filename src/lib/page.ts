@@ -42,7 +42,9 @@ export interface ListFields {
 const DEFAULT_SIZE = 50;
 const LARGEST_SIZE = 1000;
 const MOST_ORDER_FIELDS = 5;
-const LONGEST_PAGE_TOKEN = 4096;
+const LONGEST_ORDER = 1000;
+/** Room for the longest texts that rows are ordered by, as escaped JSON in base64. */
+const LONGEST_PAGE_TOKEN = 8192;
 
 /** parseListRequest checks all four fields; violations name them. */
 export function parseListRequest(v: Violations, request: ListRequest, fields: ListFields): PageQuery {
@@ -65,7 +67,8 @@ export function nextPageToken(query: PageQuery, lastRow: readonly string[]): str
 
 function parseOrder(v: Violations, orderBy: string, fields: Readonly<Record<string, unknown>>): Ordering[] {
   const order: Ordering[] = [];
-  const parts = orderBy.trim() === '' ? [] : orderBy.slice(0, 1000).split(',');
+  v.check(orderBy.length <= LONGEST_ORDER, 'order_by', `must be at most ${LONGEST_ORDER} characters long`);
+  const parts = orderBy.trim() === '' ? [] : orderBy.slice(0, LONGEST_ORDER).split(',');
   v.check(parts.length <= MOST_ORDER_FIELDS, 'order_by', `must name at most ${MOST_ORDER_FIELDS} fields`);
   for (const part of parts.slice(0, MOST_ORDER_FIELDS)) {
     const [, field, direction] = /^\s*([a-z0-9_]+)(?:\s+(asc|desc))?\s*$/.exec(part) ?? [];

@@ -1,9 +1,11 @@
 import { readFile } from 'node:fs/promises';
-import { Server, ServerCredentials } from '@grpc/grpc-js';
+import { logVerbosity, Server, ServerCredentials, setLogVerbosity } from '@grpc/grpc-js';
 import type { Config } from '../config.js';
 
 /** newGrpcServer makes the library's server with limits that keep memory flat under overload. */
 export function newGrpcServer(): Server {
+  // What the library would print on its own is an error that its caller gets too.
+  if (process.env['GRPC_VERBOSITY'] === undefined) setLogVerbosity(logVerbosity.NONE);
   return new Server({
     'grpc.max_concurrent_streams': 100,
     'grpc.max_receive_message_length': 4 * 1024 * 1024,

@@ -26,6 +26,7 @@ export class Health {
   #timer: NodeJS.Timeout | undefined;
   #lastGoodAt = -Infinity;
   #isServing = false;
+  #problem: string | undefined;
   #isStopped = false;
 
   constructor(dependencies: HealthDependencies) {
@@ -42,6 +43,7 @@ export class Health {
   async start(): Promise<void> {
     await this.#check();
     const next = (): void => {
+      if (this.#isStopped) return;
       this.#timer = setTimeout(() => void this.#check().finally(next), CHECK_EVERY_MS).unref();
     };
     next();
@@ -58,10 +60,12 @@ export class Health {
     const { problem, toleranceMs, clock, logger } = this.#dependencies;
     try {
       const found = await problem();
-      if (found !== undefined && this.#isServing !== false) logger.error({ problem: found }, 'not serving');
+      if (found !== undefined && found !== this.#problem) logger.error({ problem: found }, 'not serving');
+      this.#problem = found;
       this.#lastGoodAt = found === undefined ? clock.now() : -Infinity;
       this.#update(found === undefined);
     } catch (error) {
+      if (this.#isStopped) return;
       const isServing = clock.now() - this.#lastGoodAt <= toleranceMs;
       logger.warn({ err: error, serving: isServing }, 'the database cannot be reached');
       this.#update(isServing);

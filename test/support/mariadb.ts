@@ -48,6 +48,8 @@ export async function startMariaDb(): Promise<MariaDb> {
       `--port=${port}`,
       `--socket=${socket}`,
       `--pid-file=${join(directory, 'pid')}`,
+      // A server that starts clears its temporary directory, which must not be another's.
+      `--tmpdir=${directory}`,
       '--bind-address=127.0.0.1',
       '--skip-log-bin',
       '--default-time-zone=+05:45',

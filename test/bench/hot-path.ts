@@ -1,0 +1,76 @@
+import { checkAnswers } from './answers.js';
+import { h2loadScenario } from './h2load.js';
+import { hasProgram, startBaseline, startKeyward, stop, type ServerProcess } from './processes.js';
+import { startLoad, type Sample, type Scenario } from './scenario.js';
+import { exchangeOf } from './tokens.js';
+
+const VALIDATE = '/keyward.token.v1.TokenService/ValidateToken';
+const BATCH_VALIDATE = '/keyward.token.v1.TokenService/BatchValidateTokens';
+export const BATCH = 100;
+const HIT_TOKENS = 10_000;
+/** The server that is to miss remembers far fewer tokens than are asked for in turn; its callers it knows. */
+const MISS_ENTRIES = 1_000;
+
+export type Samples = Record<string, Sample[]>;
+
+/** Extent is how long and on what the scenarios are measured. */
+export interface Extent {
+  readonly rounds: number;
+  readonly seconds: number;
+  readonly warmUpSeconds: number;
+  /** How many tokens there are. */
+  readonly tokens: number;
+}
+
+/** measureHotPath measures all scenarios in turn, round by round, so that what disturbs the machine disturbs them alike. */
+export async function measureHotPath(databaseUrl: string, extent: Extent): Promise<Samples> {
+  const servers: ServerProcess[] = [];
+  const scenarios: Record<string, Scenario> = {};
+  try {
+    const started = async (server: Promise<ServerProcess>): Promise<ServerProcess> => {
+      servers.push(await server);
+      return server;
+    };
+    const settings = { DATABASE_URL: databaseUrl, KEYWARD_CACHE_TTL_SECONDS: '86400' };
+    const baseline = await started(startBaseline(exchangeOf(0).response));
+    const keyward = await started(startKeyward(settings));
+    const forgetful = await started(
+      startKeyward({ ...settings, KEYWARD_CACHE_MAX_ENTRIES: String(MISS_ENTRIES) }),
+    );
+    await checkAnswers(keyward.port, extent.tokens);
+    await checkAnswers(forgetful.port, extent.tokens);
+
+    const single = { path: VALIDATE, connections: 8, inFlight: 12, tokens: HIT_TOKENS, batch: 1 };
+    scenarios['a'] = await startLoad(baseline, { ...single, constantAnswer: true });
+    const hits = await startLoad(keyward, single);
+    scenarios['b'] = hits;
+    await hits.run({ calls: HIT_TOKENS });
+    scenarios['c'] = await startLoad(forgetful, { ...single, tokens: extent.tokens });
+    scenarios['d'] = await startLoad(keyward, {
+      ...single,
+      path: BATCH_VALIDATE,
+      inFlight: 4,
+      connections: 4,
+      batch: BATCH,
+    });
+    if (hasProgram('h2load')) {
+      scenarios['a, h2load'] = await h2loadScenario(baseline, VALIDATE, HIT_TOKENS);
+      scenarios['b, h2load'] = await h2loadScenario(keyward, VALIDATE, HIT_TOKENS);
+    }
+    return await measureInRounds(scenarios, extent);
+  } finally {
+    for (const scenario of Object.values(scenarios)) scenario.close();
+    for (const server of servers) await stop(server);
+  }
+}
+
+async function measureInRounds(scenarios: Record<string, Scenario>, extent: Extent): Promise<Samples> {
+  const samples: Samples = Object.fromEntries(Object.keys(scenarios).map((name) => [name, []]));
+  for (const scenario of Object.values(scenarios)) await scenario.measure(extent.warmUpSeconds);
+  for (let round = 0; round < extent.rounds; round += 1) {
+    for (const [name, scenario] of Object.entries(scenarios)) {
+      samples[name]?.push(await scenario.measure(extent.seconds));
+    }
+  }
+  return samples;
+}

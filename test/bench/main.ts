@@ -1,0 +1,52 @@
+import { writeFile } from 'node:fs/promises';
+import { parseArgs } from 'node:util';
+import { startEmbeddedPostgres } from '../../src/db/embedded-postgres.js';
+import { migrate } from '../../src/db/migrate.js';
+import { makeDataDir, removeDataDir } from '../support/data-dir.js';
+import { measureHotPath, type Extent, type Samples } from './hot-path.js';
+import { measureMillion } from './million.js';
+import { canPin, leaveServerCore } from './processes.js';
+import { report, toText } from './report.js';
+import { fillTokens } from './tokens.js';
+
+const MILLION = 1_000_000;
+const FULL: Extent = { rounds: 7, seconds: 3, warmUpSeconds: 5, tokens: 100_000 };
+/** Long enough to see that everything runs and answers rightly; the times mean nothing. */
+const SMOKE: Extent = { rounds: 1, seconds: 0.5, warmUpSeconds: 0.3, tokens: 20_000 };
+
+const { values: options } = parseArgs({
+  options: {
+    smoke: { type: 'boolean', default: false },
+    million: { type: 'boolean', default: false },
+    json: { type: 'string' },
+    rounds: { type: 'string' },
+  },
+});
+
+if (canPin()) leaveServerCore();
+const extent = {
+  ...(options.smoke ? SMOKE : FULL),
+  ...(options.rounds && { rounds: Number(options.rounds) }),
+};
+const dataDir = await makeDataDir();
+try {
+  const samples = await hotPath(extent);
+  const million = options.million ? await measureMillion(dataDir, MILLION) : undefined;
+  const result = report(samples, million);
+  console.log(toText(result));
+  if (options.json !== undefined) await writeFile(options.json, `${JSON.stringify(result, null, 2)}\n`);
+} finally {
+  await removeDataDir(dataDir);
+}
+
+/** hotPath fills a database of the benchmark's own and leaves it for what comes next. */
+async function hotPath(extent: Extent): Promise<Samples> {
+  const database = await startEmbeddedPostgres({ dataDir });
+  try {
+    await migrate(database.url);
+    await fillTokens(database.url, options.million ? MILLION : extent.tokens);
+    return await measureHotPath(database.url, extent);
+  } finally {
+    await database.stop();
+  }
+}

@@ -1,0 +1,113 @@
+import { cpus, release } from 'node:os';
+import { BATCH, type Samples } from './hot-path.js';
+import type { MillionResult } from './million.js';
+import { canPin, hasProgram } from './processes.js';
+import type { Sample } from './scenario.js';
+
+const TITLES: Readonly<Record<string, string>> = {
+  a: 'a  empty handler of grpc-js',
+  b: 'b  ValidateToken, hit',
+  c: 'c  ValidateToken, miss',
+  d: `d  BatchValidateTokens of ${BATCH}, hits`,
+  'a, h2load': 'a  the same, asked by h2load',
+  'b, h2load': 'b  the same, asked by h2load',
+};
+
+/** Report is everything a run found out; the JSON of `--json`. */
+export interface Report {
+  readonly machine: Record<string, unknown>;
+  /** Medians over the rounds. */
+  readonly scenarios: Record<string, Sample>;
+  readonly rounds: Samples;
+  readonly ratios: Record<string, number>;
+  readonly million?: MillionResult;
+}
+
+export function report(rounds: Samples, million: MillionResult | undefined): Report {
+  const scenarios = Object.fromEntries(
+    Object.entries(rounds).map(([name, samples]) => [name, medians(samples)]),
+  );
+  return {
+    machine: {
+      cpu: cpus()[0]?.model,
+      cores: cpus().length,
+      os: `${process.platform} ${release()}`,
+      node: process.version,
+      serverOnItsOwnCore: canPin(),
+      h2load: hasProgram('h2load'),
+    },
+    scenarios,
+    rounds,
+    ratios: ratiosOf(rounds),
+    ...(million !== undefined && { million }),
+  };
+}
+
+export function toText({ machine, scenarios, ratios, million }: Report): string {
+  const lines = Object.entries(machine).map(([name, value]) => `${name}: ${String(value)}`);
+  lines.push('', row('', 'calls/s', 'verdicts/s', 'CPU us/call', 'p50 ms', 'p99 ms', 'busy', 'kept waiting'));
+  for (const [name, sample] of Object.entries(scenarios)) {
+    const { callsPerSecond, cpuMicros, p50, p99, busy, waited } = sample;
+    const verdicts = callsPerSecond * (name === 'd' ? BATCH : 1);
+    lines.push(
+      row(TITLES[name] ?? name, callsPerSecond.toFixed(0), verdicts.toFixed(0), cpuMicros.toFixed(1)) +
+        row('', p50.toFixed(1), p99.toFixed(1), percent(busy), percent(waited)).slice(36),
+    );
+  }
+  lines.push('');
+  for (const [name, ratio] of Object.entries(ratios)) lines.push(`${name}: ${ratio.toFixed(2)}`);
+  if (million !== undefined) {
+    lines.push('', `${million.tokens} tokens in the table`);
+    lines.push(`start until SERVING, PostgreSQL included: ${million.startSeconds.toFixed(2)} s`);
+    lines.push(`resident before traffic: ${(million.residentBytesBeforeTraffic / 2 ** 20).toFixed(0)} MB`);
+    lines.push(`heap for each entry cached: ${million.heapBytesPerEntry.toFixed(0)} bytes`);
+    lines.push(`resident for each entry cached: ${million.residentBytesPerEntry.toFixed(0)} bytes`);
+  }
+  return lines.join('\n');
+}
+
+/** ratiosOf compares what was measured in the same round, and gives the median of the rounds. */
+function ratiosOf(rounds: Samples): Record<string, number> {
+  const ratio = (of: string, to: string, value: (sample: Sample) => number): number =>
+    median((rounds[of] ?? []).map((sample, round) => value(sample) / value(rounds[to]?.[round] ?? sample)));
+  const rate = ({ callsPerSecond }: Sample): number => callsPerSecond;
+  const cpu = ({ cpuMicros }: Sample): number => cpuMicros;
+  const ratios: Record<string, number> = {
+    'b / a, calls per second': ratio('b', 'a', rate),
+    'a / b, CPU per call': ratio('a', 'b', cpu),
+    'd / b, verdicts per second': BATCH * ratio('d', 'b', rate),
+    'b / d, CPU per verdict': BATCH * ratio('b', 'd', cpu),
+    'c / b, calls per second': ratio('c', 'b', rate),
+  };
+  if (rounds['b, h2load'] !== undefined) {
+    ratios['b / a, calls per second, by h2load'] = ratio('b, h2load', 'a, h2load', rate);
+    ratios['a / b, CPU per call, by h2load'] = ratio('a, h2load', 'b, h2load', cpu);
+  }
+  return ratios;
+}
+
+function medians(samples: readonly Sample[]): Sample {
+  const of = (value: (sample: Sample) => number): number => median(samples.map(value));
+  return {
+    callsPerSecond: of((sample) => sample.callsPerSecond),
+    cpuMicros: of((sample) => sample.cpuMicros),
+    busy: of((sample) => sample.busy),
+    waited: of((sample) => sample.waited),
+    p50: of((sample) => sample.p50),
+    p99: of((sample) => sample.p99),
+  };
+}
+
+function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = (sorted.length - 1) / 2;
+  return ((sorted[Math.floor(middle)] ?? NaN) + (sorted[Math.ceil(middle)] ?? NaN)) / 2;
+}
+
+function percent(share: number): string {
+  return `${(share * 100).toFixed(0)} %`;
+}
+
+function row(title: string, ...cells: string[]): string {
+  return title.padEnd(36) + cells.map((cell) => cell.padStart(13)).join('');
+}

@@ -1,0 +1,201 @@
+import { randomBytes } from 'node:crypto';
+import { chmod, chown, mkdir, mkdtemp, readFile, rm, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, inject, test, vi } from 'vitest';
+import { connect, type KeywardClient } from '../../src/client/index.js';
+import { removeDataDir } from '../support/data-dir.js';
+import { keyward, runKeyward, serve, type CommandOptions, type Serving } from '../support/keyward-command.js';
+import { isAlive, postmasterOf, untilGone } from '../support/postmaster.js';
+import { execute, withDatabaseName } from '../support/sql.js';
+
+const NOBODY = 65534;
+const isRoot = process.getuid?.() === 0;
+
+let parent: string;
+let dataDir: string;
+let options: CommandOptions;
+let running: Serving[];
+
+beforeEach(async () => {
+  parent = await mkdtemp(join(tmpdir(), 'keyward-serve-'));
+  dataDir = join(parent, 'data');
+  options = {
+    env: { KEYWARD_DATA_DIR: dataDir, KEYWARD_LISTEN: '127.0.0.1:0', DATABASE_URL: '' },
+    cwd: parent,
+  };
+  running = [];
+});
+
+afterEach(async () => {
+  for (const { pid, signal, exited } of running) {
+    if (isAlive(pid)) signal('SIGTERM');
+    await exited;
+  }
+  await removeDataDir(dataDir);
+  await rm(parent, { recursive: true, force: true });
+});
+
+async function start(more: CommandOptions = {}): Promise<Serving> {
+  const serving = await serve({ ...options, ...more });
+  running.push(serving);
+  return serving;
+}
+
+async function adminToken(): Promise<string> {
+  return (await readFile(join(dataDir, 'admin-token'), 'utf8')).trim();
+}
+
+async function withClient<T>({ address }: Serving, use: (client: KeywardClient) => Promise<T>): Promise<T> {
+  const client = connect({ server: address, token: await adminToken() });
+  try {
+    return await use(client);
+  } finally {
+    client.close();
+  }
+}
+
+async function createToken(serving: Serving, name: string): Promise<string> {
+  return withClient(serving, async ({ tokens }) => (await tokens.createToken({ name })).plaintext);
+}
+
+async function isValid(serving: Serving, token: string): Promise<boolean> {
+  return withClient(serving, async ({ tokens }) => (await tokens.validateToken({ token })).valid);
+}
+
+test('without configuration it serves, with an admin token that only its user can read', async () => {
+  await chmod(parent, 0o700);
+  const serving = await start();
+  expect(serving.output()).toContain('grpcurl -plaintext');
+  expect((await stat(join(dataDir, 'admin-token'))).mode & 0o777).toBe(0o600);
+  expect(await isValid(serving, await adminToken())).toBe(true);
+  expect(await keyward(['health', '--server', serving.address], options)).toBe('SERVING\n');
+});
+
+test.skipIf(!isRoot)('a normal user can run it too (only root can test this)', async () => {
+  await chown(parent, NOBODY, NOBODY);
+  const serving = await start({ uid: NOBODY });
+  expect(await isValid(serving, await adminToken())).toBe(true);
+  expect((await stat(join(dataDir, 'postgres'))).uid).toBe(NOBODY);
+});
+
+test('what was acknowledged survives kill -9 of the service', async () => {
+  const first = await start();
+  const token = await createToken(first, 'kept');
+  first.signal('SIGKILL');
+  await first.exited;
+  const second = await start();
+  expect(await isValid(second, token)).toBe(true);
+});
+
+test('what was acknowledged survives kill -9 of the service and of PostgreSQL', async () => {
+  const first = await start();
+  const token = await createToken(first, 'kept');
+  const postmaster = await postmasterOf(dataDir);
+  first.signal('SIGKILL');
+  process.kill(postmaster, 'SIGKILL');
+  await first.exited;
+  await untilGone(postmaster);
+  const second = await start();
+  expect(await isValid(second, token)).toBe(true);
+});
+
+test('Ctrl-C ends the service and its database, and nothing is left', async () => {
+  const serving = await start();
+  const postmaster = await postmasterOf(dataDir);
+  serving.signal('SIGINT', 'group');
+  expect(await serving.exited).toBe(0);
+  await untilGone(postmaster);
+});
+
+test('uses of the last seconds are written when the service stops', async () => {
+  const first = await start();
+  const token = await createToken(first, 'used');
+  expect(await isValid(first, token)).toBe(true);
+  first.signal('SIGTERM');
+  expect(await first.exited).toBe(0);
+  const second = await start();
+  const page = await withClient(second, ({ tokens }) => tokens.listTokens({ filter: 'name = "used"' }));
+  expect(page.tokens[0]?.lastUsedAt).toBeDefined();
+});
+
+test('a second service on the same data joins the database, and keeps it when the first one goes', async () => {
+  const first = await start();
+  const second = await start();
+  const token = await createToken(first, 'shared');
+  expect(await isValid(second, token)).toBe(true);
+  first.signal('SIGINT', 'group');
+  expect(await first.exited).toBe(0);
+  expect(await isValid(second, await createToken(second, 'later'))).toBe(true);
+});
+
+test('an admin token revoked on purpose stays revoked, and is made anew once its file is gone', async () => {
+  const first = await start();
+  const old = await adminToken();
+  await withClient(first, ({ tokens }) =>
+    tokens.revokeToken({
+      selector: {
+        selector: {
+          $case: 'ownedName',
+          value: { owner: { $case: 'accountNumber', value: '3141-5926-5359' }, name: 'admin' },
+        },
+      },
+    }),
+  );
+  first.signal('SIGTERM');
+  await first.exited;
+
+  const second = await start();
+  await expect(isValid(second, old)).rejects.toMatchObject({ reason: 'CREDENTIALS_REFUSED' });
+  second.signal('SIGTERM');
+  await second.exited;
+
+  await rm(join(dataDir, 'admin-token'));
+  const third = await start();
+  expect(await adminToken()).not.toBe(old);
+  expect(await isValid(third, old)).toBe(false);
+});
+
+test('a start that fails says why in one line, and leaves no database running', async () => {
+  const first = await start();
+  const other = join(parent, 'other');
+  await mkdir(other);
+  const { code, stderr } = await runKeyward(['serve'], {
+    ...options,
+    env: { ...options.env, KEYWARD_DATA_DIR: other, KEYWARD_LISTEN: first.address },
+  });
+  expect(code).toBe(1);
+  expect(stderr).toMatch(/^keyward: cannot listen on .*EADDRINUSE.*\n$/);
+  await expect(postmasterOf(other)).rejects.toThrow();
+  await removeDataDir(other);
+});
+
+test('with DATABASE_URL nothing is invented: no schema, no token, until they are asked for', async () => {
+  const serverUrl = inject('databaseServerUrl');
+  const name = `keyward_empty_${randomBytes(6).toString('hex')}`;
+  await execute(serverUrl, `CREATE DATABASE ${name}`);
+  const production = { ...options, env: { ...options.env, DATABASE_URL: withDatabaseName(serverUrl, name) } };
+  const serving = await start(production);
+  const health = () => runKeyward(['health', '--server', serving.address], production);
+  expect(await health()).toMatchObject({ code: 1, stdout: 'NOT_SERVING\n' });
+  expect(serving.output()).toContain('run \\"keyward migrate\\"');
+
+  await keyward(['migrate'], production);
+  await vi.waitFor(async () => expect((await health()).code).toBe(0), { timeout: 10_000 });
+  const refused = await runKeyward(['validate', '--server', serving.address, 'guess'], production);
+  expect(refused.stderr).toMatch(/^keyward: UNAUTHENTICATED/);
+
+  const token = (await keyward(['bootstrap'], production)).trim();
+  expect((await runKeyward(['bootstrap'], production)).code).toBe(1);
+  const asAdmin = {
+    ...production,
+    env: { ...production.env, KEYWARD_SERVER: serving.address, KEYWARD_TOKEN: token },
+  };
+  expect(await keyward(['validate', token], asAdmin)).toContain('valid');
+
+  const reissued = (await keyward(['bootstrap', '--reissue'], production)).trim();
+  expect(reissued).not.toBe(token);
+  serving.signal('SIGTERM');
+  await serving.exited;
+  await execute(serverUrl, `DROP DATABASE ${name} WITH (FORCE)`);
+});

@@ -1,0 +1,180 @@
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { hashedId, recordLocator } from '../../../src/lib/public-id.js';
+import { requestFields, selectorOf } from '../../support/descriptors.js';
+import { execute } from '../../support/sql.js';
+import { REQUESTS } from '../../support/requests.js';
+import { METHOD_NAMES, Peer, type MethodName, type RequestOf } from '../../support/rpc.js';
+import { ACCOUNT_A, existing, World, type Issued } from '../../support/world.js';
+
+/** Target is what a selector names: the token, its owner's profile, its user and its account, in every form. */
+interface Target {
+  readonly tokenId: bigint;
+  readonly keyId: string;
+  readonly name: string;
+  readonly profileId: bigint;
+  readonly userId: bigint;
+  readonly username: string;
+  readonly accountId: bigint;
+  readonly accountNumber: string;
+}
+
+const ABSENT: Target = {
+  tokenId: 9_000_000_000n,
+  keyId: randomUUID(),
+  name: 'no-such-token',
+  profileId: 9_000_000_001n,
+  userId: 9_000_000_002n,
+  username: 'no-such-user',
+  accountId: 9_000_000_003n,
+  accountNumber: '9999-9999-9999',
+};
+
+type Forms = Readonly<Record<string, (target: Target) => object>>;
+
+const PROFILE_FORMS: Forms = {
+  id: ({ profileId }) => one('id', profileId),
+  hashed_id: ({ profileId }) => one('hashedId', hashedId(profileId)),
+  record_locator: ({ profileId }) => one('recordLocator', recordLocator('userprofile', profileId)),
+  membership: ({ username, accountNumber }) => one('membership', { username, accountNumber }),
+};
+
+/** Every form of every selector, by the name of its field. */
+const FORMS: Readonly<Record<string, Forms>> = {
+  TokenSelector: {
+    id: ({ tokenId }) => one('id', tokenId),
+    hashed_id: ({ tokenId }) => one('hashedId', hashedId(tokenId)),
+    record_locator: ({ tokenId }) => one('recordLocator', recordLocator('token', tokenId)),
+    key_id: ({ keyId }) => one('keyId', keyId),
+    owned_name: ({ accountNumber, name }) =>
+      one('ownedName', { owner: { $case: 'accountNumber', value: accountNumber }, name }),
+    ...Object.fromEntries(
+      Object.entries(PROFILE_FORMS).map(([form, select]) => [
+        `owned_name by ${form}`,
+        (target: Target) =>
+          one('ownedName', { owner: { $case: 'userProfile', value: select(target) }, name: target.name }),
+      ]),
+    ),
+  },
+  UserProfileSelector: PROFILE_FORMS,
+  UserSelector: {
+    id: ({ userId }) => one('id', userId),
+    username: ({ username }) => one('username', username),
+  },
+  AccountSelector: {
+    id: ({ accountId }) => one('id', accountId),
+    hashed_id: ({ accountId }) => one('hashedId', hashedId(accountId)),
+    record_locator: ({ accountId }) => one('recordLocator', recordLocator('account', accountId)),
+    account_number: ({ accountNumber }) => one('accountNumber', accountNumber),
+  },
+};
+
+/** Every RPC with a selector, every such field, every form. */
+const ROWS = METHOD_NAMES.flatMap((method) =>
+  requestFields(method).flatMap((field) => {
+    const selector = selectorOf(field);
+    const forms = selector === undefined ? {} : (FORMS[selector.name] ?? {});
+    return Object.entries(forms).map(([form, select]) => ({ method, field: field.localName, form, select }));
+  }),
+);
+
+function one(form: string, value: unknown) {
+  return { selector: { $case: form, value } };
+}
+
+let world: World;
+let token: Issued;
+let target: Target;
+const peers: Peer[] = [];
+let strangers: Peer[];
+let superuser: Peer;
+
+beforeAll(async () => {
+  world = await World.create();
+  token = await world.issue('owner-a');
+  const owner = world.profileOf('owner-a');
+  target = {
+    tokenId: token.id,
+    keyId: token.keyId,
+    name: token.name,
+    profileId: owner.id,
+    userId: owner.userId,
+    username: owner.username,
+    accountId: owner.accountId,
+    accountNumber: ACCOUNT_A,
+  };
+  const withToken = (plaintext: string) => new Peer(world.server.address, { token: plaintext });
+  strangers = [world.tokenOf('staff-b'), world.tokenOf('staff-platform')].map(withToken);
+  superuser = withToken(world.adminToken);
+  peers.push(...strangers, superuser);
+});
+
+afterAll(async () => {
+  for (const peer of peers) peer.close();
+  await world.close();
+});
+
+/** The rest of the requests, made once: none of them may have an effect. */
+const rests = new Map<MethodName, object>();
+
+async function requestAbout(method: MethodName, field: string, selector: object) {
+  const rest = rests.get(method) ?? (await REQUESTS[method](world));
+  rests.set(method, rest);
+  return { ...rest, [field]: selector } as RequestOf<MethodName>;
+}
+
+async function countRows(): Promise<unknown> {
+  const [row] = await execute(
+    world.database.url,
+    `SELECT (SELECT row_version FROM tokens WHERE id = $1) AS token,
+            (SELECT count(*) FROM token_digests WHERE token_id = $1) AS digests,
+            (SELECT count(*) FROM tokens WHERE user_profile_id = $2) AS tokens,
+            (SELECT row_version FROM user_profiles WHERE id = $2) AS profile`,
+    [String(target.tokenId), String(target.profileId)],
+  );
+  return existing(row);
+}
+
+test('every form of every selector is tried', () => {
+  for (const method of METHOD_NAMES) {
+    for (const selector of requestFields(method).map(selectorOf)) {
+      if (selector === undefined) continue;
+      const forms = Object.keys(FORMS[selector.name] ?? {});
+      expect(forms).toEqual(expect.arrayContaining(selector.fields.map(({ name }) => name)));
+    }
+  }
+  expect(ROWS.length).toBeGreaterThan(100);
+});
+
+describe.each(ROWS)('$method by $field, form $form', ({ method, field, select }) => {
+  test('what one may not read answers as what does not exist, down to the bytes, and nothing changes', async () => {
+    const aboutTarget = await requestAbout(method, field, select(target));
+    const aboutAbsent = await requestAbout(method, field, select(ABSENT));
+    const before = await countRows();
+    for (const stranger of strangers) {
+      const prohibited = await stranger.call(method, aboutTarget);
+      const absent = await stranger.call(method, aboutAbsent);
+      expect(prohibited).toEqual(absent);
+      const managesAccounts = !method.endsWith('Token') && method !== 'revokeUserTokens';
+      const code = managesAccounts ? 'PERMISSION_DENIED' : 'NOT_FOUND';
+      expect(prohibited.code).toBe(code);
+    }
+    expect(await countRows()).toEqual(before);
+  });
+
+  test('what does not exist is NOT_FOUND for those who may read everything', async () => {
+    const outcome = await superuser.call(method, await requestAbout(method, field, select(ABSENT)));
+    expect(outcome).toMatchObject({ code: 'NOT_FOUND', reason: 'NOT_FOUND', violations: [] });
+  });
+});
+
+test.each([
+  ['a hashed id that is none', one('hashedId', 'rubbish')],
+  ['the hashed id in another spelling', one('hashedId', 'rMTAwMDAwMR')],
+  ['a record locator of another kind', one('recordLocator', 'account-rMTAwMDAwMQx')],
+  ['a number beyond those of the database', one('hashedId', hashedId(2n ** 80n))],
+  ['the largest number', one('id', 2n ** 63n - 1n)],
+])('%s is NOT_FOUND like any other', async (_, selector) => {
+  const request = { token: selector } as RequestOf<'getToken'>;
+  expect(await superuser.call('getToken', request)).toMatchObject({ code: 'NOT_FOUND', violations: [] });
+});

@@ -1,0 +1,109 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+
+/** The program as users run it: compiled. The run's global setup compiles it. */
+const MAIN = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
+const START_LIMIT_MS = 30_000;
+
+export interface CommandOptions {
+  readonly env?: NodeJS.ProcessEnv;
+  readonly input?: string;
+  readonly uid?: number;
+  readonly cwd?: string;
+}
+
+export interface CommandResult {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** runKeyward runs a command to its end. */
+export async function runKeyward(
+  args: readonly string[],
+  options: CommandOptions = {},
+): Promise<CommandResult> {
+  const { child, output } = start(args, options);
+  child.stdin?.end(options.input ?? '');
+  const [code] = (await once(child, 'close')) as [number | null];
+  return { code, ...output };
+}
+
+/** keyward runs a command that must succeed, and gives what it printed. */
+export async function keyward(args: readonly string[], options: CommandOptions = {}): Promise<string> {
+  const { code, stdout, stderr } = await runKeyward(args, options);
+  if (code !== 0) throw new Error(`keyward ${args[0] ?? ''} ended with ${code}: ${stderr}`);
+  return stdout;
+}
+
+/** Serving is a `keyward serve` of its own process, in a process group of its own. */
+export interface Serving {
+  readonly pid: number;
+  /** host:port it listens on. */
+  readonly address: string;
+  /** output is all it printed so far. */
+  output(): string;
+  /** signal sends a signal to the process, or as a terminal does to its whole group. */
+  signal(signal: NodeJS.Signals, target?: 'process' | 'group'): void;
+  /** exited gives its exit status. */
+  readonly exited: Promise<number | null>;
+}
+
+/** serve starts `keyward serve` and waits until it listens. */
+export async function serve(options: CommandOptions): Promise<Serving> {
+  const { child, output } = start(['serve'], options);
+  const exited = once(child, 'close').then(([code]) => code as number | null);
+  const pid = child.pid;
+  if (pid === undefined) throw new Error('keyward serve was not started');
+  const address = await listening(child, output);
+  return {
+    pid,
+    address,
+    output: () => output.stdout + output.stderr,
+    signal: (signal, target = 'process') => {
+      process.kill(target === 'group' ? -pid : pid, signal);
+    },
+    exited,
+  };
+}
+
+interface Output {
+  stdout: string;
+  stderr: string;
+}
+
+function start(args: readonly string[], options: CommandOptions): { child: ChildProcess; output: Output } {
+  const child = spawn(process.execPath, [MAIN, ...args], {
+    env: { ...process.env, ...options.env },
+    detached: true,
+    ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+    ...(options.uid === undefined ? {} : { uid: options.uid, gid: options.uid }),
+  });
+  const output = { stdout: '', stderr: '' };
+  child.stdout.on('data', (chunk: Buffer) => (output.stdout += chunk.toString()));
+  child.stderr.on('data', (chunk: Buffer) => (output.stderr += chunk.toString()));
+  return { child, output };
+}
+
+function listening(child: ChildProcess, output: Output): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const fail = (why: string): void => {
+      reject(new Error(`keyward serve ${why}: ${output.stdout}${output.stderr}`));
+    };
+    const timer = setTimeout(() => {
+      child.kill('SIGKILL');
+      fail('does not listen');
+    }, START_LIMIT_MS);
+    child.once('close', () => {
+      clearTimeout(timer);
+      fail('ended');
+    });
+    child.stdout?.on('data', () => {
+      const address = /"address":"([^"]+)"/.exec(output.stdout)?.[1];
+      if (address === undefined) return;
+      clearTimeout(timer);
+      resolve(address);
+    });
+  });
+}

@@ -1,0 +1,83 @@
+import type { MethodName, RequestOf } from './rpc.js';
+import { ACCOUNT_A, existing, type World } from './world.js';
+
+type Requests = {
+  readonly [Name in MethodName]: (world: World) => Promise<RequestOf<Name>> | RequestOf<Name>;
+};
+
+/** byId makes a selector of a resource's number. */
+export function byId({ id }: { readonly id: bigint }) {
+  return { selector: { $case: 'id', value: id } } as const;
+}
+
+const selectedToken = async (world: World) => ({ selector: byId(await world.issue('owner-a')) });
+const selectedAccount = async (world: World) => ({ selector: byId(await world.newAccount()) });
+const selectedUser = async (world: World) => ({ selector: byId(await newUser(world)) });
+const selectedProfile = async (world: World) => ({ selector: byId(await newProfile(world)) });
+
+/**
+ * A request for every RPC that succeeds for those who are entitled to it, about a resource made for it alone: a
+ * token or user of account A, or an account.
+ */
+export const REQUESTS: Requests = {
+  validateToken: async (world) => ({ token: (await world.issue('owner-a')).plaintext }),
+  batchValidateTokens: async (world) => ({ requests: [{ token: (await world.issue('owner-a')).plaintext }] }),
+  createToken: (world) => ({ owner: byId(world.profileOf('owner-a')), name: world.newName() }),
+  getToken: async (world) => ({ token: byId(await world.issue('owner-a')) }),
+  listTokens: () => ({}),
+  updateToken: async (world) => ({
+    ...(await selectedToken(world)),
+    token: { description: 'changed' },
+    updateMask: ['description'],
+  }),
+  renameToken: async (world) => ({ ...(await selectedToken(world)), newName: world.newName() }),
+  cloneToken: async (world) => ({ ...(await selectedToken(world)), newName: world.newName() }),
+  activateToken: selectedToken,
+  deactivateToken: selectedToken,
+  toggleToken: selectedToken,
+  rotateToken: selectedToken,
+  revokeToken: selectedToken,
+  revokeUserTokens: async (world) => {
+    const { profile } = await world.issueTo();
+    return { user: { selector: { $case: 'id', value: profile.userId } } };
+  },
+
+  createAccount: (world) => ({ name: world.newName() }),
+  getAccount: async (world) => ({ account: byId(await world.newAccount()) }),
+  listAccounts: () => ({}),
+  updateAccount: async (world) => ({
+    ...(await selectedAccount(world)),
+    account: { companyName: 'changed' },
+    updateMask: ['company_name'],
+  }),
+  deleteAccount: selectedAccount,
+  createUser: (world) => ({ username: world.newName() }),
+  getUser: async (world) => ({ user: byId(await newUser(world)) }),
+  listUsers: () => ({}),
+  updateUser: async (world) => ({
+    ...(await selectedUser(world)),
+    user: { firstName: 'changed' },
+    updateMask: ['first_name'],
+  }),
+  deleteUser: selectedUser,
+  createUserProfile: async (world) => ({
+    user: byId(await newUser(world)),
+    account: byId(await world.newAccount()),
+  }),
+  getUserProfile: async (world) => ({ userProfile: byId(await newProfile(world)) }),
+  listUserProfiles: () => ({}),
+  updateUserProfile: async (world) => ({
+    ...(await selectedProfile(world)),
+    userProfile: { description: 'changed' },
+    updateMask: ['description'],
+  }),
+  deleteUserProfile: selectedProfile,
+};
+
+async function newUser(world: World) {
+  return existing((await world.admin.accounts.createUser({ username: world.newName() })).user);
+}
+
+async function newProfile(world: World) {
+  return world.join((await newUser(world)).username, ACCOUNT_A);
+}

@@ -1,0 +1,126 @@
+import { Client, Metadata, status, type ServiceError } from '@grpc/grpc-js';
+import {
+  channelCredentials,
+  KeywardCallError,
+  type ClientOptions,
+  type KeywardClient,
+} from '../../src/client/index.js';
+import { toCallError } from '../../src/client/call-error.js';
+import * as accountMessages from '../../src/gen/keyward/account/v1/account_service.js';
+import * as tokenMessages from '../../src/gen/keyward/token/v1/token_service.js';
+
+type Methods = KeywardClient['tokens'] & KeywardClient['accounts'];
+
+/** MethodName is the name of an RPC of either service; no two have the same. */
+export type MethodName = keyof Methods;
+
+/** RequestOf is a request as tests write it: fields left out have their defaults. */
+export type RequestOf<Name extends MethodName> = Parameters<Methods[Name]>[0];
+
+const services = { ...tokenMessages.TokenServiceService, ...accountMessages.AccountServiceService };
+const messages: Readonly<Record<string, unknown>> = { ...tokenMessages, ...accountMessages };
+
+/** METHOD_NAMES are all RPCs of both services, from the generated definitions. */
+export const METHOD_NAMES = Object.keys(services) as MethodName[];
+
+export function pathOf(name: MethodName): string {
+  return services[name].path;
+}
+
+/** encodeRequest makes the bytes of a request. */
+export function encodeRequest<Name extends MethodName>(name: Name, request: RequestOf<Name>): Buffer {
+  const typeName = `${pathOf(name).split('/')[2] ?? ''}Request`;
+  const type = messages[typeName] as { fromPartial(partial: object): unknown };
+  const serialize = services[name].requestSerialize as (value: unknown) => Buffer;
+  return serialize(type.fromPartial(request));
+}
+
+/** Outcome is how a call ended, down to the bytes that the client got. */
+export interface Outcome {
+  /** Name of the status code. */
+  readonly code: string;
+  /** Reason of the ErrorInfo; empty for OK. */
+  readonly reason: string;
+  readonly message: string;
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly violations: readonly { readonly field: string; readonly rule: string }[];
+  /** All trailers but the date, as text, binary ones in hexadecimal. */
+  readonly trailers: string;
+  readonly response: Buffer;
+}
+
+/** Peer calls with its own credentials and sees the bare outcome. */
+export class Peer {
+  readonly #client: Client;
+  readonly #headers: Readonly<Record<string, string>>;
+
+  constructor(address: string, options: ClientOptions = {}, headers: Readonly<Record<string, string>> = {}) {
+    const { token } = options;
+    this.#client = new Client(address, channelCredentials(options));
+    this.#headers = token === undefined ? headers : { authorization: `Bearer ${token}`, ...headers };
+  }
+
+  call<Name extends MethodName>(name: Name, request: RequestOf<Name>): Promise<Outcome> {
+    return this.callRaw(name, encodeRequest(name, request));
+  }
+
+  /** callRaw sends bytes as they are. */
+  callRaw(name: MethodName, bytes: Buffer): Promise<Outcome> {
+    const metadata = new Metadata();
+    for (const [key, value] of Object.entries(this.#headers)) metadata.set(key, value);
+    const same = (value: Buffer): Buffer => value;
+    return new Promise((resolve) => {
+      this.#client.makeUnaryRequest(
+        pathOf(name),
+        same,
+        same,
+        bytes,
+        metadata,
+        { deadline: Date.now() + 20_000 },
+        (error: ServiceError | null, response?: Buffer) => {
+          resolve(error === null ? succeeded(response) : failed(error));
+        },
+      );
+    });
+  }
+
+  close(): void {
+    this.#client.close();
+  }
+}
+
+/** outcomeOf is the code and reason of a typed client's call: `OK`, or for example `NOT_FOUND NOT_FOUND`. */
+export async function outcomeOf(call: Promise<unknown>): Promise<string> {
+  try {
+    await call;
+    return 'OK';
+  } catch (error) {
+    if (!(error instanceof KeywardCallError)) throw error;
+    return `${error.codeName} ${error.reason}`;
+  }
+}
+
+function succeeded(response: Buffer = Buffer.alloc(0)): Outcome {
+  return { code: 'OK', reason: '', message: '', metadata: {}, violations: [], trailers: '', response };
+}
+
+function failed(error: ServiceError): Outcome {
+  const { reason, metadata, violations } = toCallError(error);
+  const trailers = Object.keys(error.metadata.getMap())
+    .filter((key) => key !== 'date')
+    .sort()
+    .map((key) => `${key}: ${error.metadata.get(key).map(asText).join()}`);
+  return {
+    code: status[error.code],
+    reason,
+    message: error.details,
+    metadata: Object.fromEntries(metadata),
+    violations,
+    trailers: trailers.join('\n'),
+    response: Buffer.alloc(0),
+  };
+}
+
+function asText(value: string | Buffer): string {
+  return typeof value === 'string' ? value : value.toString('hex');
+}

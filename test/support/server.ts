@@ -1,0 +1,52 @@
+import { fileURLToPath } from 'node:url';
+import { loadConfig } from '../../src/config.js';
+import type { Clock } from '../../src/lib/clock.js';
+import { startServer } from '../../src/server.js';
+import { createLogger } from '../../src/telemetry/logger.js';
+
+/** TestServer is the service, in this process, on a port of its own. */
+export interface TestServer {
+  readonly address: string;
+  /** log is everything written so far. */
+  log(): string;
+  stop(): Promise<void>;
+}
+
+export interface TestServerOptions {
+  readonly databaseUrl: string;
+  readonly clock: Clock;
+  /** Settings besides the address, by their variables. */
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+/** certificateFile is a file of the tests' certificates, for example `ca` or `staff-a.key`. */
+export function certificateFile(name: string): string {
+  return fileURLToPath(new URL(`../fixtures/tls/${name}.pem`, import.meta.url));
+}
+
+/** MUTUAL_TLS makes a server ask for client certificates, whose callers may do everything that their user may. */
+export const MUTUAL_TLS = {
+  KEYWARD_TLS_CERT: certificateFile('server'),
+  KEYWARD_TLS_KEY: certificateFile('server.key'),
+  KEYWARD_TLS_CLIENT_CA: certificateFile('ca'),
+  KEYWARD_TLS_CLIENT_SCOPES: '*',
+};
+
+/** certificateOptions are the client options of a caller by certificate. */
+export function certificateOptions(user: string): { ca: string; cert: string; key: string } {
+  return { ca: certificateFile('ca'), cert: certificateFile(user), key: certificateFile(`${user}.key`) };
+}
+
+export async function startTestServer({
+  databaseUrl,
+  clock,
+  env = {},
+}: TestServerOptions): Promise<TestServer> {
+  const config = loadConfig({ KEYWARD_LISTEN: '127.0.0.1:0', KEYWARD_SHUTDOWN_SECONDS: '1', ...env });
+  let log = '';
+  const logger = createLogger(config.logLevel, { write: (line: string) => void (log += line) });
+  const server = await startServer({ config, databaseUrl, clock, logger });
+  // Certificates are for names; an address as the name of a TLS server is deprecated.
+  const host = config.tlsCert === undefined ? '127.0.0.1' : 'localhost';
+  return { address: `${host}:${server.port}`, log: () => log, stop: () => server.stop() };
+}
