@@ -84,7 +84,12 @@ export const SETTINGS = {
     z.string().min(1, 'must not be empty'),
     'Directory of the embedded PostgreSQL and the admin token. Not used with DATABASE_URL.',
   ),
-  tlsCert: setting('KEYWARD_TLS_CERT', '', optionalText, 'File with the certificate chain of the server, PEM.'),
+  tlsCert: setting(
+    'KEYWARD_TLS_CERT',
+    '',
+    optionalText,
+    'File with the certificate chain of the server, PEM.',
+  ),
   tlsKey: setting('KEYWARD_TLS_KEY', '', optionalText, 'File with the private key of the certificate, PEM.'),
   tlsClientCa: setting(
     'KEYWARD_TLS_CLIENT_CA',
@@ -167,7 +172,10 @@ const CLIENT_VARIABLES = ['KEYWARD_SERVER', 'KEYWARD_TOKEN', 'KEYWARD_IMPORT_FRO
 
 /** unknownVariables are those that look like settings and are none: most likely misspelt. */
 export function unknownVariables(env: Readonly<Record<string, string | undefined>>): string[] {
-  const known = new Set<string>([...Object.values(SETTINGS).map(({ variable }) => variable), ...CLIENT_VARIABLES]);
+  const known = new Set<string>([
+    ...Object.values(SETTINGS).map(({ variable }) => variable),
+    ...CLIENT_VARIABLES,
+  ]);
   return Object.keys(env).filter((name) => name.startsWith('KEYWARD_') && !known.has(name));
 }
 

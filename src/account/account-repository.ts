@@ -34,7 +34,7 @@ export class AccountRepository {
 
   /** lock makes other writers of this account, and of profiles in it, wait until the transaction ends. */
   async lock(trx: Knex.Transaction, ref: AccountRef): Promise<Account | undefined> {
-    return one(whereAccount(select(trx), ref));
+    return one(whereAccount(select(trx), ref).forUpdate());
   }
 
   async list(page: PageQuery): Promise<Page<Account>> {

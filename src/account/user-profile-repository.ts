@@ -47,7 +47,7 @@ export class UserProfileRepository {
 
   /** lock makes other writers of this profile, and of tokens it owns, wait until the transaction ends. */
   async lock(trx: Knex.Transaction, ref: UserProfileRef): Promise<UserProfile | undefined> {
-    return one(whereProfile(select(trx), ref));
+    return one(whereProfile(select(trx), ref).forUpdate('p'));
   }
 
   async list(page: PageQuery): Promise<Page<UserProfile>> {

@@ -36,7 +36,7 @@ export class UserRepository {
 
   /** lock makes other writers of this user, and of the user's profiles, wait until the transaction ends. */
   async lock(trx: Knex.Transaction, ref: UserRef): Promise<User | undefined> {
-    return one(whereUser(select(trx), ref));
+    return one(whereUser(select(trx), ref).forUpdate());
   }
 
   async list(page: PageQuery): Promise<Page<User>> {

@@ -24,7 +24,8 @@ export interface ClientOptions {
   readonly timeoutMs?: number;
 }
 
-type DeepPartial<T> = T extends bigint | string | number | boolean | Uint8Array | ReadonlyMap<unknown, unknown> | undefined
+type DeepPartial<T> = T extends
+  bigint | string | number | boolean | Uint8Array | ReadonlyMap<unknown, unknown> | undefined
   ? T
   : T extends readonly (infer Item)[]
     ? readonly DeepPartial<Item>[]
@@ -72,6 +73,10 @@ export function channelCredentials({ ca, cert, key }: ClientOptions): ChannelCre
 /** callMetadata is what every call carries. */
 export function callMetadata({ token }: ClientOptions): Metadata {
   const metadata = new Metadata();
+  // The library's own refusal would quote the token.
+  if (token !== undefined && !/^[\x20-\x7e]*$/.test(token)) {
+    throw new Error("the caller's token holds characters that no header can carry");
+  }
   if (token !== undefined) metadata.set('authorization', `Bearer ${token}`);
   return metadata;
 }
@@ -98,7 +103,9 @@ function methods<Service extends { readonly [Name in keyof Service]: GeneratedMe
           method.responseDeserialize,
           complete.fromPartial(request),
           callMetadata(options),
-          { deadline: performance.timeOrigin + performance.now() + (options.timeoutMs ?? DEFAULT_TIMEOUT_MS) },
+          {
+            deadline: performance.timeOrigin + performance.now() + (options.timeoutMs ?? DEFAULT_TIMEOUT_MS),
+          },
           (error: ServiceError | null, response: unknown) => {
             if (error === null) resolve(response);
             else reject(toCallError(error));
@@ -117,6 +124,7 @@ interface MessageType {
 /** requestType finds the generated type of a method's request, which is named after the method. */
 function requestType(messages: Readonly<Record<string, unknown>>, path: string): MessageType {
   const type = messages[`${path.slice(path.lastIndexOf('/') + 1)}Request`];
-  if (typeof type !== 'object' || type === null || !('fromPartial' in type)) throw new Error(`no request type for ${path}`);
+  if (typeof type !== 'object' || type === null || !('fromPartial' in type))
+    throw new Error(`no request type for ${path}`);
   return type as MessageType;
 }

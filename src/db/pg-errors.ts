@@ -28,9 +28,9 @@ const UNAVAILABLE_SYSTEM_CODES: ReadonlySet<string> = new Set([
   'EAI_AGAIN',
   'ENOENT',
 ]);
-// The driver and the pool give these no code.
+// The driver and the pool give these no code; Knex puts the statement and " - " before those of the driver.
 const UNAVAILABLE_MESSAGES =
-  /^(Connection terminated|timeout expired|Knex: Timeout acquiring|Unable to acquire a connection|Client has encountered a connection error|Client was closed)/;
+  /(?:^| - )(?:Connection terminated|timeout expired|Knex: Timeout acquiring|Unable to acquire a connection|Client has encountered a connection error|Client was closed)/;
 
 /** sqlState is the SQLSTATE of a PostgreSQL error, undefined for anything else. */
 function sqlState(error: unknown): string | undefined {
@@ -67,8 +67,11 @@ export function translateDatabaseError(error: unknown): unknown {
 function isUnavailable(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
   const state = sqlState(error);
-  if (state !== undefined && (UNAVAILABLE_CODES.has(state) || UNAVAILABLE_CLASSES.has(state.slice(0, 2)))) return true;
-  if (UNAVAILABLE_SYSTEM_CODES.has(errorCode(error) ?? '') || UNAVAILABLE_MESSAGES.test(error.message)) return true;
+  if (state !== undefined && (UNAVAILABLE_CODES.has(state) || UNAVAILABLE_CLASSES.has(state.slice(0, 2))))
+    return true;
+  const code = errorCode(error);
+  if (code === undefined ? UNAVAILABLE_MESSAGES.test(error.message) : UNAVAILABLE_SYSTEM_CODES.has(code))
+    return true;
   return error instanceof AggregateError && error.errors.some(isUnavailable);
 }
 

@@ -29,7 +29,8 @@ export function parsePgTimestamp(text: string): Instant {
   if (text === '-infinity') return MIN_INSTANT;
   const match = PG_TIMESTAMP.exec(text);
   if (match === null) throw new Error(`not a timestamptz in ISO form: ${text}`);
-  const [, digits, month, day, hour, minute, second, fraction, sign, zoneHour, zoneMinute, zoneSecond, bc] = match;
+  const [, digits, month, day, hour, minute, second, fraction, sign, zoneHour, zoneMinute, zoneSecond, bc] =
+    match;
   // PostgreSQL's years end later than those of Date. 1 BC is the year 0.
   const year = bc === undefined ? Math.min(Number(digits), 10_001) : 1 - Number(digits);
   const date = new Date(0);

@@ -73,7 +73,10 @@ function parseOrder(v: Violations, orderBy: string, fields: Readonly<Record<stri
   for (const part of parts.slice(0, MOST_ORDER_FIELDS)) {
     const [, field, direction] = /^\s*([a-z0-9_]+)(?:\s+(asc|desc))?\s*$/.exec(part) ?? [];
     if (field === undefined || !Object.hasOwn(fields, field)) {
-      v.add('order_by', `must be fields of ${Object.keys(fields).join(', ')}, each optionally followed by "desc"`);
+      v.add(
+        'order_by',
+        `must be fields of ${Object.keys(fields).join(', ')}, each optionally followed by "desc"`,
+      );
     } else if (order.some((ordering) => ordering.field === field)) {
       v.add('order_by', 'must not name a field twice');
     } else {

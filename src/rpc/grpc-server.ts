@@ -2,8 +2,12 @@ import { readFile } from 'node:fs/promises';
 import { logVerbosity, Server, ServerCredentials, setLogVerbosity } from '@grpc/grpc-js';
 import type { Config } from '../config.js';
 
-/** newGrpcServer makes the library's server with limits that keep memory flat under overload. */
+/**
+ * newGrpcServer makes the library's server with limits that keep memory flat under overload. It silences the
+ * library's own log, which quotes headers that it cannot read: credentials with a tab in them, for one.
+ */
 export function newGrpcServer(): Server {
+  setLogVerbosity(logVerbosity.NONE);
   // What the library would print on its own is an error that its caller gets too.
   if (process.env['GRPC_VERBOSITY'] === undefined) setLogVerbosity(logVerbosity.NONE);
   return new Server({

@@ -81,6 +81,7 @@ export class Health {
   #set(isServing: boolean): void {
     this.#isServing = isServing;
     const status = isServing ? 'SERVING' : 'NOT_SERVING';
-    for (const service of ['', ...this.#dependencies.services]) this.#implementation.setStatus(service, status);
+    for (const service of ['', ...this.#dependencies.services])
+      this.#implementation.setStatus(service, status);
   }
 }

@@ -10,18 +10,18 @@ export function toTimestamp(instant: Instant | null): Timestamp | undefined {
   return { seconds: (instant - micros) / 1_000_000n, nanos: Number(micros) * 1000 };
 }
 
-/** fromTimestamp reads a Timestamp, dropping what is finer than a microsecond. */
-export function fromTimestamp(v: Violations, field: string, { seconds, nanos }: Timestamp): Instant {
+/** fromTimestamp reads a Timestamp, dropping what is finer than a microsecond; undefined for one that is none. */
+export function fromTimestamp(v: Violations, field: string, { seconds, nanos }: Timestamp): Instant | undefined {
   const instant = seconds * 1_000_000n + BigInt(Math.floor(nanos / 1000));
   const valid = nanos >= 0 && nanos <= 999_999_999 && instant >= MIN_INSTANT && instant <= MAX_INSTANT;
   v.check(valid, field, 'must be a valid timestamp of the years 1 to 9999');
-  return valid ? instant : 0n;
+  return valid ? instant : undefined;
 }
 
-/** fromDuration reads a Duration in microseconds, dropping what is finer. */
-export function fromDuration(v: Violations, field: string, { seconds, nanos }: Duration): bigint {
+/** fromDuration reads a Duration in microseconds, dropping what is finer; undefined for one that is none. */
+export function fromDuration(v: Violations, field: string, { seconds, nanos }: Duration): bigint | undefined {
   const sameSign = seconds === 0n || nanos === 0 || seconds > 0n === nanos > 0;
   const valid = Math.abs(nanos) <= 999_999_999 && seconds >= -315_576_000_000n && seconds <= 315_576_000_000n && sameSign;
   v.check(valid, field, 'must be a valid duration');
-  return valid ? seconds * 1_000_000n + BigInt(Math.trunc(nanos / 1000)) : 0n;
+  return valid ? seconds * 1_000_000n + BigInt(Math.trunc(nanos / 1000)) : undefined;
 }

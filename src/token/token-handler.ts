@@ -7,7 +7,7 @@ import type {
   UpdateTokenRequest,
 } from '../gen/keyward/token/v1/token_service.js';
 import type { Clock } from '../lib/clock.js';
-import { instantFromMillis, type Instant } from '../lib/instant.js';
+import { instantFromMillis, MAX_INSTANT, type Instant } from '../lib/instant.js';
 import { parseListRequest, type PageQuery } from '../lib/page.js';
 import { DEFAULT_VERSION, checkName } from '../lib/resource-rules.js';
 import { ALL_SCOPES } from '../lib/scopes.js';
@@ -163,15 +163,17 @@ function readOwner(v: Violations, { owner }: CreateTokenRequest, { profileId }: 
 
 function readExpiry(v: Violations, { expiry }: CreateTokenRequest, now: Instant): Instant | null {
   if (expiry === undefined) return null;
-  if (expiry.$case === 'expiresAt') return fromTimestamp(v, 'expires_at', expiry.value);
+  if (expiry.$case === 'expiresAt') return fromTimestamp(v, 'expires_at', expiry.value) ?? null;
   const ttl = fromDuration(v, 'ttl', expiry.value);
-  v.check(ttl > 0n, 'ttl', 'must be above 0');
-  return now + ttl;
+  if (ttl === undefined) return null;
+  if (ttl > 0n && now + ttl <= MAX_INSTANT) return now + ttl;
+  v.add('ttl', 'must be above 0 and end before the year 10000');
+  return null;
 }
 
 function readGrace(v: Violations, gracePeriod: { seconds: bigint; nanos: number } | undefined): bigint {
   if (gracePeriod === undefined) return 0n;
-  const grace = fromDuration(v, 'grace_period', gracePeriod);
+  const grace = fromDuration(v, 'grace_period', gracePeriod) ?? 0n;
   checkGrace(v, 'grace_period', grace);
   return grace;
 }
@@ -190,7 +192,7 @@ function readChange(v: Violations, { token, updateMask }: UpdateTokenRequest, no
     manifest_path: () => ({ manifestPath: token?.manifestPath ?? '' }),
     scopes: () => ({ scopes: token?.scopes ?? [] }),
     expires_at: () => ({
-      expiresAt: expiresAt === undefined ? null : fromTimestamp(v, 'token.expires_at', expiresAt),
+      expiresAt: expiresAt === undefined ? null : (fromTimestamp(v, 'token.expires_at', expiresAt) ?? null),
     }),
   });
   checkChange(v, change, now);

@@ -77,24 +77,23 @@ export async function stop({ process: child }: ServerProcess): Promise<void> {
   await exited;
 }
 
-/** CpuTimes are of a whole process since its start, in seconds. */
+/** CpuTimes are since the start of a process, in seconds. */
 export interface CpuTimes {
+  /** Of all its threads. */
   readonly busy: number;
-  /** Ready to run, but kept waiting for the core by other processes. */
+  /** How long its main thread was ready to run, but waited for the core. */
   readonly waited: number;
 }
 
 /** cpuTimes reads them from /proc; NaN where there is none. */
-export function cpuTimes(child: ChildProcess): CpuTimes {
+export function cpuTimes({ pid }: ChildProcess): CpuTimes {
   if (process.platform !== 'linux') return { busy: NaN, waited: NaN };
-  const tasks = `/proc/${child.pid}/task`;
-  let [busy, waited] = [0, 0];
-  for (const task of readdirSync(tasks)) {
-    const [run, wait] = readFileSync(`${tasks}/${task}/schedstat`, 'utf8').split(' ');
-    busy += Number(run) / 1e9;
-    waited += Number(wait) / 1e9;
-  }
-  return { busy, waited };
+  const secondsOf = (task: string): number[] =>
+    readFileSync(`/proc/${pid}/task/${task}/schedstat`, 'utf8')
+      .split(' ')
+      .map((nanoseconds) => Number(nanoseconds) / 1e9);
+  const busy = readdirSync(`/proc/${pid}/task`).reduce((sum, task) => sum + (secondsOf(task)[0] ?? NaN), 0);
+  return { busy, waited: secondsOf(String(pid))[1] ?? NaN };
 }
 
 /** residentBytes reads from /proc; NaN where there is none. */

@@ -8,11 +8,20 @@ export interface TestDatabase {
   drop(): Promise<void>;
 }
 
-/** createTestDatabase gives a migrated, empty database that no other test uses. */
-export async function createTestDatabase(): Promise<TestDatabase> {
+/** createTestDatabase gives a migrated database without rows that no other test uses. */
+export function createTestDatabase(): Promise<TestDatabase> {
+  return createDatabase(TEMPLATE_DATABASE);
+}
+
+/** createEmptyDatabase gives one that was not even migrated. */
+export function createEmptyDatabase(): Promise<TestDatabase> {
+  return createDatabase('template0');
+}
+
+async function createDatabase(template: string): Promise<TestDatabase> {
   const serverUrl = inject('databaseServerUrl');
   const name = `keyward_test_${randomBytes(6).toString('hex')}`;
-  await execute(serverUrl, `CREATE DATABASE ${name} TEMPLATE ${TEMPLATE_DATABASE}`);
+  await execute(serverUrl, `CREATE DATABASE ${name} TEMPLATE ${template}`);
   return {
     url: withDatabaseName(serverUrl, name),
     drop: async () => {

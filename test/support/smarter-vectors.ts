@@ -13,7 +13,11 @@ interface Vectors {
   readonly constants: { readonly platform_account_number: string };
   readonly hashed_id: readonly { readonly id_text: string; readonly hashed_id: string }[];
   readonly id_from_hashed_id: readonly (Vector & { readonly canonical?: boolean | null })[];
-  readonly record_locator: readonly { readonly model: string; readonly id: number | null; readonly record_locator?: string }[];
+  readonly record_locator: readonly {
+    readonly model: string;
+    readonly id: number | null;
+    readonly record_locator?: string;
+  }[];
   readonly rfc1034_compliant_str: readonly Vector[];
   readonly mask_string: readonly {
     readonly function: 'util' | 'mixin';

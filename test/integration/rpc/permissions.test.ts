@@ -143,10 +143,7 @@ beforeAll(async () => {
   const withCertificate = (user: string) => new Peer(tls, certificateOptions(user));
   peers.set('a certificate of nobody', withCertificate('nobody'));
   peers.set('staff of the account, by certificate', withCertificate('staff-a'));
-  peers.set(
-    'a superuser without a profile, by certificate',
-    withCertificate('superuser-without-profile'),
-  );
+  peers.set('a superuser without a profile, by certificate', withCertificate('superuser-without-profile'));
   peers.set('a user without a profile, by certificate', withCertificate('user-without-profile'));
 });
 

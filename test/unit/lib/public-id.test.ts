@@ -12,10 +12,13 @@ import { SMARTER_VECTORS } from '../../support/smarter-vectors.js';
 const KINDS: Readonly<Record<string, ResourceKind>> = { Account: 'account', UserProfile: 'userprofile' };
 
 describe('public ids are those of the platform that Keyward takes over from', () => {
-  test.each(SMARTER_VECTORS.hashed_id)('$id_text has the hashed id $hashed_id, and is read back from it', (vector) => {
-    expect(hashedId(BigInt(vector.id_text))).toBe(vector.hashed_id);
-    expect(idFromHashedId(vector.hashed_id)).toBe(BigInt(vector.id_text));
-  });
+  test.each(SMARTER_VECTORS.hashed_id)(
+    '$id_text has the hashed id $hashed_id, and is read back from it',
+    (vector) => {
+      expect(hashedId(BigInt(vector.id_text))).toBe(vector.hashed_id);
+      expect(idFromHashedId(vector.hashed_id)).toBe(BigInt(vector.id_text));
+    },
+  );
 
   const texts = SMARTER_VECTORS.id_from_hashed_id.filter(({ input }) => typeof input === 'string');
 
@@ -23,9 +26,12 @@ describe('public ids are those of the platform that Keyward takes over from', ()
     expect(idFromHashedId(String(input))).toBe(bigintOf(output));
   });
 
-  test.each(texts.filter(({ canonical }) => canonical !== true))('$input is refused: it is never written', ({ input }) => {
-    expect(idFromHashedId(String(input))).toBeUndefined();
-  });
+  test.each(texts.filter(({ canonical }) => canonical !== true))(
+    '$input is refused: it is never written',
+    ({ input }) => {
+      expect(idFromHashedId(String(input))).toBeUndefined();
+    },
+  );
 
   test.each(SMARTER_VECTORS.record_locator.filter(({ model }) => model in KINDS))(
     '$model $id has the record locator $record_locator',

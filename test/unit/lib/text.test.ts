@@ -1,17 +1,29 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { codePoints, isAccountNumber, isSemanticVersion, isUuid, mask, rfc1034Name } from '../../../src/lib/text.js';
+import {
+  codePoints,
+  isAccountNumber,
+  isSemanticVersion,
+  isUuid,
+  mask,
+  rfc1034Name,
+} from '../../../src/lib/text.js';
 import { SMARTER_VECTORS } from '../../support/smarter-vectors.js';
+import { anyText } from '../../support/arbitrary.js';
 
 describe('names and masks are those of the platform that Keyward takes over from', () => {
   const names = SMARTER_VECTORS.rfc1034_compliant_str.filter(({ input }) => typeof input === 'string');
-  test.each(names)('the host name label of $input is $output, or empty where it has none', ({ input, output }) => {
-    expect(rfc1034Name(String(input))).toBe(output ?? '');
-  });
+  test.each(names)(
+    'the host name label of $input is $output, or empty where it has none',
+    ({ input, output }) => {
+      expect(rfc1034Name(String(input))).toBe(output ?? '');
+    },
+  );
 
   // A mask of its own length is another function of the platform; keys are masked by the defaults.
   const masks = SMARTER_VECTORS.mask_string.filter(
-    ({ function: name, args }) => name === 'mixin' && Object.keys(args).length === 1 && typeof args['string'] === 'string',
+    ({ function: name, args }) =>
+      name === 'mixin' && Object.keys(args).length === 1 && typeof args['string'] === 'string',
   );
   test.each(masks)('$args.string is masked as $output', ({ args, output }) => {
     expect(mask(String(args['string']))).toBe(output);
@@ -25,7 +37,7 @@ describe('names and masks are those of the platform that Keyward takes over from
 
 test('a host name label is at most 63 of [a-z0-9-] and does not begin with a hyphen', () => {
   fc.assert(
-    fc.property(fc.string({ unit: 'grapheme', maxLength: 200 }), (name) => {
+    fc.property(anyText({ maxLength: 200 }), (name) => {
       expect(rfc1034Name(name)).toMatch(/^([a-z0-9][a-z0-9-]{0,62})?$/);
     }),
   );
@@ -33,7 +45,7 @@ test('a host name label is at most 63 of [a-z0-9-] and does not begin with a hyp
 
 test('a mask shows no more than the last four characters of what is longer', () => {
   fc.assert(
-    fc.property(fc.string({ unit: 'binary', minLength: 5 }), (text) => {
+    fc.property(anyText({ minLength: 5 }), (text) => {
       const characters = Array.from(text);
       if (characters.length <= 4) return;
       expect(mask(text)).toMatch(/^\*{1,4}/);
@@ -45,7 +57,9 @@ test('a mask shows no more than the last four characters of what is longer', () 
 
 const versions = SMARTER_VECTORS.is_valid_semantic_version.filter(({ input }) => typeof input === 'string');
 test.each(versions)('a semantic version, strictly: $input is $output, quirk $python_quirk', (vector) => {
-  expect(isSemanticVersion(String(vector.input))).toBe(vector.output === true && vector.python_quirk === false);
+  expect(isSemanticVersion(String(vector.input))).toBe(
+    vector.output === true && vector.python_quirk === false,
+  );
 });
 
 const numbers = SMARTER_VECTORS.account_number.filter(({ input }) => typeof input === 'string');

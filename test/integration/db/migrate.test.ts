@@ -1,0 +1,62 @@
+import type { Knex } from 'knex';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { openDatabase } from '../../../src/db/knex.js';
+import { migrate, schemaProblem } from '../../../src/db/migrate.js';
+import { createEmptyDatabase, type TestDatabase } from '../../support/database.js';
+import { execute } from '../../support/sql.js';
+
+let database: TestDatabase;
+let knex: Knex;
+
+beforeEach(async () => {
+  database = await createEmptyDatabase();
+  knex = openDatabase({ url: database.url, poolSize: 2, connectTimeoutMs: 5_000, statementTimeoutMs: 0 });
+});
+
+afterEach(async () => {
+  await knex.destroy();
+  await database.drop();
+});
+
+test('an empty database is brought up to date, and doing so again changes nothing', async () => {
+  expect(await schemaProblem(knex)).toBe('the database has no Keyward schema; run "keyward migrate"');
+  expect(await migrate(database.url)).toEqual(['0001-tokens']);
+  expect(await schemaProblem(knex)).toBeUndefined();
+  await knex('accounts').insert({ account_number: '0000-0000-0001', name: 'one' });
+  expect(await migrate(database.url)).toEqual([]);
+  expect(await knex('accounts').select('name')).toEqual([{ name: 'one' }]);
+});
+
+test('of several at once one migrates, and the others wait for it', async () => {
+  const ran = await Promise.all(Array.from({ length: 3 }, () => migrate(database.url)));
+  expect(ran.toSorted((a, b) => b.length - a.length)).toEqual([['0001-tokens'], [], []]);
+  expect(await schemaProblem(knex)).toBeUndefined();
+});
+
+test('a migration that crashed and left its lock behind does not stop the next', async () => {
+  await execute(
+    database.url,
+    'CREATE TABLE keyward_migrations_lock ("index" serial PRIMARY KEY, is_locked integer)',
+  );
+  await execute(database.url, 'INSERT INTO keyward_migrations_lock (is_locked) VALUES (1)');
+  expect(await migrate(database.url)).toEqual(['0001-tokens']);
+  expect(await migrate(database.url)).toEqual([]);
+});
+
+test('a migration that fails leaves nothing behind', async () => {
+  await execute(database.url, 'CREATE TABLE tokens (id int)');
+  await expect(migrate(database.url)).rejects.toThrow('relation "tokens" already exists');
+  const rows = await execute(database.url, "SELECT to_regclass('accounts') AS accounts");
+  expect(rows).toEqual([{ accounts: null }]);
+  expect(await schemaProblem(knex)).toBe(`the database's schema lacks 0001-tokens; run "keyward migrate"`);
+  await execute(database.url, 'DROP TABLE tokens');
+  expect(await migrate(database.url)).toEqual(['0001-tokens']);
+});
+
+test('a newer schema is no problem, an older one is', async () => {
+  await migrate(database.url);
+  await execute(database.url, "INSERT INTO keyward_migrations (name, batch) VALUES ('9999-later', 2)");
+  expect(await schemaProblem(knex)).toBeUndefined();
+  await execute(database.url, "UPDATE keyward_migrations SET name = '0000-other' WHERE name = '0001-tokens'");
+  expect(await schemaProblem(knex)).toBe(`the database's schema lacks 0001-tokens; run "keyward migrate"`);
+});

@@ -1,0 +1,82 @@
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { RetryInfo } from '../../../src/gen/google/rpc/error_details.js';
+import { Status } from '../../../src/gen/google/rpc/status.js';
+import { REQUESTS } from '../../support/requests.js';
+import { METHOD_NAMES, Peer, type Outcome } from '../../support/rpc.js';
+import { startTestServer, type TestServer } from '../../support/server.js';
+import { execute } from '../../support/sql.js';
+import { startTcpProxy, type TcpProxy } from '../../support/tcp-proxy.js';
+import { World } from '../../support/world.js';
+
+const CACHE_TTL_MS = 60_000;
+
+let world: World;
+let proxy: TcpProxy;
+let server: TestServer;
+let admin: Peer;
+
+beforeAll(async () => {
+  world = await World.create();
+  proxy = await startTcpProxy(world.database.url);
+});
+
+afterAll(async () => {
+  await proxy.close();
+  await world.close();
+});
+
+beforeEach(async () => {
+  server = await startTestServer({ databaseUrl: proxy.url, clock: world.clock });
+  admin = new Peer(server.address, { token: world.adminToken });
+  return async () => {
+    proxy.mend();
+    admin.close();
+    await server.stop();
+  };
+});
+
+/** retryDelayOf is the RetryInfo of an outcome, in seconds. */
+function retryDelayOf({ trailers }: Outcome): bigint | undefined {
+  const hex = /grpc-status-details-bin: ([0-9a-f]+)/.exec(trailers)?.[1] ?? '';
+  const { details } = Status.decode(Buffer.from(hex, 'hex'));
+  const info = details.find(({ typeUrl }) => typeUrl.endsWith('google.rpc.RetryInfo'));
+  return info && RetryInfo.decode(info.value).retryDelay?.seconds;
+}
+
+test('without the database what is cached passes until its time, and all else is UNAVAILABLE', async () => {
+  const { plaintext } = await world.issue('owner-a');
+  expect(await admin.call('validateToken', { token: plaintext })).toMatchObject({ code: 'OK' });
+  const requests = await Promise.all(
+    METHOD_NAMES.map(async (method) => [method, await REQUESTS[method](world)] as const),
+  );
+  proxy.cut();
+  const cached = await admin.call('validateToken', { token: plaintext });
+  expect(cached.code).toBe('OK');
+  for (const [method, request] of requests) {
+    const outcome = await admin.call(method, request);
+    expect(outcome, method).toMatchObject({ code: 'UNAVAILABLE', reason: 'DATABASE_UNAVAILABLE' });
+    expect(retryDelayOf(outcome), method).toBeGreaterThan(0n);
+  }
+  world.clock.advance(CACHE_TTL_MS + 1);
+  expect(await admin.call('validateToken', { token: plaintext })).toMatchObject({ code: 'UNAVAILABLE' });
+  proxy.mend();
+  expect(await admin.call('validateToken', { token: plaintext })).toMatchObject({ code: 'OK' });
+});
+
+test('connections that the database ends are replaced, and nobody sees INTERNAL', async () => {
+  const tokens = await Promise.all(Array.from({ length: 30 }, () => world.issue('owner-a')));
+  const outcomes: Outcome[] = [];
+  const all = tokens.map(async ({ plaintext }, index) => {
+    if (index % 10 === 0) {
+      await execute(
+        world.database.url,
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'keyward' AND datname = current_database()",
+      );
+    }
+    outcomes.push(await admin.call('validateToken', { token: plaintext }));
+    outcomes.push(await admin.call('listTokens', {}));
+  });
+  await Promise.all(all);
+  expect(outcomes.filter(({ code }) => code !== 'OK' && code !== 'UNAVAILABLE')).toEqual([]);
+  expect(await admin.call('listTokens', {})).toMatchObject({ code: 'OK' });
+});

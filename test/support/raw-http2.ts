@@ -1,0 +1,71 @@
+import { once } from 'node:events';
+import { connect, constants, type ClientHttp2Session } from 'node:http2';
+
+/** RawAnswer is the end of a call as it came over the wire. */
+export interface RawAnswer {
+  /** `grpc-status`; -1 if the stream ended without one, -2 if it did not end in time. */
+  readonly status: number;
+  readonly message: string;
+}
+
+/** RawHttp2 sends gRPC calls without a gRPC library: any bytes as the message, any headers. */
+export class RawHttp2 {
+  readonly #session: ClientHttp2Session;
+
+  private constructor(session: ClientHttp2Session) {
+    this.#session = session;
+  }
+
+  static async open(port: number): Promise<RawHttp2> {
+    const session = connect(`http://127.0.0.1:${port}`, { settings: { enablePush: false } });
+    await once(session, 'connect');
+    session.on('error', () => undefined); // The calls under way report it, each as status -1.
+    return new RawHttp2(session);
+  }
+
+  call(
+    path: string,
+    body: Buffer,
+    headers: Readonly<Record<string, string>>,
+    limitMs: number,
+  ): Promise<RawAnswer> {
+    return new Promise((resolve) => {
+      let answer: RawAnswer = { status: -1, message: '' };
+      const read = (received: Readonly<Record<string, unknown>>): void => {
+        if (received['grpc-status'] === undefined) return;
+        answer = { status: Number(received['grpc-status']), message: String(received['grpc-message'] ?? '') };
+      };
+      const stream = this.#session.request({
+        ':method': 'POST',
+        ':path': path,
+        'content-type': 'application/grpc',
+        te: 'trailers',
+        ...headers,
+      });
+      const timer = setTimeout(() => {
+        answer = { status: -2, message: `no answer within ${limitMs} ms` };
+        stream.close(constants.NGHTTP2_CANCEL);
+      }, limitMs);
+      stream.on('response', read).on('trailers', read);
+      stream.on('error', () => undefined); // `close` follows, and the status says what is known.
+      stream.on('close', () => {
+        clearTimeout(timer);
+        resolve(answer);
+      });
+      stream.resume();
+      stream.end(body);
+    });
+  }
+
+  close(): void {
+    this.#session.destroy();
+  }
+}
+
+/** framed is a message with gRPC's five bytes before it. */
+export function framed(message: Buffer): Buffer {
+  const frame = Buffer.alloc(5 + message.length);
+  frame.writeUInt32BE(message.length, 1);
+  message.copy(frame, 5);
+  return frame;
+}

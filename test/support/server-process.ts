@@ -1,0 +1,65 @@
+import { fork, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+
+const MAIN = fileURLToPath(new URL('server-process-main.ts', import.meta.url));
+const REPOSITORY = fileURLToPath(new URL('../..', import.meta.url));
+
+/** ServerProcess is the service in a process of its own. */
+export class ServerProcess {
+  readonly port: number;
+  readonly #child: ChildProcess;
+  readonly #output: Buffer[];
+
+  private constructor(child: ChildProcess, port: number, output: Buffer[]) {
+    this.#child = child;
+    this.port = port;
+    this.#output = output;
+  }
+
+  static async start(
+    databaseUrl: string,
+    env: Readonly<Record<string, string>> = {},
+  ): Promise<ServerProcess> {
+    const child = fork(MAIN, {
+      cwd: REPOSITORY,
+      execArgv: ['--import', 'tsx', '--expose-gc', '--cpu-prof', '--cpu-prof-dir=/tmp/fprof'],
+      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+      env: { ...process.env, DATABASE_URL: databaseUrl, KEYWARD_LISTEN: '127.0.0.1:0', ...env },
+    });
+    const output: Buffer[] = [];
+    for (const stream of [child.stdout, child.stderr])
+      stream?.on('data', (chunk: Buffer) => output.push(chunk));
+    const ended = once(child, 'exit').then(() => {
+      throw new Error(`the service did not start: ${Buffer.concat(output).toString()}`);
+    });
+    const [message] = (await Promise.race([once(child, 'message'), ended])) as [{ port: number }];
+    ended.catch(() => undefined); // From here on its end is `isRunning`'s to tell.
+    return new ServerProcess(child, message.port, output);
+  }
+
+  get isRunning(): boolean {
+    return this.#child.exitCode === null && this.#child.signalCode === null;
+  }
+
+  /** output is everything it wrote. */
+  output(): string {
+    return Buffer.concat(this.#output).toString();
+  }
+
+  /** memory is what it holds after a collection, in bytes. */
+  async memory(): Promise<number> {
+    this.#child.send('memory');
+    const [{ memory }] = (await once(this.#child, 'message')) as [{ memory: number }];
+    return memory;
+  }
+
+  /** stop lets it end in order and gives its exit status. */
+  async stop(): Promise<number | null> {
+    if (!this.isRunning) return this.#child.exitCode;
+    const exited = once(this.#child, 'exit');
+    this.#child.send('stop');
+    await exited;
+    return this.#child.exitCode;
+  }
+}

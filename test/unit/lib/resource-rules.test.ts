@@ -1,0 +1,131 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { KeywardError } from '../../../src/lib/errors.js';
+import { checkDescription, checkName, checkText, type Description } from '../../../src/lib/resource-rules.js';
+import { checked, type Violations } from '../../../src/lib/violations.js';
+import { anyText } from '../../support/arbitrary.js';
+
+function violations(check: (v: Violations) => void): string[] {
+  try {
+    checked(check);
+    return [];
+  } catch (error) {
+    if (!(error instanceof KeywardError)) throw error;
+    return error.violations.map(({ field, rule }) => `${field} ${rule}`);
+  }
+}
+
+describe('names', () => {
+  test.each([
+    'a',
+    '9',
+    'apiKey',
+    'db_password',
+    'Production Key',
+    'a.b-c_d e',
+    'a..b',
+    'a--b',
+    'x'.repeat(255),
+  ])('%s passes', (name) => {
+    expect(violations((v) => checkName(v, 'name', name))).toEqual([]);
+  });
+
+  test.each([
+    '',
+    ' a',
+    'a ',
+    'a  b',
+    '-a',
+    'a-',
+    '.a',
+    'a_',
+    'a\tb',
+    'a\n',
+    'é',
+    'a/b',
+    'a\0',
+    '🔑',
+    'x'.repeat(256),
+  ])('%j is refused', (name) => {
+    expect(violations((v) => checkName(v, 'name', name))).toHaveLength(1);
+  });
+
+  test('a long text is checked in no time, whatever it holds', () => {
+    const piece = fc.constantFrom('a', ' ', '.', '_', '-', '!');
+    fc.assert(
+      fc.property(fc.array(piece, { maxLength: 6 }), (parts) => {
+        violations((v) => checkName(v, 'name', `a${parts.join('').repeat(40)}!`));
+      }),
+    );
+  });
+});
+
+describe('texts', () => {
+  test('length is counted in characters, as the database does', () => {
+    expect(violations((v) => checkText(v, 'text', '🔑'.repeat(3), 3))).toEqual([]);
+    expect(violations((v) => checkText(v, 'text', '🔑'.repeat(4), 3))).toEqual([
+      'text must be at most 3 characters long',
+    ]);
+  });
+
+  test.each(['a\0b', '\ud800', 'a\udc00b'])('%j is refused: the database cannot keep it', (text) => {
+    expect(violations((v) => checkText(v, 'text', text, 10))).toEqual([
+      'text must not contain NUL or unpaired surrogates',
+    ]);
+  });
+
+  test('no other character is refused', () => {
+    fc.assert(
+      fc.property(anyText(), (text) => {
+        if (!text.includes('\0')) expect(violations((v) => checkText(v, 'text', text, 1000))).toEqual([]);
+      }),
+    );
+  });
+});
+
+describe('common fields', () => {
+  const tooMany = Array.from({ length: 65 }, (_, index) => `t${index}`);
+
+  test.each<[Partial<Description>, string[]]>([
+    [{}, []],
+    [
+      {
+        description: 'x'.repeat(10_000),
+        version: '1.2.3-rc.1',
+        tags: ['b', 'a'],
+        manifestPath: 'x'.repeat(1024),
+      },
+      [],
+    ],
+    [{ annotations: new Map([['k'.repeat(253), 'v'.repeat(4096)]]) }, []],
+    [{ annotations: new Map([['k', '']]) }, []],
+    [{ description: 'x'.repeat(10_001) }, ['p.description must be at most 10000 characters long']],
+    [{ manifestPath: 'x'.repeat(1025) }, ['p.manifest_path must be at most 1024 characters long']],
+    [{ version: '' }, ['p.version must be a semantic version of at most 255 characters']],
+    [{ version: '1.2' }, ['p.version must be a semantic version of at most 255 characters']],
+    [
+      { version: `1.0.0-${'a'.repeat(250)}` },
+      ['p.version must be a semantic version of at most 255 characters'],
+    ],
+    [{ tags: ['a', 'a'] }, ['p.tags must not contain duplicates']],
+    [{ tags: ['a', ''] }, ['p.tags[1] must not be empty']],
+    [{ tags: ['x'.repeat(101)] }, ['p.tags[0] must be at most 100 characters long']],
+    [{ tags: tooMany }, ['p.tags must be at most 64']],
+    [{ annotations: new Map(tooMany.map((key) => [key, ''])) }, ['p.annotations must be at most 64']],
+    [
+      {
+        annotations: new Map([
+          ['', 'x'.repeat(4097)],
+          ['k'.repeat(254), 'v'],
+        ]),
+      },
+      [
+        'p.annotations[0].key must not be empty',
+        'p.annotations[0].value must be at most 4096 characters long',
+        'p.annotations[1].key must be at most 253 characters long',
+      ],
+    ],
+  ])('%#', (fields, expected) => {
+    expect(violations((v) => checkDescription(v, 'p.', fields))).toEqual(expected);
+  });
+});

@@ -1,0 +1,134 @@
+import { beforeEach, expect, test, vi } from 'vitest';
+import type { Instant } from '../../../src/lib/instant.js';
+import { createLogger } from '../../../src/telemetry/logger.js';
+import { UsageRecorder } from '../../../src/token/usage-recorder.js';
+
+interface Write {
+  readonly uses: readonly { readonly tokenId: bigint; readonly usedAt: Instant }[];
+  resolve(): void;
+  reject(error: Error): void;
+}
+
+let writes: Write[];
+let log: string[];
+let recorder: UsageRecorder;
+
+beforeEach(() => {
+  writes = [];
+  log = [];
+  const tokens = {
+    recordUse: (uses: Write['uses']) =>
+      new Promise<void>((resolve, reject) => {
+        writes.push({ uses, resolve, reject });
+      }),
+  };
+  recorder = new UsageRecorder(tokens, createLogger('warn', { write: (line) => void log.push(line) }));
+});
+
+function used(tokenId: bigint): { tokenId: bigint; usedAt: number } {
+  return { tokenId, usedAt: 0 };
+}
+
+async function writing(index: number): Promise<Write> {
+  return vi.waitFor(() => {
+    const write = writes[index];
+    if (write === undefined) throw new Error('nothing is written yet');
+    return write;
+  });
+}
+
+test('the latest use of each token is written once, in the order of ids so that writers do not deadlock', async () => {
+  const [second, first] = [used(2n), used(1n)];
+  recorder.record(second, 1_000);
+  recorder.record(first, 2_000);
+  recorder.record(second, 3_000);
+  // A record that replaces another of the same token in the cache.
+  recorder.record(used(2n), 2_500);
+  const flushed = recorder.flush();
+  const { uses, resolve } = await writing(0);
+  expect(uses).toEqual([
+    { tokenId: 1n, usedAt: 2_000_000n },
+    { tokenId: 2n, usedAt: 3_000_000n },
+  ]);
+  resolve();
+  await flushed;
+  await recorder.flush();
+  expect(writes).toHaveLength(1);
+});
+
+test('a use while the one before is being written is written the next time', async () => {
+  const record = used(1n);
+  recorder.record(record, 1_000);
+  const first = recorder.flush();
+  const write = await writing(0);
+  recorder.record(record, 2_000);
+  const second = recorder.flush();
+  expect(writes).toHaveLength(1);
+  write.resolve();
+  await first;
+  const next = await writing(1);
+  expect(next.uses).toEqual([{ tokenId: 1n, usedAt: 2_000_000n }]);
+  next.resolve();
+  await second;
+});
+
+test('what cannot be written is kept, never put before a later use, and logged', async () => {
+  const record = used(1n);
+  recorder.record(record, 1_000);
+  recorder.record(used(2n), 1_000);
+  const failed = recorder.flush();
+  const write = await writing(0);
+  recorder.record(record, 2_000);
+  write.reject(new Error('the database is gone'));
+  await failed;
+  expect(log.join('')).toContain('times of use are kept for the next write');
+  const flushed = recorder.flush();
+  const next = await writing(1);
+  expect(next.uses).toEqual([
+    { tokenId: 1n, usedAt: 2_000_000n },
+    { tokenId: 2n, usedAt: 1_000_000n },
+  ]);
+  next.resolve();
+  await flushed;
+});
+
+test('many uses are written in batches; those after a failed batch are kept too', async () => {
+  for (let id = 1n; id <= 2_500n; id += 1n) recorder.record(used(id), 1_000);
+  const failed = recorder.flush();
+  (await writing(0)).resolve();
+  const second = await writing(1);
+  expect(second.uses).toHaveLength(1_000);
+  second.reject(new Error('the database is gone'));
+  await failed;
+  const flushed = recorder.flush();
+  const third = await writing(2);
+  third.resolve();
+  const fourth = await writing(3);
+  expect([...third.uses, ...fourth.uses].map(({ tokenId }) => Number(tokenId))).toEqual(
+    Array.from({ length: 1_500 }, (_, index) => index + 1_001),
+  );
+  fourth.resolve();
+  await flushed;
+});
+
+test('uses are written at every interval, and what is left when it stops', async () => {
+  vi.useFakeTimers();
+  try {
+    recorder.start(5_000);
+    recorder.record(used(1n), 1_000);
+    await vi.advanceTimersByTimeAsync(4_999);
+    expect(writes).toHaveLength(0);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(writes).toHaveLength(1);
+    writes[0]?.resolve();
+    recorder.record(used(2n), 2_000);
+    const stopped = recorder.stop();
+    await vi.advanceTimersByTimeAsync(0);
+    expect(writes[1]?.uses).toEqual([{ tokenId: 2n, usedAt: 2_000_000n }]);
+    writes[1]?.resolve();
+    await stopped;
+    expect(vi.getTimerCount()).toBe(0);
+  } finally {
+    vi.useRealTimers();
+  }
+});
