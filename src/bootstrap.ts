@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto';
-import type { Knex } from 'knex';
-import { ensureAdminProfile } from './account/bootstrap.js';
+import { ensureAdminProfile, restoreAdmin } from './account/bootstrap.js';
 import { inTransaction } from './db/transaction.js';
 import { DEFAULT_VERSION } from './lib/resource-rules.js';
 import { ALL_SCOPES } from './lib/scopes.js';
 import { TokenRepository } from './token/token-repository.js';
 import { newPlaintext } from './token/token.js';
+import type { Database } from './db/knex.js';
 
 const ADMIN_TOKEN_NAME = 'admin';
 
@@ -18,9 +18,10 @@ export interface Bootstrapped {
 /**
  * bootstrap makes what nobody could make through the API: the platform account, the superuser `admin` and a
  * token of theirs that may do everything. What exists is left alone, but for the token's plaintext if
- * `reissue` is set: the old one is then refused at once, and the token switched on.
+ * `reissue` is set: the old one is then refused at once, and the token, its user and its account are switched on,
+ * so that whoever can reach the database can always get back in.
  */
-export function bootstrap(knex: Knex, { reissue }: { readonly reissue: boolean }): Promise<Bootstrapped> {
+export function bootstrap(knex: Database, { reissue }: { readonly reissue: boolean }): Promise<Bootstrapped> {
   const tokens = new TokenRepository(knex);
   return inTransaction(knex, async (trx) => {
     const profileId = await ensureAdminProfile(trx);
@@ -31,6 +32,7 @@ export function bootstrap(knex: Knex, { reissue }: { readonly reissue: boolean }
       const secret = newPlaintext('');
       await tokens.replaceDigest(trx, token.id, secret, null);
       await tokens.setActive(trx, token.id, true);
+      await restoreAdmin(trx, token.owner);
       return { plaintext: secret.plaintext };
     }
     const admin = await tokens.findOwner(trx, owner);

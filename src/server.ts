@@ -1,6 +1,5 @@
 import type { Server } from '@grpc/grpc-js';
-import type { Knex } from 'knex';
-import { accountHandlers } from './account/account-handler.js';
+import { accountHandlers, AccountServiceService } from './account/account-handler.js';
 import { AccountRepository } from './account/account-repository.js';
 import { AccountService } from './account/account-service.js';
 import { StandingRepository } from './account/standing-repository.js';
@@ -8,9 +7,8 @@ import { UserProfileRepository } from './account/user-profile-repository.js';
 import { UserRepository } from './account/user-repository.js';
 import { VerdictCache } from './coherence/verdict-cache.js';
 import type { Config } from './config.js';
-import { openDatabase } from './db/knex.js';
+import { openDatabase, type Database } from './db/knex.js';
 import { schemaProblem } from './db/migrate.js';
-import { AccountServiceService } from './gen/keyward/account/v1/account_service.js';
 import type { Clock } from './lib/clock.js';
 import { Closer } from './lib/closer.js';
 import { Authenticator } from './rpc/auth.js';
@@ -26,6 +24,7 @@ import { TokenService } from './token/token-service.js';
 import { UsageRecorder } from './token/usage-recorder.js';
 import { encodeValid, FastTokenService } from './token/validate-codec.js';
 import { validateHandlers } from './token/validate-handler.js';
+import { VerdictRepository } from './token/verdict-repository.js';
 import { VerdictRecord } from './token/verdict.js';
 import { Verdicts } from './token/verdicts.js';
 
@@ -59,7 +58,10 @@ export async function startServer(dependencies: ServerDependencies): Promise<Run
   }
 }
 
-async function start({ config, databaseUrl, clock, logger }: ServerDependencies, closer: Closer): Promise<number> {
+async function start(
+  { config, databaseUrl, clock, logger }: ServerDependencies,
+  closer: Closer,
+): Promise<number> {
   const timeoutMs = config.databaseTimeoutSeconds * 1000;
   const cacheTtlMs = config.cacheTtlSeconds * 1000;
   const knex = openDatabase({
@@ -101,7 +103,7 @@ async function start({ config, databaseUrl, clock, logger }: ServerDependencies,
 
 interface ServiceDependencies {
   readonly config: Config;
-  readonly knex: Knex;
+  readonly knex: Database;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly cacheTtlMs: number;
@@ -110,12 +112,13 @@ interface ServiceDependencies {
 function addServices(server: Server, dependencies: ServiceDependencies): UsageRecorder {
   const { config, knex, clock, logger, cacheTtlMs } = dependencies;
   const tokens = new TokenRepository(knex);
+  const facts = new VerdictRepository(knex);
   const users = new UserRepository(knex);
   const standings = new StandingRepository(knex);
   const cache = new VerdictCache({
-    fetch: (digests) => tokens.fetchFacts(digests),
+    fetch: (digests) => facts.fetch(digests),
     ownerOf: ({ owner }) => owner,
-    toRecord: (facts, owner, staleAt) => new VerdictRecord(facts, owner, staleAt, encodeValid(facts)),
+    toRecord: (known, owner, staleAt) => new VerdictRecord(known, owner, staleAt, encodeValid(known)),
     clock,
     maxEntries: config.cacheMaxEntries,
     ttlMs: cacheTtlMs,
@@ -151,7 +154,12 @@ function addServices(server: Server, dependencies: ServiceDependencies): UsageRe
   });
 
   const chain = { authenticator: new Authenticator(verdicts, certificates), logger };
-  addService(server, FastTokenService, { ...validateHandlers(verdicts), ...tokenHandlers(tokenService, clock) }, chain);
+  addService(
+    server,
+    FastTokenService,
+    { ...validateHandlers(verdicts), ...tokenHandlers(tokenService, clock) },
+    chain,
+  );
   addService(server, AccountServiceService, accountHandlers(accountService), chain);
   return usage;
 }

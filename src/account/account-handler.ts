@@ -7,6 +7,7 @@ import type {
   UpdateUserProfileRequest,
   UpdateUserRequest,
 } from '../gen/keyward/account/v1/account_service.js';
+
 import { parseListRequest, type ListFields, type ListRequest, type PageQuery } from '../lib/page.js';
 import { DEFAULT_VERSION, type Description } from '../lib/resource-rules.js';
 import { checked, type Violations } from '../lib/violations.js';
@@ -28,6 +29,8 @@ import {
   type UserProfileChange,
   type UserSettings,
 } from './account.js';
+
+export { AccountServiceService } from '../gen/keyward/account/v1/account_service.js';
 
 const READ = 'keyward.accounts.read';
 const WRITE = 'keyward.accounts.write';

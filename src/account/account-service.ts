@@ -1,4 +1,3 @@
-import type { Knex } from 'knex';
 import type { OwnerFacts } from '../coherence/verdict-cache.js';
 import { inTransaction, reading } from '../db/transaction.js';
 import { alreadyExists, etagMismatch, KeywardError, notFound, notPermitted } from '../lib/errors.js';
@@ -23,9 +22,10 @@ import { managesAccounts, PLATFORM_ACCOUNT_NUMBER, type Standing } from './right
 import type { StandingReader } from './standing.js';
 import type { ProfileSet, UserProfileRepository } from './user-profile-repository.js';
 import type { UserRepository } from './user-repository.js';
+import type { Database, Transaction } from '../db/knex.js';
 
 export interface AccountServiceDependencies {
-  readonly knex: Knex;
+  readonly knex: Database;
   readonly accounts: AccountRepository;
   readonly users: UserRepository;
   readonly profiles: UserProfileRepository;
@@ -191,7 +191,7 @@ export class AccountService {
   }
 
   /** #deleteProfiles deletes what belongs to an account or a user, or refuses to if there is anything. */
-  async #deleteProfiles(trx: Knex.Transaction, kind: string, set: ProfileSet, force: boolean): Promise<void> {
+  async #deleteProfiles(trx: Transaction, kind: string, set: ProfileSet, force: boolean): Promise<void> {
     const { profiles, tokens } = await this.#deps.profiles.countOf(trx, set);
     if (profiles > 0 && !force) throw inUse(kind, { user_profiles: profiles, tokens });
     await this.#deps.profiles.deleteOf(trx, set);
@@ -209,7 +209,7 @@ export class AccountService {
     });
   }
 
-  async #change<T>(caller: Caller, change: (trx: Knex.Transaction) => Promise<T>): Promise<T> {
+  async #change<T>(caller: Caller, change: (trx: Transaction) => Promise<T>): Promise<T> {
     return inTransaction(this.#deps.knex, async (trx) => {
       requireManager(await this.#deps.standings.of(caller, trx));
       return change(trx);

@@ -51,12 +51,7 @@ export class UserProfileRepository {
   }
 
   async list(page: PageQuery): Promise<Page<UserProfile>> {
-    return listPage<UserProfileRow, UserProfile>(
-      select(this.#knex),
-      USER_PROFILE_COLUMNS,
-      page,
-      userProfileFromRow,
-    );
+    return listPage<UserProfile>(select(this.#knex), USER_PROFILE_COLUMNS, page, userProfileFromRow);
   }
 
   /**

@@ -5,7 +5,9 @@ import { withTargetDatabase } from './target-database.js';
 /** bootstrapCommand is `keyward bootstrap`. */
 export function bootstrapCommand(): Command {
   return new Command('bootstrap')
-    .description('Make the platform account, the superuser "admin" and a token of theirs, and print the token, this once.')
+    .description(
+      'Make the platform account, the superuser "admin" and a token of theirs, and print the token, this once.',
+    )
     .option('--reissue', 'give the admin token that exists a new plaintext; the old one is refused at once')
     .option('--json', 'print the result as JSON')
     .addHelpText(
@@ -13,8 +15,11 @@ export function bootstrapCommand(): Command {
       '\nA running service may go on refusing or accepting the old plaintext for KEYWARD_CACHE_TTL_SECONDS.',
     )
     .action(async ({ reissue, json }: { reissue?: true; json?: true }) => {
-      const { plaintext } = await withTargetDatabase((knex) => bootstrap(knex, { reissue: reissue === true }));
-      if (plaintext === undefined) throw new Error('there is an admin token already; --reissue gives it a new plaintext');
+      const { plaintext } = await withTargetDatabase((knex) =>
+        bootstrap(knex, { reissue: reissue === true }),
+      );
+      if (plaintext === undefined)
+        throw new Error('there is an admin token already; --reissue gives it a new plaintext');
       process.stdout.write(`${json === true ? JSON.stringify({ token: plaintext }) : plaintext}\n`);
     });
 }

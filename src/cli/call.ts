@@ -2,10 +2,10 @@ import { fileURLToPath } from 'node:url';
 import { createFileRegistry, fromBinary, fromJsonString, toBinary, toJsonString } from '@bufbuild/protobuf';
 import { FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt';
 import { Client, type ServiceError } from '@grpc/grpc-js';
-import { loadSync, type MethodDefinition, type ServiceDefinition } from '@grpc/proto-loader';
+import { loadSync, type MethodDefinition } from '@grpc/proto-loader';
 import { Command } from 'commander';
 import { toCallError, type KeywardCallError } from '../client/call-error.js';
-import { callMetadata, channelCredentials, DEFAULT_SERVER, type ClientOptions } from '../client/index.js';
+import { callMetadata, channelCredentials, DEFAULT_SERVER, type ClientOptions } from '../client/channel.js';
 import { FILE_DESCRIPTOR_SET } from '../gen/file-descriptor-set.js';
 import { clientOptions, withClientOptions, type GivenOptions } from './client-options.js';
 import { readAll } from './stdin.js';
@@ -24,7 +24,11 @@ export function callCommand(): Command {
   return withClientOptions(new Command('call'))
     .description('Call any method of a running service, JSON in and JSON out.')
     .argument('<method>', '<package.Service/Method>, for example keyward.token.v1.TokenService/ListTokens')
-    .argument('[request]', 'the request as JSON, with the names of protobuf JSON; "-" reads it from standard input', '{}')
+    .argument(
+      '[request]',
+      'the request as JSON, with the names of protobuf JSON; "-" reads it from standard input',
+      '{}',
+    )
     .option('--json', 'print the response as one line, and a failure as JSON on standard error')
     .action(async (method: string, request: string, given: GivenOptions) => {
       const text = request === '-' ? await readAll(process.stdin) : request;
@@ -68,14 +72,17 @@ function findMethod(name: string): MethodDefinition<object, object> {
   const definition = loadSync(SERVICE_FILES, { includeDirs: INCLUDED });
   const service = definition[serviceName];
   if (service === undefined || 'format' in service) {
-    const known = Object.keys(definition).filter((key) => definition[key] !== undefined && !('format' in definition[key]));
+    const known = Object.keys(definition).filter(
+      (key) => definition[key] !== undefined && !('format' in definition[key]),
+    );
     throw new Error(`there is no service ${serviceName}; there are ${known.join(', ')}`);
   }
-  const method = (service as ServiceDefinition)[methodName];
+  const method = service[methodName];
   if (method === undefined) {
     throw new Error(`${serviceName} has no method ${methodName}; it has ${Object.keys(service).join(', ')}`);
   }
-  if (method.requestStream || method.responseStream) throw new Error(`${name} is a stream, which this command cannot call`);
+  if (method.requestStream || method.responseStream)
+    throw new Error(`${name} is a stream, which this command cannot call`);
   return method;
 }
 
@@ -87,7 +94,9 @@ interface JsonCodec {
 /** jsonCodec follows protobuf's JSON mapping, well-known types included, from the descriptors of the protos. */
 function jsonCodec(name: string): JsonCodec {
   const [serviceName = '', methodName = ''] = name.split('/');
-  const registry = createFileRegistry(fromBinary(FileDescriptorSetSchema, Buffer.from(FILE_DESCRIPTOR_SET, 'base64')));
+  const registry = createFileRegistry(
+    fromBinary(FileDescriptorSetSchema, Buffer.from(FILE_DESCRIPTOR_SET, 'base64')),
+  );
   const method = registry.getService(serviceName)?.methods.find((candidate) => candidate.name === methodName);
   if (method === undefined) throw new Error(`there is no description of ${name}`);
   return {
@@ -95,11 +104,17 @@ function jsonCodec(name: string): JsonCodec {
       try {
         return toBinary(method.input, fromJsonString(method.input, json, { registry }));
       } catch (error) {
-        throw new Error(`the request is not a ${method.input.typeName} in JSON: ${String(error)}`, { cause: error });
+        throw new Error(`the request is not a ${method.input.typeName} in JSON: ${String(error)}`, {
+          cause: error,
+        });
       }
     },
     decode: (bytes, indent) =>
-      toJsonString(method.output, fromBinary(method.output, bytes), { registry, prettySpaces: indent, alwaysEmitImplicit: true }),
+      toJsonString(method.output, fromBinary(method.output, bytes), {
+        registry,
+        prettySpaces: indent,
+        alwaysEmitImplicit: true,
+      }),
   };
 }
 

@@ -9,7 +9,8 @@ export function failureLine(error: unknown): string {
     return `keyward: ${error.codeName}${reason}: ${error.message}`;
   }
   if (error instanceof ConfigError) return `keyward: ${error.message}`;
-  const cause = error instanceof KeywardError && error.cause instanceof Error ? `: ${firstLine(error.cause)}` : '';
+  const cause =
+    error instanceof KeywardError && error.cause instanceof Error ? `: ${firstLine(error.cause)}` : '';
   return `keyward: ${error instanceof Error ? firstLine(error) : String(error)}${cause}`;
 }
 

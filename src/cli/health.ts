@@ -1,11 +1,19 @@
-import { Metadata } from '@grpc/grpc-js';
 import { Command } from 'commander';
-import { toCallError } from '../client/call-error.js';
-import { channelCredentials, DEFAULT_SERVER } from '../client/index.js';
-import { HealthCheckResponse_ServingStatus as ServingStatus, HealthClient } from '../gen/grpc/health/v1/health.js';
+import type { ClientOptions } from '../client/channel.js';
+import { checkHealth } from '../client/health.js';
+import { loadConfig } from '../config.js';
 import { clientOptions, withClientOptions, type GivenOptions } from './client-options.js';
 
-const TIMEOUT_MS = 3_000;
+/**
+ * ownTls is for the health check inside a container, which has the server's own settings: whatever the
+ * certificate's name is, this asks the machine that it runs on. Options given on the command line come first.
+ */
+function ownTls(): ClientOptions {
+  const { tlsCert, tlsKey } = loadConfig(process.env);
+  return tlsCert === undefined || tlsKey === undefined
+    ? {}
+    : { cert: tlsCert, key: tlsKey, skipVerification: true };
+}
 
 /** healthCommand is `keyward health`, for container health checks. */
 export function healthCommand(): Command {
@@ -13,17 +21,7 @@ export function healthCommand(): Command {
     .description('Ask a running service for its health; succeeds only if it is SERVING.')
     .option('--json', 'print the result as JSON')
     .action(async (given: GivenOptions) => {
-      const options = clientOptions(given);
-      const client = new HealthClient(options.server ?? DEFAULT_SERVER, channelCredentials(options));
-      const status = await new Promise<string>((resolve, reject) => {
-        const deadline = performance.timeOrigin + performance.now() + TIMEOUT_MS;
-        client.check({ service: '' }, new Metadata(), { deadline }, (error, response) => {
-          if (error === null) resolve(ServingStatus[response.status]);
-          else reject(toCallError(error));
-        });
-      }).finally(() => {
-        client.close();
-      });
+      const status = await checkHealth({ ...ownTls(), ...clientOptions(given) });
       process.stdout.write(`${given.json === true ? JSON.stringify({ status }) : status}\n`);
       if (status !== 'SERVING') throw new Error(`the service is ${status}`);
     });

@@ -11,7 +11,9 @@ import { validateCommand } from './validate.js';
 import { version } from './version.js';
 
 const program = new Command('keyward')
-  .description('Keeps API keys for a platform of other services, and judges the keys that their clients present.')
+  .description(
+    'Keeps API keys for a platform of other services, and judges the keys that their clients present.',
+  )
   .version(version())
   .showHelpAfterError('(add --help for what is possible)')
   .addCommand(serveCommand())

@@ -10,6 +10,9 @@ export function migrateCommand(): Command {
     .action(async ({ json }: { json?: true }) => {
       const applied = await withTargetDatabase((_, url) => migrate(url));
       if (json === true) process.stdout.write(`${JSON.stringify({ applied })}\n`);
-      else process.stdout.write(applied.length === 0 ? 'The schema is up to date.\n' : `Applied ${applied.join(', ')}.\n`);
+      else
+        process.stdout.write(
+          applied.length === 0 ? 'The schema is up to date.\n' : `Applied ${applied.join(', ')}.\n`,
+        );
     });
 }

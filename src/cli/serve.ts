@@ -14,7 +14,9 @@ import { adminTokenFile } from './client-options.js';
 /** serveCommand is `keyward serve`. */
 export function serveCommand(): Command {
   return new Command('serve')
-    .description('Serve until stopped. Settings come from the environment; without any, everything runs on this machine.')
+    .description(
+      'Serve until stopped. Settings come from the environment; without any, everything runs on this machine.',
+    )
     .action(async () => {
       const config = loadConfig(process.env);
       const logger = createLogger(config.logLevel);
@@ -62,7 +64,12 @@ async function startEmbedded({ dataDir }: Config, logger: Logger, closer: Closer
 async function ensureAdminToken(dataDir: string, databaseUrl: string): Promise<void> {
   const file = adminTokenFile(dataDir);
   if (await exists(file)) return;
-  const knex = openDatabase({ url: databaseUrl, poolSize: 1, connectTimeoutMs: 10_000, statementTimeoutMs: 0 });
+  const knex = openDatabase({
+    url: databaseUrl,
+    poolSize: 1,
+    connectTimeoutMs: 10_000,
+    statementTimeoutMs: 0,
+  });
   try {
     const { plaintext } = await bootstrap(knex, { reissue: true });
     if (plaintext === undefined) throw new Error('a bootstrap that reissues gives a plaintext');

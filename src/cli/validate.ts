@@ -17,7 +17,9 @@ const LARGEST_BATCH_CHARACTERS = 512 * 1024;
 /** validateCommand is `keyward validate`. */
 export function validateCommand(): Command {
   return withClientOptions(new Command('validate'))
-    .description('Ask a running service whether texts are tokens that may pass. A refusal is an answer, not a failure.')
+    .description(
+      'Ask a running service whether texts are tokens that may pass. A refusal is an answer, not a failure.',
+    )
     .argument(
       '[token]',
       'the text; with "-" (the default) one JSON string a line is read from standard input, and one verdict a line printed',
@@ -48,7 +50,9 @@ async function validateLines(client: KeywardClient, print: (verdict: Verdict) =>
       return line.trim() === '' ? [] : [parseLine(line, lineNumber)];
     });
     for (const batch of batches(tokens)) {
-      const { responses } = await client.tokens.batchValidateTokens({ requests: batch.map((token) => ({ token })) });
+      const { responses } = await client.tokens.batchValidateTokens({
+        requests: batch.map((token) => ({ token })),
+      });
       for (const response of responses) print(toVerdict(response));
     }
   };
@@ -66,7 +70,10 @@ function* batches(tokens: readonly string[]): Generator<string[]> {
   let batch: string[] = [];
   let size = 0;
   for (const token of tokens) {
-    if (batch.length === LARGEST_BATCH || (batch.length > 0 && size + token.length > LARGEST_BATCH_CHARACTERS)) {
+    if (
+      batch.length === LARGEST_BATCH ||
+      (batch.length > 0 && size + token.length > LARGEST_BATCH_CHARACTERS)
+    ) {
       yield batch;
       batch = [];
       size = 0;

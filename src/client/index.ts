@@ -1,28 +1,16 @@
-import { readFileSync } from 'node:fs';
-import { ChannelCredentials, Client, credentials, Metadata, type ServiceError } from '@grpc/grpc-js';
+import { Client, type ServiceError } from '@grpc/grpc-js';
 import * as accountMessages from '../gen/keyward/account/v1/account_service.js';
 import * as tokenMessages from '../gen/keyward/token/v1/token_service.js';
 import { toCallError } from './call-error.js';
+import { callMetadata, channelCredentials, DEFAULT_SERVER, type ClientOptions } from './channel.js';
 
+export type { ClientOptions } from './channel.js';
 export { KeywardCallError } from './call-error.js';
+export { checkHealth } from './health.js';
 export * from '../gen/keyward/account/v1/account.js';
 export * from '../gen/keyward/account/v1/account_service.js';
 export * from '../gen/keyward/token/v1/token.js';
 export * from '../gen/keyward/token/v1/token_service.js';
-
-export interface ClientOptions {
-  /** host:port of the service, `127.0.0.1:50051` if not given. */
-  readonly server?: string;
-  /** The caller's own token, sent as `authorization: Bearer`. */
-  readonly token?: string;
-  /** File of the authorities, PEM, that the server's certificate is checked against. Without it the channel is plaintext. */
-  readonly ca?: string;
-  /** Files of the caller's certificate chain and private key, PEM, for mutual TLS. */
-  readonly cert?: string;
-  readonly key?: string;
-  /** Milliseconds that a call may take, 10000 if not given. */
-  readonly timeoutMs?: number;
-}
 
 type DeepPartial<T> = T extends
   bigint | string | number | boolean | Uint8Array | ReadonlyMap<unknown, unknown> | undefined
@@ -48,7 +36,6 @@ export interface KeywardClient {
   close(): void;
 }
 
-export const DEFAULT_SERVER = '127.0.0.1:50051';
 const DEFAULT_TIMEOUT_MS = 10_000;
 
 /** connect makes a client. The connection is made with the first call, and again whenever it is lost. */
@@ -61,24 +48,6 @@ export function connect(options: ClientOptions = {}): KeywardClient {
       client.close();
     },
   };
-}
-
-/** channelCredentials reads the files that the options name. */
-export function channelCredentials({ ca, cert, key }: ClientOptions): ChannelCredentials {
-  if (ca === undefined && cert === undefined) return credentials.createInsecure();
-  const file = (path: string | undefined): Buffer | null => (path === undefined ? null : readFileSync(path));
-  return credentials.createSsl(file(ca), file(key), file(cert));
-}
-
-/** callMetadata is what every call carries. */
-export function callMetadata({ token }: ClientOptions): Metadata {
-  const metadata = new Metadata();
-  // The library's own refusal would quote the token.
-  if (token !== undefined && !/^[\x20-\x7e]*$/.test(token)) {
-    throw new Error("the caller's token holds characters that no header can carry");
-  }
-  if (token !== undefined) metadata.set('authorization', `Bearer ${token}`);
-  return metadata;
 }
 
 interface GeneratedMethod {

@@ -2,6 +2,11 @@ import knexFactory, { type Knex } from 'knex';
 import pg from 'pg';
 import { parsePgTimestamp } from '../lib/instant.js';
 
+/** Database runs queries, Transaction runs them as one, Query is one in the making: for signatures. */
+export type Database = Knex;
+export type Transaction = Knex.Transaction;
+export type Query = Knex.QueryBuilder;
+
 export interface DatabaseOptions {
   /** postgres:// URL; libpq's `sslmode` and friends work as the pg driver reads them. */
   readonly url: string;
@@ -13,14 +18,21 @@ export interface DatabaseOptions {
   readonly statementTimeoutMs: number;
 }
 
+const INT8: number = pg.types.builtins.INT8;
+const TIMESTAMPTZ: number = pg.types.builtins.TIMESTAMPTZ;
+
 // int8 as bigint and timestamptz as Instant: both exact, where the driver's defaults are not.
 const types = {
   getTypeParser: (oid: number, format?: string) => {
-    if (oid === pg.types.builtins.INT8) return BigInt;
-    if (oid === pg.types.builtins.TIMESTAMPTZ) return parsePgTimestamp;
-    return pg.types.getTypeParser(oid, format === 'binary' ? 'binary' : 'text') as (text: string) => unknown;
+    if (oid === INT8) return BigInt;
+    if (oid === TIMESTAMPTZ) return parsePgTimestamp;
+    return defaultParser(oid, format === 'binary' ? 'binary' : 'text');
   },
 };
+
+// The driver's own types list the numbers it knows; the database has others.
+const defaultParser: (oid: number, format: 'binary' | 'text') => (text: string) => unknown =
+  pg.types.getTypeParser;
 
 // What Knex would print on its own is an error that its caller gets too.
 const SILENT = { warn: ignore, error: ignore, deprecate: ignore, debug: ignore };

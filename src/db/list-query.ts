@@ -30,26 +30,33 @@ const CAST: Readonly<Record<FieldType, string>> = {
  * listPage runs `query` for one page. Pages continue after the last row seen, so rows that come or go
  * between two pages neither repeat nor hide others.
  */
-export async function listPage<Row extends object, T>(
+export async function listPage<T>(
   query: Knex.QueryBuilder,
   columns: ListColumns,
   page: PageQuery,
-  fromRow: (row: Row) => T,
+  fromRow: (row: never) => T,
 ): Promise<Page<T>> {
   const order = page.order.map(({ field, descending }) => ({ ...orderColumn(columns, field), descending }));
-  for (const comparison of page.comparisons) addComparison(query, filterColumn(columns, comparison.field), comparison);
+  for (const comparison of page.comparisons)
+    addComparison(query, filterColumn(columns, comparison.field), comparison);
   const after = page.after;
   if (after !== undefined) void query.where((builder) => addAfter(builder, order, after));
   order.forEach(({ sql, descending }, index) => {
     void query.select(raw(query, `(${sql})::text AS order_${index}`));
     void query.orderByRaw(`${sql} ${descending ? 'DESC' : 'ASC'}`);
   });
-  const rows = (await run(query.limit(page.size + 1), page)) as (Row & Record<string, string>)[];
+  const rows = (await run(query.limit(page.size + 1), page)) as Record<string, string>[];
   const shown = rows.slice(0, page.size);
   const last = rows.length > page.size ? shown.at(-1) : undefined;
   return {
-    items: shown.map(fromRow),
-    nextPageToken: last === undefined ? '' : nextPageToken(page, order.map((_, index) => last[`order_${index}`] ?? '')),
+    items: shown.map((row) => fromRow(row as never)),
+    nextPageToken:
+      last === undefined
+        ? ''
+        : nextPageToken(
+            page,
+            order.map((_, index) => last[`order_${index}`] ?? ''),
+          ),
   };
 }
 
@@ -81,7 +88,11 @@ function addAfter(builder: Knex.QueryBuilder, order: readonly Ordered[], after: 
   });
 }
 
-function addComparison(query: Knex.QueryBuilder, { sql, type }: Column, { operator, value }: Comparison): void {
+function addComparison(
+  query: Knex.QueryBuilder,
+  { sql, type }: Column,
+  { operator, value }: Comparison,
+): void {
   if (type === 'tag') {
     if (value === null) void query.whereRaw(`cardinality(${sql}) ${operator === '=' ? '=' : '>'} 0`);
     else void query.whereRaw(`${operator === '!=' ? 'NOT ' : ''}(?::text = ANY (${sql}))`, [value]);
@@ -96,7 +107,8 @@ function addComparison(query: Knex.QueryBuilder, { sql, type }: Column, { operat
 }
 
 function raw(query: Knex.QueryBuilder, sql: string): Knex.Raw {
-  return (query.client as Knex.Client).raw(sql) as Knex.Raw;
+  const client = query.client as { raw(text: string): Knex.Raw };
+  return client.raw(sql);
 }
 
 function orderColumn(columns: ListColumns, field: string): Column {

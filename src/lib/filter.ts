@@ -25,7 +25,9 @@ const ALLOWED: Readonly<Record<FieldType, readonly Operator[]>> = {
   tag: ['=', '!=', ':'],
 };
 
-const VALUE: Readonly<Record<Exclude<FieldType, 'text' | 'tag'>, { valid: (text: string) => boolean; is: string }>> = {
+const VALUE: Readonly<
+  Record<Exclude<FieldType, 'text' | 'tag'>, { valid: (text: string) => boolean; is: string }>
+> = {
   boolean: { valid: (text) => text === 'true' || text === 'false', is: 'true or false' },
   integer: { valid: (text) => /^-?\d{1,18}$/.test(text), is: 'a whole number' },
   time: { valid: isRfc3339, is: 'a time such as "2026-01-31T00:00:00Z"' },
@@ -33,7 +35,8 @@ const VALUE: Readonly<Record<Exclude<FieldType, 'text' | 'tag'>, { valid: (text:
 };
 
 // One comparison at the place where the last one ended: a field, an operator, a quoted or a bare value.
-const COMPARISON = /\s*([a-z0-9_]+)\s*(=|!=|<=|>=|<|>|:)\s*(?:"((?:[^"\\]|\\["\\])*)"|([A-Za-z0-9_.+-]+))\s*/y;
+const COMPARISON =
+  /\s*([a-z0-9_]+)\s*(=|!=|<=|>=|<|>|:)\s*(?:"((?:[^"\\]|\\["\\])*)"|([A-Za-z0-9_.+-]+))\s*/y;
 const AND = /AND\s/y;
 
 /**
@@ -51,7 +54,7 @@ export function parseFilter(
     v.add('filter', `must be at most ${LONGEST_FILTER} characters long, without NUL`);
     return comparisons;
   }
-  for (let at = 0; at < filter.length; ) {
+  for (let at = 0; at < filter.length;) {
     COMPARISON.lastIndex = at;
     const match = COMPARISON.exec(filter);
     if (match === null) {
@@ -71,7 +74,11 @@ export function parseFilter(
     at = AND.lastIndex;
     if (at === filter.length) v.add('filter', 'must not end with AND');
   }
-  v.check(comparisons.length <= MOST_COMPARISONS, 'filter', `must be at most ${MOST_COMPARISONS} comparisons`);
+  v.check(
+    comparisons.length <= MOST_COMPARISONS,
+    'filter',
+    `must be at most ${MOST_COMPARISONS} comparisons`,
+  );
   return comparisons;
 }
 
@@ -110,5 +117,8 @@ function checkComparison(
 }
 
 function isRfc3339(text: string): boolean {
-  return /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)$/.test(text) && !Number.isNaN(Date.parse(text));
+  return (
+    /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)$/.test(text) &&
+    !Number.isNaN(Date.parse(text))
+  );
 }

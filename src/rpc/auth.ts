@@ -38,11 +38,18 @@ export class Authenticator {
       if (record === undefined) throw credentialsRefused();
       return callerOf(record);
     }
-    const name: unknown = authContext?.sslPeerCertificate?.subject.CN;
-    const caller = typeof name === 'string' ? await this.#certificates.find(name) : undefined;
+    const name = commonName(authContext);
+    const caller = name === undefined ? undefined : await this.#certificates.find(name);
     if (caller === undefined) throw credentialsRefused();
     return caller;
   }
+}
+
+/** commonName is the subject's common name of a certificate that TLS verified. A subject may be empty. */
+function commonName(authContext: Credentials['authContext']): string | undefined {
+  const subject: unknown = authContext.sslPeerCertificate?.subject;
+  if (typeof subject !== 'object' || subject === null || !('CN' in subject)) return undefined;
+  return typeof subject.CN === 'string' ? subject.CN : undefined;
 }
 
 function presentedToken(metadata: Metadata): string | undefined {

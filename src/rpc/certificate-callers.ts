@@ -31,7 +31,13 @@ export class CertificateCallers {
   async find(username: string): Promise<Caller | undefined> {
     const { user } = this.#users.get(username) ?? (await this.#load(username));
     if (user?.isActive !== true) return undefined;
-    return { userId: user.userId, username, profileId: undefined, keyId: undefined, scopes: this.#options.scopes };
+    return {
+      userId: user.userId,
+      username,
+      profileId: undefined,
+      keyId: undefined,
+      scopes: this.#options.scopes,
+    };
   }
 
   /** evict forgets all users: one of them changed. */

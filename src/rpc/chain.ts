@@ -71,14 +71,16 @@ function interceptors({ authenticator, logger }: ChainDependencies): readonly In
     return next(call);
   };
 
-  const authorize: Interceptor = (next, { permission }) => async (call) => {
-    if (call.caller === undefined || !covers(call.caller.scopes, permission)) {
-      throw new KeywardError('SCOPE_MISSING', `The credentials lack the scope ${permission}.`, {
-        metadata: { required_scope: permission },
-      });
-    }
-    return next(call);
-  };
+  const authorize: Interceptor =
+    (next, { permission }) =>
+    async (call) => {
+      if (call.caller === undefined || !covers(call.caller.scopes, permission)) {
+        throw new KeywardError('SCOPE_MISSING', `The credentials lack the scope ${permission}.`, {
+          metadata: { required_scope: permission },
+        });
+      }
+      return next(call);
+    };
 
   const refuseMalformed: Interceptor = (next) => async (call) => {
     if (call.request instanceof Malformed) {
@@ -102,7 +104,10 @@ export function chain<Request, Response>(
     if (caller === undefined) throw new Error('a call reached its handler without a caller');
     return method.handle(request as Request, caller);
   };
-  const first = interceptors(dependencies).reduceRight((next, intercept) => intercept(next, method), innermost);
+  const first = interceptors(dependencies).reduceRight(
+    (next, intercept) => intercept(next, method),
+    innermost,
+  );
   return (unaryCall, callback) => {
     first(toCall(path, unaryCall)).then(
       (response) => {
@@ -129,7 +134,8 @@ function toCall(path: string, call: ServerUnaryCall<unknown, unknown>): Call {
 /** logAccess never writes requests, responses or credentials: only who called what, and how it ended. */
 function logAccess(logger: Logger, call: Call, startedAt: number, error: unknown): void {
   const failure = error === undefined ? undefined : foreseen(error, call.requestId);
-  const level = failure?.reason === 'INTERNAL' ? 'error' : failure?.reason === 'DATABASE_UNAVAILABLE' ? 'warn' : 'debug';
+  const level =
+    failure?.reason === 'INTERNAL' ? 'error' : failure?.reason === 'DATABASE_UNAVAILABLE' ? 'warn' : 'debug';
   if (!logger.isLevelEnabled(level)) return;
   const { path, requestId, peer, caller } = call;
   const entry = {

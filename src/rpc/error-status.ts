@@ -46,7 +46,11 @@ export function toStatus(error: KeywardError): StatusObject {
 }
 
 function encodeDetails(code: status, error: KeywardError): Buffer {
-  const info = ErrorInfo.encode({ reason: error.reason, domain: DOMAIN, metadata: new Map(Object.entries(error.metadata)) });
+  const info = ErrorInfo.encode({
+    reason: error.reason,
+    domain: DOMAIN,
+    metadata: new Map(Object.entries(error.metadata)),
+  });
   const details = [any('google.rpc.ErrorInfo', info.finish())];
   if (error.reason === 'DATABASE_UNAVAILABLE') {
     const retry = RetryInfo.encode({ retryDelay: { seconds: RETRY_AFTER_SECONDS, nanos: 0 } });

@@ -18,7 +18,11 @@ export function newGrpcServer(): Server {
 }
 
 /** serverCredentials reads the TLS files, if there are any. With client authorities, every client must present a certificate. */
-export async function serverCredentials({ tlsCert, tlsKey, tlsClientCa }: Config): Promise<ServerCredentials> {
+export async function serverCredentials({
+  tlsCert,
+  tlsKey,
+  tlsClientCa,
+}: Config): Promise<ServerCredentials> {
   if (tlsCert === undefined || tlsKey === undefined) return ServerCredentials.createInsecure();
   const [cert, key, ca] = await Promise.all([
     readFile(tlsCert),
@@ -29,7 +33,11 @@ export async function serverCredentials({ tlsCert, tlsKey, tlsClientCa }: Config
 }
 
 /** listen starts to serve and returns the port. */
-export function listen(server: Server, { host, port }: Config['listen'], credentials: ServerCredentials): Promise<number> {
+export function listen(
+  server: Server,
+  { host, port }: Config['listen'],
+  credentials: ServerCredentials,
+): Promise<number> {
   return new Promise((resolve, reject) => {
     server.bindAsync(`${host}:${port}`, credentials, (error, bound) => {
       if (error === null) resolve(bound);

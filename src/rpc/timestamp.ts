@@ -11,7 +11,11 @@ export function toTimestamp(instant: Instant | null): Timestamp | undefined {
 }
 
 /** fromTimestamp reads a Timestamp, dropping what is finer than a microsecond; undefined for one that is none. */
-export function fromTimestamp(v: Violations, field: string, { seconds, nanos }: Timestamp): Instant | undefined {
+export function fromTimestamp(
+  v: Violations,
+  field: string,
+  { seconds, nanos }: Timestamp,
+): Instant | undefined {
   const instant = seconds * 1_000_000n + BigInt(Math.floor(nanos / 1000));
   const valid = nanos >= 0 && nanos <= 999_999_999 && instant >= MIN_INSTANT && instant <= MAX_INSTANT;
   v.check(valid, field, 'must be a valid timestamp of the years 1 to 9999');
@@ -21,7 +25,8 @@ export function fromTimestamp(v: Violations, field: string, { seconds, nanos }: 
 /** fromDuration reads a Duration in microseconds, dropping what is finer; undefined for one that is none. */
 export function fromDuration(v: Violations, field: string, { seconds, nanos }: Duration): bigint | undefined {
   const sameSign = seconds === 0n || nanos === 0 || seconds > 0n === nanos > 0;
-  const valid = Math.abs(nanos) <= 999_999_999 && seconds >= -315_576_000_000n && seconds <= 315_576_000_000n && sameSign;
+  const valid =
+    Math.abs(nanos) <= 999_999_999 && seconds >= -315_576_000_000n && seconds <= 315_576_000_000n && sameSign;
   v.check(valid, field, 'must be a valid duration');
   return valid ? seconds * 1_000_000n + BigInt(Math.trunc(nanos / 1000)) : undefined;
 }

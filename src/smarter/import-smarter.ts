@@ -40,7 +40,12 @@ const SOURCE_TABLES: Readonly<Record<Kind, string>> = {
 };
 const OTHER_TABLES = ['knox_authtoken', 'taggit_tag', 'taggit_taggeditem', 'django_content_type'];
 /** Tables whose rows Keyward has no place for, but that hang on rows that it takes. */
-const STAYING_TABLES = ['secret_secret', 'account_accountcontact', 'auth_user_groups', 'auth_user_user_permissions'];
+const STAYING_TABLES = [
+  'secret_secret',
+  'account_accountcontact',
+  'auth_user_groups',
+  'auth_user_user_permissions',
+];
 
 // Any fixed number; it only has to differ from other users of advisory locks in the same database.
 const IMPORT_LOCK = 7_033_291_502;

@@ -29,7 +29,8 @@ interface DescribedError {
 }
 
 function describeError(error: unknown): DescribedError {
-  if (!(error instanceof Error)) return { type: typeof error, message: 'something that is no Error was thrown' };
+  if (!(error instanceof Error))
+    return { type: typeof error, message: 'something that is no Error was thrown' };
   return {
     type: error.name,
     message: error.message,

@@ -17,7 +17,7 @@ import { readMask } from '../rpc/field-mask.js';
 import { missing, readUserProfileSelector, readUserSelector } from '../rpc/selectors.js';
 import { fromDuration, fromTimestamp } from '../rpc/timestamp.js';
 import { readTokenSelector, toToken } from './token-messages.js';
-import { TOKEN_COLUMNS } from './token-repository.js';
+import { TOKEN_COLUMNS } from './token-columns.js';
 import type { TokenService } from './token-service.js';
 import { checkChange, checkGrace, checkSettings, type TokenChange, type TokenSettings } from './token.js';
 

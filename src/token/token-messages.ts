@@ -5,7 +5,7 @@ import { isUuid, mask, rfc1034Name } from '../lib/text.js';
 import type { Violations } from '../lib/violations.js';
 import { missing, readName, readPublicId, readUserProfileSelector } from '../rpc/selectors.js';
 import { toTimestamp } from '../rpc/timestamp.js';
-import type { TokenRef } from './token-repository.js';
+import type { TokenRef } from './token-ref.js';
 import { digestHex, type Token } from './token.js';
 
 /** The translation between messages and tokens. */
@@ -46,7 +46,11 @@ export function toToken(token: Token): TokenMessage {
 }
 
 /** readTokenSelector reads a selector; one that names nothing is a violation of `field`. */
-export function readTokenSelector(v: Violations, field: string, message: TokenSelector | undefined): TokenRef {
+export function readTokenSelector(
+  v: Violations,
+  field: string,
+  message: TokenSelector | undefined,
+): TokenRef {
   const selector = message?.selector;
   if (selector === undefined) return missing(v, field);
   switch (selector.$case) {

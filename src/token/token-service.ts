@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import type { Knex } from 'knex';
 import type { Caller } from '../account/caller.js';
 import type { UserProfileRef, UserRef } from '../account/refs.js';
 import { accessTo, readable, type Standing } from '../account/rights.js';
@@ -12,8 +11,17 @@ import { instantFromMillis, type Instant } from '../lib/instant.js';
 import type { Page, PageQuery } from '../lib/page.js';
 import { recordLocator } from '../lib/public-id.js';
 import { firstNotCovered } from '../lib/scopes.js';
-import type { TokenRef, TokenRepository } from './token-repository.js';
-import { newPlaintext, type Digest, type Token, type TokenChange, type TokenOwner, type TokenSettings } from './token.js';
+import type { TokenRef } from './token-ref.js';
+import type { TokenRepository } from './token-repository.js';
+import {
+  newPlaintext,
+  type Digest,
+  type Token,
+  type TokenChange,
+  type TokenOwner,
+  type TokenSettings,
+} from './token.js';
+import type { Database, Transaction } from '../db/knex.js';
 
 /** IssuedToken is a token together with its plaintext, which exists nowhere else. */
 export interface IssuedToken {
@@ -22,7 +30,7 @@ export interface IssuedToken {
 }
 
 export interface TokenServiceDependencies {
-  readonly knex: Knex;
+  readonly knex: Database;
   readonly tokens: TokenRepository;
   readonly standings: StandingReader;
   /** Forgets digests whose verdicts may have changed. Called after commit, before the call returns. */
@@ -64,7 +72,10 @@ export class TokenService {
 
   async update(caller: Caller, ref: TokenRef, etag: string, change: TokenChange): Promise<Token> {
     return this.#change(caller, ref, etag, (trx, token) => {
-      requireScopes(caller, (change.scopes ?? []).filter((scope) => !token.scopes.includes(scope)));
+      requireScopes(
+        caller,
+        (change.scopes ?? []).filter((scope) => !token.scopes.includes(scope)),
+      );
       return this.#deps.tokens.update(trx, token.id, change);
     });
   }
@@ -140,7 +151,7 @@ export class TokenService {
     caller: Caller,
     ref: TokenRef,
     etag: string,
-    change: (trx: Knex.Transaction, token: Token, standing: Standing) => Promise<Token>,
+    change: (trx: Transaction, token: Token, standing: Standing) => Promise<Token>,
   ): Promise<Token> {
     const { token, digests } = await this.#transaction(async (trx) => {
       const standing = await this.#deps.standings.of(caller, trx);
@@ -157,7 +168,7 @@ export class TokenService {
   }
 
   async #issue(
-    trx: Knex.Transaction,
+    trx: Transaction,
     standing: Standing,
     owner: TokenOwner,
     settings: TokenSettings,
@@ -171,24 +182,26 @@ export class TokenService {
     return { token, plaintext: secret.plaintext };
   }
 
-  async #findReadable(standing: Standing, ref: TokenRef, trx?: Knex.Transaction): Promise<Token> {
+  async #findReadable(standing: Standing, ref: TokenRef, trx?: Transaction): Promise<Token> {
     const found = await this.#deps.tokens.find(ref, trx);
     const [token, ...others] = found.filter(({ owner }) => accessTo(standing, owner) !== 'none');
     if (token === undefined) throw notFound('token');
     if (others.length === 0) return token;
-    const candidates = [token, ...others].slice(0, MOST_CANDIDATES).map(({ id }) => recordLocator('token', id));
+    const candidates = [token, ...others]
+      .slice(0, MOST_CANDIDATES)
+      .map(({ id }) => recordLocator('token', id));
     throw new KeywardError('NAME_AMBIGUOUS', 'More than one token of this account has this name.', {
       metadata: { candidates: candidates.join(',') },
     });
   }
 
-  async #findManageable(standing: Standing, ref: TokenRef, trx: Knex.Transaction): Promise<Token> {
+  async #findManageable(standing: Standing, ref: TokenRef, trx: Transaction): Promise<Token> {
     const token = await this.#findReadable(standing, ref, trx);
     requireAccess(standing, token.owner, 'token');
     return token;
   }
 
-  #transaction<T>(work: (trx: Knex.Transaction) => Promise<T>): Promise<T> {
+  #transaction<T>(work: (trx: Transaction) => Promise<T>): Promise<T> {
     return inTransaction(this.#deps.knex, work);
   }
 

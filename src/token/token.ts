@@ -120,5 +120,9 @@ export function checkGrace(v: Violations, field: string, grace: bigint): void {
 }
 
 function checkExpiry(v: Violations, field: string, expiresAt: Instant, now: Instant): void {
-  v.check(expiresAt > now && expiresAt <= MAX_INSTANT, field, 'must lie in the future, before the year 10000');
+  v.check(
+    expiresAt > now && expiresAt <= MAX_INSTANT,
+    field,
+    'must lie in the future, before the year 10000',
+  );
 }

@@ -54,9 +54,14 @@ export class UsageRecorder {
     for (let start = 0; start < uses.length; start += BATCH) {
       const batch = uses.slice(start, start + BATCH);
       try {
-        await this.#tokens.recordUse(batch.map(({ tokenId, usedAt }) => ({ tokenId, usedAt: instantFromMillis(usedAt) })));
+        await this.#tokens.recordUse(
+          batch.map(({ tokenId, usedAt }) => ({ tokenId, usedAt: instantFromMillis(usedAt) })),
+        );
       } catch (error) {
-        this.#logger.warn({ err: error, tokens: uses.length - start }, 'times of use are kept for the next write');
+        this.#logger.warn(
+          { err: error, tokens: uses.length - start },
+          'times of use are kept for the next write',
+        );
         for (const use of uses.slice(start)) this.record({ tokenId: use.tokenId, usedAt: 0 }, use.usedAt);
         return;
       }
@@ -71,8 +76,6 @@ export class UsageRecorder {
       record.usedAt = 0;
     }
     this.#used = [];
-    return [...latest]
-      .sort(([a], [b]) => (a < b ? -1 : 1))
-      .map(([tokenId, usedAt]) => ({ tokenId, usedAt }));
+    return [...latest].sort(([a], [b]) => (a < b ? -1 : 1)).map(([tokenId, usedAt]) => ({ tokenId, usedAt }));
   }
 }

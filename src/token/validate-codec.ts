@@ -60,11 +60,12 @@ export function decodePresented(bytes: Buffer): Presented {
 /** decodeBatch reads a BatchValidateTokensRequest. Throws on bytes that are none. */
 export function decodeBatch(bytes: Buffer): Presented[] {
   const presented: Presented[] = [];
-  for (let at = 0; at < bytes.length; ) {
+  for (let at = 0; at < bytes.length;) {
     const length = lengthAt(bytes, at);
     const start = at + (length === undefined || length < 128 ? 2 : 3);
     const request = length === undefined ? undefined : decodeTokenOnly(bytes, start, start + length);
-    if (request === undefined || length === undefined) return BatchValidateTokensRequest.decode(bytes).requests;
+    if (request === undefined || length === undefined)
+      return BatchValidateTokensRequest.decode(bytes).requests;
     presented.push(request);
     at = start + length;
   }

@@ -6,13 +6,7 @@ import type { Digest, TokenOwner } from './token.js';
 
 /** Reason of a verdict, as `keyward.token.v1.VerdictReason` names it without its prefix. */
 export type VerdictReason =
-  | 'OK'
-  | 'UNKNOWN'
-  | 'EXPIRED'
-  | 'OWNER_INACTIVE'
-  | 'INACTIVE'
-  | 'ACCOUNT_INACTIVE'
-  | 'INSUFFICIENT_SCOPE';
+  'OK' | 'UNKNOWN' | 'EXPIRED' | 'OWNER_INACTIVE' | 'INACTIVE' | 'ACCOUNT_INACTIVE' | 'INSUFFICIENT_SCOPE';
 
 /** KnownReason is the reason of a verdict on a known digest. */
 export type KnownReason = Exclude<VerdictReason, 'UNKNOWN'>;

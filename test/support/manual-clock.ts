@@ -15,4 +15,8 @@ export class ManualClock implements Clock {
   advance(milliseconds: number): void {
     this.#now += milliseconds;
   }
+
+  set(now: number): void {
+    this.#now = now;
+  }
 }

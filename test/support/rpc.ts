@@ -1,11 +1,7 @@
 import { Client, Metadata, status, type ServiceError } from '@grpc/grpc-js';
-import {
-  channelCredentials,
-  KeywardCallError,
-  type ClientOptions,
-  type KeywardClient,
-} from '../../src/client/index.js';
 import { toCallError } from '../../src/client/call-error.js';
+import { channelCredentials } from '../../src/client/channel.js';
+import { KeywardCallError, type ClientOptions, type KeywardClient } from '../../src/client/index.js';
 import * as accountMessages from '../../src/gen/keyward/account/v1/account_service.js';
 import * as tokenMessages from '../../src/gen/keyward/token/v1/token_service.js';
 

@@ -23,7 +23,7 @@ export class ServerProcess {
   ): Promise<ServerProcess> {
     const child = fork(MAIN, {
       cwd: REPOSITORY,
-      execArgv: ['--import', 'tsx', '--expose-gc', '--cpu-prof', '--cpu-prof-dir=/tmp/fprof'],
+      execArgv: ['--import', 'tsx', '--expose-gc'],
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
       env: { ...process.env, DATABASE_URL: databaseUrl, KEYWARD_LISTEN: '127.0.0.1:0', ...env },
     });

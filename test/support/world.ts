@@ -3,9 +3,9 @@ import { connect, type Account, type KeywardClient, type UserProfile } from '../
 import { openDatabase } from '../../src/db/knex.js';
 import { registerCanary } from './canaries.js';
 import { createTestDatabase, type TestDatabase } from './database.js';
+import { ManualClock } from './manual-clock.js';
 import type { RequestOf } from './rpc.js';
 import { startTestServer, type TestServer, type TestServerOptions } from './server.js';
-import { TestClock } from './test-clock.js';
 
 /** Issued is a token's id with its plaintext, which is registered as a canary. */
 export interface Issued {
@@ -40,7 +40,7 @@ export type Member = keyof typeof MEMBERS;
 export class World {
   readonly database: TestDatabase;
   readonly server: TestServer;
-  readonly clock: TestClock;
+  readonly clock: ManualClock;
   /** adminToken is the superuser's. */
   readonly adminToken: string;
   /** admin calls as the superuser. */
@@ -52,7 +52,7 @@ export class World {
   readonly #opened: { close(): unknown }[] = [];
   #names = 0;
 
-  private constructor(database: TestDatabase, server: TestServer, clock: TestClock, adminToken: string) {
+  private constructor(database: TestDatabase, server: TestServer, clock: ManualClock, adminToken: string) {
     this.database = database;
     this.server = server;
     this.clock = clock;
@@ -62,7 +62,8 @@ export class World {
 
   static async create(env: TestServerOptions['env'] = {}): Promise<World> {
     const database = await createTestDatabase();
-    const clock = new TestClock();
+    // It begins at the present, since the database has a clock too.
+    const clock = new ManualClock(Date.now());
     const adminToken = await bootstrapped(database.url);
     const server = await startTestServer({ databaseUrl: database.url, clock, env });
     const world = new World(database, server, clock, adminToken);

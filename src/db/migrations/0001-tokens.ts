@@ -124,4 +124,3 @@ export async function up(knex: Knex): Promise<void> {
       FOR EACH ROW EXECUTE FUNCTION keyward_touch();
   `);
 }
-

@@ -21,7 +21,7 @@ afterAll(async () => {
 async function query<T>(sql: string, values: readonly Knex.RawBinding[], zone = 'UTC'): Promise<T[]> {
   return knex.transaction(async (trx) => {
     await trx.raw(`SET LOCAL TimeZone = '${zone}'`);
-    const { rows } = (await trx.raw(sql, values)) as { rows: T[] };
+    const { rows } = await trx.raw<{ rows: T[] }>(sql, values);
     return rows;
   });
 }

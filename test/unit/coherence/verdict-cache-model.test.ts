@@ -47,7 +47,8 @@ type Command =
   | { readonly do: 'advance'; readonly ms: number }
   | { readonly do: 'turn'; readonly microtasks: number };
 
-const digest = fc.constantFrom(...DIGESTS);
+/** Two digests are in most commands, so that these meet; the others crowd the queue. */
+const digest = fc.oneof({ weight: 6, arbitrary: fc.constantFrom('a', 'b') }, fc.constantFrom(...DIGESTS));
 const profile = fc.constantFrom(...PROFILES);
 const command: fc.Arbitrary<Command> = fc.oneof(
   { weight: 4, arbitrary: fc.record({ do: fc.constantFrom('change', 'evict', 'peek'), digest }) },
@@ -84,30 +85,35 @@ class Model {
   async run(step: Command): Promise<void> {
     switch (step.do) {
       case 'change':
-        return this.#token(step.digest).change(true);
+        this.#token(step.digest).change(true);
+        break;
       case 'delete':
-        return this.#token(step.digest).change(false);
+        this.#token(step.digest).change(false);
+        break;
       case 'evict':
         this.#cache.evict([step.digest]);
-        return this.#token(step.digest).evicted();
+        this.#token(step.digest).evicted();
+        break;
       case 'changeOwner':
-        return this.#owner(step.profile).change(true);
+        this.#owner(step.profile).change(true);
+        break;
       case 'evictOwner':
         this.#cache.evictOwners(({ profileId }) => profileId === BigInt(step.profile));
-        return this.#owner(step.profile).evicted();
+        this.#owner(step.profile).evicted();
+        break;
       case 'get':
-        return this.#get(step.digest);
+        this.#get(step.digest);
+        break;
       case 'peek':
-        return this.#check(
-          step.digest,
-          this.#floors(step.digest),
-          this.#cache.peek(step.digest, this.#clock.now()),
-        );
+        this.#check(step.digest, this.#floors(step.digest), this.#cache.peek(step.digest, this.#clock.now()));
+        break;
       case 'answer':
       case 'fail':
-        return this.#answer(step.which, step.late, step.do === 'fail');
+        this.#answer(step.which, step.late, step.do === 'fail');
+        break;
       case 'advance':
-        return this.#clock.advance(step.ms);
+        this.#clock.advance(step.ms);
+        break;
       case 'turn':
         for (let turn = 0; turn < step.microtasks; turn += 1) await Promise.resolve();
     }
@@ -200,11 +206,11 @@ function profileOf(asked: string): number {
 
 test('whoever asks after an eviction is never told what was true before the change, in whatever order things happen', async () => {
   await fc.assert(
-    fc.asyncProperty(fc.array(command, { minLength: 1, maxLength: 60 }), async (commands) => {
+    fc.asyncProperty(fc.array(command, { minLength: 1, maxLength: 100, size: 'max' }), async (commands) => {
       const model = new Model();
       for (const step of commands) await model.run(step);
       await model.end();
     }),
-    { numRuns: 2000 },
+    { numRuns: 1000 },
   );
 });

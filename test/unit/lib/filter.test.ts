@@ -142,7 +142,7 @@ test('no text makes it throw, and only allowed comparisons come out', () => {
 });
 
 test('every text can be asked for by quoting it', () => {
-  const text = anyText().filter((value) => !value.includes('\0') && value.isWellFormed());
+  const text = anyText().filter((value) => !value.includes('\0'));
   fc.assert(
     fc.property(text, (value) => {
       const quoted = `"${value.replaceAll(/["\\]/g, '\\$&')}"`;

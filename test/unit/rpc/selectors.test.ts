@@ -122,7 +122,10 @@ describe('users and profiles', () => {
 });
 
 describe('update masks', () => {
-  const readers = { description: () => ({ description: 'x' }), tags: () => ({ tags: ['a'] }) };
+  const readers: Record<string, () => { description?: string; tags?: string[] }> = {
+    description: () => ({ description: 'x' }),
+    tags: () => ({ tags: ['a'] }),
+  };
 
   test('only the fields named are read', () => {
     expect(run((v) => readMask(v, ['tags', 'tags'], readers))).toEqual({

@@ -5,8 +5,8 @@ import { UsageRecorder } from '../../../src/token/usage-recorder.js';
 
 interface Write {
   readonly uses: readonly { readonly tokenId: bigint; readonly usedAt: Instant }[];
-  resolve(): void;
-  reject(error: Error): void;
+  readonly resolve: () => void;
+  readonly reject: (error: Error) => void;
 }
 
 let writes: Write[];

@@ -95,6 +95,7 @@ describe('requests are read as the generated code reads them', () => {
     ['an empty token', '0a00'],
     ['a token twice: the last counts', '0a01610a0162'],
     ['a length in its longer form', '0a810061'],
+    ['a longer form of a length beyond the end', '0a8100'],
     ['a token and an unknown field', '0a0161980601'],
     ['a token longer than the message', '0a0561'],
     ['a byte-order mark, which is part of the token', '0a04efbbbf61'],

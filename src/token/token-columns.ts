@@ -1,0 +1,29 @@
+import type { ListColumns } from '../db/list-query.js';
+
+/** Which fields ListTokens can filter and order by, and where they are. */
+export const TOKEN_COLUMNS: ListColumns = {
+  filter: {
+    name: { type: 'text', sql: 't.name' },
+    key_id: { type: 'uuid', sql: 't.key_id' },
+    username: { type: 'text', sql: 'u.username' },
+    account_number: { type: 'text', sql: 'a.account_number' },
+    user_profile_id: { type: 'integer', sql: 't.user_profile_id' },
+    is_active: { type: 'boolean', sql: 't.is_active' },
+    tag: { type: 'tag', sql: 't.tags' },
+    version: { type: 'text', sql: 't.version' },
+    expires_at: { type: 'time', sql: 't.expires_at' },
+    last_used_at: { type: 'time', sql: 't.last_used_at' },
+    created_at: { type: 'time', sql: 't.created_at' },
+    updated_at: { type: 'time', sql: 't.updated_at' },
+  },
+  order: {
+    id: { type: 'integer', sql: 't.id' },
+    name: { type: 'text', sql: 't.name' },
+    username: { type: 'text', sql: 'u.username' },
+    account_number: { type: 'text', sql: 'a.account_number' },
+    expires_at: { type: 'time', sql: "coalesce(t.expires_at, 'infinity')" },
+    last_used_at: { type: 'time', sql: "coalesce(t.last_used_at, '-infinity')" },
+    created_at: { type: 'time', sql: "coalesce(t.created_at, '-infinity')" },
+    updated_at: { type: 'time', sql: "coalesce(t.updated_at, '-infinity')" },
+  },
+};
