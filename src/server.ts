@@ -129,6 +129,7 @@ function addServices(server: Server, dependencies: ServiceDependencies): UsageRe
     findUser: (username) => standings.findCertificateUser(username),
     scopes: config.tlsClientScopes,
     ttlMs: cacheTtlMs,
+    clock,
   });
   const tokenService = new TokenService({
     knex,

@@ -1,5 +1,6 @@
 import { LRUCache } from 'lru-cache';
 import type { Caller } from '../account/caller.js';
+import type { Clock } from '../lib/clock.js';
 
 export interface CertificateUser {
   readonly userId: bigint;
@@ -11,6 +12,7 @@ export interface CertificateCallersOptions {
   /** What callers with a certificate may do: a certificate carries no scopes of its own. */
   readonly scopes: readonly string[];
   readonly ttlMs: number;
+  readonly clock: Clock;
 }
 
 /**
@@ -24,7 +26,7 @@ export class CertificateCallers {
 
   constructor(options: CertificateCallersOptions) {
     this.#options = options;
-    this.#users = new LRUCache({ max: 10_000, ttl: options.ttlMs });
+    this.#users = new LRUCache({ max: 10_000, ttl: options.ttlMs, ttlResolution: 0, perf: options.clock });
   }
 
   /** find returns undefined if there is no such user or the user is switched off. */

@@ -1,3 +1,6 @@
+import { spawnSync } from 'node:child_process';
+import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
 import type { TestProject } from 'vitest/node';
 import { startEmbeddedPostgres, type EmbeddedPostgres } from '../../src/db/embedded-postgres.js';
 import { migrate } from '../../src/db/migrate.js';
@@ -14,8 +17,17 @@ declare module 'vitest' {
 /** SPEED_SETTINGS give up what only a power failure would show. */
 const SPEED_SETTINGS = { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off' };
 
+/** build compiles what changed of the program, which some tests run as users do. */
+function build(): void {
+  const compiler = createRequire(import.meta.url).resolve('typescript/bin/tsc');
+  const root = fileURLToPath(new URL('../..', import.meta.url));
+  const { status } = spawnSync(process.execPath, [compiler, '-b'], { cwd: root, stdio: 'inherit' });
+  if (status !== 0) throw new Error('the program does not compile');
+}
+
 /** setup starts one PostgreSQL for the whole run. KEYWARD_TEST_KEEP leaves its files, and prints where. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  build();
   const dataDir = await makeDataDir();
   let database: EmbeddedPostgres | undefined;
   const teardown = async () => {

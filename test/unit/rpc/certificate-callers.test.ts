@@ -1,15 +1,19 @@
 import { beforeEach, expect, test } from 'vitest';
 import { CertificateCallers, type CertificateUser } from '../../../src/rpc/certificate-callers.js';
+import { ManualClock } from '../../support/manual-clock.js';
 
 let answers: ((user: CertificateUser | undefined) => void)[];
 let callers: CertificateCallers;
+let clock: ManualClock;
 
 beforeEach(() => {
   answers = [];
+  clock = new ManualClock();
   callers = new CertificateCallers({
     findUser: () => new Promise((resolve) => answers.push(resolve)),
     scopes: ['keyward.tokens.validate'],
     ttlMs: 60_000,
+    clock,
   });
 });
 
@@ -45,6 +49,14 @@ test('after an eviction the database is asked again', async () => {
   expect(await find(SWITCHED_OFF)).toBeUndefined();
 });
 
+test('a user is remembered for the time to live, and no longer', async () => {
+  await find(ACTIVE);
+  clock.advance(60_000);
+  expect(await callers.find('svc')).toBeDefined();
+  clock.advance(1);
+  expect(await find(SWITCHED_OFF)).toBeUndefined();
+});
+
 test('a look-up that began before an eviction is not remembered', async () => {
   const before = callers.find('svc');
   callers.evict();
@@ -61,6 +73,7 @@ test('a look-up that failed is not remembered', async () => {
         : Promise.resolve(ACTIVE),
     scopes: [],
     ttlMs: 60_000,
+    clock,
   });
   await expect(failing.find('svc')).rejects.toThrow('gone');
   expect(await failing.find('svc')).toMatchObject({ userId: 7n });
