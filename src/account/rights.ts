@@ -43,6 +43,17 @@ export function readable(standing: Standing): Readable {
   return { accountIds: standing.profiles.map((profile) => profile.accountId) };
 }
 
+/**
+ * mayActAs tells whether the caller may be given a credential of another user. Rights follow the user, so a token
+ * made for one account acts in all accounts of its owner: managing one of them is not enough.
+ */
+export function mayActAs(standing: Standing, user: Omit<Standing, 'isStaff'>): boolean {
+  if (standing.isSuperuser || standing.userId === user.userId) return true;
+  if (user.isSuperuser) return false;
+  const own = new Set(standing.profiles.map((profile) => profile.accountId));
+  return user.profiles.every((profile) => own.has(profile.accountId));
+}
+
 /** managesAccounts tells who may use AccountService. */
 export function managesAccounts(standing: Standing): boolean {
   return standing.isSuperuser && standing.profiles.length > 0;

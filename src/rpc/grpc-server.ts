@@ -4,12 +4,11 @@ import type { Config } from '../config.js';
 
 /**
  * newGrpcServer makes the library's server with limits that keep memory flat under overload. It silences the
- * library's own log, which quotes headers that it cannot read: credentials with a tab in them, for one.
+ * library's own log, whatever the environment says: it quotes headers that it cannot read, such as credentials
+ * with a tab in them, and else tells of errors that callers get too.
  */
 export function newGrpcServer(): Server {
   setLogVerbosity(logVerbosity.NONE);
-  // What the library would print on its own is an error that its caller gets too.
-  if (process.env['GRPC_VERBOSITY'] === undefined) setLogVerbosity(logVerbosity.NONE);
   return new Server({
     'grpc.max_concurrent_streams': 100,
     'grpc.max_receive_message_length': 4 * 1024 * 1024,

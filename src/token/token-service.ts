@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Caller } from '../account/caller.js';
 import type { UserProfileRef, UserRef } from '../account/refs.js';
-import { accessTo, readable, type Standing } from '../account/rights.js';
+import { accessTo, mayActAs, readable, type Standing } from '../account/rights.js';
 import type { StandingReader } from '../account/standing.js';
 import { inTransaction, reading } from '../db/transaction.js';
 import type { Clock } from '../lib/clock.js';
@@ -111,9 +111,9 @@ export class TokenService {
   async rotate(caller: Caller, ref: TokenRef, etag: string, grace: bigint): Promise<IssuedToken> {
     const retiresAt = grace === 0n ? null : this.#now() + grace;
     let plaintext = '';
-    const token = await this.#change(caller, ref, etag, (trx, current, standing) => {
+    const token = await this.#change(caller, ref, etag, async (trx, current, standing) => {
       requireScopes(caller, current.scopes);
-      requireRank(standing, current.owner);
+      await this.#requireRank(trx, standing, current.owner);
       const secret = newPlaintext(current.prefix);
       plaintext = secret.plaintext;
       return this.#deps.tokens.replaceDigest(trx, current.id, secret, retiresAt);
@@ -173,13 +173,27 @@ export class TokenService {
     owner: TokenOwner,
     settings: TokenSettings,
   ): Promise<IssuedToken> {
-    requireRank(standing, owner);
+    await this.#requireRank(trx, standing, owner);
     if (!owner.isStaff) {
       throw new KeywardError('OWNER_NOT_STAFF', 'Only a staff user may own a new token.');
     }
     const secret = newPlaintext(settings.prefix);
     const token = await this.#deps.tokens.insert(trx, randomUUID(), owner, settings, secret);
     return { token, plaintext: secret.plaintext };
+  }
+
+  /** #requireRank keeps those who manage one account from making themselves the plaintext of a mightier user. */
+  async #requireRank(
+    trx: Transaction,
+    standing: Standing,
+    { userId, isSuperuser }: TokenOwner,
+  ): Promise<void> {
+    const owned = await this.#deps.tokens.profilesOf(trx, { by: 'id', id: userId });
+    const profiles = owned.map(({ profileId, accountId }) => ({ id: profileId, accountId }));
+    if (mayActAs(standing, { userId, isSuperuser, profiles })) return;
+    throw notPermitted(
+      'The caller may not be given the plaintext of a token whose owner has rights that the caller has not.',
+    );
   }
 
   async #findReadable(standing: Standing, ref: TokenRef, trx?: Transaction): Promise<Token> {
@@ -215,13 +229,6 @@ function requireAccess(standing: Standing, owner: TokenOwner, kind: string): voi
   const access = accessTo(standing, owner);
   if (access === 'none') throw notFound(kind);
   if (access === 'read') throw notPermitted(`The caller may read this ${kind} but not manage it.`);
-}
-
-/** requireRank keeps those who manage an account from making themselves a superuser's plaintext. */
-function requireRank(standing: Standing, owner: TokenOwner): void {
-  if (owner.isSuperuser && !standing.isSuperuser) {
-    throw notPermitted("Only a superuser may be given the plaintext of a superuser's token.");
-  }
 }
 
 function requireScopes(caller: Caller, scopes: readonly string[]): void {

@@ -11,7 +11,6 @@ export interface Victims {
   readonly profiles: readonly bigint[];
   readonly accounts: readonly bigint[];
   readonly plaintexts: readonly string[];
-  readonly usernames: readonly string[];
 }
 
 export interface HostileRequest {

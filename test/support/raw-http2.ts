@@ -1,10 +1,11 @@
 import { once } from 'node:events';
-import { connect, constants, type ClientHttp2Session } from 'node:http2';
+import { connect, constants, type ClientHttp2Session, type IncomingHttpHeaders } from 'node:http2';
+import { status } from '@grpc/grpc-js';
 
 /** RawAnswer is the end of a call as it came over the wire. */
 export interface RawAnswer {
-  /** `grpc-status`; -1 if the stream ended without one, -2 if it did not end in time. */
-  readonly status: number;
+  /** Name of the status; `no status` if the stream ended without one, `no answer` if it did not end in time. */
+  readonly code: string;
   readonly message: string;
 }
 
@@ -30,10 +31,11 @@ export class RawHttp2 {
     limitMs: number,
   ): Promise<RawAnswer> {
     return new Promise((resolve) => {
-      let answer: RawAnswer = { status: -1, message: '' };
-      const read = (received: Readonly<Record<string, unknown>>): void => {
-        if (received['grpc-status'] === undefined) return;
-        answer = { status: Number(received['grpc-status']), message: String(received['grpc-message'] ?? '') };
+      let answer: RawAnswer = { code: 'no status', message: '' };
+      const read = (received: IncomingHttpHeaders): void => {
+        const { 'grpc-status': code, 'grpc-message': message } = received;
+        if (typeof code !== 'string') return;
+        answer = { code: status[Number(code)] ?? code, message: typeof message === 'string' ? message : '' };
       };
       const stream = this.#session.request({
         ':method': 'POST',
@@ -43,7 +45,7 @@ export class RawHttp2 {
         ...headers,
       });
       const timer = setTimeout(() => {
-        answer = { status: -2, message: `no answer within ${limitMs} ms` };
+        answer = { code: 'no answer', message: `no answer within ${limitMs} ms` };
         stream.close(constants.NGHTTP2_CANCEL);
       }, limitMs);
       stream.on('response', read).on('trailers', read);

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import {
   accessTo,
   managesAccounts,
+  mayActAs,
   PLATFORM_ACCOUNT_NUMBER,
   readable,
   type Access,
@@ -52,6 +53,24 @@ test.each<[string, Standing, Access[]]>([
 
 test('only superusers who have a profile manage accounts', () => {
   expect([MEMBER, STAFF, SUPERUSER, PROFILELESS].map(managesAccounts)).toEqual([false, false, true, false]);
+});
+
+const COLLEAGUE = { userId: 2n, isSuperuser: false, profiles: [{ id: 2n, accountId: 10n }] };
+const BOTH_ACCOUNTS = [...COLLEAGUE.profiles, { id: 3n, accountId: 30n }];
+
+test.each<[string, Standing, Omit<Standing, 'isStaff'>, boolean]>([
+  ['staff may act as a colleague of the same account', STAFF, COLLEAGUE, true],
+  ['staff may not act as a superuser', STAFF, { ...COLLEAGUE, isSuperuser: true }, false],
+  [
+    'staff may not act as one who also belongs elsewhere',
+    STAFF,
+    { ...COLLEAGUE, profiles: BOTH_ACCOUNTS },
+    false,
+  ],
+  ['everybody may act as oneself', MEMBER, { ...MEMBER, profiles: BOTH_ACCOUNTS }, true],
+  ['a superuser may act as anybody', SUPERUSER, { ...COLLEAGUE, profiles: BOTH_ACCOUNTS }, true],
+])('%s', (_, standing, user, expected) => {
+  expect(mayActAs(standing, user)).toBe(expected);
 });
 
 describe("the rights of the original's users", () => {

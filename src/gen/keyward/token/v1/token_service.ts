@@ -2502,7 +2502,8 @@ export const TokenServiceService = {
    * ALREADY_EXISTS if the owner has a token of that name, NOT_FOUND if there is no
    * such owner that the caller may read, PERMISSION_DENIED (SCOPE_NOT_HELD) if a
    * scope is not covered by the caller's own, PERMISSION_DENIED (NOT_PERMITTED) if
-   * the owner is a superuser and the caller is not.
+   * the owner has rights that the caller has not: a superuser's, or in an account
+   * that the caller does not belong to.
    */
   createToken: {
     path: "/keyward.token.v1.TokenService/CreateToken" as const,
@@ -2628,8 +2629,8 @@ export const TokenServiceService = {
    * is one that is still in grace from an earlier rotation, at its own time or at
    * this one's, whichever is earlier. Needs the scope `keyward.tokens.write`.
    * PERMISSION_DENIED (SCOPE_NOT_HELD) if the token has a scope that the caller's
-   * own do not cover, PERMISSION_DENIED (NOT_PERMITTED) if the owner is a
-   * superuser and the caller is not.
+   * own do not cover, PERMISSION_DENIED (NOT_PERMITTED) if the owner has rights
+   * that the caller has not, as for CreateToken.
    */
   rotateToken: {
     path: "/keyward.token.v1.TokenService/RotateToken" as const,
@@ -2690,7 +2691,8 @@ export interface TokenServiceServer extends UntypedServiceImplementation {
    * ALREADY_EXISTS if the owner has a token of that name, NOT_FOUND if there is no
    * such owner that the caller may read, PERMISSION_DENIED (SCOPE_NOT_HELD) if a
    * scope is not covered by the caller's own, PERMISSION_DENIED (NOT_PERMITTED) if
-   * the owner is a superuser and the caller is not.
+   * the owner has rights that the caller has not: a superuser's, or in an account
+   * that the caller does not belong to.
    */
   createToken: handleUnaryCall<CreateTokenRequest, CreateTokenResponse>;
   /**
@@ -2741,8 +2743,8 @@ export interface TokenServiceServer extends UntypedServiceImplementation {
    * is one that is still in grace from an earlier rotation, at its own time or at
    * this one's, whichever is earlier. Needs the scope `keyward.tokens.write`.
    * PERMISSION_DENIED (SCOPE_NOT_HELD) if the token has a scope that the caller's
-   * own do not cover, PERMISSION_DENIED (NOT_PERMITTED) if the owner is a
-   * superuser and the caller is not.
+   * own do not cover, PERMISSION_DENIED (NOT_PERMITTED) if the owner has rights
+   * that the caller has not, as for CreateToken.
    */
   rotateToken: handleUnaryCall<RotateTokenRequest, RotateTokenResponse>;
   /**
@@ -2805,7 +2807,8 @@ export interface TokenServiceClient extends Client {
    * ALREADY_EXISTS if the owner has a token of that name, NOT_FOUND if there is no
    * such owner that the caller may read, PERMISSION_DENIED (SCOPE_NOT_HELD) if a
    * scope is not covered by the caller's own, PERMISSION_DENIED (NOT_PERMITTED) if
-   * the owner is a superuser and the caller is not.
+   * the owner has rights that the caller has not: a superuser's, or in an account
+   * that the caller does not belong to.
    */
   createToken(
     request: CreateTokenRequest,
@@ -2982,8 +2985,8 @@ export interface TokenServiceClient extends Client {
    * is one that is still in grace from an earlier rotation, at its own time or at
    * this one's, whichever is earlier. Needs the scope `keyward.tokens.write`.
    * PERMISSION_DENIED (SCOPE_NOT_HELD) if the token has a scope that the caller's
-   * own do not cover, PERMISSION_DENIED (NOT_PERMITTED) if the owner is a
-   * superuser and the caller is not.
+   * own do not cover, PERMISSION_DENIED (NOT_PERMITTED) if the owner has rights
+   * that the caller has not, as for CreateToken.
    */
   rotateToken(
     request: RotateTokenRequest,
