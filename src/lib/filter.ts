@@ -4,7 +4,7 @@ import type { Violations } from './violations.js';
 /** What kind of values a field of a list has, and so which comparisons it allows. */
 export type FieldType = 'text' | 'boolean' | 'integer' | 'time' | 'uuid' | 'tag';
 
-export type Operator = '=' | '!=' | '<' | '<=' | '>' | '>=' | ':';
+type Operator = '=' | '!=' | '<' | '<=' | '>' | '>=' | ':';
 
 export interface Comparison {
   readonly field: string;

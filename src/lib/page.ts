@@ -11,7 +11,7 @@ export interface ListRequest {
   readonly orderBy: string;
 }
 
-export interface Ordering {
+interface Ordering {
   readonly field: string;
   readonly descending: boolean;
 }

@@ -5,7 +5,7 @@ import { isJson, jsonChildren, jsonToText } from './json-text.js';
 /** Finding is something worth telling about one field of a row. It never holds the field's value. */
 export type Finding = (sort: FindingSort, what: string) => void;
 
-export type FindingSort =
+type FindingSort =
   | 'characters-removed'
   | 'not-json'
   | 'annotation-repeated'

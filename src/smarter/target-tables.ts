@@ -22,7 +22,7 @@ const DESCRIPTION = {
   updated_at: 'timestamptz',
 } as const;
 
-export const ACCOUNTS: TargetTable = {
+const ACCOUNTS: TargetTable = {
   kind: 'account',
   table: 'accounts',
   columns: { account_number: 'text', company_name: 'text', is_active: 'boolean', ...DESCRIPTION },
@@ -30,7 +30,7 @@ export const ACCOUNTS: TargetTable = {
   naturalKey: ['account_number'],
 };
 
-export const USERS: TargetTable = {
+const USERS: TargetTable = {
   kind: 'user',
   table: 'users',
   columns: {
@@ -47,7 +47,7 @@ export const USERS: TargetTable = {
   naturalKey: ['username'],
 };
 
-export const USER_PROFILES: TargetTable = {
+const USER_PROFILES: TargetTable = {
   kind: 'user_profile',
   table: 'user_profiles',
   columns: { user_id: 'bigint', account_id: 'bigint', ...DESCRIPTION },

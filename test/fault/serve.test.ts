@@ -28,9 +28,9 @@ beforeEach(async () => {
 });
 
 afterEach(async () => {
-  for (const { pid, signal, exited } of running) {
-    if (isAlive(pid)) signal('SIGTERM');
-    await exited;
+  for (const serving of running) {
+    if (isAlive(serving.pid)) serving.signal('SIGTERM');
+    await serving.exited;
   }
   await removeDataDir(dataDir);
   await rm(parent, { recursive: true, force: true });

@@ -84,55 +84,59 @@ async function presentOddly(port: number): Promise<void> {
   wire.close();
 }
 
-test('no output of the service or its commands at level trace shows a plaintext, a digest or a password', async () => {
-  const env = { DATABASE_URL: world.database.url, KEYWARD_LOG_LEVEL: 'trace' };
-  const server = await serve({ env: { ...env, KEYWARD_LISTEN: '127.0.0.1:0' } });
-  const client = { KEYWARD_SERVER: server.address, KEYWARD_TOKEN: world.adminToken };
-  await callEverything(server.address);
-  await presentOddly(Number(server.address.split(':')[1]));
+test(
+  'no output of the service or its commands at level trace shows a plaintext, a digest or a password',
+  { timeout: 90_000 },
+  async () => {
+    const env = { DATABASE_URL: world.database.url, KEYWARD_LOG_LEVEL: 'trace' };
+    const server = await serve({ env: { ...env, KEYWARD_LISTEN: '127.0.0.1:0' } });
+    const client = { KEYWARD_SERVER: server.address, KEYWARD_TOKEN: world.adminToken };
+    await callEverything(server.address);
+    await presentOddly(Number(server.address.split(':')[1]));
 
-  const { plaintext } = await world.issue('owner-a');
-  const password = decodeURIComponent(new URL(world.database.url).password);
-  const wrongUrl = new URL(world.database.url);
-  wrongUrl.port = '1';
-  const unreachable = { DATABASE_URL: wrongUrl.href };
-  const noSuchUser = new URL(world.database.url);
-  noSuchUser.username = 'nobody';
-  const json = (value: unknown) => JSON.stringify(value);
-  const commands: readonly (readonly [string[], Record<string, string>, string?])[] = [
-    [['validate', '--json', '-'], client, `${json(plaintext)}\n${json(`${plaintext} `)}\n`],
-    [['validate', '-'], client, `${plaintext}\n`],
-    [['validate', '-'], { ...client, KEYWARD_TOKEN: `${world.adminToken}\t` }, `${json(plaintext)}\n`],
-    [['validate', '-'], { ...client, KEYWARD_SERVER: '127.0.0.1:1' }, `${json(plaintext)}\n`],
-    [['call', 'keyward.token.v1.TokenService/ValidateToken', '-'], client, json({ token: plaintext })],
-    [['call', 'keyward.token.v1.TokenService/ValidateToken', '-'], client, json({ token: [plaintext] })],
-    [['call', 'keyward.token.v1.TokenService/ValidateToken', '-'], client, plaintext],
-    [
-      ['call', 'keyward.token.v1.TokenService/CreateToken', '-'],
-      client,
-      json({ name: '', version: plaintext }),
-    ],
-    [['migrate'], {}],
-    [['migrate'], unreachable],
-    [['migrate'], { DATABASE_URL: noSuchUser.href }],
-    [['bootstrap'], {}],
-    [['bootstrap'], unreachable],
-    [['serve'], { DATABASE_URL: `mysql://keyward:${password}@127.0.0.1/x` }],
-  ];
-  let output = '';
-  for (const [args, own, input = ''] of commands) {
-    const { stdout, stderr } = await runKeyward(args, { env: { ...env, ...own }, input });
-    output += stdout + stderr;
-  }
-  const reissued = await runKeyward(['bootstrap', '--reissue'], { env });
-  registerCanary(reissued.stdout.trim());
+    const { plaintext } = await world.issue('owner-a');
+    const password = decodeURIComponent(new URL(world.database.url).password);
+    const wrongUrl = new URL(world.database.url);
+    wrongUrl.port = '1';
+    const unreachable = { DATABASE_URL: wrongUrl.href };
+    const noSuchUser = new URL(world.database.url);
+    noSuchUser.username = 'nobody';
+    const json = (value: unknown) => JSON.stringify(value);
+    const commands: readonly (readonly [string[], Record<string, string>, string?])[] = [
+      [['validate', '--json', '-'], client, `${json(plaintext)}\n${json(`${plaintext} `)}\n`],
+      [['validate', '-'], client, `${plaintext}\n`],
+      [['validate', '-'], { ...client, KEYWARD_TOKEN: `${world.adminToken}\t` }, `${json(plaintext)}\n`],
+      [['validate', '-'], { ...client, KEYWARD_SERVER: '127.0.0.1:1' }, `${json(plaintext)}\n`],
+      [['call', 'keyward.token.v1.TokenService/ValidateToken', '-'], client, json({ token: plaintext })],
+      [['call', 'keyward.token.v1.TokenService/ValidateToken', '-'], client, json({ token: [plaintext] })],
+      [['call', 'keyward.token.v1.TokenService/ValidateToken', '-'], client, plaintext],
+      [
+        ['call', 'keyward.token.v1.TokenService/CreateToken', '-'],
+        client,
+        json({ name: '', version: plaintext }),
+      ],
+      [['migrate'], {}],
+      [['migrate'], unreachable],
+      [['migrate'], { DATABASE_URL: noSuchUser.href }],
+      [['bootstrap'], {}],
+      [['bootstrap'], unreachable],
+      [['serve'], { DATABASE_URL: `mysql://keyward:${password}@127.0.0.1/x` }],
+    ];
+    let output = '';
+    for (const [args, own, input = ''] of commands) {
+      const { stdout, stderr } = await runKeyward(args, { env: { ...env, ...own }, input });
+      output += stdout + stderr;
+    }
+    const reissued = await runKeyward(['bootstrap', '--reissue'], { env });
+    registerCanary(reissued.stdout.trim());
 
-  server.signal('SIGTERM');
-  expect(await server.exited).toBe(0);
-  expect(server.output()).toContain('"level":"debug"');
-  output += reissued.stderr + server.output() + world.server.log();
-  expect(await check(output)).toEqual({ status: 0, errors: '' });
-});
+    server.signal('SIGTERM');
+    expect(await server.exited).toBe(0);
+    expect(server.output()).toContain('"level":"debug"');
+    output += reissued.stderr + server.output() + world.server.log();
+    expect(await check(output)).toEqual({ status: 0, errors: '' });
+  },
+);
 
 test('the check itself finds a plaintext, a digest and a password', async () => {
   const { plaintext } = await world.issue('owner-a');

@@ -27,7 +27,7 @@ export interface ImportTarget {
   drop(): Promise<void>;
 }
 
-export interface TokenRow {
+interface TokenRow {
   key_id: string;
   user_profile_id: bigint;
   name: string;

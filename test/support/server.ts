@@ -20,7 +20,7 @@ export interface TestServerOptions {
 }
 
 /** certificateFile is a file of the tests' certificates, for example `ca` or `staff-a.key`. */
-export function certificateFile(name: string): string {
+function certificateFile(name: string): string {
   return fileURLToPath(new URL(`../fixtures/tls/${name}.pem`, import.meta.url));
 }
 

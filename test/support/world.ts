@@ -169,7 +169,7 @@ export class World {
 }
 
 /** bootstrapped makes the superuser of an empty database, and gives the plaintext. */
-export async function bootstrapped(databaseUrl: string): Promise<string> {
+async function bootstrapped(databaseUrl: string): Promise<string> {
   const knex = openDatabase({
     url: databaseUrl,
     poolSize: 1,

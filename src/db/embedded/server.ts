@@ -32,7 +32,7 @@ export const DEFAULT_SETTINGS: Settings = {
 };
 
 /** Postmaster is PostgreSQL's first process, as its `postmaster.pid` describes it. */
-export interface Postmaster {
+interface Postmaster {
   readonly pid: number;
   /** port on 127.0.0.1; absent in the first moments of a start. */
   readonly port: number | undefined;

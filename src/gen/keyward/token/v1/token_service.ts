@@ -2656,9 +2656,9 @@ export const TokenServiceService = {
   },
   /**
    * RevokeUserTokens deletes all tokens of a user that the caller may manage.
-   * Needs the scope `keyward.tokens.write`. NOT_FOUND if there is no user who
-   * shares an account with the caller, PERMISSION_DENIED (NOT_PERMITTED) if there
-   * is one but the caller manages none of the user's profiles.
+   * Needs the scope `keyward.tokens.write`. NOT_FOUND if there is no such
+   * user whose tokens the caller may read, PERMISSION_DENIED (NOT_PERMITTED) if
+   * there is one but the caller manages none of the user's profiles.
    */
   revokeUserTokens: {
     path: "/keyward.token.v1.TokenService/RevokeUserTokens" as const,
@@ -2754,9 +2754,9 @@ export interface TokenServiceServer extends UntypedServiceImplementation {
   revokeToken: handleUnaryCall<RevokeTokenRequest, RevokeTokenResponse>;
   /**
    * RevokeUserTokens deletes all tokens of a user that the caller may manage.
-   * Needs the scope `keyward.tokens.write`. NOT_FOUND if there is no user who
-   * shares an account with the caller, PERMISSION_DENIED (NOT_PERMITTED) if there
-   * is one but the caller manages none of the user's profiles.
+   * Needs the scope `keyward.tokens.write`. NOT_FOUND if there is no such
+   * user whose tokens the caller may read, PERMISSION_DENIED (NOT_PERMITTED) if
+   * there is one but the caller manages none of the user's profiles.
    */
   revokeUserTokens: handleUnaryCall<RevokeUserTokensRequest, RevokeUserTokensResponse>;
 }
@@ -3024,9 +3024,9 @@ export interface TokenServiceClient extends Client {
   ): ClientUnaryCall;
   /**
    * RevokeUserTokens deletes all tokens of a user that the caller may manage.
-   * Needs the scope `keyward.tokens.write`. NOT_FOUND if there is no user who
-   * shares an account with the caller, PERMISSION_DENIED (NOT_PERMITTED) if there
-   * is one but the caller manages none of the user's profiles.
+   * Needs the scope `keyward.tokens.write`. NOT_FOUND if there is no such
+   * user whose tokens the caller may read, PERMISSION_DENIED (NOT_PERMITTED) if
+   * there is one but the caller manages none of the user's profiles.
    */
   revokeUserTokens(
     request: RevokeUserTokensRequest,
