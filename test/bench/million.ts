@@ -1,3 +1,4 @@
+import type { ChildProcess } from 'node:child_process';
 import { memoryOf, residentBytes, startKeyward, stop } from './processes.js';
 import { startLoad } from './scenario.js';
 
@@ -36,7 +37,7 @@ export async function measureMillion(dataDir: string, tokens: number): Promise<M
     });
     const before = await memoryOf(server.process);
     await load.run({ calls: tokens / BATCH });
-    const after = await memoryOf(server.process);
+    const after = await settledMemoryOf(server.process);
     load.close();
     return {
       tokens,
@@ -48,4 +49,16 @@ export async function measureMillion(dataDir: string, tokens: number): Promise<M
   } finally {
     await stop(server);
   }
+}
+
+/** settledMemoryOf waits until what a load leaves behind, such as times of use to be written, is gone. */
+async function settledMemoryOf(server: ChildProcess): Promise<{ heapUsed: number; rss: number }> {
+  let before = await memoryOf(server);
+  for (let checks = 0; checks < 60; checks += 1) {
+    await new Promise((resolve) => setTimeout(resolve, 3000));
+    const now = await memoryOf(server);
+    if (Math.abs(now.heapUsed - before.heapUsed) < before.heapUsed / 1000) return now;
+    before = now;
+  }
+  throw new Error('the memory of the server does not come to rest');
 }

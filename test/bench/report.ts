@@ -9,8 +9,8 @@ const TITLES: Readonly<Record<string, string>> = {
   b: 'b  ValidateToken, hit',
   c: 'c  ValidateToken, miss',
   d: `d  BatchValidateTokens of ${BATCH}, hits`,
-  'a, h2load': 'a  the same, asked by h2load',
-  'b, h2load': 'b  the same, asked by h2load',
+  'a, h2load': 'a  by h2load, new connections',
+  'b, h2load': 'b  by h2load, new connections',
 };
 
 /** Report is everything a run found out; the JSON of `--json`. */

@@ -43,9 +43,10 @@ export async function startLoad(
   load: Load,
 ): Promise<Scenario & { run(until: Until): Promise<LoadResult> }> {
   const child = fork(LOAD_MAIN, { execArgv: ['--import', 'tsx'] });
-  await ask(child, { open: { port: server.port, load } });
+  const ask = asker(child);
+  await ask({ open: { port: server.port, load } });
   const run = async (until: Until): Promise<LoadResult> => {
-    const result = (await ask(child, { run: until })) as LoadResult;
+    const result = (await ask({ run: until })) as LoadResult;
     if (result.wrong > 0) throw new Error(`${result.wrong} of ${result.calls} answers were wrong`);
     return result;
   };
@@ -68,12 +69,13 @@ export async function startLoad(
   };
 }
 
-async function ask(child: ChildProcess, command: LoadCommand): Promise<unknown> {
-  const answered = Promise.race([
-    once(child, 'message'),
-    once(child, 'exit').then(() => Promise.reject(new Error('the load generator ended'))),
-  ]);
-  child.send(command);
-  const [answer] = await answered;
-  return answer;
+/** asker gives the way to a load generator: one command, one answer. */
+function asker(child: ChildProcess): (command: LoadCommand) => Promise<unknown> {
+  const ended = once(child, 'exit').then(() => Promise.reject(new Error('the load generator ended')));
+  return async (command) => {
+    const answered = Promise.race([once(child, 'message'), ended]);
+    child.send(command);
+    const [answer] = (await answered) as [unknown];
+    return answer;
+  };
 }

@@ -1,6 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
+import { keepLog } from './run-log.js';
 
 /** The program as users run it: compiled. The run's global setup compiles it. */
 const MAIN = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
@@ -53,6 +54,7 @@ export interface Serving {
 /** serve starts `keyward serve` and waits until it listens. */
 export async function serve(options: CommandOptions): Promise<Serving> {
   const { child, output } = start(['serve'], options);
+  child.stdout?.on('data', keepLog);
   const exited = once(child, 'close').then(([code]) => code as number | null);
   const pid = child.pid;
   if (pid === undefined) throw new Error('keyward serve was not started');
@@ -82,7 +84,10 @@ function start(args: readonly string[], options: CommandOptions): { child: Child
   });
   const output = { stdout: '', stderr: '' };
   child.stdout.on('data', (chunk: Buffer) => (output.stdout += chunk.toString()));
-  child.stderr.on('data', (chunk: Buffer) => (output.stderr += chunk.toString()));
+  child.stderr.on('data', (chunk: Buffer) => {
+    output.stderr += chunk.toString();
+    keepLog(chunk);
+  });
   return { child, output };
 }
 

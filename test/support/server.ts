@@ -3,6 +3,7 @@ import { loadConfig } from '../../src/config.js';
 import type { Clock } from '../../src/lib/clock.js';
 import { startServer } from '../../src/server.js';
 import { createLogger } from '../../src/telemetry/logger.js';
+import { keepLog, RUN_LOG_LEVEL } from './run-log.js';
 
 /** TestServer is the service, in this process, on a port of its own. */
 export interface TestServer {
@@ -42,9 +43,19 @@ export async function startTestServer({
   clock,
   env = {},
 }: TestServerOptions): Promise<TestServer> {
-  const config = loadConfig({ KEYWARD_LISTEN: '127.0.0.1:0', KEYWARD_SHUTDOWN_SECONDS: '1', ...env });
+  const config = loadConfig({
+    KEYWARD_LISTEN: '127.0.0.1:0',
+    KEYWARD_SHUTDOWN_SECONDS: '1',
+    KEYWARD_LOG_LEVEL: RUN_LOG_LEVEL,
+    ...env,
+  });
   let log = '';
-  const logger = createLogger(config.logLevel, { write: (line: string) => void (log += line) });
+  const logger = createLogger(config.logLevel, {
+    write: (line: string) => {
+      log += line;
+      keepLog(line);
+    },
+  });
   const server = await startServer({ config, databaseUrl, clock, logger });
   // Certificates are for names; an address as the name of a TLS server is deprecated.
   const host = config.tlsCert === undefined ? '127.0.0.1' : 'localhost';
