@@ -5,12 +5,8 @@ import { TokenServiceService, ValidateTokenResponse } from '../../dist/gen/keywa
 
 const answer = ValidateTokenResponse.decode(Buffer.from(process.argv[2], 'base64'));
 
-// The same limits as the service's own server.
-const server = new Server({
-  'grpc.max_concurrent_streams': 100,
-  'grpc.max_receive_message_length': 4 * 1024 * 1024,
-  'grpc.enable_channelz': 0,
-});
+// With the library's own defaults.
+const server = new Server();
 server.addService(
   { validateToken: TokenServiceService.validateToken },
   { validateToken: (_call, callback) => callback(null, answer) },

@@ -41,10 +41,18 @@ export async function measureHotPath(databaseUrl: string, extent: Extent): Promi
     await checkAnswers(forgetful.port, extent.tokens);
 
     const single = { path: VALIDATE, connections: 8, inFlight: 12, tokens: HIT_TOKENS, batch: 1 };
-    scenarios['a'] = await startLoad(baseline, { ...single, constantAnswer: true });
+    const empty = await startLoad(baseline, { ...single, constantAnswer: true });
     const hits = await startLoad(keyward, single);
-    scenarios['b'] = hits;
     await hits.run({ calls: HIT_TOKENS });
+    if (hasProgram('h2load')) {
+      scenarios['a'] = await h2loadScenario(baseline, VALIDATE, HIT_TOKENS);
+      scenarios['b'] = await h2loadScenario(keyward, VALIDATE, HIT_TOKENS);
+      scenarios['a, kept'] = empty;
+      scenarios['b, kept'] = hits;
+    } else {
+      scenarios['a'] = empty;
+      scenarios['b'] = hits;
+    }
     scenarios['c'] = await startLoad(forgetful, { ...single, tokens: extent.tokens });
     scenarios['d'] = await startLoad(keyward, {
       ...single,
@@ -53,10 +61,6 @@ export async function measureHotPath(databaseUrl: string, extent: Extent): Promi
       connections: 4,
       batch: BATCH,
     });
-    if (hasProgram('h2load')) {
-      scenarios['a, h2load'] = await h2loadScenario(baseline, VALIDATE, HIT_TOKENS);
-      scenarios['b, h2load'] = await h2loadScenario(keyward, VALIDATE, HIT_TOKENS);
-    }
     return await measureInRounds(scenarios, extent);
   } finally {
     for (const scenario of Object.values(scenarios)) scenario.close();
