@@ -5,7 +5,14 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, inject, test, vi } from 'vitest';
 import { connect, type KeywardClient } from '../../src/client/index.js';
 import { removeDataDir } from '../support/data-dir.js';
-import { keyward, runKeyward, serve, type CommandOptions, type Serving } from '../support/keyward-command.js';
+import {
+  installInto,
+  keyward,
+  runKeyward,
+  serve,
+  type CommandOptions,
+  type Serving,
+} from '../support/keyward-command.js';
 import { isAlive, postmasterOf, untilGone } from '../support/postmaster.js';
 import { execute, withDatabaseName } from '../support/sql.js';
 
@@ -74,7 +81,7 @@ test('without configuration it serves, with an admin token that only its user ca
 
 test.skipIf(!isRoot)('a normal user can run it too (only root can test this)', async () => {
   await chown(parent, NOBODY, NOBODY);
-  const serving = await start({ uid: NOBODY });
+  const serving = await start({ uid: NOBODY, installation: await installInto(parent) });
   expect(await isValid(serving, await adminToken())).toBe(true);
   expect((await stat(join(dataDir, 'postgres'))).uid).toBe(NOBODY);
 });

@@ -1,10 +1,14 @@
-import { spawn, type ChildProcess } from 'node:child_process';
+import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { keepLog } from './run-log.js';
 
 /** The program as users run it: compiled. The run's global setup compiles it. */
-const MAIN = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
+const CHECKOUT = fileURLToPath(new URL('../../', import.meta.url));
+const MAIN = 'dist/cli/main.js';
 const START_LIMIT_MS = 30_000;
 
 export interface CommandOptions {
@@ -12,12 +16,23 @@ export interface CommandOptions {
   readonly input?: string;
   readonly uid?: number;
   readonly cwd?: string;
+  /** Where the program is, if not in this checkout. */
+  readonly installation?: string;
 }
 
 export interface CommandResult {
   readonly code: number | null;
   readonly stdout: string;
   readonly stderr: string;
+}
+
+/** installInto copies the program to where other users can read it: a checkout may lie in a private directory. */
+export async function installInto(directory: string): Promise<string> {
+  const installation = join(directory, 'installation');
+  await mkdir(installation);
+  const copied = ['dist', 'proto', 'package.json', 'node_modules'].map((name) => join(CHECKOUT, name));
+  await promisify(execFile)('cp', ['-a', ...copied, installation]);
+  return installation;
 }
 
 /** runKeyward runs a command to its end. */
@@ -76,7 +91,8 @@ interface Output {
 }
 
 function start(args: readonly string[], options: CommandOptions): { child: ChildProcess; output: Output } {
-  const child = spawn(process.execPath, [MAIN, ...args], {
+  const main = join(options.installation ?? CHECKOUT, MAIN);
+  const child = spawn(process.execPath, [main, ...args], {
     env: { ...process.env, ...options.env },
     detached: true,
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
