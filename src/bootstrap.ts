@@ -7,7 +7,8 @@ import { TokenRepository } from './token/token-repository.js';
 import { newPlaintext } from './token/token.js';
 import type { Database } from './db/knex.js';
 
-const ADMIN_TOKEN_NAME = 'admin';
+// Not a name that a token taken over from another platform is likely to have.
+const ADMIN_TOKEN_NAME = 'keyward-admin';
 
 /** Bootstrapped is what a bootstrap did. */
 export interface Bootstrapped {

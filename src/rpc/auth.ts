@@ -1,6 +1,7 @@
 import type { Metadata, ServerUnaryCall } from '@grpc/grpc-js';
 import type { Caller } from '../account/caller.js';
 import { credentialsRefused } from '../lib/errors.js';
+import { keyIdOf } from '../token/validate-codec.js';
 import type { Verdicts } from '../token/verdicts.js';
 import type { VerdictRecord } from '../token/verdict.js';
 import type { CertificateCallers } from './certificate-callers.js';
@@ -61,5 +62,5 @@ function presentedToken(metadata: Metadata): string | undefined {
 
 function callerOf(record: VerdictRecord): Caller {
   const { userId, username, profileId } = record.owner;
-  return { userId, username, profileId, keyId: record.keyId, scopes: record.scopes };
+  return { userId, username, profileId, keyId: keyIdOf(record), scopes: record.scopes };
 }

@@ -6,7 +6,7 @@ import {
   ValidateTokenResponse,
 } from '../gen/keyward/token/v1/token_service.js';
 import { toTimestamp } from '../rpc/timestamp.js';
-import type { VerdictFacts, VerdictReason } from './verdict.js';
+import type { VerdictFacts, VerdictReason, VerdictRecord } from './verdict.js';
 import type { Verdict } from './verdicts.js';
 
 /**
@@ -23,6 +23,11 @@ export interface Presented {
 const NO_SCOPES: readonly string[] = [];
 /** Tag of field 1 with a length: `token` in a request, `requests` and `responses` in a batch. */
 const FIELD_1 = 0x0a;
+
+/** Every answer that encodeValid makes begins with `valid` and `reason`, two bytes each, and the tag and length of `key_id`. */
+const KEY_ID_AT = 6;
+/** A UUID with hyphens. */
+const KEY_ID_LENGTH = 36;
 
 const REASONS: Readonly<Record<VerdictReason, ProtoReason>> = {
   OK: ProtoReason.VERDICT_REASON_OK,
@@ -76,7 +81,12 @@ export function decodeBatch(bytes: Buffer): Presented[] {
 export function answerOf({ reason, record }: Verdict): string {
   if (reason === 'OK') return record.answer;
   if (reason === 'UNKNOWN') return UNKNOWN_ANSWER;
-  return encode({ ...REFUSED, reason: REASONS[reason], keyId: record.keyId });
+  return encode({ ...REFUSED, reason: REASONS[reason], keyId: keyIdOf(record) });
+}
+
+/** keyIdOf reads a record's key id out of its answer: kept apart it would cost a tenth of the record's memory. */
+export function keyIdOf({ answer }: Pick<VerdictRecord, 'answer'>): string {
+  return answer.slice(KEY_ID_AT, KEY_ID_AT + KEY_ID_LENGTH);
 }
 
 /** encodeValid encodes the answer for a token that passes. */

@@ -30,7 +30,6 @@ export interface VerdictFacts {
  */
 export class VerdictRecord {
   readonly tokenId: bigint;
-  readonly keyId: string;
   readonly isActive: boolean;
   /** Milliseconds since 1970, microseconds as a fraction; Infinity for never. */
   readonly expiresAt: number;
@@ -44,7 +43,6 @@ export class VerdictRecord {
 
   constructor(facts: VerdictFacts, owner: Owner, staleAt: number, answer: string) {
     this.tokenId = facts.tokenId;
-    this.keyId = facts.keyId;
     this.isActive = facts.isActive;
     this.expiresAt = facts.expiresAt === null ? Infinity : millisFromInstant(facts.expiresAt);
     // Most tokens may do everything; one array for all of them saves 80 bytes each.

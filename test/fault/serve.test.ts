@@ -144,7 +144,7 @@ test('an admin token revoked on purpose stays revoked, and is made anew once its
       selector: {
         selector: {
           $case: 'ownedName',
-          value: { owner: { $case: 'accountNumber', value: '3141-5926-5359' }, name: 'admin' },
+          value: { owner: { $case: 'accountNumber', value: '3141-5926-5359' }, name: 'keyward-admin' },
         },
       },
     }),

@@ -181,7 +181,7 @@ for (const [name, { available, make }] of Object.entries(sources)) {
         const tokens = new TokenRepository(knex);
         const everything = await tokens.list('everything', {
           size: 1000,
-          comparisons: [{ field: 'name', operator: '!=', value: 'admin' }],
+          comparisons: [{ field: 'name', operator: '!=', value: 'keyward-admin' }],
           order: [{ field: 'id', descending: false }],
           after: undefined,
           fingerprint: '',
