@@ -50,32 +50,31 @@ export class UsageRecorder {
   }
 
   async #write(): Promise<void> {
-    const uses = this.#take();
-    for (let start = 0; start < uses.length; start += BATCH) {
-      const batch = uses.slice(start, start + BATCH);
+    const used = this.#used;
+    this.#used = [];
+    for (let start = 0; start < used.length; start += BATCH) {
+      const uses = takeUses(used.slice(start, start + BATCH));
       try {
         await this.#tokens.recordUse(
-          batch.map(({ tokenId, usedAt }) => ({ tokenId, usedAt: instantFromMillis(usedAt) })),
+          uses.map(({ tokenId, usedAt }) => ({ tokenId, usedAt: instantFromMillis(usedAt) })),
         );
       } catch (error) {
-        this.#logger.warn(
-          { err: error, tokens: uses.length - start },
-          'times of use are kept for the next write',
-        );
-        for (const use of uses.slice(start)) this.record({ tokenId: use.tokenId, usedAt: 0 }, use.usedAt);
+        const kept = used.length - start;
+        this.#logger.warn({ err: error, tokens: kept }, 'times of use are kept for the next write');
+        for (const { tokenId, usedAt } of uses) this.record({ tokenId, usedAt: 0 }, usedAt);
+        for (const record of used.slice(start + BATCH)) this.#used.push(record);
         return;
       }
     }
   }
+}
 
-  /** #take empties the list: the latest use of each token, in the order of ids so that writers do not deadlock. */
-  #take(): UsedRecord[] {
-    const latest = new Map<bigint, number>();
-    for (const record of this.#used) {
-      latest.set(record.tokenId, Math.max(record.usedAt, latest.get(record.tokenId) ?? 0));
-      record.usedAt = 0;
-    }
-    this.#used = [];
-    return [...latest].sort(([a], [b]) => (a < b ? -1 : 1)).map(([tokenId, usedAt]) => ({ tokenId, usedAt }));
+/** takeUses takes the latest use of each token, in the order of ids so that two writers do not deadlock. */
+function takeUses(records: readonly UsedRecord[]): UsedRecord[] {
+  const latest = new Map<bigint, number>();
+  for (const record of records) {
+    latest.set(record.tokenId, Math.max(record.usedAt, latest.get(record.tokenId) ?? 0));
+    record.usedAt = 0;
   }
+  return [...latest].sort(([a], [b]) => (a < b ? -1 : 1)).map(([tokenId, usedAt]) => ({ tokenId, usedAt }));
 }
