@@ -88,13 +88,16 @@ async function exists(path: string): Promise<boolean> {
   );
 }
 
-/** stopSignal resolves on the first SIGINT or SIGTERM; a second one ends the process at once. */
+/** Ctrl-C under npm comes twice: from the terminal, and passed on by npm. */
+const SAME_SIGNAL_MS = 1_000;
+
+/** stopSignal resolves on the first SIGINT or SIGTERM; another one, a second later or more, ends the process at once. */
 function stopSignal(logger: Logger): Promise<void> {
   return new Promise((resolve) => {
-    let signals = 0;
+    let firstAt: number | undefined;
     const onSignal = (signal: NodeJS.Signals): void => {
-      signals += 1;
-      if (signals > 1) process.exit(1);
+      firstAt ??= performance.now();
+      if (performance.now() - firstAt > SAME_SIGNAL_MS) process.exit(1);
       logger.info({ signal }, 'signal');
       resolve();
     };

@@ -115,6 +115,15 @@ test('Ctrl-C ends the service and its database, and nothing is left', async () =
   await untilGone(postmaster);
 });
 
+test('Ctrl-C under npm, which passes the signal on once more, is one Ctrl-C', async () => {
+  const serving = await start();
+  const postmaster = await postmasterOf(dataDir);
+  serving.signal('SIGINT', 'group');
+  serving.signal('SIGINT');
+  expect(await serving.exited).toBe(0);
+  await untilGone(postmaster);
+});
+
 test('uses of the last seconds are written when the service stops', async () => {
   const first = await start();
   const token = await createToken(first, 'used');
