@@ -80,35 +80,42 @@ export class AccountService {
     etag: string,
     change: AccountChange,
   ): Promise<Account> {
-    const changed = await this.#change(caller, async (trx) => {
-      const account = current('account', await this.#deps.accounts.lock(trx, ref), etag);
-      if (change.isActive === false) requireNotPlatform(account);
-      return this.#deps.accounts.update(trx, account.id, change);
-    });
-    this.#deps.evictOwners((owner) => owner.accountId === changed.id);
-    return changed;
+    return this.#change(
+      caller,
+      async (trx) => {
+        const account = current('account', await this.#deps.accounts.lock(trx, ref), etag);
+        if (change.isActive === false) requireNotPlatform(account);
+        return this.#deps.accounts.update(trx, account.id, change);
+      },
+      (account) => this.#evictAccount(account),
+    );
   }
 
   async deleteAccount(caller: Caller, ref: AccountRef, etag: string, force: boolean): Promise<void> {
-    const deleted = await this.#change(caller, async (trx) => {
-      const account = current('account', await this.#deps.accounts.lock(trx, ref), etag);
-      requireNotPlatform(account);
-      await this.#deleteProfiles(trx, 'account', { accountId: account.id }, force);
-      await this.#deps.accounts.delete(trx, account.id);
-      return account;
-    });
-    this.#deps.evictOwners((owner) => owner.accountId === deleted.id);
+    await this.#change(
+      caller,
+      async (trx) => {
+        const account = current('account', await this.#deps.accounts.lock(trx, ref), etag);
+        requireNotPlatform(account);
+        await this.#deleteProfiles(trx, 'account', { accountId: account.id }, force);
+        await this.#deps.accounts.delete(trx, account.id);
+        return account;
+      },
+      (account) => this.#evictAccount(account),
+    );
   }
 
   async createUser(caller: Caller, username: string, settings: UserSettings): Promise<User> {
-    const user = await this.#change(caller, async (trx) => {
-      const inserted = await this.#deps.users.insert(trx, username, settings);
-      if (inserted === undefined) throw alreadyExists('user', 'username');
-      return inserted;
-    });
-    // A certificate with this name may have been answered, and remembered, as nobody's.
-    this.#deps.evictUsers();
-    return user;
+    return this.#change(
+      caller,
+      async (trx) => {
+        const inserted = await this.#deps.users.insert(trx, username, settings);
+        if (inserted === undefined) throw alreadyExists('user', 'username');
+        return inserted;
+      },
+      // A certificate with this name may have been answered, and remembered, as nobody's.
+      () => this.#deps.evictUsers(),
+    );
   }
 
   async getUser(caller: Caller, ref: UserRef): Promise<User> {
@@ -120,22 +127,27 @@ export class AccountService {
   }
 
   async updateUser(caller: Caller, ref: UserRef, etag: string, change: UserChange): Promise<User> {
-    const changed = await this.#change(caller, async (trx) => {
-      const user = current('user', await this.#deps.users.lock(trx, ref), etag);
-      return this.#deps.users.update(trx, user.id, change);
-    });
-    this.#evictUser(changed);
-    return changed;
+    return this.#change(
+      caller,
+      async (trx) => {
+        const user = current('user', await this.#deps.users.lock(trx, ref), etag);
+        return this.#deps.users.update(trx, user.id, change);
+      },
+      (user) => this.#evictUser(user),
+    );
   }
 
   async deleteUser(caller: Caller, ref: UserRef, etag: string, force: boolean): Promise<void> {
-    const deleted = await this.#change(caller, async (trx) => {
-      const user = current('user', await this.#deps.users.lock(trx, ref), etag);
-      await this.#deleteProfiles(trx, 'user', { userId: user.id }, force);
-      await this.#deps.users.delete(trx, user.id);
-      return user;
-    });
-    this.#evictUser(deleted);
+    await this.#change(
+      caller,
+      async (trx) => {
+        const user = current('user', await this.#deps.users.lock(trx, ref), etag);
+        await this.#deleteProfiles(trx, 'user', { userId: user.id }, force);
+        await this.#deps.users.delete(trx, user.id);
+        return user;
+      },
+      (user) => this.#evictUser(user),
+    );
   }
 
   /** createUserProfile makes a profile; without a name, it has the username. */
@@ -179,15 +191,18 @@ export class AccountService {
   }
 
   async deleteUserProfile(caller: Caller, ref: UserProfileRef, etag: string, force: boolean): Promise<void> {
-    const deleted = await this.#change(caller, async (trx) => {
-      const profile = current('user profile', await this.#deps.profiles.lock(trx, ref), etag);
-      const set = { profileId: profile.id };
-      const { tokens } = await this.#deps.profiles.countOf(trx, set);
-      if (tokens > 0 && !force) throw inUse('user profile', { tokens });
-      await this.#deps.profiles.deleteOf(trx, set);
-      return profile;
-    });
-    this.#deps.evictOwners((owner) => owner.profileId === deleted.id);
+    await this.#change(
+      caller,
+      async (trx) => {
+        const profile = current('user profile', await this.#deps.profiles.lock(trx, ref), etag);
+        const set = { profileId: profile.id };
+        const { tokens } = await this.#deps.profiles.countOf(trx, set);
+        if (tokens > 0 && !force) throw inUse('user profile', { tokens });
+        await this.#deps.profiles.deleteOf(trx, set);
+        return profile;
+      },
+      (profile) => this.#deps.evictOwners((owner) => owner.profileId === profile.id),
+    );
   }
 
   /** #deleteProfiles deletes what belongs to an account or a user, or refuses to if there is anything. */
@@ -195,6 +210,10 @@ export class AccountService {
     const { profiles, tokens } = await this.#deps.profiles.countOf(trx, set);
     if (profiles > 0 && !force) throw inUse(kind, { user_profiles: profiles, tokens });
     await this.#deps.profiles.deleteOf(trx, set);
+  }
+
+  #evictAccount({ id }: Account): void {
+    this.#deps.evictOwners((owner) => owner.accountId === id);
   }
 
   #evictUser({ id }: User): void {
@@ -209,11 +228,17 @@ export class AccountService {
     });
   }
 
-  async #change<T>(caller: Caller, change: (trx: Transaction) => Promise<T>): Promise<T> {
-    return inTransaction(this.#deps.knex, async (trx) => {
+  /** #change makes a change; `forget` then drops what may be remembered and wrong. */
+  async #change<T>(
+    caller: Caller,
+    change: (trx: Transaction) => Promise<T>,
+    forget?: (changed: T) => void,
+  ): Promise<T> {
+    const work = async (trx: Transaction): Promise<T> => {
       requireManager(await this.#deps.standings.of(caller, trx));
       return change(trx);
-    });
+    };
+    return inTransaction(this.#deps.knex, work, forget);
   }
 }
 

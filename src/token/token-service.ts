@@ -50,16 +50,13 @@ export class TokenService {
 
   async create(caller: Caller, ownerRef: UserProfileRef, settings: TokenSettings): Promise<IssuedToken> {
     requireScopes(caller, settings.scopes);
-    const issued = await this.#transaction(async (trx) => {
+    return this.#issuing(async (trx) => {
       const standing = await this.#deps.standings.of(caller, trx);
       const owner = await this.#deps.tokens.findOwner(trx, ownerRef);
       if (owner === undefined) throw notFound('user profile');
       requireAccess(standing, owner, 'user profile');
       return this.#issue(trx, standing, owner, settings);
     });
-    // A guess of this plaintext may have been answered, and remembered, as unknown.
-    this.#deps.evict([issued.token.digest]);
-    return issued;
   }
 
   async get(caller: Caller, ref: TokenRef): Promise<Token> {
@@ -95,7 +92,7 @@ export class TokenService {
   }
 
   async clone(caller: Caller, ref: TokenRef, name: string): Promise<IssuedToken> {
-    const issued = await this.#transaction(async (trx) => {
+    return this.#issuing(async (trx) => {
       const standing = await this.#deps.standings.of(caller, trx);
       const original = await this.#findManageable(standing, ref, trx);
       requireScopes(caller, original.scopes);
@@ -103,8 +100,6 @@ export class TokenService {
       if (owner === undefined) throw notFound('token');
       return this.#issue(trx, standing, owner, { ...original, name });
     });
-    this.#deps.evict([issued.token.digest]);
-    return issued;
   }
 
   /** rotate replaces the plaintext. The old one is accepted for `grace` microseconds more. */
@@ -130,7 +125,7 @@ export class TokenService {
 
   /** revokeOfUser deletes the tokens of those of the user's profiles that the caller manages. */
   async revokeOfUser(caller: Caller, user: UserRef): Promise<number> {
-    const { digests, count } = await this.#transaction(async (trx) => {
+    const revoked = await this.#changing(async (trx) => {
       const standing = await this.#deps.standings.of(caller, trx);
       const profiles = await this.#deps.tokens.profilesOf(trx, user);
       const visible = profiles.filter((profile) => accessTo(standing, profile) !== 'none');
@@ -142,18 +137,17 @@ export class TokenService {
         managed.map((profile) => profile.profileId),
       );
     });
-    this.#deps.evict(digests);
-    return count;
+    return revoked.count;
   }
 
-  /** #change locks a token that the caller manages, changes it, and evicts its digests after commit. */
+  /** #change locks a token that the caller manages, and changes it. */
   async #change(
     caller: Caller,
     ref: TokenRef,
     etag: string,
     change: (trx: Transaction, token: Token, standing: Standing) => Promise<Token>,
   ): Promise<Token> {
-    const { token, digests } = await this.#transaction(async (trx) => {
+    const { token } = await this.#changing(async (trx) => {
       const standing = await this.#deps.standings.of(caller, trx);
       const found = await this.#findManageable(standing, ref, trx);
       const current = await this.#deps.tokens.lock(trx, found.id);
@@ -163,7 +157,6 @@ export class TokenService {
       const changed = await change(trx, current, standing);
       return { token: changed, digests: [...before, changed.digest] };
     });
-    this.#deps.evict(digests);
     return token;
   }
 
@@ -215,8 +208,20 @@ export class TokenService {
     return token;
   }
 
-  #transaction<T>(work: (trx: Transaction) => Promise<T>): Promise<T> {
-    return inTransaction(this.#deps.knex, work);
+  /** #issuing forgets a new digest: a guess of it may have been answered, and remembered, as unknown. */
+  #issuing(work: (trx: Transaction) => Promise<IssuedToken>): Promise<IssuedToken> {
+    return inTransaction(this.#deps.knex, work, ({ token }) => {
+      this.#deps.evict([token.digest]);
+    });
+  }
+
+  /** #changing forgets the digests whose verdicts have changed. */
+  #changing<T extends { readonly digests: readonly Digest[] }>(
+    work: (trx: Transaction) => Promise<T>,
+  ): Promise<T> {
+    return inTransaction(this.#deps.knex, work, ({ digests }) => {
+      this.#deps.evict(digests);
+    });
   }
 
   #now(): Instant {

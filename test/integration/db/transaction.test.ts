@@ -239,3 +239,50 @@ describe('other errors', () => {
     expect((error as Error).message.replace(/invalid input syntax.*$/, '')).not.toContain('canary');
   });
 });
+
+describe('what is remembered is forgotten', () => {
+  test('once the change is committed, and before the caller knows', async () => {
+    const forgotten: string[] = [];
+    const forget = (result: string): void => {
+      forgotten.push(result);
+    };
+    await inTransaction(knex, () => Promise.resolve('changed'), forget).then(() => {
+      expect(forgotten).toEqual(['changed']);
+    });
+  });
+
+  test('also where the connection is lost when the commit may have been under way', async () => {
+    await knex.raw(`
+      CREATE TABLE last_words (word text);
+      CREATE FUNCTION die() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NULL; END $$;
+      CREATE CONSTRAINT TRIGGER die_at_commit AFTER INSERT ON last_words
+        DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION die();`);
+    const forgotten: string[] = [];
+    const change = inTransaction(
+      knex,
+      async (trx) => {
+        await trx('last_words').insert({ word: 'farewell' });
+        return 'changed, perhaps';
+      },
+      (result) => {
+        forgotten.push(result);
+      },
+    );
+    await expect(change).rejects.toMatchObject({ reason: 'DATABASE_UNAVAILABLE' });
+    expect(forgotten).toEqual(['changed, perhaps']);
+  });
+
+  test('but not where the change was certainly not made', async () => {
+    const forgotten: string[] = [];
+    const change = inTransaction<string>(
+      knex,
+      () => Promise.reject(new Error('refused')),
+      (result) => {
+        forgotten.push(result);
+      },
+    );
+    await expect(change).rejects.toThrow('refused');
+    expect(forgotten).toEqual([]);
+  });
+});
