@@ -18,7 +18,7 @@ interface AccountRow extends DescriptionRow {
   row_version: bigint;
 }
 
-const NOW = 'clock_timestamp()';
+const NOW = 'statement_timestamp()';
 
 /** AccountRepository is every SQL statement about accounts. What writes needs a transaction. */
 export class AccountRepository {

@@ -25,7 +25,7 @@ interface UserProfileRow extends DescriptionRow {
   row_version: bigint;
 }
 
-const NOW = 'clock_timestamp()';
+const NOW = 'statement_timestamp()';
 
 /** What a profile refers to, by the constraint that breaks when that is gone. */
 const REFERENCES: Readonly<Record<string, string>> = {

@@ -20,7 +20,7 @@ interface UserRow {
   row_version: bigint;
 }
 
-const NOW = 'clock_timestamp()';
+const NOW = 'statement_timestamp()';
 
 /** UserRepository is every SQL statement about users. What writes needs a transaction. */
 export class UserRepository {

@@ -40,7 +40,7 @@ interface TokenRow extends OwnerRow, DescriptionRow {
 
 /** Retired digests of a token that are kept, so that they are EXPIRED and not UNKNOWN. Older ones go. */
 const MOST_RETIRED_DIGESTS = 10;
-const NOW = 'clock_timestamp()';
+const NOW = 'statement_timestamp()';
 
 /** TokenRepository is every SQL statement about tokens. What writes needs a transaction. */
 export class TokenRepository {
