@@ -5,7 +5,7 @@ import { KeywardError } from '../lib/errors.js';
 import { covers } from '../lib/scopes.js';
 import type { Logger } from '../telemetry/logger.js';
 import type { Authenticator, Credentials } from './auth.js';
-import { foreseen, toStatus } from './error-status.js';
+import { codeOf, foreseen, toStatus } from './error-status.js';
 import type { Handler } from './handlers.js';
 
 /** Call is one call on its way through the chain. */
@@ -140,7 +140,7 @@ function logAccess(logger: Logger, call: Call, startedAt: number, error: unknown
   const { path, requestId, peer, caller } = call;
   const entry = {
     method: path,
-    code: status[failure === undefined ? status.OK : toStatus(failure).code],
+    code: status[failure === undefined ? status.OK : codeOf(failure)],
     reason: failure?.reason,
     request_id: requestId,
     peer,

@@ -37,9 +37,14 @@ export function foreseen(error: unknown, requestId: string): KeywardError {
   });
 }
 
+/** codeOf is the gRPC status code of an error. */
+export function codeOf({ reason }: KeywardError): status {
+  return STATUS[reason];
+}
+
 /** toStatus is the gRPC status of an error, with its google.rpc details. */
 export function toStatus(error: KeywardError): StatusObject {
-  const code = STATUS[error.reason];
+  const code = codeOf(error);
   const metadata = new Metadata();
   metadata.set('grpc-status-details-bin', encodeDetails(code, error));
   return { code, details: error.message.slice(0, 1024), metadata };
