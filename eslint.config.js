@@ -15,16 +15,24 @@ const COMPOSERS = ['src/server.ts', 'src/cli/**'];
 const OUTER = ['./src/cli/**', './src/server.{ts,js}'];
 const EDGE = [...OUTER, './src/rpc/**', `./src/**/${TRANSLATORS}`];
 
+/** Each of these has its own folder, handlers and tables. */
+const RESOURCES = ['token', 'secret', 'account', 'audit'];
+
 /** Imports run one way: cli, server, rpc and handlers, services, {rules, repository, coherence}, db, lib. */
 const IMPORT_DIRECTIONS = [
   only('lib', ['lib']),
-  only('config.ts', ['telemetry', 'lib']),
+  only('config.ts', ['crypto', 'telemetry', 'lib']),
+  only('crypto', ['crypto', 'lib']),
   only('telemetry', ['telemetry', 'lib']),
   only('db', ['db', 'telemetry', 'lib']),
   only('client', ['client', 'gen', 'lib']),
   never('./src/!(cli)/**', ['./src/cli/**'], 'nothing imports a command'),
   never('./src/*.ts', ['./src/cli/**'], 'nothing imports a command'),
-  never('./src/{rpc,token,account,coherence,smarter}/**', OUTER, 'server.ts composes the others'),
+  never(
+    './src/{rpc,token,secret,account,audit,crypto,coherence,smarter}/**',
+    OUTER,
+    'server.ts composes the others',
+  ),
   never('./src/rpc/**', ['./src/{db,smarter}/**', './src/**/*-repository.ts'], 'transport only'),
   never(
     `./src/**/${TRANSLATORS}`,
@@ -32,14 +40,21 @@ const IMPORT_DIRECTIONS = [
     'a handler translates between proto and service',
   ),
   never(
-    './src/{token,account,coherence,smarter}/**/!(*-handler|*-messages|*-codec).ts',
+    './src/{token,secret,account,audit,coherence,smarter}/**/!(*-handler|*-messages|*-codec).ts',
     EDGE,
     'the domain knows no transport',
   ),
   never('./src/**/*-repository.ts', ['./src/**/*-service.ts'], 'services use repositories'),
   never('./src/coherence/**', ['./src/**/*-{service,repository}.ts'], 'services use the cache'),
-  never('./src/token/**', ['./src/account/*-{handler,repository}.ts'], 'resources keep their own storage'),
-  never('./src/account/**', ['./src/token/*-{handler,repository}.ts'], 'resources keep their own storage'),
+  ...RESOURCES.map((resource) =>
+    never(
+      `./src/${resource}/**`,
+      RESOURCES.filter((other) => other !== resource).map(
+        (other) => `./src/${other}/*-{handler,repository}.ts`,
+      ),
+      'resources keep their own storage',
+    ),
+  ),
 ];
 
 const FORBIDDEN_CLOCKS = [

@@ -7,6 +7,7 @@
  * Needs a built checkout, whose embedded PostgreSQL is the database. Not as root, all steps run as the caller.
  */
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import {
   chmodSync,
@@ -122,6 +123,7 @@ async function serve(databaseUrl) {
     KEYWARD_SERVER: `127.0.0.1:${free}`,
     KEYWARD_ALLOW_PLAINTEXT: 'true',
     DATABASE_URL: databaseUrl,
+    KEYWARD_FERNET_KEYS: randomBytes(32).toString('base64'),
   };
   const run = ([program, ...args], io) => spawnSync(program, args, { ...asUser(), env: settings, stdio: io });
   const healthy = () => run(healthcheck, 'ignore').status === 0;

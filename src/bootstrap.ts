@@ -1,11 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { ensureAdminProfile, restoreAdmin } from './account/bootstrap.js';
+import { OPERATOR, type AuditAction, type AuditEntry, type AuditLog } from './audit/audit-log.js';
 import { inTransaction } from './db/transaction.js';
 import { DEFAULT_VERSION } from './lib/resource-rules.js';
 import { ALL_SCOPES } from './lib/scopes.js';
 import { TokenRepository } from './token/token-repository.js';
-import { newPlaintext } from './token/token.js';
-import type { Database } from './db/knex.js';
+import { newPlaintext, type Token } from './token/token.js';
+import type { Database, Transaction } from './db/knex.js';
 
 // Not a name that a token taken over from another platform is likely to have.
 const ADMIN_TOKEN_NAME = 'keyward-admin';
@@ -22,36 +23,62 @@ export interface Bootstrapped {
  * `reissue` is set: the old one is then refused at once, and the token, its user and its account are switched on,
  * so that whoever can reach the database can always get back in.
  */
-export function bootstrap(knex: Database, { reissue }: { readonly reissue: boolean }): Promise<Bootstrapped> {
-  const tokens = new TokenRepository(knex);
+export function bootstrap(
+  knex: Database,
+  audit: Pick<AuditLog, 'record'>,
+  { reissue }: { readonly reissue: boolean },
+): Promise<Bootstrapped> {
   return inTransaction(knex, async (trx) => {
-    const profileId = await ensureAdminProfile(trx);
-    const owner = { by: 'id', id: profileId } as const;
-    const [token] = await tokens.find({ by: 'owner', owner, name: ADMIN_TOKEN_NAME }, trx);
-    if (token !== undefined) {
-      if (!reissue) return { plaintext: undefined };
-      const secret = newPlaintext('');
-      await tokens.replaceDigest(trx, token.id, secret, null);
-      await tokens.setActive(trx, token.id, true);
-      await restoreAdmin(trx, token.owner);
-      return { plaintext: secret.plaintext };
-    }
-    const admin = await tokens.findOwner(trx, owner);
-    if (admin === undefined) throw new Error('the profile made in this transaction is gone');
-    const secret = newPlaintext('');
-    const settings = {
-      name: ADMIN_TOKEN_NAME,
-      description: 'Made by bootstrap.',
-      version: DEFAULT_VERSION,
-      tags: [],
-      annotations: new Map<string, string>(),
-      manifestPath: '',
-      scopes: ALL_SCOPES,
-      expiresAt: null,
-      isActive: true,
-      prefix: '',
-    };
-    await tokens.insert(trx, randomUUID(), admin, settings, secret);
-    return { plaintext: secret.plaintext };
+    const { plaintext, entries } = await makeAdmin(trx, reissue);
+    await audit.record(
+      trx,
+      entries.map((entry) => ({ actor: OPERATOR, ...entry })),
+    );
+    return { plaintext };
   });
+}
+
+type Entry = Omit<AuditEntry, 'actor'>;
+
+async function makeAdmin(
+  trx: Transaction,
+  reissue: boolean,
+): Promise<Bootstrapped & { readonly entries: readonly Entry[] }> {
+  const tokens = new TokenRepository(trx);
+  const { profileId, entries } = await ensureAdminProfile(trx);
+  const owner = { by: 'id', id: profileId } as const;
+  const [token] = await tokens.find({ by: 'owner', owner, name: ADMIN_TOKEN_NAME }, trx);
+  if (token !== undefined) {
+    if (!reissue) return { plaintext: undefined, entries };
+    const secret = newPlaintext('');
+    await tokens.replaceDigest(trx, token.id, secret, null);
+    await tokens.setActive(trx, token.id, true);
+    const restored = await restoreAdmin(trx, token.owner);
+    return {
+      plaintext: secret.plaintext,
+      entries: [...entries, tokenEntry('TOKEN_ROTATED', token), ...restored],
+    };
+  }
+  const admin = await tokens.findOwner(trx, owner);
+  if (admin === undefined) throw new Error('the profile made in this transaction is gone');
+  const secret = newPlaintext('');
+  const settings = {
+    name: ADMIN_TOKEN_NAME,
+    description: 'Made by bootstrap.',
+    version: DEFAULT_VERSION,
+    tags: [],
+    annotations: new Map<string, string>(),
+    manifestPath: '',
+    scopes: ALL_SCOPES,
+    expiresAt: null,
+    isActive: true,
+    prefix: '',
+  };
+  const made = await tokens.insert(trx, randomUUID(), admin, settings, secret);
+  return { plaintext: secret.plaintext, entries: [...entries, tokenEntry('TOKEN_CREATED', made)] };
+}
+
+function tokenEntry(action: AuditAction, { id, owner }: Token): Entry {
+  const { profileId, accountNumber } = owner;
+  return { action, outcome: 'OK', resource: { kind: 'token', id, profileId, accountNumber }, detail: {} };
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { MalformedKey, readKeys } from './crypto/read-keys.js';
 import { Hidden } from './lib/hidden.js';
 import { areScopes } from './lib/scopes.js';
 import { LOG_LEVELS } from './telemetry/logger.js';
@@ -47,6 +48,16 @@ const databaseUrl = z
   .regex(/^(postgres(ql)?:\/\/.+)?$/, 'must be a postgres:// URL')
   .transform((text) => (text === '' ? undefined : new Hidden(text)));
 
+const fernetKeys = z.string().transform((text, context) => {
+  try {
+    return readKeys(text);
+  } catch (error) {
+    if (!(error instanceof MalformedKey)) throw error;
+    context.addIssue(error.message);
+    return z.NEVER;
+  }
+});
+
 const scopeList = z
   .string()
   .transform((text) => text.split(',').map((scope) => scope.trim()))
@@ -82,7 +93,25 @@ export const SETTINGS = {
     'KEYWARD_DATA_DIR',
     './.keyward',
     z.string().min(1, 'must not be empty'),
-    'Directory of the embedded PostgreSQL and the admin token. Not used with DATABASE_URL.',
+    'Directory of the embedded PostgreSQL, the admin token and the embedded key. Not used with DATABASE_URL.',
+  ),
+  fernetKeys: setting(
+    'KEYWARD_FERNET_KEYS',
+    '',
+    fernetKeys,
+    'Keys of the secrets, separated by commas: the first encrypts, all decrypt. With DATABASE_URL this or KEYWARD_FERNET_KEYS_FILE must be set; without, a key is made in the data directory.',
+  ),
+  fernetKeysFile: setting(
+    'KEYWARD_FERNET_KEYS_FILE',
+    '',
+    optionalText,
+    'File with the keys instead, separated by commas or one a line.',
+  ),
+  secretRetentionDays: setting(
+    'KEYWARD_SECRET_RETENTION_DAYS',
+    '30',
+    wholeNumber(0, 3650),
+    'Days, 0 to 3650, for which a deleted secret can be brought back. After that it is gone.',
   ),
   tlsCert: setting(
     'KEYWARD_TLS_CERT',
@@ -186,10 +215,13 @@ function isLoopback(host: string): boolean {
 
 /** contradictions between settings; those that could not be read by themselves are undefined here. */
 function contradictions(config: Partial<Config>): string[] {
-  const { tlsCert, tlsKey, tlsClientCa, listen, allowPlaintext } = config;
+  const { tlsCert, tlsKey, tlsClientCa, listen, allowPlaintext, fernetKeys, fernetKeysFile } = config;
   const problems: string[] = [];
   if ((tlsCert === undefined) !== (tlsKey === undefined)) {
     problems.push('KEYWARD_TLS_CERT and KEYWARD_TLS_KEY must be set together');
+  }
+  if (fernetKeysFile !== undefined && fernetKeys !== undefined && fernetKeys.length > 0) {
+    problems.push('KEYWARD_FERNET_KEYS and KEYWARD_FERNET_KEYS_FILE must not be set together');
   }
   if (tlsClientCa !== undefined && tlsCert === undefined) {
     problems.push('KEYWARD_TLS_CLIENT_CA needs KEYWARD_TLS_CERT and KEYWARD_TLS_KEY');

@@ -5,18 +5,31 @@ import { AccountService } from './account/account-service.js';
 import { StandingRepository } from './account/standing-repository.js';
 import { UserProfileRepository } from './account/user-profile-repository.js';
 import { UserRepository } from './account/user-repository.js';
+import { auditHandlers, AuditServiceService } from './audit/audit-handler.js';
+import { AuditLog } from './audit/audit-log.js';
+import { AuditRepository } from './audit/audit-repository.js';
+import { AuditService } from './audit/audit-service.js';
+import { AuthenticationLog } from './audit/authentication-log.js';
+import { ChainRepository } from './audit/chain-repository.js';
 import { VerdictCache } from './coherence/verdict-cache.js';
 import type { Config } from './config.js';
+import type { Keyring } from './crypto/keyring.js';
 import { openDatabase, type Database } from './db/knex.js';
 import { schemaProblem } from './db/migrate.js';
 import type { Clock } from './lib/clock.js';
 import { Closer } from './lib/closer.js';
 import { Authenticator } from './rpc/auth.js';
 import { CertificateCallers } from './rpc/certificate-callers.js';
+import type { ChainDependencies } from './rpc/chain.js';
 import { drain, listen, newGrpcServer, serverCredentials } from './rpc/grpc-server.js';
 import { Health } from './rpc/health.js';
 import { reflectionServices } from './rpc/reflection.js';
 import { addService } from './rpc/service.js';
+import { KeyCheck } from './secret/key-check.js';
+import { RotationRepository } from './secret/rotation-repository.js';
+import { RotationService } from './secret/rotation-service.js';
+import { secretServiceHandlers, SecretServiceService } from './secret/secret-service-handler.js';
+import { secretServices } from './secret/secret-services.js';
 import type { Logger } from './telemetry/logger.js';
 import { tokenHandlers } from './token/token-handler.js';
 import { TokenRepository } from './token/token-repository.js';
@@ -31,6 +44,7 @@ import { Verdicts } from './token/verdicts.js';
 export interface ServerDependencies {
   readonly config: Config;
   readonly databaseUrl: string;
+  readonly keyring: Keyring;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -42,9 +56,17 @@ export interface RunningServer {
   stop(): Promise<void>;
 }
 
-const SERVICES = ['keyward.account.v1.AccountService', 'keyward.token.v1.TokenService'];
+const SERVICES = [
+  'keyward.account.v1.AccountService',
+  'keyward.audit.v1.AuditService',
+  'keyward.secret.v1.SecretService',
+  'keyward.token.v1.TokenService',
+];
 const HEALTH_SERVICE = 'grpc.health.v1.Health';
+/** How often times of use are written, and times of access that could not be written at once. */
 const USAGE_INTERVAL_MS = 5_000;
+const PURGE_INTERVAL_MS = 600_000;
+const MICROSECONDS_A_DAY = 86_400_000_000n;
 
 /** startServer builds the whole service and starts it. What was opened is closed again if it fails. */
 export async function startServer(dependencies: ServerDependencies): Promise<RunningServer> {
@@ -59,7 +81,7 @@ export async function startServer(dependencies: ServerDependencies): Promise<Run
 }
 
 async function start(
-  { config, databaseUrl, clock, logger }: ServerDependencies,
+  { config, databaseUrl, keyring, clock, logger }: ServerDependencies,
   closer: Closer,
 ): Promise<number> {
   const timeoutMs = config.databaseTimeoutSeconds * 1000;
@@ -71,15 +93,25 @@ async function start(
     statementTimeoutMs: timeoutMs,
   });
   closer.add('the database', () => knex.destroy());
+  const keys = new KeyCheck(new RotationRepository(knex), keyring);
+  await keys.stopIfMissing();
 
   const server = newGrpcServer();
-  const usage = addServices(server, { config, knex, clock, logger, cacheTtlMs });
-  usage.start(USAGE_INTERVAL_MS);
-  closer.add('the times of use', () => usage.stop());
+  const audit = new AuditLog({ chains: new ChainRepository(knex), keys: keyring, clock });
+  const authentications = new AuthenticationLog(audit, clock, logger);
+  authentications.start();
+  closer.add('the counts of authentications', () => authentications.stop());
+
+  const shared = { config, knex, keyring, audit, authentications, clock, logger, cacheTtlMs };
+  const standings = new StandingRepository(knex);
+  const chain = addTokensAndAccounts(server, { ...shared, standings }, closer);
+  addSecrets(server, { ...shared, standings }, chain, closer);
+  const auditService = new AuditService({ events: new AuditRepository(knex), standings });
+  addService(server, AuditServiceService, auditHandlers(auditService), chain);
 
   const health = new Health({
     services: SERVICES,
-    problem: () => schemaProblem(knex),
+    problem: async () => (await schemaProblem(knex)) ?? keys.problem(),
     toleranceMs: cacheTtlMs,
     clock,
     logger,
@@ -104,17 +136,25 @@ async function start(
 interface ServiceDependencies {
   readonly config: Config;
   readonly knex: Database;
+  readonly standings: StandingRepository;
+  readonly keyring: Keyring;
+  readonly audit: AuditLog;
+  readonly authentications: AuthenticationLog;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly cacheTtlMs: number;
 }
 
-function addServices(server: Server, dependencies: ServiceDependencies): UsageRecorder {
-  const { config, knex, clock, logger, cacheTtlMs } = dependencies;
+/** addTokensAndAccounts gives the chain that all calls go through: who calls is a matter of tokens and users. */
+function addTokensAndAccounts(
+  server: Server,
+  dependencies: ServiceDependencies,
+  closer: Closer,
+): ChainDependencies {
+  const { config, knex, standings, audit, authentications, clock, logger, cacheTtlMs } = dependencies;
   const tokens = new TokenRepository(knex);
   const facts = new VerdictRepository(knex);
   const users = new UserRepository(knex);
-  const standings = new StandingRepository(knex);
   const cache = new VerdictCache({
     fetch: (digests) => facts.fetch(digests),
     ownerOf: ({ owner }) => owner,
@@ -124,6 +164,8 @@ function addServices(server: Server, dependencies: ServiceDependencies): UsageRe
     ttlMs: cacheTtlMs,
   });
   const usage = new UsageRecorder(tokens, logger);
+  usage.start(USAGE_INTERVAL_MS);
+  closer.add('the times of use', () => usage.stop());
   const verdicts = new Verdicts(cache, usage, clock);
   const certificates = new CertificateCallers({
     findUser: (username) => standings.findCertificateUser(username),
@@ -135,6 +177,7 @@ function addServices(server: Server, dependencies: ServiceDependencies): UsageRe
     knex,
     tokens,
     standings,
+    audit,
     clock,
     evict: (digests) => {
       cache.evict(digests);
@@ -146,6 +189,7 @@ function addServices(server: Server, dependencies: ServiceDependencies): UsageRe
     users,
     profiles: new UserProfileRepository(knex),
     standings,
+    audit,
     evictOwners: (matches) => {
       cache.evictOwners(matches);
     },
@@ -154,7 +198,7 @@ function addServices(server: Server, dependencies: ServiceDependencies): UsageRe
     },
   });
 
-  const chain = { authenticator: new Authenticator(verdicts, certificates), logger };
+  const chain = { authenticator: new Authenticator(verdicts, certificates), authentications, logger };
   addService(
     server,
     FastTokenService,
@@ -162,5 +206,23 @@ function addServices(server: Server, dependencies: ServiceDependencies): UsageRe
     chain,
   );
   addService(server, AccountServiceService, accountHandlers(accountService), chain);
-  return usage;
+  return chain;
+}
+
+function addSecrets(
+  server: Server,
+  dependencies: ServiceDependencies,
+  chain: ChainDependencies,
+  closer: Closer,
+): void {
+  const { config, knex, clock } = dependencies;
+  const retention = BigInt(config.secretRetentionDays) * MICROSECONDS_A_DAY;
+  const services = secretServices({ ...dependencies, retention });
+  const { accessTimes, purger } = services;
+  accessTimes.start(USAGE_INTERVAL_MS);
+  closer.add('the times of access', () => accessTimes.stop());
+  purger.start(PURGE_INTERVAL_MS);
+  closer.add('the removal of deleted secrets', () => purger.stop());
+  const rotation = new RotationService({ ...dependencies, versions: new RotationRepository(knex) });
+  addService(server, SecretServiceService, secretServiceHandlers(services, rotation, clock), chain);
 }

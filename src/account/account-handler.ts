@@ -13,6 +13,7 @@ import { DEFAULT_VERSION, type Description } from '../lib/resource-rules.js';
 import { checked, type Violations } from '../lib/violations.js';
 import { readMask } from '../rpc/field-mask.js';
 import type { Handlers } from '../rpc/handlers.js';
+import { descriptionReaders } from '../rpc/resource-messages.js';
 import { readUserProfileSelector, readUserSelector } from '../rpc/selectors.js';
 import { ACCOUNT_COLUMNS, USER_COLUMNS, USER_PROFILE_COLUMNS } from './account-columns.js';
 import { readAccountSelector, toAccount, toUser, toUserProfile } from './account-messages.js';
@@ -245,17 +246,4 @@ function readUserProfileChange(
   });
   checkUserProfile(v, 'user_profile.', change);
   return change;
-}
-
-/** descriptionReaders read the common fields; those of a message that is not there are empty, as in proto3. */
-function descriptionReaders(
-  message: Description | undefined,
-): Readonly<Record<string, () => Partial<Description>>> {
-  return {
-    description: () => ({ description: message?.description ?? '' }),
-    version: () => ({ version: message?.version ?? '' }),
-    tags: () => ({ tags: message?.tags ?? [] }),
-    annotations: () => ({ annotations: message?.annotations ?? new Map<string, string>() }),
-    manifest_path: () => ({ manifestPath: message?.manifestPath ?? '' }),
-  };
 }

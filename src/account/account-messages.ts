@@ -4,13 +4,9 @@ import type {
   User as UserMessage,
   UserProfile as UserProfileMessage,
 } from '../gen/keyward/account/v1/account.js';
-import { etagOf } from '../lib/etag.js';
-import { hashedId, recordLocator, type ResourceKind } from '../lib/public-id.js';
-import type { Description } from '../lib/resource-rules.js';
-import { rfc1034Name } from '../lib/text.js';
 import type { Violations } from '../lib/violations.js';
+import { toDescription, toHistory, toIdentity } from '../rpc/resource-messages.js';
 import { missing, readName, readPublicId } from '../rpc/selectors.js';
-import { toTimestamp } from '../rpc/timestamp.js';
 import type { Account, User, UserProfile } from './account.js';
 import type { AccountRef } from './refs.js';
 import { PLATFORM_ACCOUNT_NUMBER } from './rights.js';
@@ -19,7 +15,7 @@ import { PLATFORM_ACCOUNT_NUMBER } from './rights.js';
 
 export function toAccount(account: Account): AccountMessage {
   return {
-    ...identityOf('account', account),
+    ...toIdentity('account', account),
     ...toDescription(account),
     ...toHistory(account),
     accountNumber: account.accountNumber,
@@ -45,7 +41,7 @@ export function toUser(user: User): UserMessage {
 
 export function toUserProfile(profile: UserProfile): UserProfileMessage {
   return {
-    ...identityOf('userprofile', profile),
+    ...toIdentity('userprofile', profile),
     ...toDescription(profile),
     ...toHistory(profile),
     userId: profile.userId,
@@ -68,37 +64,4 @@ export function readAccountSelector(
     by: 'account_number',
     accountNumber: readName(v, `${field}.account_number`, selector.value, 255),
   };
-}
-
-function identityOf(
-  kind: ResourceKind,
-  { id, name }: Account | UserProfile,
-): Pick<AccountMessage, 'id' | 'hashedId' | 'recordLocator' | 'name' | 'rfc1034Name'> {
-  return {
-    id,
-    hashedId: hashedId(id),
-    recordLocator: recordLocator(kind, id),
-    name,
-    rfc1034Name: rfc1034Name(name),
-  };
-}
-
-function toDescription(
-  fields: Description,
-): Pick<AccountMessage, 'description' | 'version' | 'tags' | 'annotations' | 'manifestPath'> {
-  return {
-    description: fields.description,
-    version: fields.version,
-    tags: [...fields.tags],
-    annotations: new Map(fields.annotations),
-    manifestPath: fields.manifestPath,
-  };
-}
-
-function toHistory({
-  createdAt,
-  updatedAt,
-  rowVersion,
-}: Account | User | UserProfile): Pick<UserMessage, 'createdAt' | 'updatedAt' | 'etag'> {
-  return { createdAt: toTimestamp(createdAt), updatedAt: toTimestamp(updatedAt), etag: etagOf(rowVersion) };
 }

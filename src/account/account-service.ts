@@ -1,9 +1,17 @@
+import { actorOf, changedFields, type AuditLog } from '../audit/audit-log.js';
 import type { OwnerFacts } from '../coherence/verdict-cache.js';
 import { inTransaction, reading } from '../db/transaction.js';
 import { alreadyExists, etagMismatch, KeywardError, notFound, notPermitted } from '../lib/errors.js';
 import { etagOf } from '../lib/etag.js';
 import type { Page, PageQuery } from '../lib/page.js';
 import type { Description } from '../lib/resource-rules.js';
+import {
+  accountEntry,
+  deletedSecretEntry,
+  userEntry,
+  userProfileEntry,
+  type Entry,
+} from './account-entries.js';
 import type { AccountRepository } from './account-repository.js';
 import {
   newAccountNumber,
@@ -30,12 +38,21 @@ export interface AccountServiceDependencies {
   readonly users: UserRepository;
   readonly profiles: UserProfileRepository;
   readonly standings: StandingReader;
+  readonly audit: Pick<AuditLog, 'record'>;
   /** Forgets the verdicts of matching owners' tokens. Called after commit, before the call returns. */
   readonly evictOwners: (matches: (owner: OwnerFacts) => boolean) => void;
   /** Forgets the users that client certificates name. Called after commit, before the call returns. */
   readonly evictUsers: () => void;
   /** Makes the number of an account that is given none. */
   readonly newAccountNumber?: () => string;
+}
+
+/** Changed is the result of a change, and its record but for who made it. */
+interface Changed<T> {
+  readonly result: T;
+  readonly entry: Entry;
+  /** The records of what was deleted with it. */
+  readonly besides?: readonly Entry[];
 }
 
 /** Random account numbers to try: with a billion accounts, each is taken once in a thousand times. */
@@ -60,7 +77,9 @@ export class AccountService {
       const attempts = accountNumber === undefined ? MOST_NUMBERS_TRIED : 1;
       for (let attempt = 0; attempt < attempts; attempt += 1) {
         const account = await accounts.insert(trx, accountNumber ?? newNumber(), settings);
-        if (account !== undefined) return account;
+        if (account !== undefined) {
+          return { result: account, entry: accountEntry('ACCOUNT_CREATED', account) };
+        }
       }
       throw alreadyExists('account', 'account_number');
     });
@@ -85,7 +104,8 @@ export class AccountService {
       async (trx) => {
         const account = current('account', await this.#deps.accounts.lock(trx, ref), etag);
         if (change.isActive === false) requireNotPlatform(account);
-        return this.#deps.accounts.update(trx, account.id, change);
+        const result = await this.#deps.accounts.update(trx, account.id, change);
+        return { result, entry: accountEntry('ACCOUNT_EDITED', result, changedFields(change)) };
       },
       (account) => this.#evictAccount(account),
     );
@@ -97,9 +117,10 @@ export class AccountService {
       async (trx) => {
         const account = current('account', await this.#deps.accounts.lock(trx, ref), etag);
         requireNotPlatform(account);
-        await this.#deleteProfiles(trx, 'account', { accountId: account.id }, force);
+        const deleted = await this.#deleteProfiles(trx, 'account', { accountId: account.id }, force);
         await this.#deps.accounts.delete(trx, account.id);
-        return account;
+        const entry = accountEntry('ACCOUNT_DELETED', account, deleted.counts);
+        return { result: account, entry, besides: deleted.secrets };
       },
       (account) => this.#evictAccount(account),
     );
@@ -111,7 +132,7 @@ export class AccountService {
       async (trx) => {
         const inserted = await this.#deps.users.insert(trx, username, settings);
         if (inserted === undefined) throw alreadyExists('user', 'username');
-        return inserted;
+        return { result: inserted, entry: userEntry('USER_CREATED', inserted) };
       },
       // A certificate with this name may have been answered, and remembered, as nobody's.
       () => this.#deps.evictUsers(),
@@ -131,7 +152,8 @@ export class AccountService {
       caller,
       async (trx) => {
         const user = current('user', await this.#deps.users.lock(trx, ref), etag);
-        return this.#deps.users.update(trx, user.id, change);
+        const result = await this.#deps.users.update(trx, user.id, change);
+        return { result, entry: userEntry('USER_EDITED', result, changedFields(change)) };
       },
       (user) => this.#evictUser(user),
     );
@@ -142,9 +164,10 @@ export class AccountService {
       caller,
       async (trx) => {
         const user = current('user', await this.#deps.users.lock(trx, ref), etag);
-        await this.#deleteProfiles(trx, 'user', { userId: user.id }, force);
+        const deleted = await this.#deleteProfiles(trx, 'user', { userId: user.id }, force);
         await this.#deps.users.delete(trx, user.id);
-        return user;
+        const entry = userEntry('USER_DELETED', user, deleted.counts);
+        return { result: user, entry, besides: deleted.secrets };
       },
       (user) => this.#evictUser(user),
     );
@@ -165,7 +188,7 @@ export class AccountService {
       const settings = { ...description, name: name ?? user.username };
       const profile = await profiles.insert(trx, user.id, account.id, settings);
       if (profile === undefined) throw alreadyExists('user profile', 'user_and_account');
-      return profile;
+      return { result: profile, entry: userProfileEntry('USER_PROFILE_CREATED', profile) };
     });
   }
 
@@ -186,7 +209,8 @@ export class AccountService {
     // No verdict depends on what can be changed here.
     return this.#change(caller, async (trx) => {
       const profile = current('user profile', await this.#deps.profiles.lock(trx, ref), etag);
-      return this.#deps.profiles.update(trx, profile.id, change);
+      const result = await this.#deps.profiles.update(trx, profile.id, change);
+      return { result, entry: userProfileEntry('USER_PROFILE_EDITED', result, changedFields(change)) };
     });
   }
 
@@ -196,20 +220,29 @@ export class AccountService {
       async (trx) => {
         const profile = current('user profile', await this.#deps.profiles.lock(trx, ref), etag);
         const set = { profileId: profile.id };
-        const { tokens } = await this.#deps.profiles.countOf(trx, set);
-        if (tokens > 0 && !force) throw inUse('user profile', { tokens });
-        await this.#deps.profiles.deleteOf(trx, set);
-        return profile;
+        const { tokens, secrets } = await this.#deps.profiles.countOf(trx, set);
+        const dependents = { tokens, secrets };
+        if (tokens + secrets > 0 && !force) throw inUse('user profile', dependents);
+        const deleted = await this.#deps.profiles.deleteOf(trx, set);
+        const entry = userProfileEntry('USER_PROFILE_DELETED', profile, asTexts(dependents));
+        return { result: profile, entry, besides: deleted.map(deletedSecretEntry) };
       },
       (profile) => this.#deps.evictOwners((owner) => owner.profileId === profile.id),
     );
   }
 
-  /** #deleteProfiles deletes what belongs to an account or a user, or refuses to if there is anything. */
-  async #deleteProfiles(trx: Transaction, kind: string, set: ProfileSet, force: boolean): Promise<void> {
-    const { profiles, tokens } = await this.#deps.profiles.countOf(trx, set);
-    if (profiles > 0 && !force) throw inUse(kind, { user_profiles: profiles, tokens });
-    await this.#deps.profiles.deleteOf(trx, set);
+  /** #deleteProfiles deletes what belongs to an account or a user, and tells how much, or refuses to if there is anything. */
+  async #deleteProfiles(
+    trx: Transaction,
+    kind: string,
+    set: ProfileSet,
+    force: boolean,
+  ): Promise<{ readonly counts: Readonly<Record<string, string>>; readonly secrets: readonly Entry[] }> {
+    const { profiles, tokens, secrets } = await this.#deps.profiles.countOf(trx, set);
+    const dependents = { user_profiles: profiles, tokens, secrets };
+    if (profiles > 0 && !force) throw inUse(kind, dependents);
+    const deleted = await this.#deps.profiles.deleteOf(trx, set);
+    return { counts: asTexts(dependents), secrets: deleted.map(deletedSecretEntry) };
   }
 
   #evictAccount({ id }: Account): void {
@@ -228,15 +261,21 @@ export class AccountService {
     });
   }
 
-  /** #change makes a change; `forget` then drops what may be remembered and wrong. */
+  /** #change makes a change and records it; `forget` then drops what may be remembered and wrong. */
   async #change<T>(
     caller: Caller,
-    change: (trx: Transaction) => Promise<T>,
+    change: (trx: Transaction) => Promise<Changed<T>>,
     forget?: (changed: T) => void,
   ): Promise<T> {
     const work = async (trx: Transaction): Promise<T> => {
       requireManager(await this.#deps.standings.of(caller, trx));
-      return change(trx);
+      const { result, entry, besides = [] } = await change(trx);
+      const actor = actorOf(caller);
+      await this.#deps.audit.record(
+        trx,
+        [entry, ...besides].map((each) => ({ actor, ...each })),
+      );
+      return result;
     };
     return inTransaction(this.#deps.knex, work, forget);
   }
@@ -271,8 +310,11 @@ function current<T extends { readonly rowVersion: bigint }>(
 
 /** inUse tells how many dependents of which kind there are. */
 function inUse(kind: string, dependents: Readonly<Record<string, number>>): KeywardError {
-  const counts = Object.entries(dependents).map(([name, count]) => [name, String(count)]);
   return new KeywardError('RESOURCE_IN_USE', `Others belong to this ${kind}; "force" deletes them as well.`, {
-    metadata: Object.fromEntries(counts) as Record<string, string>,
+    metadata: asTexts(dependents),
   });
+}
+
+function asTexts(counts: Readonly<Record<string, number>>): Readonly<Record<string, string>> {
+  return Object.fromEntries(Object.entries(counts).map(([name, count]) => [name, String(count)]));
 }

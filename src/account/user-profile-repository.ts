@@ -13,6 +13,19 @@ import type { UserProfileRef } from './refs.js';
 export type ProfileSet =
   { readonly profileId: bigint } | { readonly accountId: bigint } | { readonly userId: bigint };
 
+/** OwnedSecret is a secret that was deleted with its owner. */
+export interface OwnedSecret {
+  readonly id: bigint;
+  readonly profileId: bigint;
+  readonly accountNumber: string;
+}
+
+interface OwnedSecretRow {
+  id: bigint;
+  user_profile_id: bigint;
+  account_number: string;
+}
+
 interface UserProfileRow extends DescriptionRow {
   id: bigint;
   name: string;
@@ -87,22 +100,37 @@ export class UserProfileRepository {
     return this.#stored(trx, id);
   }
 
-  /** countOf counts profiles and the tokens that they own, and locks the profiles. */
+  /** countOf counts profiles and the tokens and secrets that they own, deleted ones too, and locks the profiles. */
   async countOf(
     trx: Knex.Transaction,
     set: ProfileSet,
-  ): Promise<{ readonly profiles: number; readonly tokens: number }> {
+  ): Promise<{ readonly profiles: number; readonly tokens: number; readonly secrets: number }> {
     const ids = (await profilesIn(trx, set).orderBy('id').forUpdate().pluck('id')) as bigint[];
-    const [row] = await trx('tokens')
-      .whereRaw('user_profile_id = ANY (?::bigint[])', [ids.map(String)])
-      .count<{ tokens: bigint }[]>({ tokens: '*' });
-    return { profiles: ids.length, tokens: Number(row?.tokens ?? 0) };
+    const countIn = async (table: string): Promise<number> => {
+      const [row] = await trx(table)
+        .whereRaw('user_profile_id = ANY (?::bigint[])', [ids.map(String)])
+        .count<{ owned: bigint }[]>({ owned: '*' });
+      return Number(row?.owned ?? 0);
+    };
+    return { profiles: ids.length, tokens: await countIn('tokens'), secrets: await countIn('secrets') };
   }
 
-  /** deleteOf deletes profiles with the tokens that they own. */
-  async deleteOf(trx: Knex.Transaction, set: ProfileSet): Promise<void> {
+  /** deleteOf deletes profiles for good with the tokens and secrets that they own, and returns those secrets. */
+  async deleteOf(trx: Knex.Transaction, set: ProfileSet): Promise<readonly OwnedSecret[]> {
     await trx('tokens').whereIn('user_profile_id', profilesIn(trx, set).select('id')).delete();
+    const secrets = await trx('secrets as s')
+      .join('user_profiles as p', 'p.id', 's.user_profile_id')
+      .join('accounts as a', 'a.id', 'p.account_id')
+      .whereIn('s.user_profile_id', profilesIn(trx, set).select('id'))
+      .orderBy('s.id')
+      .select<OwnedSecretRow[]>('s.id', 's.user_profile_id', 'a.account_number');
+    await trx('secrets').whereIn('user_profile_id', profilesIn(trx, set).select('id')).delete();
     await profilesIn(trx, set).delete();
+    return secrets.map(({ id, user_profile_id: profileId, account_number: accountNumber }) => ({
+      id,
+      profileId,
+      accountNumber,
+    }));
   }
 
   async #stored(trx: Knex.Transaction, id: bigint): Promise<UserProfile> {

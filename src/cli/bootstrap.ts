@@ -1,5 +1,8 @@
 import { Command } from 'commander';
+import { AuditLog } from '../audit/audit-log.js';
+import { ChainRepository } from '../audit/chain-repository.js';
 import { bootstrap } from '../bootstrap.js';
+import { systemClock } from '../lib/clock.js';
 import { withTargetDatabase } from './target-database.js';
 
 /** bootstrapCommand is `keyward bootstrap`. */
@@ -15,9 +18,10 @@ export function bootstrapCommand(): Command {
       '\nA running service may go on refusing or accepting the old plaintext for KEYWARD_CACHE_TTL_SECONDS.',
     )
     .action(async ({ reissue, json }: { reissue?: true; json?: true }) => {
-      const { plaintext } = await withTargetDatabase((knex) =>
-        bootstrap(knex, { reissue: reissue === true }),
-      );
+      const { plaintext } = await withTargetDatabase((knex, keyring) => {
+        const audit = new AuditLog({ chains: new ChainRepository(knex), keys: keyring, clock: systemClock });
+        return bootstrap(knex, audit, { reissue: reissue === true });
+      });
       if (plaintext === undefined)
         throw new Error('there is an admin token already; --reissue gives it a new plaintext');
       process.stdout.write(`${json === true ? JSON.stringify({ token: plaintext }) : plaintext}\n`);

@@ -4,16 +4,25 @@ import { FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt';
 import { Client, type ServiceError } from '@grpc/grpc-js';
 import { loadSync, type MethodDefinition } from '@grpc/proto-loader';
 import { Command } from 'commander';
-import { toCallError, type KeywardCallError } from '../client/call-error.js';
-import { callMetadata, channelCredentials, DEFAULT_SERVER, type ClientOptions } from '../client/channel.js';
+import { toCallError } from '../client/call-error.js';
+import {
+  callMetadata,
+  channelCredentials,
+  channelOptions,
+  DEFAULT_SERVER,
+  type ClientOptions,
+} from '../client/channel.js';
 import { FILE_DESCRIPTOR_SET } from '../gen/file-descriptor-set.js';
 import { clientOptions, withClientOptions, type GivenOptions } from './client-options.js';
+import { detailLines } from './failure.js';
 import { readAll } from './stdin.js';
 
 const PROTOS = fileURLToPath(new URL('../../proto', import.meta.url));
 const INCLUDED = [PROTOS, `${PROTOS}/vendor`];
 const SERVICE_FILES = [
   'keyward/account/v1/account_service.proto',
+  'keyward/audit/v1/audit_service.proto',
+  'keyward/secret/v1/secret_service.proto',
   'keyward/token/v1/token_service.proto',
   'grpc/health/v1/health.proto',
 ];
@@ -22,46 +31,52 @@ const TIMEOUT_MS = 30_000;
 /** callCommand is `keyward call`: what grpcurl does, for machines without it. */
 export function callCommand(): Command {
   return withClientOptions(new Command('call'))
-    .description('Call any method of a running service, JSON in and JSON out.')
+    .description(
+      'Call any method of a running service, JSON in and JSON out. A stream is printed as it comes.',
+    )
     .argument('<method>', '<package.Service/Method>, for example keyward.token.v1.TokenService/ListTokens')
     .argument(
       '[request]',
       'the request as JSON, with the names of protobuf JSON; "-" reads it from standard input',
       '{}',
     )
-    .option('--json', 'print the response as one line, and a failure as JSON on standard error')
+    .option('--json', 'print each response as one line, and a failure as JSON on standard error')
     .action(async (method: string, request: string, given: GivenOptions) => {
       const text = request === '-' ? await readAll(process.stdin) : request;
       try {
-        const response = await call(clientOptions(given), method, text, given.json === true ? 0 : 2);
-        process.stdout.write(`${response}\n`);
+        const responses = call(clientOptions(given), method, text, given.json === true ? 0 : 2);
+        for await (const response of responses) process.stdout.write(`${response}\n`);
       } catch (error) {
-        for (const line of violationLines(error)) process.stderr.write(`  ${line}\n`);
+        process.stderr.write(detailLines(error));
         throw error;
       }
     });
 }
 
-async function call(options: ClientOptions, name: string, request: string, indent: number): Promise<string> {
+/** call yields the one response, or those of a stream, which has no deadline. */
+async function* call(
+  options: ClientOptions,
+  name: string,
+  request: string,
+  indent: number,
+): AsyncGenerator<string> {
   const method = findMethod(name);
   const codec = jsonCodec(name);
-  const client = new Client(options.server ?? DEFAULT_SERVER, channelCredentials(options));
+  const bytes = codec.encode(request);
+  const client = new Client(options.server ?? DEFAULT_SERVER, channelCredentials(options), channelOptions);
+  const deadline = performance.timeOrigin + performance.now() + TIMEOUT_MS;
+  const responses = client.makeServerStreamRequest(
+    method.path,
+    (value: Uint8Array) => Buffer.from(value),
+    (value: Buffer) => codec.decode(value, indent),
+    bytes,
+    callMetadata(options),
+    method.responseStream ? {} : { deadline },
+  );
   try {
-    const bytes = codec.encode(request);
-    return await new Promise<string>((resolve, reject) => {
-      client.makeUnaryRequest(
-        method.path,
-        (value: Uint8Array) => Buffer.from(value),
-        (value: Buffer) => codec.decode(value, indent),
-        bytes,
-        callMetadata(options),
-        { deadline: performance.timeOrigin + performance.now() + TIMEOUT_MS },
-        (error: ServiceError | null, response?: string) => {
-          if (error === null) resolve(response ?? '');
-          else reject(toCallError(error));
-        },
-      );
-    });
+    yield* responses as AsyncIterable<string>;
+  } catch (error) {
+    throw toCallError(error as ServiceError);
   } finally {
     client.close();
   }
@@ -81,8 +96,7 @@ function findMethod(name: string): MethodDefinition<object, object> {
   if (method === undefined) {
     throw new Error(`${serviceName} has no method ${methodName}; it has ${Object.keys(service).join(', ')}`);
   }
-  if (method.requestStream || method.responseStream)
-    throw new Error(`${name} is a stream, which this command cannot call`);
+  if (method.requestStream) throw new Error(`${name} takes a stream, which this command cannot send`);
   return method;
 }
 
@@ -116,9 +130,4 @@ function jsonCodec(name: string): JsonCodec {
         alwaysEmitImplicit: true,
       }),
   };
-}
-
-function violationLines(error: unknown): string[] {
-  const { violations = [] } = error as Partial<KeywardCallError>;
-  return violations.map(({ field, rule }) => `${field} ${rule}`);
 }

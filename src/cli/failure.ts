@@ -1,6 +1,7 @@
 import { KeywardCallError } from '../client/index.js';
 import { ConfigError } from '../config.js';
 import { KeywardError } from '../lib/errors.js';
+import { printable } from './output.js';
 
 /** failureLine is the one line that a failed command ends with. It never shows a stack. */
 export function failureLine(error: unknown): string {
@@ -12,6 +13,17 @@ export function failureLine(error: unknown): string {
   const cause =
     error instanceof KeywardError && error.cause instanceof Error ? `: ${firstLine(error.cause)}` : '';
   return `keyward: ${error instanceof Error ? firstLine(error) : String(error)}${cause}`;
+}
+
+/** detailLines are what the service says of a failed call besides: which rules are broken, what is in the way. */
+export function detailLines(error: unknown): string {
+  if (!(error instanceof KeywardCallError)) return '';
+  const lines = error.violations.map(({ field, rule }) => `${field} ${rule}`);
+  for (const name of ['consumers', 'candidates']) {
+    const list = error.metadata.get(name);
+    if (list !== undefined) lines.push(`${name}: ${list}`);
+  }
+  return lines.map((line) => `  ${printable(line)}\n`).join('');
 }
 
 function firstLine(error: Error): string {

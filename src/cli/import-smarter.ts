@@ -1,6 +1,8 @@
 import { Command, Option } from 'commander';
-import type { Knex } from 'knex';
-import { importSmarter, type Progress } from '../smarter/import-smarter.js';
+import { AuditLog } from '../audit/audit-log.js';
+import { ChainRepository } from '../audit/chain-repository.js';
+import { systemClock } from '../lib/clock.js';
+import { importSmarter, type ImportOptions, type Progress } from '../smarter/import-smarter.js';
 import { formatReport } from '../smarter/report-text.js';
 import type { ImportReport } from '../smarter/report.js';
 import { SmarterImportError } from '../smarter/smarter-import-error.js';
@@ -17,7 +19,8 @@ The URL is postgres://user:password@host/database or mysql://user:password@host/
 KEYWARD_IMPORT_FROM, since others on this machine can read a command line. The account needs to read only.
 The target is the database of DATABASE_URL, or else the embedded one of KEYWARD_DATA_DIR.
 
-Accounts, users, user profiles and API keys are taken over with their numbers and public ids; passwords never.
+Accounts, users, user profiles, API keys and secrets are taken over with their public ids; passwords never.
+Configure the keys that Smarter encrypted its secrets with in KEYWARD_FERNET_KEYS, any key of Keyward's own first.
 It may be run again at any time, also after it was interrupted: it then takes over what changed in the source
 since, and neither undoes changes made in Keyward nor brings back what was deleted there.
 A dry run does the same work in one transaction that it rolls back; rows it would change are locked meanwhile.
@@ -31,24 +34,33 @@ export function importSmarterCommand(): Command {
     "database of the Smarter platform (the user's password is never printed)",
   );
   return new Command('import-smarter')
-    .description("Take accounts, users and API keys over from a Smarter platform's database.")
+    .description("Take accounts, users, API keys and secrets over from a Smarter platform's database.")
     .addOption(from.env('KEYWARD_IMPORT_FROM').makeOptionMandatory())
     .option('--dry-run', 'compute and report everything, write nothing')
     .option('--json', 'print the report as JSON')
     .addHelpText('after', HELP)
     .action(async ({ from: sourceUrl, dryRun = false, json }: Options) => {
-      const report = await withTargetDatabase((target) => runImport(sourceUrl, target, dryRun));
+      const report = await withTargetDatabase((target, keyring) =>
+        runImport({
+          sourceUrl,
+          target,
+          keyring,
+          audit: new AuditLog({ chains: new ChainRepository(target), keys: keyring, clock: systemClock }),
+          dryRun,
+          onProgress: showProgress,
+        }),
+      );
       process.stdout.write(
         json === true ? `${JSON.stringify(report, undefined, 2)}\n` : formatReport(report),
       );
     });
 }
 
-async function runImport(sourceUrl: string, target: Knex, dryRun: boolean): Promise<ImportReport> {
+async function runImport(options: ImportOptions): Promise<ImportReport> {
   try {
-    return await importSmarter({ sourceUrl, target, dryRun, onProgress: showProgress });
+    return await importSmarter(options);
   } catch (cause) {
-    throw new SmarterImportError(withoutPassword(messageOf(cause), sourceUrl), { cause });
+    throw new SmarterImportError(withoutPassword(messageOf(cause), options.sourceUrl), { cause });
   } finally {
     clearProgress();
   }

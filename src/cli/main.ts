@@ -1,18 +1,21 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from 'commander';
+import { auditCommand } from './audit.js';
 import { bootstrapCommand } from './bootstrap.js';
 import { callCommand } from './call.js';
 import { failureLine } from './failure.js';
 import { healthCommand } from './health.js';
 import { importSmarterCommand } from './import-smarter.js';
+import { keysCommand } from './keys.js';
 import { migrateCommand } from './migrate.js';
+import { secretCommand } from './secret.js';
 import { serveCommand } from './serve.js';
 import { validateCommand } from './validate.js';
 import { version } from './version.js';
 
 const program = new Command('keyward')
   .description(
-    'Keeps API keys for a platform of other services, and judges the keys that their clients present.',
+    'Keeps API keys and secrets for a platform of other services: judges the keys, and gives the secrets out.',
   )
   .version(version())
   .showHelpAfterError('(add --help for what is possible)')
@@ -20,6 +23,9 @@ const program = new Command('keyward')
   .addCommand(migrateCommand())
   .addCommand(bootstrapCommand())
   .addCommand(importSmarterCommand())
+  .addCommand(auditCommand())
+  .addCommand(keysCommand())
+  .addCommand(secretCommand())
   .addCommand(validateCommand())
   .addCommand(callCommand())
   .addCommand(healthCommand());

@@ -1,6 +1,6 @@
 import { Command } from 'commander';
 import { migrate } from '../db/migrate.js';
-import { withTargetDatabase } from './target-database.js';
+import { withTargetUrl } from './target-database.js';
 
 /** migrateCommand is `keyward migrate`. */
 export function migrateCommand(): Command {
@@ -8,7 +8,7 @@ export function migrateCommand(): Command {
     .description('Bring the schema of the database up to date (DATABASE_URL, or the embedded one).')
     .option('--json', 'print the result as JSON')
     .action(async ({ json }: { json?: true }) => {
-      const applied = await withTargetDatabase((_, url) => migrate(url));
+      const applied = await withTargetUrl(migrate);
       if (json === true) process.stdout.write(`${JSON.stringify({ applied })}\n`);
       else
         process.stdout.write(

@@ -1,7 +1,10 @@
 import { mkdir, rename, writeFile, access } from 'node:fs/promises';
 import { Command } from 'commander';
+import { AuditLog } from '../audit/audit-log.js';
+import { ChainRepository } from '../audit/chain-repository.js';
 import { bootstrap } from '../bootstrap.js';
 import { loadConfig, unknownVariables, type Config } from '../config.js';
+import type { Keyring } from '../crypto/keyring.js';
 import { startEmbeddedPostgres } from '../db/embedded-postgres.js';
 import { openDatabase } from '../db/knex.js';
 import { migrate } from '../db/migrate.js';
@@ -10,6 +13,7 @@ import { Closer } from '../lib/closer.js';
 import { startServer } from '../server.js';
 import { createLogger, type Logger } from '../telemetry/logger.js';
 import { adminTokenFile } from './client-options.js';
+import { openKeyring } from './keyring.js';
 
 /** serveCommand is `keyward serve`. */
 export function serveCommand(): Command {
@@ -35,8 +39,9 @@ export function serveCommand(): Command {
 }
 
 async function run(config: Config, logger: Logger, closer: Closer): Promise<void> {
-  const databaseUrl = config.databaseUrl?.reveal() ?? (await startEmbedded(config, logger, closer));
-  const server = await startServer({ config, databaseUrl, clock: systemClock, logger });
+  const keyring = await openKeyring(config);
+  const databaseUrl = config.databaseUrl?.reveal() ?? (await startEmbedded(config, keyring, logger, closer));
+  const server = await startServer({ config, databaseUrl, keyring, clock: systemClock, logger });
   closer.add('the service', () => server.stop());
   const address = `${config.listen.host}:${server.port}`;
   logger.info({ address, tls: config.tlsCert !== undefined }, 'listening');
@@ -44,7 +49,12 @@ async function run(config: Config, logger: Logger, closer: Closer): Promise<void
 }
 
 /** startEmbedded starts the embedded database, brings it up to date, and makes the admin token if it is not there. */
-async function startEmbedded({ dataDir }: Config, logger: Logger, closer: Closer): Promise<string> {
+async function startEmbedded(
+  { dataDir }: Config,
+  keyring: Keyring,
+  logger: Logger,
+  closer: Closer,
+): Promise<string> {
   const embedded = await startEmbeddedPostgres({
     dataDir,
     onProgress: (line) => {
@@ -53,7 +63,7 @@ async function startEmbedded({ dataDir }: Config, logger: Logger, closer: Closer
   });
   closer.add('the embedded database', () => embedded.stop());
   await migrate(embedded.url);
-  await ensureAdminToken(dataDir, embedded.url);
+  await ensureAdminToken(dataDir, embedded.url, keyring);
   return embedded.url;
 }
 
@@ -61,7 +71,7 @@ async function startEmbedded({ dataDir }: Config, logger: Logger, closer: Closer
  * ensureAdminToken writes the admin token's file if there is none. The file comes last, so that a start that
  * was cut short makes the token anew; a token revoked on purpose stays so while the file is there.
  */
-async function ensureAdminToken(dataDir: string, databaseUrl: string): Promise<void> {
+async function ensureAdminToken(dataDir: string, databaseUrl: string, keyring: Keyring): Promise<void> {
   const file = adminTokenFile(dataDir);
   if (await exists(file)) return;
   const knex = openDatabase({
@@ -71,7 +81,8 @@ async function ensureAdminToken(dataDir: string, databaseUrl: string): Promise<v
     statementTimeoutMs: 0,
   });
   try {
-    const { plaintext } = await bootstrap(knex, { reissue: true });
+    const audit = new AuditLog({ chains: new ChainRepository(knex), keys: keyring, clock: systemClock });
+    const { plaintext } = await bootstrap(knex, audit, { reissue: true });
     if (plaintext === undefined) throw new Error('a bootstrap that reissues gives a plaintext');
     await mkdir(dataDir, { recursive: true, mode: 0o700 });
     await writeFile(`${file}.new`, `${plaintext}\n`, { mode: 0o600 });

@@ -1,30 +1,36 @@
 import type { Knex } from 'knex';
 import { loadConfig } from '../config.js';
+import type { Keyring } from '../crypto/keyring.js';
 import { startEmbeddedPostgres } from '../db/embedded-postgres.js';
 import { openDatabase } from '../db/knex.js';
 import { migrate } from '../db/migrate.js';
+import { openKeyring } from './keyring.js';
 
 /**
- * withTargetDatabase runs a command on Keyward's database: that of DATABASE_URL, which must be migrated, or else
- * the embedded one of KEYWARD_DATA_DIR, which it starts and migrates if need be and leaves when done.
+ * withTargetDatabase runs a command on Keyward's database, with the keys of what is encrypted in it: that of
+ * DATABASE_URL, which must be migrated, or else the embedded one of KEYWARD_DATA_DIR.
  */
-export async function withTargetDatabase<T>(run: (knex: Knex, url: string) => Promise<T>): Promise<T> {
+export async function withTargetDatabase<T>(run: (knex: Knex, keyring: Keyring) => Promise<T>): Promise<T> {
+  const keyring = await openKeyring(loadConfig(process.env));
+  return withTargetUrl(async (url) => {
+    const knex = openDatabase({ url, poolSize: 4, connectTimeoutMs: 10_000, statementTimeoutMs: 0 });
+    try {
+      return await run(knex, keyring);
+    } finally {
+      await knex.destroy();
+    }
+  });
+}
+
+/** withTargetUrl gives that database's URL. The embedded one is started and migrated if need be, and left when done. */
+export async function withTargetUrl<T>(run: (url: string) => Promise<T>): Promise<T> {
   const { databaseUrl, dataDir } = loadConfig(process.env);
-  if (databaseUrl !== undefined) return withDatabase(databaseUrl.reveal(), run);
+  if (databaseUrl !== undefined) return run(databaseUrl.reveal());
   const embedded = await startEmbeddedPostgres({ dataDir });
   try {
     await migrate(embedded.url);
-    return await withDatabase(embedded.url, run);
+    return await run(embedded.url);
   } finally {
     await embedded.stop();
-  }
-}
-
-async function withDatabase<T>(url: string, run: (knex: Knex, url: string) => Promise<T>): Promise<T> {
-  const knex = openDatabase({ url, poolSize: 4, connectTimeoutMs: 10_000, statementTimeoutMs: 0 });
-  try {
-    return await run(knex, url);
-  } finally {
-    await knex.destroy();
   }
 }

@@ -1,14 +1,26 @@
 import { Client, type ServiceError } from '@grpc/grpc-js';
 import * as accountMessages from '../gen/keyward/account/v1/account_service.js';
+import * as auditMessages from '../gen/keyward/audit/v1/audit_service.js';
+import * as secretMessages from '../gen/keyward/secret/v1/secret_service.js';
 import * as tokenMessages from '../gen/keyward/token/v1/token_service.js';
 import { toCallError } from './call-error.js';
-import { callMetadata, channelCredentials, DEFAULT_SERVER, type ClientOptions } from './channel.js';
+import {
+  callMetadata,
+  channelCredentials,
+  channelOptions,
+  DEFAULT_SERVER,
+  type ClientOptions,
+} from './channel.js';
 
 export type { ClientOptions } from './channel.js';
 export { KeywardCallError } from './call-error.js';
 export { checkHealth } from './health.js';
 export * from '../gen/keyward/account/v1/account.js';
 export * from '../gen/keyward/account/v1/account_service.js';
+export * from '../gen/keyward/audit/v1/audit.js';
+export * from '../gen/keyward/audit/v1/audit_service.js';
+export * from '../gen/keyward/secret/v1/secret.js';
+export * from '../gen/keyward/secret/v1/secret_service.js';
 export * from '../gen/keyward/token/v1/token.js';
 export * from '../gen/keyward/token/v1/token_service.js';
 
@@ -19,20 +31,27 @@ type DeepPartial<T> = T extends
     ? readonly DeepPartial<Item>[]
     : { readonly [Key in keyof T]?: DeepPartial<T[Key]> };
 
-/** Methods gives a promise for every method of a service; fields left out of a request have their defaults. */
+/**
+ * Methods gives a promise for every method of a service, and for one that answers with a stream its messages: the
+ * call begins with the iteration and is cancelled if that ends early. Fields left out of a request have their
+ * defaults.
+ */
 type Methods<Service> = {
   readonly [Name in keyof Service]: Service[Name] extends {
+    responseStream: infer IsStream;
     requestDeserialize: (bytes: Buffer) => infer Request;
     responseDeserialize: (bytes: Buffer) => infer Response;
   }
-    ? (request: DeepPartial<Request>) => Promise<Response>
+    ? (request: DeepPartial<Request>) => IsStream extends true ? AsyncIterable<Response> : Promise<Response>
     : never;
 };
 
-/** KeywardClient calls the services; every method rejects with a KeywardCallError. */
+/** KeywardClient calls the services; every method fails with a KeywardCallError. */
 export interface KeywardClient {
   readonly tokens: Methods<typeof tokenMessages.TokenServiceService>;
+  readonly secrets: Methods<typeof secretMessages.SecretServiceService>;
   readonly accounts: Methods<typeof accountMessages.AccountServiceService>;
+  readonly audit: Methods<typeof auditMessages.AuditServiceService>;
   close(): void;
 }
 
@@ -40,10 +59,13 @@ const DEFAULT_TIMEOUT_MS = 10_000;
 
 /** connect makes a client. The connection is made with the first call, and again whenever it is lost. */
 export function connect(options: ClientOptions = {}): KeywardClient {
-  const client = new Client(options.server ?? DEFAULT_SERVER, channelCredentials(options));
+  const server = options.server ?? DEFAULT_SERVER;
+  const client = new Client(server, channelCredentials(options), channelOptions);
   return {
     tokens: methods(client, options, tokenMessages.TokenServiceService, tokenMessages),
+    secrets: methods(client, options, secretMessages.SecretServiceService, secretMessages),
     accounts: methods(client, options, accountMessages.AccountServiceService, accountMessages),
+    audit: methods(client, options, auditMessages.AuditServiceService, auditMessages),
     close: () => {
       client.close();
     },
@@ -52,6 +74,7 @@ export function connect(options: ClientOptions = {}): KeywardClient {
 
 interface GeneratedMethod {
   readonly path: string;
+  readonly responseStream: boolean;
   readonly requestSerialize: (value: never) => Buffer;
   readonly responseDeserialize: (bytes: Buffer) => unknown;
 }
@@ -64,26 +87,60 @@ function methods<Service extends { readonly [Name in keyof Service]: GeneratedMe
 ): Methods<Service> {
   const entries = Object.entries<GeneratedMethod>(service).map(([name, method]) => {
     const complete = requestType(messages, method.path);
-    const call = (request: object): Promise<unknown> =>
-      new Promise((resolve, reject) => {
-        client.makeUnaryRequest(
-          method.path,
-          method.requestSerialize as (value: unknown) => Buffer,
-          method.responseDeserialize,
-          complete.fromPartial(request),
-          callMetadata(options),
-          {
-            deadline: performance.timeOrigin + performance.now() + (options.timeoutMs ?? DEFAULT_TIMEOUT_MS),
-          },
-          (error: ServiceError | null, response: unknown) => {
-            if (error === null) resolve(response);
-            else reject(toCallError(error));
-          },
-        );
-      });
-    return [name, call] as const;
+    const start = method.responseStream ? callStream : callUnary;
+    return [
+      name,
+      (request: object) => start(client, options, method, complete.fromPartial(request)),
+    ] as const;
   });
   return Object.fromEntries(entries) as Methods<Service>;
+}
+
+function callUnary(
+  client: Client,
+  options: ClientOptions,
+  method: GeneratedMethod,
+  request: unknown,
+): Promise<unknown> {
+  return new Promise((resolve, reject) => {
+    client.makeUnaryRequest(
+      method.path,
+      method.requestSerialize as (value: unknown) => Buffer,
+      method.responseDeserialize,
+      request,
+      callMetadata(options),
+      {
+        deadline: performance.timeOrigin + performance.now() + (options.timeoutMs ?? DEFAULT_TIMEOUT_MS),
+      },
+      (error: ServiceError | null, response: unknown) => {
+        if (error === null) resolve(response);
+        else reject(toCallError(error));
+      },
+    );
+  });
+}
+
+/** callStream has no deadline: a stream lasts as long as there is something to tell. */
+async function* callStream(
+  client: Client,
+  options: ClientOptions,
+  method: GeneratedMethod,
+  request: unknown,
+): AsyncGenerator {
+  const call = client.makeServerStreamRequest(
+    method.path,
+    method.requestSerialize as (value: unknown) => Buffer,
+    method.responseDeserialize,
+    request,
+    callMetadata(options),
+  );
+  try {
+    yield* call;
+  } catch (error) {
+    throw toCallError(error as ServiceError);
+  } finally {
+    call.cancel();
+  }
 }
 
 interface MessageType {

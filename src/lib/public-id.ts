@@ -2,7 +2,7 @@
 const FLOOR = 1_000_000n;
 const HASHED_ID = /^r([A-Za-z0-9_-]+)x$/;
 
-export type ResourceKind = 'account' | 'userprofile' | 'token';
+export type ResourceKind = 'account' | 'userprofile' | 'token' | 'secret';
 
 /** hashedId is the public form of a number: `r`, the URL-safe base64 of the number plus 1,000,000, `x`. */
 export function hashedId(id: bigint): string {

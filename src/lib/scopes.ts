@@ -6,7 +6,12 @@ export type Permission =
   | 'keyward.tokens.read'
   | 'keyward.tokens.write'
   | 'keyward.accounts.read'
-  | 'keyward.accounts.write';
+  | 'keyward.accounts.write'
+  | 'keyward.secrets.read'
+  | 'keyward.secrets.access'
+  | 'keyward.secrets.write'
+  | 'keyward.audit.read'
+  | 'keyward.keys.rotate';
 
 /** Everything: the scopes of a token that was given none. */
 export const ALL_SCOPES: readonly string[] = Object.freeze(['*']);

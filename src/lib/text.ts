@@ -12,6 +12,14 @@ export function rfc1034Name(name: string): string {
     .slice(0, 63);
 }
 
+/**
+ * foldName gives names that differ only by case or Unicode form the same text: NFKC, then upper and lower case
+ * in turn, which also folds what has no lower case of its own, such as "ß" and "SS".
+ */
+export function foldName(name: string): string {
+  return name.normalize('NFKC').toUpperCase().toLowerCase().normalize('NFKC');
+}
+
 /** mask hides all but the last four characters behind at most four `*`. Counts code points. */
 export function mask(text: string): string {
   const characters = Array.from(text);

@@ -1,14 +1,16 @@
 import type { Metadata, ServerUnaryCall } from '@grpc/grpc-js';
-import type { Caller } from '../account/caller.js';
+import type { Caller, Identity } from '../account/caller.js';
 import { credentialsRefused } from '../lib/errors.js';
 import { keyIdOf } from '../token/validate-codec.js';
 import type { Verdicts } from '../token/verdicts.js';
 import type { VerdictRecord } from '../token/verdict.js';
 import type { CertificateCallers } from './certificate-callers.js';
 
-/** What a call proves of its caller. */
+/** What a call proves of its caller, and where it comes from. */
 export interface Credentials {
   readonly metadata: Metadata;
+  readonly peer: string;
+  readonly requestId: string;
   readonly authContext: ReturnType<ServerUnaryCall<unknown, unknown>['getAuthContext']>;
 }
 
@@ -32,17 +34,23 @@ export class Authenticator {
   }
 
   /** authenticate throws CREDENTIALS_REFUSED, with the same text, for every cause. */
-  async authenticate({ metadata, authContext }: Credentials): Promise<Caller> {
-    if (metadata.get('authorization').length > 0) {
-      const token = presentedToken(metadata);
-      const record = token === undefined ? undefined : await this.#verdicts.findValid(token);
-      if (record === undefined) throw credentialsRefused();
-      return callerOf(record);
-    }
-    const name = commonName(authContext);
-    const caller = name === undefined ? undefined : await this.#certificates.find(name);
-    if (caller === undefined) throw credentialsRefused();
-    return caller;
+  async authenticate(credentials: Credentials): Promise<Caller> {
+    const { metadata, authContext, peer, requestId } = credentials;
+    const identity =
+      metadata.get('authorization').length > 0
+        ? await this.#ownerOf(presentedToken(metadata))
+        : await this.#userOf(commonName(authContext));
+    if (identity === undefined) throw credentialsRefused();
+    return { ...identity, origin: { peer, requestId, certificate: certificateOf(authContext) } };
+  }
+
+  async #ownerOf(token: string | undefined): Promise<Identity | undefined> {
+    const record = token === undefined ? undefined : await this.#verdicts.findValid(token);
+    return record && identityOf(record);
+  }
+
+  async #userOf(name: string | undefined): Promise<Identity | undefined> {
+    return name === undefined ? undefined : this.#certificates.find(name);
   }
 }
 
@@ -53,6 +61,13 @@ function commonName(authContext: Credentials['authContext']): string | undefined
   return typeof subject.CN === 'string' ? subject.CN : undefined;
 }
 
+/** certificateOf names a client certificate so that it can be found again: many may have one common name. */
+function certificateOf(authContext: Credentials['authContext']): string | undefined {
+  const fingerprint: unknown = authContext.sslPeerCertificate?.fingerprint256;
+  if (typeof fingerprint !== 'string') return undefined;
+  return `CN=${commonName(authContext) ?? ''} sha256=${fingerprint.replaceAll(':', '').toLowerCase()}`;
+}
+
 function presentedToken(metadata: Metadata): string | undefined {
   const values = metadata.get('authorization');
   const [value] = values;
@@ -60,7 +75,7 @@ function presentedToken(metadata: Metadata): string | undefined {
   return AUTHORIZATION.exec(value)?.[1];
 }
 
-function callerOf(record: VerdictRecord): Caller {
-  const { userId, username, profileId } = record.owner;
-  return { userId, username, profileId, keyId: keyIdOf(record), scopes: record.scopes };
+function identityOf(record: VerdictRecord): Identity {
+  const { userId, username, profileId, accountNumber } = record.owner;
+  return { userId, username, profileId, accountNumber, keyId: keyIdOf(record), scopes: record.scopes };
 }

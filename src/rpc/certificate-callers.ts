@@ -1,5 +1,5 @@
 import { LRUCache } from 'lru-cache';
-import type { Caller } from '../account/caller.js';
+import type { Identity } from '../account/caller.js';
 import type { Clock } from '../lib/clock.js';
 
 export interface CertificateUser {
@@ -30,13 +30,14 @@ export class CertificateCallers {
   }
 
   /** find returns undefined if there is no such user or the user is switched off. */
-  async find(username: string): Promise<Caller | undefined> {
+  async find(username: string): Promise<Identity | undefined> {
     const { user } = this.#users.get(username) ?? (await this.#load(username));
     if (user?.isActive !== true) return undefined;
     return {
       userId: user.userId,
       username,
       profileId: undefined,
+      accountNumber: undefined,
       keyId: undefined,
       scopes: this.#options.scopes,
     };

@@ -1,30 +1,41 @@
 import { randomUUID } from 'node:crypto';
-import { status, type handleUnaryCall, type ServerUnaryCall } from '@grpc/grpc-js';
+import {
+  status,
+  type handleServerStreamingCall,
+  type handleUnaryCall,
+  type ServerUnaryCall,
+  type ServerWritableStream,
+} from '@grpc/grpc-js';
 import type { Caller } from '../account/caller.js';
+import type { AuthenticationLog } from '../audit/authentication-log.js';
 import { KeywardError } from '../lib/errors.js';
-import { covers } from '../lib/scopes.js';
+import { covers, type Permission } from '../lib/scopes.js';
 import type { Logger } from '../telemetry/logger.js';
 import type { Authenticator, Credentials } from './auth.js';
 import { codeOf, foreseen, toStatus } from './error-status.js';
-import type { Handler } from './handlers.js';
+import type { Handler, StreamHandler } from './handlers.js';
+import { sendAll, type Outlet } from './send-all.js';
 
 /** Call is one call on its way through the chain. */
 interface Call extends Credentials {
   readonly path: string;
-  readonly requestId: string;
-  readonly peer: string;
   readonly request: unknown;
+  /** Where a stream's messages go. */
+  readonly outlet?: Outlet<unknown>;
   /** Set by `authenticate`. */
   caller?: Caller;
+  /** Set when the client has gone before the end of a stream. */
+  isCancelled?: boolean;
 }
 
 type Step = (call: Call) => Promise<unknown>;
 
 /** Interceptor wraps the steps after it. */
-type Interceptor = (next: Step, method: Handler<never, unknown>) => Step;
+type Interceptor = (next: Step, method: { readonly permission: Permission }) => Step;
 
 export interface ChainDependencies {
   readonly authenticator: Authenticator;
+  readonly authentications: Pick<AuthenticationLog, 'succeeded' | 'failed'>;
   readonly logger: Logger;
 }
 
@@ -45,7 +56,7 @@ export class Malformed {
  * 4. `authorize` refuses credentials without the method's scope, whatever the request names.
  * 5. `refuseMalformed` is last, as its answer is about the request.
  */
-function interceptors({ authenticator, logger }: ChainDependencies): readonly Interceptor[] {
+function interceptors({ authenticator, authentications, logger }: ChainDependencies): readonly Interceptor[] {
   const accessLog: Interceptor = (next) => async (call) => {
     const startedAt = performance.now();
     try {
@@ -67,7 +78,14 @@ function interceptors({ authenticator, logger }: ChainDependencies): readonly In
   };
 
   const authenticate: Interceptor = (next) => async (call) => {
-    call.caller = await authenticator.authenticate(call);
+    try {
+      call.caller = await authenticator.authenticate(call);
+    } catch (error) {
+      const isRefused = error instanceof KeywardError && error.reason === 'CREDENTIALS_REFUSED';
+      if (isRefused) authentications.failed(call.peer);
+      throw error;
+    }
+    authentications.succeeded(call.caller);
     return next(call);
   };
 
@@ -100,13 +118,8 @@ export function chain<Request, Response>(
   path: string,
   method: Handler<Request, Response>,
 ): handleUnaryCall<Request, Response> {
-  const innermost: Step = async ({ request, caller }) => {
-    if (caller === undefined) throw new Error('a call reached its handler without a caller');
-    return method.handle(request as Request, caller);
-  };
-  const first = interceptors(dependencies).reduceRight(
-    (next, intercept) => intercept(next, method),
-    innermost,
+  const first = compose(dependencies, method, (call) =>
+    method.handle(call.request as Request, callerOf(call)),
   );
   return (unaryCall, callback) => {
     first(toCall(path, unaryCall)).then(
@@ -120,7 +133,46 @@ export function chain<Request, Response>(
   };
 }
 
-function toCall(path: string, call: ServerUnaryCall<unknown, unknown>): Call {
+/** streamChain is the same for a method that answers with a stream, which is one call from its begin to its end. */
+export function streamChain<Request, Response>(
+  dependencies: ChainDependencies,
+  path: string,
+  method: StreamHandler<Request, Response>,
+): handleServerStreamingCall<Request, Response> {
+  const first = compose(dependencies, method, async (call) => {
+    if (call.outlet === undefined) throw new Error('a stream reached its handler without an outlet');
+    const messages = method.stream(call.request as Request, callerOf(call));
+    call.isCancelled = (await sendAll(messages, call.outlet)) === 'cancelled';
+  });
+  return (stream) => {
+    first({ ...toCall(path, stream), outlet: stream }).then(
+      () => {
+        stream.end();
+      },
+      (error: unknown) => {
+        stream.emit('error', toStatus(foreseen(error, '')));
+      },
+    );
+  };
+}
+
+function compose(
+  dependencies: ChainDependencies,
+  method: { readonly permission: Permission },
+  innermost: Step,
+): Step {
+  return interceptors(dependencies).reduceRight((next, intercept) => intercept(next, method), innermost);
+}
+
+function callerOf({ caller }: Call): Caller {
+  if (caller === undefined) throw new Error('a call reached its handler without a caller');
+  return caller;
+}
+
+function toCall(
+  path: string,
+  call: ServerUnaryCall<unknown, unknown> | ServerWritableStream<unknown, unknown>,
+): Call {
   return {
     path,
     requestId: randomUUID(),
@@ -140,7 +192,7 @@ function logAccess(logger: Logger, call: Call, startedAt: number, error: unknown
   const { path, requestId, peer, caller } = call;
   const entry = {
     method: path,
-    code: status[failure === undefined ? status.OK : codeOf(failure)],
+    code: status[codeOfCall(call, failure)],
     reason: failure?.reason,
     request_id: requestId,
     peer,
@@ -150,4 +202,9 @@ function logAccess(logger: Logger, call: Call, startedAt: number, error: unknown
     err: failure?.cause,
   };
   logger[level](entry, 'call');
+}
+
+function codeOfCall({ isCancelled }: Call, failure: KeywardError | undefined): status {
+  if (failure !== undefined) return codeOf(failure);
+  return isCancelled === true ? status.CANCELLED : status.OK;
 }

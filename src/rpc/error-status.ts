@@ -19,6 +19,11 @@ const STATUS: Readonly<Record<Reason, status>> = {
   NAME_AMBIGUOUS: status.FAILED_PRECONDITION,
   RESOURCE_IN_USE: status.FAILED_PRECONDITION,
   PLATFORM_ACCOUNT: status.FAILED_PRECONDITION,
+  SECRET_EXPIRED: status.FAILED_PRECONDITION,
+  SECRET_UNDECRYPTABLE: status.DATA_LOSS,
+  SECRET_REFERENCED: status.FAILED_PRECONDITION,
+  VERSION_NOT_ENABLED: status.FAILED_PRECONDITION,
+  NOT_DELETED: status.FAILED_PRECONDITION,
   DATABASE_UNAVAILABLE: status.UNAVAILABLE,
   INTERNAL: status.INTERNAL,
 };
@@ -44,13 +49,16 @@ export function codeOf({ reason }: KeywardError): status {
 
 /** toStatus is the gRPC status of an error, with its google.rpc details. */
 export function toStatus(error: KeywardError): StatusObject {
-  const code = codeOf(error);
+  const rpcStatus = toRpcStatus(error);
   const metadata = new Metadata();
-  metadata.set('grpc-status-details-bin', encodeDetails(code, error));
-  return { code, details: error.message.slice(0, 1024), metadata };
+  metadata.set('grpc-status-details-bin', Buffer.from(Status.encode(rpcStatus).finish()));
+  return { code: codeOf(error), details: rpcStatus.message, metadata };
 }
 
-function encodeDetails(code: status, error: KeywardError): Buffer {
+/** toRpcStatus is the same as a message, for answers that hold the errors of their parts. */
+export function toRpcStatus(error: KeywardError): Status {
+  const code = codeOf(error);
+  const message = error.message.slice(0, 1024);
   const info = ErrorInfo.encode({
     reason: error.reason,
     domain: DOMAIN,
@@ -61,12 +69,12 @@ function encodeDetails(code: status, error: KeywardError): Buffer {
     const retry = RetryInfo.encode({ retryDelay: { seconds: RETRY_AFTER_SECONDS, nanos: 0 } });
     details.push(any('google.rpc.RetryInfo', retry.finish()));
   }
-  const message = error.message.slice(0, 1024);
   let violations = error.violations;
   for (;;) {
     const all = violations.length === 0 ? details : [...details, badRequest(violations)];
-    const encoded = Buffer.from(Status.encode({ code, message, details: all }).finish());
-    if (encoded.length <= LARGEST_DETAILS || violations.length === 0) return encoded;
+    const rpcStatus = { code, message, details: all };
+    if (violations.length === 0 || Status.encode(rpcStatus).finish().length <= LARGEST_DETAILS)
+      return rpcStatus;
     violations = violations.slice(0, Math.floor(violations.length / 2));
   }
 }

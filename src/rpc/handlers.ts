@@ -1,15 +1,26 @@
 import type { Caller } from '../account/caller.js';
 import type { Permission } from '../lib/scopes.js';
 
-/** UnaryMethod is what ts-proto generates for one unary method, as far as it matters here. */
-export interface UnaryMethod<Request, Response> {
+/** Method is what ts-proto generates for one method, as far as it matters here. */
+export interface Method<Request, Response> {
   readonly path: string;
   readonly requestStream: false;
-  readonly responseStream: false;
+  readonly responseStream: boolean;
   requestSerialize(value: unknown): Buffer;
   readonly requestDeserialize: (value: Buffer) => Request;
   readonly responseSerialize: (value: Response) => Buffer;
   readonly responseDeserialize: (value: Buffer) => unknown;
+  /** Set where `requestDeserialize` is not generated: it must itself refuse text that is not UTF-8. */
+  readonly readsBytes?: true;
+}
+
+interface UnaryMethod<Request, Response> extends Method<Request, Response> {
+  readonly responseStream: false;
+}
+
+/** StreamMethod answers with any number of messages. */
+interface StreamMethod<Request, Response> extends Method<Request, Response> {
+  readonly responseStream: true;
 }
 
 /** Handler is one method's work, and the scope that its callers need. */
@@ -20,9 +31,21 @@ export interface Handler<Request, Response> {
   readonly peek?: (request: Request) => Response | undefined;
 }
 
+/** StreamHandler is the same of a method that answers with a stream. */
+export interface StreamHandler<Request, Response> {
+  readonly permission: Permission;
+  /**
+   * Yields the messages. The next one is asked for when the client has room for it. The iteration is ended with
+   * `return` when the client has gone, and nothing waits for what it still does then.
+   */
+  readonly stream: (request: Request, caller: Caller) => AsyncIterable<Response>;
+}
+
 /** Handlers has one handler for every method of a generated service, so that none can be forgotten. */
 export type Handlers<Service> = {
   readonly [Name in keyof Service]: Service[Name] extends UnaryMethod<infer Request, infer Response>
     ? Handler<Request, Response>
-    : never;
+    : Service[Name] extends StreamMethod<infer Request, infer Response>
+      ? StreamHandler<Request, Response>
+      : never;
 };

@@ -1,3 +1,4 @@
+import type { Caller } from '../account/caller.js';
 import type { UserProfileRef, UserRef } from '../account/refs.js';
 import type { UserProfileSelector, UserSelector } from '../gen/keyward/account/v1/account.js';
 import { idFromHashedId, idFromRecordLocator, type ResourceKind } from '../lib/public-id.js';
@@ -64,6 +65,43 @@ export function readUserProfileSelector(
     username: readName(v, `${field}.membership.username`, username, 150),
     accountNumber: readName(v, `${field}.membership.account_number`, accountNumber, 255),
   };
+}
+
+/** readOwner reads whom a new resource shall belong to: the caller's own profile if that is not said. */
+export function readOwner(
+  v: Violations,
+  field: string,
+  message: UserProfileSelector | undefined,
+  { profileId }: Caller,
+): UserProfileRef {
+  if (message !== undefined) return readUserProfileSelector(v, field, message);
+  return profileId === undefined ? missing(v, field) : { by: 'id', id: profileId };
+}
+
+/** OwnedName is how selectors name a resource by its owner and its name. */
+interface OwnedName {
+  readonly owner?:
+    | { readonly $case: 'userProfile'; readonly value: UserProfileSelector }
+    | { readonly $case: 'accountNumber'; readonly value: string }
+    | undefined;
+  readonly name: string;
+}
+
+type OwnedNameRef =
+  | { readonly by: 'id'; readonly id: bigint }
+  | { readonly by: 'owner'; readonly owner: UserProfileRef; readonly name: string }
+  | { readonly by: 'account'; readonly accountNumber: string; readonly name: string };
+
+export function readOwnedName(v: Violations, field: string, { owner, name: given }: OwnedName): OwnedNameRef {
+  const name = readName(v, `${field}.name`, given, 255);
+  switch (owner?.$case) {
+    case 'userProfile':
+      return { by: 'owner', owner: readUserProfileSelector(v, `${field}.user_profile`, owner.value), name };
+    case 'accountNumber':
+      return { by: 'account', accountNumber: readName(v, `${field}.account_number`, owner.value, 255), name };
+    case undefined:
+      return missing(v, `${field}.owner`);
+  }
 }
 
 /** missing is the reference of a selector that names nothing. */

@@ -1,10 +1,14 @@
 import type { handleUnaryCall, Server, UntypedServiceImplementation } from '@grpc/grpc-js';
 import { covers } from '../lib/scopes.js';
-import { chain, Malformed, type ChainDependencies } from './chain.js';
-import type { Handler, Handlers, UnaryMethod } from './handlers.js';
+import { chain, Malformed, streamChain, type ChainDependencies } from './chain.js';
+import type { Handler, Handlers, Method, StreamHandler } from './handlers.js';
+import { strictReader } from './strict-utf8.js';
 
 /** Methods is a generated service, as far as it matters here. */
-type Methods<Service> = { readonly [Name in keyof Service]: UnaryMethod<unknown, never> };
+type Methods<Service> = { readonly [Name in keyof Service]: Method<unknown, never> };
+
+type AnyMethod = Method<unknown, unknown>;
+type AnyHandler = Handler<unknown, unknown> | StreamHandler<unknown, unknown>;
 
 /** addService serves a generated service: each method by its handler, inside the chain. */
 export function addService<Service extends Methods<Service>>(
@@ -13,13 +17,16 @@ export function addService<Service extends Methods<Service>>(
   handlers: Handlers<Service>,
   dependencies: ChainDependencies,
 ): void {
-  const definition: Record<string, UnaryMethod<unknown, unknown>> = {};
+  const definition: Record<string, AnyMethod> = {};
   const implementation: UntypedServiceImplementation = {};
   for (const name of Object.keys(service) as (keyof Service & string)[]) {
-    const method = service[name] as unknown as UnaryMethod<unknown, unknown>;
-    const handler = handlers[name] as Handler<unknown, unknown>;
+    const method = service[name] as unknown as AnyMethod;
+    const handler: AnyHandler = handlers[name];
     definition[name] = tolerant(method);
-    implementation[name] = fromMemory(handler, dependencies, chain(dependencies, method.path, handler));
+    implementation[name] =
+      'stream' in handler
+        ? streamChain(dependencies, method.path, handler)
+        : fromMemory(handler, dependencies, chain(dependencies, method.path, handler));
   }
   server.addService(definition, implementation);
 }
@@ -51,15 +58,22 @@ function fromMemory(
 }
 
 /** tolerant makes a method hand on bytes that it cannot decode, where the library would answer INTERNAL. */
-function tolerant(method: UnaryMethod<unknown, unknown>): UnaryMethod<unknown, unknown> {
+function tolerant(method: AnyMethod): AnyMethod {
+  const decode = method.readsBytes === true ? method.requestDeserialize : strictly(method.requestDeserialize);
   return {
     ...method,
     requestDeserialize: (bytes) => {
       try {
-        return method.requestDeserialize(bytes);
+        return decode(bytes);
       } catch (error) {
         return new Malformed(error);
       }
     },
   };
+}
+
+/** strictly makes generated code, which takes a reader as well as bytes, refuse text that is not UTF-8. */
+function strictly(decode: (bytes: Buffer) => unknown): (bytes: Buffer) => unknown {
+  const decodeFrom = decode as (input: unknown) => unknown;
+  return (bytes) => decodeFrom(strictReader(bytes));
 }

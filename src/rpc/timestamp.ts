@@ -30,3 +30,20 @@ export function fromDuration(v: Violations, field: string, { seconds, nanos }: D
   v.check(valid, field, 'must be a valid duration');
   return valid ? seconds * 1_000_000n + BigInt(Math.trunc(nanos / 1000)) : undefined;
 }
+
+/** Expiry is how requests say when something ends: at a time, or after a span from now. */
+type Expiry =
+  | { readonly $case: 'expiresAt'; readonly value: Timestamp }
+  | { readonly $case: 'ttl'; readonly value: Duration }
+  | undefined;
+
+/** readExpiry reads the fields `expires_at` and `ttl`; null for never. That a time lies ahead is left to the rules. */
+export function readExpiry(v: Violations, expiry: Expiry, now: Instant): Instant | null {
+  if (expiry === undefined) return null;
+  if (expiry.$case === 'expiresAt') return fromTimestamp(v, 'expires_at', expiry.value) ?? null;
+  const ttl = fromDuration(v, 'ttl', expiry.value);
+  if (ttl === undefined) return null;
+  if (ttl > 0n && now + ttl <= MAX_INSTANT) return now + ttl;
+  v.add('ttl', 'must be above 0 and end before the year 10000');
+  return null;
+}

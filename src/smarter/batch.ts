@@ -8,14 +8,14 @@ import { applyPatches, readRecords, readReferences, writeRecords, type Reference
 type Columns = Readonly<Record<string, FieldValue>>;
 
 /** Fresh is a row that no import has taken over yet. */
-export interface Fresh {
-  readonly row: SourceRow;
+export interface Fresh<Row extends SourceRow = SourceRow> {
+  readonly row: Row;
   /** All of its columns, in Keyward's own numbers. */
   readonly columns: Columns;
 }
 
 /** Change is a row that is not as the last import read it. */
-export interface Change extends Fresh {
+export interface Change<Row extends SourceRow = SourceRow> extends Fresh<Row> {
   readonly targetId: string;
   readonly before: Fields;
   /** The fields that differ. */
@@ -24,29 +24,32 @@ export interface Change extends Fresh {
   readonly replaced: Map<string, FieldValue>;
   /** Changed fields that cannot be taken now; the next import tries again. */
   readonly refused: Set<string>;
+  /** What the record of the import holds besides the source's fields. */
+  readonly remembered: Map<string, FieldValue>;
 }
-
-/** Not changes worth telling: Smarter writes both at every use of a token. */
-const USE = new Set(['last_used_at', 'updated_at']);
 
 /**
  * sortBatch tells fresh rows and changed rows apart from those that need nothing, and reports the latter: rows
  * that are as the last import read them, that cannot be taken, or that were deleted in Keyward since.
+ *
+ * @param revalued keys of rows whose field `value` changed, although the records cannot tell
  */
-export async function sortBatch(
+export async function sortBatch<Row extends SourceRow>(
   trx: Knex.Transaction,
   table: TargetTable,
-  rows: readonly SourceRow[],
+  rows: readonly Row[],
   report: BatchReport,
-): Promise<{ fresh: Fresh[]; changes: Change[] }> {
+  revalued: ReadonlySet<string> = new Set(),
+): Promise<{ fresh: Fresh<Row>[]; changes: Change<Row>[]; unchanged: Row[] }> {
   const records = await readRecords(
     trx,
     table,
     rows.map(({ key }) => key),
   );
   const references = await readReferences(trx, table, rows);
-  const fresh: Fresh[] = [];
-  const changes: Change[] = [];
+  const fresh: Fresh<Row>[] = [];
+  const changes: Change<Row>[] = [];
+  const unchanged: Row[] = [];
   for (const row of rows) {
     const record = records.get(row.key);
     const columns = columnsOf(table, row, references);
@@ -62,11 +65,17 @@ export async function sortBatch(
     } else {
       const { targetId, fields: before } = record;
       const changed = changedFields(before, row.fields);
-      if (changed.size === 0) report.outcomes.push('unchanged');
-      else changes.push({ row, columns, targetId, before, changed, replaced: new Map(), refused: new Set() });
+      if (revalued.has(row.key)) changed.add('value');
+      if (changed.size > 0) {
+        const written = { replaced: new Map(), refused: new Set<string>(), remembered: new Map() };
+        changes.push({ row, columns, targetId, before, changed, ...written });
+      } else {
+        unchanged.push(row);
+        report.outcomes.push('unchanged');
+      }
     }
   }
-  return { fresh, changes };
+  return { fresh, changes, unchanged };
 }
 
 /** leaveOut reports a row that is not taken. */
@@ -99,16 +108,17 @@ export async function applyChanges(
     trx,
     table.kind,
     changes
-      .filter(({ changed, refused }) => changed.size > refused.size)
-      .map(({ row, targetId, before, refused }) => ({
+      .filter((change) => takenFields(change).length > 0)
+      .map(({ row, targetId, before, refused, remembered }) => ({
         key: row.key,
         targetId,
-        fields: { ...row.fields, ...pick(before, refused) },
+        fields: { ...before, ...row.fields, ...pick(before, refused), ...Object.fromEntries(remembered) },
       })),
   );
-  for (const { row, changed, refused } of changes) {
-    const told = [...changed].filter((field) => !refused.has(field));
-    if (told.length === 0 || (table.kind === 'token' && told.every((field) => USE.has(field)))) {
+  for (const change of changes) {
+    const { row } = change;
+    const told = takenFields(change);
+    if (told.every((field) => table.use.includes(field))) {
       report.outcomes.push('unchanged');
       continue;
     }
@@ -118,12 +128,15 @@ export async function applyChanges(
   }
 }
 
-function patchOf(table: TargetTable, { columns, changed, replaced, refused }: Change): Columns {
-  const onlyUse = table.kind === 'token' && [...changed].every((field) => USE.has(field));
-  const names = [...changed].filter(
-    (field) => field in table.columns && !refused.has(field) && !(onlyUse && field === 'updated_at'),
-  );
-  return { ...pick(columns, names), ...Object.fromEntries(replaced) };
+function patchOf(table: TargetTable, change: Change): Columns {
+  const taken = takenFields(change);
+  const onlyUse = taken.every((field) => table.use.includes(field));
+  const names = taken.filter((field) => field in table.columns && !(onlyUse && field === 'updated_at'));
+  return { ...pick(change.columns, names), ...Object.fromEntries(change.replaced) };
+}
+
+function takenFields({ changed, refused }: Change): string[] {
+  return [...changed].filter((field) => !refused.has(field));
 }
 
 function pick(columns: Columns, names: Iterable<string>): Columns {

@@ -1,16 +1,21 @@
 import type { Knex } from 'knex';
+import { OPERATOR, type AuditEntry, type AuditLog } from '../audit/audit-log.js';
+import type { Keyring } from '../crypto/keyring.js';
 import { schemaProblem } from '../db/migrate.js';
 import { connectSource } from './connect-source.js';
+import { FreeNames } from './free-names.js';
 import { importOwners } from './owner-batch.js';
-import { readAccounts, readUserProfiles, readUsers, type ReadOptions } from './owner-rows.js';
+import { readAccounts, readUserProfiles, readUsers } from './owner-rows.js';
 import { ReportBuilder, type BatchReport, type ImportReport, type Kind, type Note } from './report.js';
+import { importSecrets } from './secret-batch.js';
+import { readSecrets } from './secret-rows.js';
 import { SmarterImportError } from './smarter-import-error.js';
 import type { SourceRow } from './source-rows.js';
 import type { Source } from './source.js';
-import { TARGET_TABLES } from './target-tables.js';
+import type { ReadOptions } from './tagged-rows.js';
+import { SECRETS, TARGET_TABLES, TOKENS } from './target-tables.js';
 import { query } from './target-store.js';
 import { importTokens } from './token-batch.js';
-import { TokenNames } from './token-names.js';
 import { readKnoxOnly, readTokens } from './token-rows.js';
 
 export interface Progress {
@@ -25,6 +30,9 @@ export interface ImportOptions {
   readonly sourceUrl: string;
   /** Keyward's database, migrated. At least two connections are used. */
   readonly target: Knex;
+  /** Holds the keys that Smarter encrypted its secrets with, and the one that Keyward encrypts with. */
+  readonly keyring: Keyring;
+  readonly audit: AuditLog;
   /** Compute and report everything, and write nothing: all work is done in one transaction that is rolled back. */
   readonly dryRun: boolean;
   readonly onProgress?: (progress: Progress) => void;
@@ -37,15 +45,11 @@ const SOURCE_TABLES: Readonly<Record<Kind, string>> = {
   user: 'auth_user',
   user_profile: 'account_userprofile',
   token: 'drf_smarterauthtoken',
+  secret: 'secret_secret',
 };
 const OTHER_TABLES = ['knox_authtoken', 'taggit_tag', 'taggit_taggeditem', 'django_content_type'];
 /** Tables whose rows Keyward has no place for, but that hang on rows that it takes. */
-const STAYING_TABLES = [
-  'secret_secret',
-  'account_accountcontact',
-  'auth_user_groups',
-  'auth_user_user_permissions',
-];
+const STAYING_TABLES = ['account_accountcontact', 'auth_user_groups', 'auth_user_user_permissions'];
 
 // Any fixed number; it only has to differ from other users of advisory locks in the same database.
 const IMPORT_LOCK = 7_033_291_502;
@@ -55,7 +59,7 @@ const ATTEMPTS = 5;
 const CONCURRENCY_ERRORS = new Set(['23505', '40001', '40P01']);
 
 /**
- * importSmarter takes accounts, users, user profiles and API keys over from a Smarter platform's database, of which
+ * importSmarter takes accounts, users, user profiles, API keys and secrets over from a Smarter platform's database, of which
  * it reads one consistent snapshot and changes nothing. It may be repeated, also after it was interrupted: it then
  * writes only what changed in the source since, field by field, and brings nothing back that was deleted in Keyward.
  *
@@ -79,12 +83,16 @@ export async function importSmarter(options: ImportOptions): Promise<ImportRepor
   }
 }
 
+/** BatchWriter writes one batch within a transaction. */
+type BatchWriter<Row> = (trx: Knex.Transaction, rows: readonly Row[]) => Promise<BatchReport>;
+
 class SmarterImport {
   readonly #options: ImportOptions;
   readonly #source: Source;
   readonly #holder: Knex.Transaction;
   readonly #report = new ReportBuilder();
-  readonly #names = new TokenNames();
+  readonly #tokenNames = new FreeNames(TOKENS);
+  readonly #secretNames = new FreeNames(SECRETS);
 
   constructor(options: ImportOptions, source: Source, holder: Knex.Transaction) {
     this.#options = options;
@@ -107,10 +115,12 @@ class SmarterImport {
       batchSize: this.#batchSize,
       staying: (column, values) => this.#report.addStaying(column, values),
     };
-    await this.#importKind('account', readAccounts(read));
-    await this.#importKind('user', readUsers(read));
-    await this.#importKind('user_profile', readUserProfiles(read));
-    await this.#importKind('token', readTokens(read));
+    await this.#importKind('account', readAccounts(read), ownersInto('account'));
+    await this.#importKind('user', readUsers(read), ownersInto('user'));
+    await this.#importKind('user_profile', readUserProfiles(read), ownersInto('user_profile'));
+    await this.#importKind('token', readTokens(read), (trx, rows) =>
+      importTokens(trx, this.#tokenNames, rows),
+    );
     for await (const keys of readKnoxOnly(this.#source, this.#batchSize)) {
       const what = 'left out: it has no Smarter row, so it is no API key';
       this.#report.addNotes(
@@ -119,6 +129,9 @@ class SmarterImport {
         keys.length,
       );
     }
+    await this.#importKind('secret', readSecrets(read, this.#options.keyring), (trx, rows) =>
+      importSecrets(trx, this.#secretNames, rows),
+    );
     for (const table of STAYING_TABLES.filter((name) => tables.has(name))) {
       this.#report.addStaying(table, await this.#countSource(table));
     }
@@ -138,11 +151,15 @@ class SmarterImport {
     await this.#holder.raw('CREATE TEMPORARY TABLE import_seen (source_key text NOT NULL) ON COMMIT DROP');
   }
 
-  async #importKind(kind: Kind, batches: AsyncIterable<readonly SourceRow[]>): Promise<void> {
+  async #importKind<Row extends SourceRow>(
+    kind: Kind,
+    batches: AsyncIterable<readonly Row[]>,
+    write: BatchWriter<Row>,
+  ): Promise<void> {
     const total = await this.#countSource(SOURCE_TABLES[kind]);
     const isRepeated = (await this.#countRecords(kind)) > 0;
     for await (const rows of batches) {
-      this.#report.addBatch(kind, await this.#commitBatch(kind, rows));
+      this.#report.addBatch(kind, await this.#commitBatch(kind, (trx) => write(trx, rows)));
       if (isRepeated) await this.#remember(rows);
       this.#options.onProgress?.({ kind, read: this.#report.rowsRead(kind), total });
     }
@@ -150,17 +167,21 @@ class SmarterImport {
   }
 
   /** #commitBatch writes a batch and its records in one transaction. */
-  async #commitBatch(kind: Kind, rows: readonly SourceRow[]): Promise<BatchReport> {
+  async #commitBatch(
+    kind: Kind,
+    write: (trx: Knex.Transaction) => Promise<BatchReport>,
+  ): Promise<BatchReport> {
     const scope = this.#options.dryRun ? this.#holder : this.#options.target;
     for (let attempt = 1; ; attempt += 1) {
       try {
-        return await scope.transaction((trx) =>
-          kind === 'token'
-            ? importTokens(trx, this.#names, rows)
-            : importOwners(trx, TARGET_TABLES[kind], rows),
-        );
+        return await scope.transaction(async (trx) => {
+          const batch = await write(trx);
+          await this.#options.audit.record(trx, auditEntries(kind, batch));
+          return batch;
+        });
       } catch (error) {
-        this.#names.forget();
+        this.#tokenNames.forget();
+        this.#secretNames.forget();
         if (attempt === ATTEMPTS || !isConcurrencyError(error)) throw batchFailed(kind, error);
       }
     }
@@ -173,10 +194,11 @@ class SmarterImport {
 
   /** #noteVanished tells which imported rows the source no longer has. They stay: deleting is Keyward's own business. */
   async #noteVanished(kind: Kind): Promise<void> {
+    const { table, present } = TARGET_TABLES[kind];
     const vanished = await query<{ source_key: string; count: string }>(
       this.#holder,
       `SELECT r.source_key, (count(*) OVER ())::text AS count
-       FROM import_records r JOIN ${TARGET_TABLES[kind].table} t ON t.id = r.target_id
+       FROM import_records r JOIN ${table} t ON t.id = r.target_id AND ${present}
        WHERE r.kind = ? AND NOT EXISTS (SELECT FROM import_seen s WHERE s.source_key = r.source_key)
        ORDER BY r.source_key LIMIT 1000`,
       [kind],
@@ -201,6 +223,24 @@ class SmarterImport {
     const [row] = await query<{ count: string }>(this.#holder, sql, [kind]);
     return Number(row?.count ?? 0);
   }
+}
+
+/** ownersInto writes batches of accounts, users or user profiles. */
+function ownersInto(kind: Kind): BatchWriter<SourceRow> {
+  return (trx, rows) => importOwners(trx, TARGET_TABLES[kind], rows);
+}
+
+/** auditEntries is one entry for a batch that wrote something. */
+function auditEntries(kind: Kind, { outcomes }: BatchReport): AuditEntry[] {
+  const written = (['created', 'updated', 'merged'] as const).map((outcome) => {
+    return [outcome, outcomes.filter((each) => each === outcome).length] as const;
+  });
+  const counted = written
+    .filter(([, count]) => count > 0)
+    .map(([outcome, count]) => [outcome, String(count)]);
+  if (counted.length === 0) return [];
+  const detail = Object.fromEntries(counted) as Record<string, string>;
+  return [{ actor: OPERATOR, action: 'DATA_IMPORTED', outcome: 'OK', resource: { kind, id: null }, detail }];
 }
 
 /** batchFailed hides the statement and its values, which drivers put before the reason. */

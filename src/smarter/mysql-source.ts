@@ -23,6 +23,8 @@ export class MysqlSource implements Source {
       const session = connection.promise();
       // Unlike the driver's defaults: the server must bear with a reader that pauses to write.
       await session.query('SET SESSION net_write_timeout = 3600, SESSION wait_timeout = 28800');
+      // Rows are sorted with their values in them, and MySQL fails on a row that its buffer cannot hold.
+      await session.query('SET SESSION sort_buffer_size = 33554432');
       await session.query('SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ');
       await session.query('START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY');
     } catch (error) {
@@ -55,6 +57,10 @@ export class MysqlSource implements Source {
 
   exactly(column: string): string {
     return `BINARY ${column}`;
+  }
+
+  hex(column: string): string {
+    return `HEX(${column})`;
   }
 
   close(): Promise<void> {

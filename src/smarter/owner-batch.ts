@@ -1,22 +1,10 @@
 import type { Knex } from 'knex';
 import { applyChanges, leaveOut, noteFindings, sortBatch, type Change, type Fresh } from './batch.js';
+import { insertNumbered, isFree, noteNumber, takenNumbers, type Numbered, type Wanting } from './numbers.js';
 import { BatchReport, type Outcome } from './report.js';
 import { textField, type SourceRow } from './source-rows.js';
 import type { TargetTable } from './target-tables.js';
 import { applyPatches, query, typed, writeRecords } from './target-store.js';
-
-/** The first number that Keyward gives itself, as in the schema. */
-const OWN_NUMBERS = 100_000_001n;
-
-/** Placed is a fresh row with the number it gets, or undefined for a new one. */
-interface Placed extends Fresh {
-  readonly id: string | undefined;
-}
-
-/** Merge is a fresh row whose counterpart is already here. */
-interface Merge extends Fresh {
-  readonly id: string;
-}
 
 /** Counterpart is a row of Keyward with the natural key of a source row. */
 interface Counterpart {
@@ -74,8 +62,8 @@ async function placeFresh(
     table,
     fresh.map(({ row }) => row.key),
   );
-  const inserts: Placed[] = [];
-  const merges: Merge[] = [];
+  const inserts: Wanting[] = [];
+  const merges: Numbered[] = [];
   const renumbered: { id: string; to: string }[] = [];
   const keys = new Set<string>();
 
@@ -88,14 +76,14 @@ async function placeFresh(
       continue;
     }
     keys.add(key);
-    const isFree = BigInt(row.key) > 0n && !taken.has(row.key);
+    const keepsNumber = isFree(row.key, taken);
     if (counterpart === undefined) {
-      if (isFree) taken.add(row.key);
+      if (keepsNumber) taken.add(row.key);
       else noteNumber(table, row, 'it has a new one and so another public id', report);
-      inserts.push({ row, columns, id: isFree ? row.key : undefined });
+      inserts.push({ row, columns, id: keepsNumber ? row.key : undefined });
     } else if (counterpart.id === row.key) {
       merges.push({ row, columns, id: row.key });
-    } else if (isFree) {
+    } else if (keepsNumber) {
       taken.add(row.key);
       renumbered.push({ id: counterpart.id, to: row.key });
       merges.push({ row, columns, id: row.key });
@@ -114,17 +102,13 @@ async function placeFresh(
     merges.map(({ id, columns }) => ({ id, columns })),
   );
   await remember(trx, table, merges, 'merged', report);
-  await remember(trx, table, await insert(trx, table, inserts), 'created', report);
-}
-
-function noteNumber(table: TargetTable, row: SourceRow, what: string, report: BatchReport): void {
-  report.note(table.kind, row.label, 'number-taken', `number ${row.key} is taken in Keyward: ${what}`);
+  await remember(trx, table, await insertNumbered(trx, table, inserts), 'created', report);
 }
 
 async function remember(
   trx: Knex.Transaction,
   table: TargetTable,
-  rows: readonly Merge[],
+  rows: readonly Numbered[],
   outcome: Outcome,
   report: BatchReport,
 ): Promise<void> {
@@ -169,15 +153,6 @@ async function findCounterparts(
   );
 }
 
-async function takenNumbers(
-  trx: Knex.Transaction,
-  table: TargetTable,
-  ids: readonly string[],
-): Promise<Set<string>> {
-  const sql = `SELECT id::text AS id FROM ${table.table} WHERE id = ANY (?::bigint[])`;
-  return new Set((await query<{ id: string }>(trx, sql, [[...ids]])).map(({ id }) => id));
-}
-
 /** renumber changes primary keys; whatever refers to them follows by its foreign key. */
 async function renumber(
   trx: Knex.Transaction,
@@ -189,31 +164,5 @@ async function renumber(
     `UPDATE ${table.table} t SET id = r."to"
      FROM json_to_recordset(?::json) AS r (id bigint, "to" bigint) WHERE t.id = r.id`,
     [JSON.stringify(moves)],
-  );
-}
-
-/** insert writes rows that keep their numbers first, so that no new number is one of theirs. */
-async function insert(trx: Knex.Transaction, table: TargetTable, rows: readonly Placed[]): Promise<Merge[]> {
-  const kept = rows.flatMap(({ row, columns, id }) => (id === undefined ? [] : [{ row, columns, id }]));
-  await insertRows(trx, table, kept);
-  if (kept.some(({ id }) => BigInt(id) >= OWN_NUMBERS)) {
-    await trx.raw(`SELECT setval('${table.table}_id_seq', (SELECT max(id) FROM ${table.table}))`);
-  }
-  const moved: Merge[] = [];
-  for (const { row, columns } of rows.filter(({ id }) => id === undefined)) {
-    const [next] = await query<{ id: string }>(trx, `SELECT nextval('${table.table}_id_seq')::text AS id`);
-    if (next) moved.push({ row, columns, id: next.id });
-  }
-  await insertRows(trx, table, moved);
-  return [...kept, ...moved];
-}
-
-async function insertRows(trx: Knex.Transaction, table: TargetTable, rows: readonly Merge[]): Promise<void> {
-  if (rows.length === 0) return;
-  const names = Object.keys(table.columns);
-  await trx.raw(
-    `INSERT INTO ${table.table} (id, ${names.join()})
-     SELECT id, ${names.join()} FROM json_to_recordset(?::json) AS r (id bigint, ${typed(table, names)})`,
-    [JSON.stringify(rows.map(({ id, columns }) => ({ id, ...columns })))],
   );
 }

@@ -59,6 +59,10 @@ export class PostgresSource implements Source {
     return column;
   }
 
+  hex(column: string): string {
+    return `encode(${column}, 'hex')`;
+  }
+
   async close(): Promise<void> {
     await this.#client.end();
   }

@@ -5,6 +5,7 @@ const TITLES: Readonly<Record<Kind, string>> = {
   user: 'users',
   user_profile: 'user profiles',
   token: 'tokens',
+  secret: 'secrets',
 };
 const COLUMNS = ['read', 'created', 'updated', 'unchanged', 'merged', 'leftOut'] as const;
 

@@ -1,5 +1,5 @@
 /** Kind is what an import takes over, in the order in which it does. */
-export const KINDS = ['account', 'user', 'user_profile', 'token'] as const;
+export const KINDS = ['account', 'user', 'user_profile', 'token', 'secret'] as const;
 export type Kind = (typeof KINDS)[number];
 
 /** Counts of the rows of one kind: `read` is the sum of the others. */
@@ -14,10 +14,10 @@ export interface Counts {
   leftOut: number;
 }
 
-/** Note tells what happened to one row. It never holds digests, plaintext or values of annotations. */
+/** Note tells what happened to one row. It never holds digests, values of secrets, keys or values of annotations. */
 export interface Note {
   readonly kind: Kind;
-  /** Account number, user name, number of the profile, or key id. */
+  /** Account number, user name, number of the profile or secret, or key id. */
   readonly key: string;
   readonly what: string;
 }

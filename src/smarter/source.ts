@@ -15,5 +15,7 @@ export interface Source {
   rows(sql: string, batchSize: number): AsyncIterable<readonly TextRow[]>;
   /** exactly is the SQL that groups by a text column's exact characters, whatever its collation. */
   exactly(column: string): string;
+  /** hex is the SQL that writes a binary column as hexadecimal digits; NULL where they are too many for the server. */
+  hex(column: string): string;
   close(): Promise<void>;
 }

@@ -30,13 +30,13 @@ export async function query<Row>(
 /** readRecords finds the records of these source rows, by their keys. */
 export async function readRecords(
   trx: Knex.Transaction,
-  { kind, table }: TargetTable,
+  { kind, table, present }: TargetTable,
   keys: readonly string[],
 ): Promise<Map<string, ImportRecord>> {
   const rows = await query<{ source_key: string; target_id: bigint; present: boolean; fields: Fields }>(
     trx,
     `SELECT r.source_key, r.target_id, t.id IS NOT NULL AS present, r.fields
-     FROM import_records r LEFT JOIN ${table} t ON t.id = r.target_id
+     FROM import_records r LEFT JOIN ${table} t ON t.id = r.target_id AND ${present}
      WHERE r.kind = ? AND r.source_key = ANY (?::text[])`,
     [kind, [...keys]],
   );
@@ -104,7 +104,9 @@ export async function applyPatches(
   for (const group of bySet.values()) {
     const names = Object.keys(group[0]?.columns ?? {});
     if (names.length === 0) continue;
-    const set = names.map((name) => `${name} = ${name === 'last_used_at' ? LATER_USE : `r.${name}`}`);
+    const set = names.map(
+      (name) => `${name} = ${TIMES_OF_USE.has(name) ? `GREATEST(t.${name}, r.${name})` : `r.${name}`}`,
+    );
     await trx.raw(
       `UPDATE ${table.table} t SET ${set.join()}
        FROM json_to_recordset(?::json) AS r (id bigint, ${typed(table, names)}) WHERE t.id = r.id`,
@@ -113,7 +115,7 @@ export async function applyPatches(
   }
 }
 
-const LATER_USE = 'GREATEST(t.last_used_at, r.last_used_at)';
+const TIMES_OF_USE = new Set(['last_used_at', 'last_accessed_at']);
 
 /** typed lists columns with their types, as json_to_recordset wants them. */
 export function typed(table: TargetTable, names: readonly string[]): string {

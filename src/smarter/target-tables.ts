@@ -8,8 +8,12 @@ export interface TargetTable {
   readonly columns: Readonly<Record<string, string>>;
   /** Columns that hold numbers of other rows, whose numbers here may differ from the source's. */
   readonly references: Readonly<Record<string, Kind>>;
-  /** The columns that tell a row from all others, apart from its number; for tokens see `token-batch.ts`. */
+  /** The columns that tell a row from all others, apart from its number; empty where there are none. */
   readonly naturalKey: readonly string[];
+  /** The fields that Smarter writes at every use: no changes worth telling. */
+  readonly use: readonly string[];
+  /** The SQL condition on a row `t` under which Keyward still has it. */
+  readonly present: string;
 }
 
 const DESCRIPTION = {
@@ -28,6 +32,8 @@ const ACCOUNTS: TargetTable = {
   columns: { account_number: 'text', company_name: 'text', is_active: 'boolean', ...DESCRIPTION },
   references: {},
   naturalKey: ['account_number'],
+  use: [],
+  present: 'true',
 };
 
 const USERS: TargetTable = {
@@ -45,6 +51,8 @@ const USERS: TargetTable = {
   },
   references: {},
   naturalKey: ['username'],
+  use: [],
+  present: 'true',
 };
 
 const USER_PROFILES: TargetTable = {
@@ -53,6 +61,8 @@ const USER_PROFILES: TargetTable = {
   columns: { user_id: 'bigint', account_id: 'bigint', ...DESCRIPTION },
   references: { user_id: 'user', account_id: 'account' },
   naturalKey: ['user_id', 'account_id'],
+  use: [],
+  present: 'true',
 };
 
 export const TOKENS: TargetTable = {
@@ -68,6 +78,24 @@ export const TOKENS: TargetTable = {
   },
   references: { user_profile_id: 'user_profile' },
   naturalKey: [],
+  use: ['last_used_at', 'updated_at'],
+  present: 'true',
+};
+
+export const SECRETS: TargetTable = {
+  kind: 'secret',
+  table: 'secrets',
+  columns: {
+    user_profile_id: 'bigint',
+    ...DESCRIPTION,
+    name_key: 'text',
+    expires_at: 'timestamptz',
+    last_accessed_at: 'timestamptz',
+  },
+  references: { user_profile_id: 'user_profile' },
+  naturalKey: [],
+  use: ['last_accessed_at', 'updated_at'],
+  present: 't.deleted_at IS NULL',
 };
 
 export const TARGET_TABLES: Readonly<Record<Kind, TargetTable>> = {
@@ -75,4 +103,5 @@ export const TARGET_TABLES: Readonly<Record<Kind, TargetTable>> = {
   user: USERS,
   user_profile: USER_PROFILES,
   token: TOKENS,
+  secret: SECRETS,
 };

@@ -1,10 +1,10 @@
 import type { Knex } from 'knex';
 import { applyChanges, leaveOut, noteFindings, sortBatch, type Change, type Fresh } from './batch.js';
+import type { FreeNames } from './free-names.js';
 import { BatchReport } from './report.js';
 import { textField, type FieldValue, type SourceRow } from './source-rows.js';
 import { TOKENS } from './target-tables.js';
 import { applyPatches, query, typed, writeRecords } from './target-store.js';
-import type { NameWish, TokenNames } from './token-names.js';
 
 /** Found is a fresh token that Keyward has already, with its number here. */
 interface Found extends Fresh {
@@ -14,68 +14,19 @@ interface Found extends Fresh {
 /** importTokens takes one batch of tokens. Their owners must have been imported. */
 export async function importTokens(
   trx: Knex.Transaction,
-  names: TokenNames,
+  names: FreeNames,
   rows: readonly SourceRow[],
 ): Promise<BatchReport> {
   const report = new BatchReport();
   const { fresh, changes } = await sortBatch(trx, TOKENS, rows, report);
-  await settleNames(trx, names, changes, report);
+  await names.settle(trx, changes, report);
   await replaceDigests(trx, changes, report);
   await applyChanges(trx, TOKENS, changes, report);
 
   const { found, missing } = await findTokens(trx, fresh, report);
-  const wishes = [...found, ...missing.map((token) => ({ ...token, id: undefined }))].map(wishOf);
-  const granted = await names.grant(trx, wishes);
-  const named = <T extends Fresh>(tokens: readonly T[], first: number): T[] =>
-    tokens.map((token, index) => {
-      const name = granted[first + index] ?? '';
-      noteName(token.row, textField(token.columns, 'name'), name, report);
-      return { ...token, columns: { ...token.columns, name } };
-    });
-  await merge(trx, named(found, 0), report);
-  await create(trx, named(missing, found.length), report);
+  await merge(trx, await names.name(trx, found, report), report);
+  await create(trx, await names.name(trx, missing, report), report);
   return report;
-}
-
-function wishOf({ columns, id }: Fresh & { readonly id: string | undefined }): NameWish {
-  return { ownerId: textField(columns, 'user_profile_id'), name: textField(columns, 'name'), tokenId: id };
-}
-
-function noteName(row: SourceRow, wanted: string, name: string, report: BatchReport): void {
-  if (name === wanted) return;
-  const what = `another token of its owner is called ${JSON.stringify(wanted)}: it is called ${JSON.stringify(name)}`;
-  report.note('token', row.label, 'name-taken', what);
-}
-
-/** settleNames finds free names for tokens whose name or owner changed in the source. */
-async function settleNames(
-  trx: Knex.Transaction,
-  names: TokenNames,
-  changes: readonly Change[],
-  report: BatchReport,
-): Promise<void> {
-  const moved = changes.filter(({ changed }) => changed.has('name') || changed.has('user_profile_id'));
-  if (moved.length === 0) return;
-  const sql =
-    'SELECT id::text AS id, name, user_profile_id::text AS owner_id FROM tokens WHERE id = ANY (?::bigint[])';
-  const present = await query<{ id: string; name: string; owner_id: string }>(trx, sql, [
-    moved.map(({ targetId }) => targetId),
-  ]);
-  const current = new Map(present.map((token) => [token.id, token]));
-  const wishes = moved.map(({ targetId, columns, changed }) => ({
-    tokenId: targetId,
-    // What the source did not change may have been changed in Keyward.
-    ownerId: changed.has('user_profile_id')
-      ? textField(columns, 'user_profile_id')
-      : (current.get(targetId)?.owner_id ?? ''),
-    name: changed.has('name') ? textField(columns, 'name') : (current.get(targetId)?.name ?? ''),
-  }));
-  const granted = await names.grant(trx, wishes);
-  moved.forEach(({ row, replaced }, index) => {
-    const name = granted[index] ?? '';
-    replaced.set('name', name);
-    noteName(row, wishes[index]?.name ?? name, name, report);
-  });
 }
 
 /** replaceDigests makes a key whose digest changed in the source refuse the old plaintext and accept the new one. */

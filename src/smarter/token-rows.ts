@@ -1,7 +1,7 @@
 import { annotationsOf, storableText, tagsOfJson, uuidOf } from './normalise.js';
-import type { ReadOptions } from './owner-rows.js';
 import { RowReader, type SourceRow } from './source-rows.js';
 import type { Source, TextRow } from './source.js';
+import type { ReadOptions } from './tagged-rows.js';
 
 const DIGEST = /^[0-9a-f]{128}$/;
 

@@ -7,15 +7,16 @@ import type {
   UpdateTokenRequest,
 } from '../gen/keyward/token/v1/token_service.js';
 import type { Clock } from '../lib/clock.js';
-import { instantFromMillis, MAX_INSTANT, type Instant } from '../lib/instant.js';
+import { instantFromMillis, type Instant } from '../lib/instant.js';
 import { parseListRequest, type PageQuery } from '../lib/page.js';
 import { DEFAULT_VERSION, checkName } from '../lib/resource-rules.js';
 import { ALL_SCOPES } from '../lib/scopes.js';
 import { checked, type Violations } from '../lib/violations.js';
 import type { Handlers } from '../rpc/handlers.js';
 import { readMask } from '../rpc/field-mask.js';
-import { missing, readUserProfileSelector, readUserSelector } from '../rpc/selectors.js';
-import { fromDuration, fromTimestamp } from '../rpc/timestamp.js';
+import { descriptionReaders } from '../rpc/resource-messages.js';
+import { readOwner, readUserSelector } from '../rpc/selectors.js';
+import { fromDuration, fromTimestamp, readExpiry } from '../rpc/timestamp.js';
 import { readTokenSelector, toToken } from './token-messages.js';
 import { TOKEN_COLUMNS } from './token-columns.js';
 import type { TokenService } from './token-service.js';
@@ -147,28 +148,13 @@ function readCreate(
       annotations: request.annotations,
       manifestPath: request.manifestPath,
       scopes: request.scopes.length === 0 ? ALL_SCOPES : request.scopes,
-      expiresAt: readExpiry(v, request, now),
+      expiresAt: readExpiry(v, request.expiry, now),
       isActive: request.isActive ?? true,
       prefix: request.prefix,
     };
     checkSettings(v, settings, now);
-    return { owner: readOwner(v, request, caller), settings };
+    return { owner: readOwner(v, 'owner', request.owner, caller), settings };
   });
-}
-
-function readOwner(v: Violations, { owner }: CreateTokenRequest, { profileId }: Caller): UserProfileRef {
-  if (owner !== undefined) return readUserProfileSelector(v, 'owner', owner);
-  return profileId === undefined ? missing(v, 'owner') : { by: 'id', id: profileId };
-}
-
-function readExpiry(v: Violations, { expiry }: CreateTokenRequest, now: Instant): Instant | null {
-  if (expiry === undefined) return null;
-  if (expiry.$case === 'expiresAt') return fromTimestamp(v, 'expires_at', expiry.value) ?? null;
-  const ttl = fromDuration(v, 'ttl', expiry.value);
-  if (ttl === undefined) return null;
-  if (ttl > 0n && now + ttl <= MAX_INSTANT) return now + ttl;
-  v.add('ttl', 'must be above 0 and end before the year 10000');
-  return null;
 }
 
 function readGrace(v: Violations, gracePeriod: { seconds: bigint; nanos: number } | undefined): bigint {
@@ -185,11 +171,7 @@ function readList({ pageSize, pageToken, filter, orderBy }: ListTokensRequest): 
 function readChange(v: Violations, { token, updateMask }: UpdateTokenRequest, now: Instant): TokenChange {
   const expiresAt = token?.expiresAt;
   const change = readMask<TokenChange>(v, updateMask, {
-    description: () => ({ description: token?.description ?? '' }),
-    version: () => ({ version: token?.version ?? '' }),
-    tags: () => ({ tags: token?.tags ?? [] }),
-    annotations: () => ({ annotations: token?.annotations ?? new Map<string, string>() }),
-    manifest_path: () => ({ manifestPath: token?.manifestPath ?? '' }),
+    ...descriptionReaders(token),
     scopes: () => ({ scopes: token?.scopes ?? [] }),
     expires_at: () => ({
       expiresAt: expiresAt === undefined ? null : (fromTimestamp(v, 'token.expires_at', expiresAt) ?? null),

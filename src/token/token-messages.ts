@@ -1,9 +1,8 @@
-import type { OwnedName, Token as TokenMessage, TokenSelector } from '../gen/keyward/token/v1/token.js';
-import { etagOf } from '../lib/etag.js';
-import { hashedId, recordLocator } from '../lib/public-id.js';
-import { isUuid, mask, rfc1034Name } from '../lib/text.js';
+import type { Token as TokenMessage, TokenSelector } from '../gen/keyward/token/v1/token.js';
+import { isUuid, mask } from '../lib/text.js';
 import type { Violations } from '../lib/violations.js';
-import { missing, readName, readPublicId, readUserProfileSelector } from '../rpc/selectors.js';
+import { toDescription, toHistory, toIdentity, toOwner } from '../rpc/resource-messages.js';
+import { missing, readOwnedName, readPublicId } from '../rpc/selectors.js';
 import { toTimestamp } from '../rpc/timestamp.js';
 import type { TokenRef } from './token-ref.js';
 import { digestHex, type Token } from './token.js';
@@ -11,26 +10,12 @@ import { digestHex, type Token } from './token.js';
 /** The translation between messages and tokens. */
 
 export function toToken(token: Token): TokenMessage {
-  const { owner } = token;
   return {
-    id: token.id,
-    hashedId: hashedId(token.id),
-    recordLocator: recordLocator('token', token.id),
+    ...toIdentity('token', token),
+    ...toDescription(token),
+    ...toHistory(token),
     keyId: token.keyId,
-    name: token.name,
-    description: token.description,
-    version: token.version,
-    tags: [...token.tags],
-    annotations: new Map(token.annotations),
-    manifestPath: token.manifestPath,
-    rfc1034Name: rfc1034Name(token.name),
-    owner: {
-      userProfileId: owner.profileId,
-      userId: owner.userId,
-      username: owner.username,
-      accountId: owner.accountId,
-      accountNumber: owner.accountNumber,
-    },
+    owner: toOwner(token.owner),
     isActive: token.isActive,
     expiresAt: toTimestamp(token.expiresAt),
     scopes: [...token.scopes],
@@ -39,9 +24,6 @@ export function toToken(token: Token): TokenMessage {
     tokenKey: token.tokenKey,
     prefix: token.prefix,
     graceEndsAt: toTimestamp(token.graceEndsAt),
-    createdAt: toTimestamp(token.createdAt),
-    updatedAt: toTimestamp(token.updatedAt),
-    etag: etagOf(token.rowVersion),
   };
 }
 
@@ -61,17 +43,5 @@ export function readTokenSelector(
       return readOwnedName(v, `${field}.owned_name`, selector.value);
     default:
       return readPublicId(v, field, 'token', selector);
-  }
-}
-
-function readOwnedName(v: Violations, field: string, { owner, name: given }: OwnedName): TokenRef {
-  const name = readName(v, `${field}.name`, given, 255);
-  switch (owner?.$case) {
-    case 'userProfile':
-      return { by: 'owner', owner: readUserProfileSelector(v, `${field}.user_profile`, owner.value), name };
-    case 'accountNumber':
-      return { by: 'account', accountNumber: readName(v, `${field}.account_number`, owner.value, 255), name };
-    case undefined:
-      return missing(v, `${field}.owner`);
   }
 }

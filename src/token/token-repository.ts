@@ -1,4 +1,13 @@
 import type { Knex } from 'knex';
+import {
+  findOwner,
+  joinOwner,
+  OWNER_COLUMNS,
+  ownerFromRow,
+  selectOwner,
+  whereOwner,
+  type OwnerRow,
+} from '../account/owner-rows.js';
 import type { UserProfileRef, UserRef } from '../account/refs.js';
 import { PLATFORM_ACCOUNT_NUMBER, type Readable } from '../account/rights.js';
 import { descriptionColumns, descriptionFromRow, type DescriptionRow } from '../db/description-columns.js';
@@ -7,7 +16,6 @@ import { violatedUnique } from '../db/pg-errors.js';
 import { alreadyExists } from '../lib/errors.js';
 import { formatPgTimestamp, type Instant } from '../lib/instant.js';
 import type { Page, PageQuery } from '../lib/page.js';
-import { joinOwner, OWNER_COLUMNS, ownerFromRow, type OwnerRow } from './owner-rows.js';
 import { TOKEN_COLUMNS } from './token-columns.js';
 import type { TokenRef } from './token-ref.js';
 import {
@@ -61,7 +69,7 @@ export class TokenRepository {
         void query.where('t.key_id', ref.keyId);
         break;
       case 'owner':
-        void whereProfile(query, ref.owner).where('t.name', ref.name);
+        void whereOwner(query, ref.owner).where('t.name', ref.name);
         break;
       case 'account':
         void query
@@ -99,10 +107,8 @@ export class TokenRepository {
   }
 
   /** findOwner returns the user profile, and keeps it and its user from changing until the transaction ends. */
-  async findOwner(trx: Knex.Transaction, ref: UserProfileRef): Promise<TokenOwner | undefined> {
-    const query = selectOwner(trx).forShare('p', 'u');
-    const [row] = (await whereProfile(query, ref)) as OwnerRow[];
-    return row === undefined ? undefined : ownerFromRow(row);
+  findOwner(trx: Knex.Transaction, ref: UserProfileRef): Promise<TokenOwner | undefined> {
+    return findOwner(trx, ref);
   }
 
   /** profilesOf lists a user's profiles. */
@@ -179,19 +185,20 @@ export class TokenRepository {
       .delete();
   }
 
-  /** deleteOf deletes all tokens of user profiles, and returns their digests and how many tokens they were. */
+  /** deleteOf deletes all tokens of user profiles, and returns their numbers, profiles and digests. */
   async deleteOf(
     trx: Knex.Transaction,
     profileIds: readonly bigint[],
-  ): Promise<{ digests: Digest[]; count: number }> {
-    const ids = (await trx('tokens')
+  ): Promise<{ digests: Digest[]; tokens: { id: bigint; profileId: bigint }[] }> {
+    const tokens = await trx('tokens')
       .whereIn('user_profile_id', profileIds.map(String))
       .orderBy('id')
       .forUpdate()
-      .pluck('id')) as bigint[];
+      .select<{ id: bigint; profileId: bigint }[]>('id', 'user_profile_id as profileId');
+    const ids = tokens.map(({ id }) => id);
     const digests = await this.digestsOf(trx, ids);
-    const count = await trx('tokens').whereIn('id', ids.map(String)).delete();
-    return { digests, count };
+    await trx('tokens').whereIn('id', ids.map(String)).delete();
+    return { digests, tokens };
   }
 
   /** digestsOf returns all digests of tokens, retired ones included. */
@@ -243,18 +250,6 @@ export class TokenRepository {
       token_key: secret.tokenKey,
     });
   }
-}
-
-function selectOwner(trx: Knex): Knex.QueryBuilder {
-  return trx('user_profiles as p')
-    .join('users as u', 'u.id', 'p.user_id')
-    .join('accounts as a', 'a.id', 'p.account_id')
-    .select(OWNER_COLUMNS);
-}
-
-function whereProfile(query: Knex.QueryBuilder, ref: UserProfileRef): Knex.QueryBuilder {
-  if (ref.by === 'id') return query.where('p.id', String(ref.id));
-  return query.where('u.username', ref.username).where('a.account_number', ref.accountNumber);
 }
 
 async function namesAreUnique<T>(statement: () => PromiseLike<T>): Promise<T> {

@@ -3,6 +3,13 @@ import type { Caller } from '../account/caller.js';
 import type { UserProfileRef, UserRef } from '../account/refs.js';
 import { accessTo, mayActAs, readable, type Standing } from '../account/rights.js';
 import type { StandingReader } from '../account/standing.js';
+import {
+  actorOf,
+  changedFields,
+  type AuditAction,
+  type AuditEntry,
+  type AuditLog,
+} from '../audit/audit-log.js';
 import { inTransaction, reading } from '../db/transaction.js';
 import type { Clock } from '../lib/clock.js';
 import { etagMismatch, KeywardError, notFound, notPermitted } from '../lib/errors.js';
@@ -33,9 +40,23 @@ export interface TokenServiceDependencies {
   readonly knex: Database;
   readonly tokens: TokenRepository;
   readonly standings: StandingReader;
+  readonly audit: Pick<AuditLog, 'record'>;
   /** Forgets digests whose verdicts may have changed. Called after commit, before the call returns. */
   readonly evict: (digests: readonly Digest[]) => void;
   readonly clock: Clock;
+}
+
+/** Changed is a token after a change, and what is recorded of it: nothing where it was so already. */
+interface Changed {
+  readonly token: Token;
+  readonly action?: AuditAction;
+  readonly detail?: AuditEntry['detail'];
+}
+
+/** AuditedToken is what records tell of a token. */
+interface AuditedToken {
+  readonly id: bigint;
+  readonly owner: { readonly profileId: bigint; readonly accountNumber: string | undefined };
 }
 
 const MOST_CANDIDATES = 10;
@@ -55,7 +76,9 @@ export class TokenService {
       const owner = await this.#deps.tokens.findOwner(trx, ownerRef);
       if (owner === undefined) throw notFound('user profile');
       requireAccess(standing, owner, 'user profile');
-      return this.#issue(trx, standing, owner, settings);
+      const issued = await this.#issue(trx, standing, owner, settings);
+      await this.#deps.audit.record(trx, [entryOf(caller, 'TOKEN_CREATED', issued.token)]);
+      return issued;
     });
   }
 
@@ -68,26 +91,35 @@ export class TokenService {
   }
 
   async update(caller: Caller, ref: TokenRef, etag: string, change: TokenChange): Promise<Token> {
-    return this.#change(caller, ref, etag, (trx, token) => {
+    return this.#change(caller, ref, etag, async (trx, token) => {
       requireScopes(
         caller,
         (change.scopes ?? []).filter((scope) => !token.scopes.includes(scope)),
       );
-      return this.#deps.tokens.update(trx, token.id, change);
+      return {
+        token: await this.#deps.tokens.update(trx, token.id, change),
+        action: 'TOKEN_EDITED',
+        detail: changedFields(change),
+      };
     });
   }
 
   async rename(caller: Caller, ref: TokenRef, etag: string, name: string): Promise<Token> {
-    return this.#change(caller, ref, etag, async (trx, token) =>
-      token.name === name ? token : this.#deps.tokens.rename(trx, token.id, name),
-    );
+    return this.#change(caller, ref, etag, async (trx, token) => {
+      if (token.name === name) return { token };
+      return { token: await this.#deps.tokens.rename(trx, token.id, name), action: 'TOKEN_RENAMED' };
+    });
   }
 
   /** setActive switches a token on or off; `toggle` is whichever it is not. */
   async setActive(caller: Caller, ref: TokenRef, etag: string, state: boolean | 'toggle'): Promise<Token> {
     return this.#change(caller, ref, etag, async (trx, token) => {
       const isActive = state === 'toggle' ? !token.isActive : state;
-      return token.isActive === isActive ? token : this.#deps.tokens.setActive(trx, token.id, isActive);
+      if (token.isActive === isActive) return { token };
+      return {
+        token: await this.#deps.tokens.setActive(trx, token.id, isActive),
+        action: isActive ? 'TOKEN_ACTIVATED' : 'TOKEN_DEACTIVATED',
+      };
     });
   }
 
@@ -98,7 +130,12 @@ export class TokenService {
       requireScopes(caller, original.scopes);
       const owner = await this.#deps.tokens.findOwner(trx, { by: 'id', id: original.owner.profileId });
       if (owner === undefined) throw notFound('token');
-      return this.#issue(trx, standing, owner, { ...original, name });
+      const copy = await this.#issue(trx, standing, owner, { ...original, name });
+      await this.#deps.audit.record(trx, [
+        entryOf(caller, 'TOKEN_CLONED', original, { copy: String(copy.token.id) }),
+        entryOf(caller, 'TOKEN_CREATED', copy.token, { original: String(original.id) }),
+      ]);
+      return copy;
     });
   }
 
@@ -111,7 +148,10 @@ export class TokenService {
       await this.#requireRank(trx, standing, current.owner);
       const secret = newPlaintext(current.prefix);
       plaintext = secret.plaintext;
-      return this.#deps.tokens.replaceDigest(trx, current.id, secret, retiresAt);
+      return {
+        token: await this.#deps.tokens.replaceDigest(trx, current.id, secret, retiresAt),
+        action: 'TOKEN_ROTATED',
+      };
     });
     return { token, plaintext };
   }
@@ -119,7 +159,7 @@ export class TokenService {
   async revoke(caller: Caller, ref: TokenRef, etag: string): Promise<void> {
     await this.#change(caller, ref, etag, async (trx, token) => {
       await this.#deps.tokens.delete(trx, token.id);
-      return token;
+      return { token, action: 'TOKEN_DELETED' };
     });
   }
 
@@ -132,12 +172,16 @@ export class TokenService {
       if (visible.length === 0) throw notFound('user');
       const managed = visible.filter((profile) => accessTo(standing, profile) === 'manage');
       if (managed.length === 0) throw notPermitted("The caller may not manage this user's tokens.");
-      return this.#deps.tokens.deleteOf(
-        trx,
-        managed.map((profile) => profile.profileId),
-      );
+      const owners = new Map(managed.map((owner) => [owner.profileId, owner]));
+      const deleted = await this.#deps.tokens.deleteOf(trx, [...owners.keys()]);
+      const entries = deleted.tokens.map(({ id, profileId }) => {
+        const accountNumber = owners.get(profileId)?.accountNumber;
+        return entryOf(caller, 'TOKEN_DELETED', { id, owner: { profileId, accountNumber } });
+      });
+      await this.#deps.audit.record(trx, entries);
+      return deleted;
     });
-    return revoked.count;
+    return revoked.tokens.length;
   }
 
   /** #change locks a token that the caller manages, and changes it. */
@@ -145,7 +189,7 @@ export class TokenService {
     caller: Caller,
     ref: TokenRef,
     etag: string,
-    change: (trx: Transaction, token: Token, standing: Standing) => Promise<Token>,
+    change: (trx: Transaction, token: Token, standing: Standing) => Promise<Changed>,
   ): Promise<Token> {
     const { token } = await this.#changing(async (trx) => {
       const standing = await this.#deps.standings.of(caller, trx);
@@ -155,7 +199,11 @@ export class TokenService {
       if (etag !== '' && etag !== etagOf(current.rowVersion)) throw etagMismatch('token');
       const before = await this.#deps.tokens.digestsOf(trx, [current.id]);
       const changed = await change(trx, current, standing);
-      return { token: changed, digests: [...before, changed.digest] };
+      if (changed.action !== undefined) {
+        const entry = entryOf(caller, changed.action, changed.token, changed.detail);
+        await this.#deps.audit.record(trx, [entry]);
+      }
+      return { token: changed.token, digests: [...before, changed.token.digest] };
     });
     return token;
   }
@@ -243,4 +291,15 @@ function requireScopes(caller: Caller, scopes: readonly string[]): void {
       metadata: { scope },
     });
   }
+}
+
+function entryOf(
+  caller: Caller,
+  action: AuditAction,
+  { id, owner }: AuditedToken,
+  detail: AuditEntry['detail'] = {},
+): AuditEntry {
+  const { profileId, accountNumber } = owner;
+  const resource = { kind: 'token', id, profileId, accountNumber } as const;
+  return { actor: actorOf(caller), action, outcome: 'OK', resource, detail };
 }

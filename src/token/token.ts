@@ -1,20 +1,13 @@
 import { hash, randomBytes } from 'node:crypto';
+import type { Owner } from '../account/owner.js';
 import type { Instant } from '../lib/instant.js';
 import { MAX_INSTANT } from '../lib/instant.js';
 import { checkDescription, checkName, type Description } from '../lib/resource-rules.js';
 import { checkScopes } from '../lib/scopes.js';
 import type { Violations } from '../lib/violations.js';
 
-/** Where a token belongs: a user profile, with the two sides it joins. */
-export interface TokenOwner {
-  readonly profileId: bigint;
-  readonly userId: bigint;
-  readonly username: string;
-  readonly accountId: bigint;
-  readonly accountNumber: string;
-  readonly isSuperuser: boolean;
-  readonly isStaff: boolean;
-}
+/** Where a token belongs. */
+export type TokenOwner = Owner;
 
 /** Token is an API key as it is stored: without its plaintext. */
 export interface Token extends Description {

@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import { VerdictReason as ProtoReason } from '../gen/keyward/token/v1/token.js';
 import {
   BatchValidateTokensRequest,
@@ -5,6 +6,7 @@ import {
   ValidateTokenRequest,
   ValidateTokenResponse,
 } from '../gen/keyward/token/v1/token_service.js';
+import { strictReader } from '../rpc/strict-utf8.js';
 import { toTimestamp } from '../rpc/timestamp.js';
 import type { VerdictFacts, VerdictReason, VerdictRecord } from './verdict.js';
 import type { Verdict } from './verdicts.js';
@@ -48,21 +50,23 @@ export const FastTokenService = {
   validateToken: {
     ...TokenServiceService.validateToken,
     requestDeserialize: decodePresented,
+    readsBytes: true as const,
     responseSerialize: (message: Buffer) => message,
   },
   batchValidateTokens: {
     ...TokenServiceService.batchValidateTokens,
     requestDeserialize: decodeBatch,
+    readsBytes: true as const,
     responseSerialize: (message: Buffer) => message,
   },
 };
 
-/** decodePresented reads a ValidateTokenRequest. Throws on bytes that are none. */
+/** decodePresented reads a ValidateTokenRequest. Throws on bytes that are none, and on text that is not UTF-8. */
 export function decodePresented(bytes: Buffer): Presented {
-  return decodeTokenOnly(bytes, 0, bytes.length) ?? ValidateTokenRequest.decode(bytes);
+  return decodeTokenOnly(bytes, 0, bytes.length) ?? ValidateTokenRequest.decode(strictReader(bytes));
 }
 
-/** decodeBatch reads a BatchValidateTokensRequest. Throws on bytes that are none. */
+/** decodeBatch reads a BatchValidateTokensRequest. Throws on bytes that are none, and on text that is not UTF-8. */
 export function decodeBatch(bytes: Buffer): Presented[] {
   const presented: Presented[] = [];
   for (let at = 0; at < bytes.length;) {
@@ -70,7 +74,7 @@ export function decodeBatch(bytes: Buffer): Presented[] {
     const start = at + (length === undefined || length < 128 ? 2 : 3);
     const request = length === undefined ? undefined : decodeTokenOnly(bytes, start, start + length);
     if (request === undefined || length === undefined)
-      return BatchValidateTokensRequest.decode(bytes).requests;
+      return BatchValidateTokensRequest.decode(strictReader(bytes)).requests;
     presented.push(request);
     at = start + length;
   }
@@ -134,13 +138,14 @@ function encode(response: ValidateTokenResponse): string {
   return Buffer.from(ValidateTokenResponse.encode(response).finish()).toString('latin1');
 }
 
-/** decodeTokenOnly reads a request that holds a token and nothing else: nearly all of them. */
+/** decodeTokenOnly reads a request that holds a token and nothing else: nearly all of them. Undefined for any other. */
 function decodeTokenOnly(bytes: Buffer, start: number, end: number): Presented | undefined {
   const length = lengthAt(bytes, start);
   if (length === undefined) return undefined;
   const tokenStart = start + (length < 128 ? 2 : 3);
   if (tokenStart + length !== end || end > bytes.length) return undefined;
-  return { token: bytes.subarray(tokenStart, end), requiredScopes: NO_SCOPES };
+  const token = bytes.subarray(tokenStart, end);
+  return isUtf8(token) ? { token, requiredScopes: NO_SCOPES } : undefined;
 }
 
 /** lengthAt reads the length of field 1, if that is what begins here and the length takes one or two bytes. */

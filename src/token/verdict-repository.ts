@@ -1,7 +1,7 @@
 import type { Knex } from 'knex';
+import { joinOwner, OWNER_COLUMNS, ownerFromRow, type OwnerRow } from '../account/owner-rows.js';
 import { prepare } from '../db/prepared.js';
 import type { Instant } from '../lib/instant.js';
-import { joinOwner, OWNER_COLUMNS, ownerFromRow, type OwnerRow } from './owner-rows.js';
 import { digestBytes, digestFromBytes, type Digest } from './token.js';
 import type { VerdictFacts } from './verdict.js';
 

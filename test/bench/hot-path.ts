@@ -2,6 +2,8 @@ import { checkAnswers } from './answers.js';
 import { h2loadScenario } from './h2load.js';
 import { hasProgram, startBaseline, startKeyward, stop, type ServerProcess } from './processes.js';
 import { startLoad, type Sample, type Scenario } from './scenario.js';
+import { secretScenarios } from './secret-path.js';
+import { KEY } from './secrets.js';
 import { exchangeOf } from './tokens.js';
 
 const VALIDATE = '/keyward.token.v1.TokenService/ValidateToken';
@@ -31,17 +33,23 @@ export async function measureHotPath(databaseUrl: string, extent: Extent): Promi
       servers.push(await server);
       return server;
     };
-    const settings = { DATABASE_URL: databaseUrl, KEYWARD_CACHE_TTL_SECONDS: '86400' };
+    const settings = {
+      DATABASE_URL: databaseUrl,
+      KEYWARD_FERNET_KEYS: KEY,
+      KEYWARD_CACHE_TTL_SECONDS: '86400',
+    };
     const baseline = await started(startBaseline(exchangeOf(0).response));
     const keyward = await started(startKeyward(settings));
     const forgetful = await started(
       startKeyward({ ...settings, KEYWARD_CACHE_MAX_ENTRIES: String(MISS_ENTRIES) }),
     );
+    const secrets = await started(startKeyward(settings));
     await checkAnswers(keyward.port, extent.tokens);
     await checkAnswers(forgetful.port, extent.tokens);
 
-    const single = { path: VALIDATE, connections: 8, inFlight: 12, tokens: HIT_TOKENS, batch: 1 };
-    const empty = await startLoad(baseline, { ...single, constantAnswer: true });
+    const hitTokens = { tokens: HIT_TOKENS, batch: 1 };
+    const single = { path: VALIDATE, connections: 8, inFlight: 12, asked: hitTokens };
+    const empty = await startLoad(baseline, { ...single, asked: { ...hitTokens, constantAnswer: true } });
     const hits = await startLoad(keyward, single);
     await hits.run({ calls: HIT_TOKENS });
     if (hasProgram('h2load')) {
@@ -53,14 +61,17 @@ export async function measureHotPath(databaseUrl: string, extent: Extent): Promi
       scenarios['a'] = empty;
       scenarios['b'] = hits;
     }
-    scenarios['c'] = await startLoad(forgetful, { ...single, tokens: extent.tokens });
-    scenarios['d'] = await startLoad(keyward, {
+    scenarios['c'] = await startLoad(forgetful, {
       ...single,
+      asked: { tokens: extent.tokens, batch: 1 },
+    });
+    scenarios['d'] = await startLoad(keyward, {
       path: BATCH_VALIDATE,
       inFlight: 4,
       connections: 4,
-      batch: BATCH,
+      asked: { tokens: HIT_TOKENS, batch: BATCH },
     });
+    Object.assign(scenarios, await secretScenarios(secrets, databaseUrl));
     return await measureInRounds(scenarios, extent);
   } finally {
     for (const scenario of Object.values(scenarios)) scenario.close();

@@ -1,12 +1,17 @@
 import { Http2Connection, prepareExchange, type PreparedExchange } from './http2-connection.js';
-import { batchExchangeOf, exchangeOf, plaintextOf } from './tokens.js';
+import { batchExchangeOf, exchangeOf, plaintextOf, type Exchange } from './tokens.js';
 
-/** Load is what is asked of a server, again and again: tokens in turn, over several connections. */
+/** Load is what is asked of a server, again and again, in turn, over several connections. */
 export interface Load {
   readonly path: string;
   readonly connections: number;
   /** Calls under way on each connection. */
   readonly inFlight: number;
+  readonly asked: Tokens | { readonly exchanges: readonly Exchange[] };
+}
+
+/** Tokens are what is asked for where it need not be told in full. */
+interface Tokens {
   /** How many tokens are asked for in turn, from token 0 on. */
   readonly tokens: number;
   /** Tokens in one call; 1 for ValidateToken. */
@@ -43,7 +48,7 @@ export class LoadGenerator {
 
   private constructor(load: Load) {
     this.#load = load;
-    this.#exchanges = exchangesOf(load);
+    this.#exchanges = exchangesOf(load.asked).map(prepareExchange);
   }
 
   static async open(port: number, load: Load): Promise<LoadGenerator> {
@@ -88,7 +93,7 @@ export class LoadGenerator {
 
   #send(connection: Http2Connection): void {
     const exchange = this.#exchanges[this.#next];
-    if (exchange === undefined) throw new Error('a load without tokens');
+    if (exchange === undefined) throw new Error('a load that asks for nothing');
     if (this.#callsLeft <= 0) return;
     this.#callsLeft -= 1;
     this.#next = (this.#next + 1) % this.#exchanges.length;
@@ -105,10 +110,12 @@ export class LoadGenerator {
   }
 }
 
-function exchangesOf({ tokens, batch, constantAnswer }: Load): PreparedExchange[] {
+function exchangesOf(asked: Load['asked']): readonly Exchange[] {
+  if ('exchanges' in asked) return asked.exchanges;
+  const { tokens, batch, constantAnswer } = asked;
   const constant = exchangeOf(0).response;
   return Array.from({ length: Math.floor(tokens / batch) }, (_, index) => {
     const exchange = batch === 1 ? exchangeOf(index) : batchExchangeOf(index * batch, batch);
-    return prepareExchange(constantAnswer === true ? { ...exchange, response: constant } : exchange);
+    return constantAnswer === true ? { ...exchange, response: constant } : exchange;
   });
 }

@@ -1,6 +1,7 @@
 import type { ChildProcess } from 'node:child_process';
 import { memoryOf, residentBytes, startKeyward, stop } from './processes.js';
 import { startLoad } from './scenario.js';
+import { KEY } from './secrets.js';
 
 const BATCH = 200;
 
@@ -19,6 +20,7 @@ export interface MillionResult {
 export async function measureMillion(dataDir: string, tokens: number): Promise<MillionResult> {
   const settings = {
     KEYWARD_DATA_DIR: dataDir,
+    KEYWARD_FERNET_KEYS: KEY,
     KEYWARD_CACHE_TTL_SECONDS: '86400',
     KEYWARD_CACHE_MAX_ENTRIES: String(tokens),
   };
@@ -32,8 +34,7 @@ export async function measureMillion(dataDir: string, tokens: number): Promise<M
       path: '/keyward.token.v1.TokenService/BatchValidateTokens',
       connections: 4,
       inFlight: 1,
-      tokens,
-      batch: BATCH,
+      asked: { tokens, batch: BATCH },
     });
     const before = await memoryOf(server.process);
     await load.run({ calls: tokens / BATCH });

@@ -9,8 +9,22 @@ const TITLES: Readonly<Record<string, string>> = {
   b: 'b  ValidateToken, hit',
   c: 'c  ValidateToken, miss',
   d: `d  BatchValidateTokens of ${BATCH}, hits`,
+  e: 'e  GetSecret',
+  f: 'f  AccessSecret, 64 bytes, audited',
   'a, kept': 'a  over kept connections',
   'b, kept': 'b  over kept connections',
+};
+
+const COLUMNS: Readonly<Record<string, (sample: Sample, name: string) => string>> = {
+  'calls/s': ({ callsPerSecond }) => callsPerSecond.toFixed(0),
+  // Where the server was not the limit, this is what it would do.
+  'calls/s a core': ({ cpuMicros }) => (1e6 / cpuMicros).toFixed(0),
+  'verdicts/s': ({ callsPerSecond }, name) => (callsPerSecond * verdictsIn(name)).toFixed(0),
+  'CPU us/call': ({ cpuMicros }) => cpuMicros.toFixed(1),
+  'p50 ms': ({ p50 }) => p50.toFixed(1),
+  'p99 ms': ({ p99 }) => p99.toFixed(1),
+  busy: ({ busy }) => percent(busy),
+  'kept waiting': ({ waited }) => percent(waited),
 };
 
 /** Report is everything a run found out; the JSON of `--json`. */
@@ -19,7 +33,7 @@ export interface Report {
   /** Medians over the rounds. */
   readonly scenarios: Record<string, Sample>;
   readonly rounds: Samples;
-  readonly ratios: Record<string, number>;
+  readonly comparisons: Record<string, number>;
   readonly million?: MillionResult;
 }
 
@@ -38,24 +52,20 @@ export function report(rounds: Samples, million: MillionResult | undefined): Rep
     },
     scenarios,
     rounds,
-    ratios: ratiosOf(rounds),
+    comparisons: comparisonsOf(rounds),
     ...(million !== undefined && { million }),
   };
 }
 
-export function toText({ machine, scenarios, ratios, million }: Report): string {
+export function toText({ machine, scenarios, comparisons, million }: Report): string {
   const lines = Object.entries(machine).map(([name, value]) => `${name}: ${String(value)}`);
-  lines.push('', row('', 'calls/s', 'verdicts/s', 'CPU us/call', 'p50 ms', 'p99 ms', 'busy', 'kept waiting'));
+  lines.push('', row('', Object.keys(COLUMNS)));
   for (const [name, sample] of Object.entries(scenarios)) {
-    const { callsPerSecond, cpuMicros, p50, p99, busy, waited } = sample;
-    const verdicts = callsPerSecond * (name === 'd' ? BATCH : 1);
-    lines.push(
-      row(TITLES[name] ?? name, callsPerSecond.toFixed(0), verdicts.toFixed(0), cpuMicros.toFixed(1)) +
-        row('', p50.toFixed(1), p99.toFixed(1), percent(busy), percent(waited)).slice(36),
-    );
+    const cells = Object.values(COLUMNS).map((cell) => cell(sample, name));
+    lines.push(row(TITLES[name] ?? name, cells));
   }
   lines.push('');
-  for (const [name, ratio] of Object.entries(ratios)) lines.push(`${name}: ${ratio.toFixed(2)}`);
+  for (const [name, value] of Object.entries(comparisons)) lines.push(`${name}: ${value.toFixed(2)}`);
   if (million !== undefined) {
     lines.push('', `${million.tokens} tokens in the table`);
     lines.push(`start until SERVING, PostgreSQL included: ${million.startSeconds.toFixed(2)} s`);
@@ -66,24 +76,29 @@ export function toText({ machine, scenarios, ratios, million }: Report): string 
   return lines.join('\n');
 }
 
-/** ratiosOf compares what was measured in the same round, and gives the median of the rounds. */
-function ratiosOf(rounds: Samples): Record<string, number> {
+/** comparisonsOf compares what was measured in the same round, and gives the median of the rounds. */
+function comparisonsOf(rounds: Samples): Record<string, number> {
+  const compare = (of: string, to: string, comparison: (one: Sample, other: Sample) => number): number =>
+    median((rounds[of] ?? []).map((sample, round) => comparison(sample, rounds[to]?.[round] ?? sample)));
   const ratio = (of: string, to: string, value: (sample: Sample) => number): number =>
-    median((rounds[of] ?? []).map((sample, round) => value(sample) / value(rounds[to]?.[round] ?? sample)));
+    compare(of, to, (one, other) => value(one) / value(other));
   const rate = ({ callsPerSecond }: Sample): number => callsPerSecond;
   const cpu = ({ cpuMicros }: Sample): number => cpuMicros;
-  const ratios: Record<string, number> = {
+  const comparisons: Record<string, number> = {
     'b / a, calls per second': ratio('b', 'a', rate),
     'a / b, CPU per call': ratio('a', 'b', cpu),
     'd / b, verdicts per second': BATCH * ratio('d', 'b', rate),
     'b / d, CPU per verdict': BATCH * ratio('b', 'd', cpu),
     'c / b, calls per second': ratio('c', 'b', rate),
+    'f / e, calls per second': ratio('f', 'e', rate),
+    'f / e, CPU per call': ratio('f', 'e', cpu),
+    'f - e, p99 in ms': compare('f', 'e', (one, other) => one.p99 - other.p99),
   };
   if (rounds['b, kept'] !== undefined) {
-    ratios['b / a, calls per second, over kept connections'] = ratio('b, kept', 'a, kept', rate);
-    ratios['a / b, CPU per call, over kept connections'] = ratio('a, kept', 'b, kept', cpu);
+    comparisons['b / a, calls per second, over kept connections'] = ratio('b, kept', 'a, kept', rate);
+    comparisons['a / b, CPU per call, over kept connections'] = ratio('a, kept', 'b, kept', cpu);
   }
-  return ratios;
+  return comparisons;
 }
 
 function medians(samples: readonly Sample[]): Sample {
@@ -104,10 +119,15 @@ function median(values: readonly number[]): number {
   return ((sorted[Math.floor(middle)] ?? NaN) + (sorted[Math.ceil(middle)] ?? NaN)) / 2;
 }
 
+function verdictsIn(scenario: string): number {
+  if (scenario === 'd') return BATCH;
+  return scenario === 'e' || scenario === 'f' ? 0 : 1;
+}
+
 function percent(share: number): string {
   return `${(share * 100).toFixed(0)} %`;
 }
 
-function row(title: string, ...cells: string[]): string {
-  return title.padEnd(36) + cells.map((cell) => cell.padStart(13)).join('');
+function row(title: string, cells: readonly string[]): string {
+  return title.padEnd(36) + cells.map((cell) => cell.padStart(15)).join('');
 }

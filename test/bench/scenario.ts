@@ -42,7 +42,7 @@ export async function startLoad(
   server: ServerProcess,
   load: Load,
 ): Promise<Scenario & { run(until: Until): Promise<LoadResult> }> {
-  const child = fork(LOAD_MAIN, { execArgv: ['--import', 'tsx'] });
+  const child = fork(LOAD_MAIN, { execArgv: ['--import', 'tsx'], serialization: 'advanced' });
   const ask = asker(child);
   await ask({ open: { port: server.port, load } });
   const run = async (until: Until): Promise<LoadResult> => {

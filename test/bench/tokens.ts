@@ -23,6 +23,11 @@ export function plaintextOf(token: number): string {
   return createHash('sha256').update(String(token)).digest('hex');
 }
 
+/** ownerIdOf is the id of the user profile that has a token, and of its user. */
+export function ownerIdOf(token: number): number {
+  return FIRST_ID + (token % PROFILES);
+}
+
 /** fillTokens writes tokens 0 to `count` - 1 with their owners. */
 export async function fillTokens(databaseUrl: string, count: number): Promise<void> {
   const [first, last] = [FIRST_ID, FIRST_ID + PROFILES - 1];
@@ -61,7 +66,7 @@ export async function fillTokens(databaseUrl: string, count: number): Promise<vo
 
 /** expectedResponse is the right answer for a token. */
 export function expectedResponse(token: number): ValidateTokenResponse {
-  const owner = FIRST_ID + (token % PROFILES);
+  const owner = ownerIdOf(token);
   const hex = token.toString(16).padStart(32, '0');
   return {
     valid: true,

@@ -7,7 +7,7 @@ import { byId } from '../support/requests.js';
 import { encodeRequest, pathOf } from '../support/rpc.js';
 import { ServerProcess } from '../support/server-process.js';
 import { execute } from '../support/sql.js';
-import { existing, World } from '../support/world.js';
+import { existing, newValue, textOf, World } from '../support/world.js';
 import { hostileRequest, type HostileRequest, type Victims } from './hostile-requests.js';
 
 const REQUESTS = Number(process.env['FUZZ_REQUESTS'] ?? 20_000);
@@ -78,11 +78,16 @@ async function makeCaller(): Promise<string> {
 
 /** makeVictims works as the caller: nobody else is sure to be there still. */
 async function makeVictims(): Promise<Victims> {
-  const { accounts, tokens } = victimMaker;
+  const { accounts, secrets, tokens } = victimMaker;
   const newAccount = async () => existing((await accounts.createAccount({ name: world.newName() })).account);
   const newToken = async (profile: { readonly id: bigint }) => {
     const made = await tokens.createToken({ owner: byId(profile), name: world.newName() });
     return { id: existing(made.token).id, plaintext: registerCanary(made.plaintext) };
+  };
+  const newSecret = async (profile: { readonly id: bigint }) => {
+    const payload = textOf(newValue());
+    const made = await secrets.createSecret({ owner: byId(profile), name: world.newName(), payload });
+    return existing(made.secret).id;
   };
   const home = byId(await newAccount());
   const profiles = await Promise.all(
@@ -95,6 +100,7 @@ async function makeVictims(): Promise<Victims> {
   const issued = await Promise.all([...profiles, ...profiles, ...profiles].map(newToken));
   return {
     tokens: issued.map(({ id }) => id),
+    secrets: await Promise.all([...profiles, ...profiles].map(newSecret)),
     users: profiles.map(({ userId }) => userId),
     profiles: profiles.map(({ id }) => id),
     accounts: await Promise.all(Array.from({ length: 20 }, async () => (await newAccount()).id)),

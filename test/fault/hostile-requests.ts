@@ -7,6 +7,7 @@ import { byId } from '../support/requests.js';
 /** Victims are resources that the requests may do anything to. */
 export interface Victims {
   readonly tokens: readonly bigint[];
+  readonly secrets: readonly bigint[];
   readonly users: readonly bigint[];
   readonly profiles: readonly bigint[];
   readonly accounts: readonly bigint[];
@@ -142,6 +143,7 @@ function goodMessage(random: Random, method: MethodName, victims: Victims): Buff
   };
   const request = {
     ...description,
+    ...secretFields(random, method, selector),
     token:
       method === 'validateToken'
         ? random.pick([...victims.plaintexts, text()])
@@ -150,10 +152,16 @@ function goodMessage(random: Random, method: MethodName, victims: Victims): Buff
           : description,
     account: method === 'updateAccount' ? description : byId({ id: random.pick(victims.accounts) }),
     user: method === 'updateUser' ? description : byId({ id: random.pick(victims.users) }),
-    userProfile: method === 'getUserProfile' ? selector : description,
+    userProfile:
+      method === 'getUserProfile'
+        ? selector
+        : method.endsWith('Access')
+          ? byId({ id: random.pick(victims.profiles) })
+          : description,
     owner: byId({ id: random.pick(victims.profiles) }),
     selector,
     requests: Array.from({ length: random.below(6) }, () => ({
+      ...secretFields(random, 'accessSecret', selectorFor(random, 'accessSecret', victims)),
       token: random.pick([...victims.plaintexts, text()]),
       requiredScopes: random.chance(0.2) ? [text()] : [],
     })),
@@ -174,6 +182,29 @@ function goodMessage(random: Random, method: MethodName, victims: Victims): Buff
   return encodeRequest(method, request as RequestOf<MethodName>);
 }
 
+/** secretFields are those that only requests about secrets have, or that have another type there. */
+function secretFields(random: Random, method: MethodName, selector: object): object {
+  const takesNumber = method.endsWith('SecretVersion') || method === 'accessSecret';
+  return {
+    secret: method === 'updateSecret' ? { description: random.pick(TEXTS) } : selector,
+    ...(takesNumber ? { version: Number(BigInt.asIntN(32, random.pick(NUMBERS))) } : {}),
+    payload: random.chance(0.1) ? {} : { value: payloadValue(random) },
+    kind: random.chance(0.8) ? `kind_${random.below(3)}` : random.pick(TEXTS),
+    consumer: random.chance(0.8) ? `consumer ${random.below(3)}` : random.pick(TEXTS),
+    batchSize: Number(BigInt.asIntN(32, random.pick(NUMBERS))),
+    dryRun: random.chance(0.5),
+    showDeleted: random.chance(0.5),
+    includeExpired: random.chance(0.5),
+    skipAccessTime: random.chance(0.5),
+  };
+}
+
+function payloadValue(random: Random): object {
+  return random.chance(0.5)
+    ? { $case: 'text', value: random.pick(TEXTS) }
+    : { $case: 'data', value: random.bytes(random.below(200)) };
+}
+
 function selectorFor(random: Random, method: MethodName, victims: Victims): object {
   const ids = method.includes('UserProfile')
     ? victims.profiles
@@ -181,16 +212,22 @@ function selectorFor(random: Random, method: MethodName, victims: Victims): obje
       ? victims.accounts
       : method.endsWith('User')
         ? victims.users
-        : victims.tokens;
+        : isAboutSecrets(method)
+          ? victims.secrets
+          : victims.tokens;
   if (random.chance(0.7)) return byId({ id: random.pick(ids) });
   const forms = ['hashedId', 'recordLocator', 'keyId', 'username', 'accountNumber'];
   const fits = (form: string) =>
     method.endsWith('User')
       ? form === 'username'
       : form !== 'username' &&
-        (form !== 'keyId' || method.includes('Token')) &&
+        (form !== 'keyId' || (method.includes('Token') && !isAboutSecrets(method))) &&
         (form !== 'accountNumber' || (method.includes('Account') && !method.includes('User')));
   return { selector: { $case: random.pick(forms.filter(fits)), value: random.pick(TEXTS) } };
+}
+
+function isAboutSecrets(method: MethodName): boolean {
+  return /Secret|Reference|Access|Grant/.test(method);
 }
 
 /** describedMessage has fields that the protos describe, with values of any type, more than once, nested. */
@@ -208,7 +245,10 @@ function field(random: Random, number: number, depth: number, victims?: Victims)
   const type = random.pick([0, 0, 1, 2, 2, 2, 2, 5, 3, 6, 7]);
   const tag = varint((BigInt(number) << 3n) | BigInt(type));
   if (type === 0) {
-    const ids = victims === undefined ? NUMBERS : [...victims.tokens.slice(0, 20), ...NUMBERS];
+    const ids =
+      victims === undefined
+        ? NUMBERS
+        : [...victims.tokens.slice(0, 20), ...victims.secrets.slice(0, 20), ...NUMBERS];
     return Buffer.concat([tag, varint(BigInt.asUintN(64, random.pick(ids)))]);
   }
   if (type === 1) return Buffer.concat([tag, random.bytes(8)]);

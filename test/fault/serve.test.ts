@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, inject, test, vi } from 'vitest';
 import { connect, type KeywardClient } from '../../src/client/index.js';
 import { removeDataDir } from '../support/data-dir.js';
+import { TEST_KEY } from '../support/keyring.js';
 import {
   installInto,
   keyward,
@@ -70,11 +71,13 @@ async function isValid(serving: Serving, token: string): Promise<boolean> {
   return withClient(serving, async ({ tokens }) => (await tokens.validateToken({ token })).valid);
 }
 
-test('without configuration it serves, with an admin token that only its user can read', async () => {
+test('without configuration it serves, with an admin token and a key that only its user can read', async () => {
   await chmod(parent, 0o700);
   const serving = await start();
   expect(serving.output()).toContain('grpcurl -plaintext');
-  expect((await stat(join(dataDir, 'admin-token'))).mode & 0o777).toBe(0o600);
+  for (const file of ['admin-token', 'fernet-keys']) {
+    expect((await stat(join(dataDir, file))).mode & 0o777).toBe(0o600);
+  }
   expect(await isValid(serving, await adminToken())).toBe(true);
   expect(await keyward(['health', '--server', serving.address], options)).toBe('SERVING\n');
 });
@@ -190,7 +193,16 @@ test('with DATABASE_URL nothing is invented: no schema, no token, until they are
   const serverUrl = inject('databaseServerUrl');
   const name = `keyward_empty_${randomBytes(6).toString('hex')}`;
   await execute(serverUrl, `CREATE DATABASE ${name}`);
-  const production = { ...options, env: { ...options.env, DATABASE_URL: withDatabaseName(serverUrl, name) } };
+  const databaseUrl = withDatabaseName(serverUrl, name);
+  const production = {
+    ...options,
+    env: { ...options.env, DATABASE_URL: databaseUrl, KEYWARD_FERNET_KEYS: TEST_KEY },
+  };
+  const withoutKey = { ...production, env: { ...production.env, KEYWARD_FERNET_KEYS: '' } };
+  expect(await runKeyward(['serve'], withoutKey)).toMatchObject({
+    code: 1,
+    stderr: expect.stringMatching(/^keyward: KEYWARD_FERNET_KEYS or [^\n]* must be set [^\n]*\n$/) as string,
+  });
   const serving = await start(production);
   const health = () => runKeyward(['health', '--server', serving.address], production);
   expect(await health()).toMatchObject({ code: 1, stdout: 'NOT_SERVING\n' });

@@ -7,9 +7,10 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { registerCanary } from '../support/canaries.js';
+import { TEST_KEY } from '../support/keyring.js';
 import { runKeyward, serve } from '../support/keyward-command.js';
 import { framed, RawHttp2 } from '../support/raw-http2.js';
-import { REQUESTS } from '../support/requests.js';
+import { requestFor } from '../support/requests.js';
 import { encodeRequest, METHOD_NAMES, pathOf, Peer } from '../support/rpc.js';
 import { execute } from '../support/sql.js';
 import { World } from '../support/world.js';
@@ -38,7 +39,7 @@ afterAll(async () => {
 async function callEverything(address: string): Promise<void> {
   const peer = new Peer(address, { token: world.adminToken });
   for (const method of METHOD_NAMES) {
-    const outcome = await peer.call(method, await REQUESTS[method](world));
+    const outcome = await peer.call(method, await requestFor(method, world));
     expect(outcome, method).toMatchObject({ code: 'OK' });
     await peer.callRaw(method, Buffer.from(world.adminToken));
   }
@@ -88,7 +89,11 @@ test(
   'no output of the service or its commands at level trace shows a plaintext, a digest or a password',
   { timeout: 90_000 },
   async () => {
-    const env = { DATABASE_URL: world.database.url, KEYWARD_LOG_LEVEL: 'trace' };
+    const env = {
+      DATABASE_URL: world.database.url,
+      KEYWARD_FERNET_KEYS: TEST_KEY,
+      KEYWARD_LOG_LEVEL: 'trace',
+    };
     const server = await serve({ env: { ...env, KEYWARD_LISTEN: '127.0.0.1:0' } });
     const client = { KEYWARD_SERVER: server.address, KEYWARD_TOKEN: world.adminToken };
     await callEverything(server.address);

@@ -15,6 +15,7 @@ import { openDatabase } from '../../src/db/knex.js';
 import type { Account, User, UserProfile } from '../../src/gen/keyward/account/v1/account.js';
 import { AccountServiceService } from '../../src/gen/keyward/account/v1/account_service.js';
 import type { Handler } from '../../src/rpc/handlers.js';
+import { testAuditLog } from './audit.js';
 import { createTestDatabase } from './database.js';
 
 type Methods = typeof AccountServiceService;
@@ -73,12 +74,13 @@ export async function openAccountApi(): Promise<AccountApi> {
     knex,
     ...repositories,
     standings,
+    audit: testAuditLog(knex),
     evictOwners: (matches) => evictions.push(matches),
     evictUsers: () => evictions.push('users'),
     newAccountNumber: () => numbers.shift() ?? newAccountNumber(),
   });
   const handlers = accountHandlers(service);
-  const profileId = await knex.transaction((trx) => ensureAdminProfile(trx));
+  const { profileId } = await knex.transaction((trx) => ensureAdminProfile(trx));
   const adminUser = defined(await repositories.users.find({ by: 'username', username: 'admin' }));
   const admin = callerOf({ id: adminUser.id, username: 'admin' }, profileId);
 
@@ -149,7 +151,15 @@ export async function openAccountApi(): Promise<AccountApi> {
 }
 
 export function callerOf(user: Pick<User, 'id' | 'username'>, profileId?: bigint): Caller {
-  return { userId: user.id, username: user.username, profileId, keyId: undefined, scopes: ['*'] };
+  return {
+    userId: user.id,
+    username: user.username,
+    profileId,
+    accountNumber: undefined,
+    keyId: undefined,
+    scopes: ['*'],
+    origin: { peer: '127.0.0.1:1', requestId: randomUUID(), certificate: undefined },
+  };
 }
 
 /** byId is a selector of every kind of resource. */

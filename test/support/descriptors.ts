@@ -1,4 +1,10 @@
-import { createFileRegistry, fromBinary, type DescField, type DescMessage } from '@bufbuild/protobuf';
+import {
+  createFileRegistry,
+  fromBinary,
+  ScalarType,
+  type DescField,
+  type DescMessage,
+} from '@bufbuild/protobuf';
 import { FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt';
 import { FILE_DESCRIPTOR_SET } from '../../src/gen/file-descriptor-set.js';
 import { pathOf, type MethodName } from './rpc.js';
@@ -18,4 +24,35 @@ export function requestFields(name: MethodName): readonly DescField[] {
 /** selectorOf is the selector message that a field holds, if it holds one. */
 export function selectorOf(field: DescField): DescMessage | undefined {
   return field.fieldKind === 'message' && field.message.name.endsWith('Selector') ? field.message : undefined;
+}
+
+/** The second byte of two does not continue the first. */
+const NOT_UTF8 = Buffer.from([0xc3, 0x28]);
+
+/** brokenTexts are fields of which one, of text, is not UTF-8: each that there is, in messages too. */
+export function brokenTexts(fields: readonly DescField[]): { path: string; bytes: Buffer }[] {
+  return fields.flatMap((field) =>
+    brokenValues(field).map(({ path, bytes }) => ({
+      path: [field.name, ...path].join('.'),
+      bytes: delimited(field.number, bytes),
+    })),
+  );
+}
+
+function brokenValues(field: DescField): { path: string[]; bytes: Buffer }[] {
+  if (field.scalar === ScalarType.STRING && field.fieldKind !== 'map') return [{ path: [], bytes: NOT_UTF8 }];
+  if (field.fieldKind === 'map') {
+    const value = delimited(2, NOT_UTF8);
+    return [
+      { path: ['key'], bytes: delimited(1, NOT_UTF8) },
+      ...(field.scalar === ScalarType.STRING ? [{ path: ['value'], bytes: value }] : []),
+    ];
+  }
+  if (field.message === undefined) return [];
+  return brokenTexts(field.message.fields).map(({ path, bytes }) => ({ path: [path], bytes }));
+}
+
+/** delimited makes a field of less than 128 bytes. */
+function delimited(number: number, bytes: Buffer): Buffer {
+  return Buffer.concat([Buffer.from([(number << 3) | 2, bytes.length]), bytes]);
 }

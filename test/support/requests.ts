@@ -1,5 +1,5 @@
 import type { MethodName, RequestOf } from './rpc.js';
-import { ACCOUNT_A, existing, type World } from './world.js';
+import { ACCOUNT_A, existing, newValue, textOf, type World } from './world.js';
 
 type Requests = {
   readonly [Name in MethodName]: (world: World) => Promise<RequestOf<Name>> | RequestOf<Name>;
@@ -11,13 +11,16 @@ export function byId({ id }: { readonly id: bigint }) {
 }
 
 const selectedToken = async (world: World) => ({ selector: byId(await world.issue('owner-a')) });
+const selectedSecret = async (world: World) => ({ selector: byId(await world.keep('owner-a')) });
+const secretOf = async (world: World) => ({ secret: byId(await world.keep('owner-a')) });
+const selectedVersion = async (world: World) => ({ ...(await selectedSecret(world)), version: 1 });
 const selectedAccount = async (world: World) => ({ selector: byId(await world.newAccount()) });
 const selectedUser = async (world: World) => ({ selector: byId(await newUser(world)) });
 const selectedProfile = async (world: World) => ({ selector: byId(await newProfile(world)) });
 
 /**
  * A request for every RPC that succeeds for those who are entitled to it, about a resource made for it alone: a
- * token or user of account A, or an account.
+ * token, secret or user of account A, or an account.
  */
 export const REQUESTS: Requests = {
   validateToken: async (world) => ({ token: (await world.issue('owner-a')).plaintext }),
@@ -41,6 +44,59 @@ export const REQUESTS: Requests = {
     const { profile } = await world.issueTo();
     return { user: { selector: { $case: 'id', value: profile.userId } } };
   },
+
+  createSecret: (world) => ({
+    owner: byId(world.profileOf('owner-a')),
+    name: world.newName(),
+    payload: textOf(newValue()),
+  }),
+  getSecret: secretOf,
+  listSecrets: () => ({}),
+  updateSecret: async (world) => ({
+    ...(await selectedSecret(world)),
+    secret: { description: 'changed' },
+    updateMask: ['description'],
+  }),
+  renameSecret: async (world) => ({ ...(await selectedSecret(world)), newName: world.newName() }),
+  cloneSecret: async (world) => ({ ...(await selectedSecret(world)), newName: world.newName() }),
+  deleteSecret: selectedSecret,
+  undeleteSecret: async (world) => {
+    const selected = await selectedSecret(world);
+    await world.admin.secrets.deleteSecret(selected);
+    return selected;
+  },
+  addSecretVersion: async (world) => ({ ...(await selectedSecret(world)), payload: textOf(newValue()) }),
+  listSecretVersions: secretOf,
+  disableSecretVersion: selectedVersion,
+  enableSecretVersion: selectedVersion,
+  destroySecretVersion: selectedVersion,
+  accessSecret: secretOf,
+  batchAccessSecrets: async (world) => ({ requests: [await secretOf(world)] }),
+  attachReference: async (world) => ({
+    ...(await selectedSecret(world)),
+    kind: 'provider.api_key',
+    consumer: 'a provider',
+  }),
+  detachReference: async (world) => {
+    const reference = { ...(await selectedSecret(world)), kind: 'provider.api_key', consumer: 'a provider' };
+    await world.admin.secrets.attachReference(reference);
+    return reference;
+  },
+  listReferences: secretOf,
+  grantAccess: async (world) => ({
+    ...(await selectedSecret(world)),
+    userProfile: byId(world.profileOf('admin')),
+  }),
+  revokeAccess: async (world) => {
+    const grant = { ...(await selectedSecret(world)), userProfile: byId(world.profileOf('admin')) };
+    await world.admin.secrets.grantAccess(grant);
+    return grant;
+  },
+  listGrants: secretOf,
+  rotateEncryptionKey: () => ({}),
+  getRotationStatus: () => ({}),
+
+  listAuditEvents: () => ({}),
 
   createAccount: (world) => ({ name: world.newName() }),
   getAccount: async (world) => ({ account: byId(await world.newAccount()) }),
@@ -73,6 +129,14 @@ export const REQUESTS: Requests = {
   }),
   deleteUserProfile: selectedProfile,
 };
+
+/** requestFor makes the request of an RPC. */
+export async function requestFor<Name extends MethodName>(
+  method: Name,
+  world: World,
+): Promise<RequestOf<Name>> {
+  return REQUESTS[method](world);
+}
 
 async function newUser(world: World) {
   return existing((await world.admin.accounts.createUser({ username: world.newName() })).user);

@@ -1,22 +1,37 @@
 import { Client, Metadata, status, type ServiceError } from '@grpc/grpc-js';
 import { toCallError } from '../../src/client/call-error.js';
-import { channelCredentials } from '../../src/client/channel.js';
+import { channelCredentials, channelOptions } from '../../src/client/channel.js';
 import { KeywardCallError, type ClientOptions, type KeywardClient } from '../../src/client/index.js';
 import * as accountMessages from '../../src/gen/keyward/account/v1/account_service.js';
+import * as auditMessages from '../../src/gen/keyward/audit/v1/audit_service.js';
+import * as secretMessages from '../../src/gen/keyward/secret/v1/secret_service.js';
 import * as tokenMessages from '../../src/gen/keyward/token/v1/token_service.js';
 
-type Methods = KeywardClient['tokens'] & KeywardClient['accounts'];
+type Methods = KeywardClient['tokens'] &
+  KeywardClient['secrets'] &
+  KeywardClient['accounts'] &
+  KeywardClient['audit'];
 
-/** MethodName is the name of an RPC of either service; no two have the same. */
+/** MethodName is the name of an RPC of any of the services; no two have the same. */
 export type MethodName = keyof Methods;
 
-/** RequestOf is a request as tests write it: fields left out have their defaults. */
-export type RequestOf<Name extends MethodName> = Parameters<Methods[Name]>[0];
+/** RequestOf is a request as tests write it: fields left out have their defaults. One without fields is an object too. */
+export type RequestOf<Name extends MethodName> = Parameters<Methods[Name]>[0] & object;
 
-const services = { ...tokenMessages.TokenServiceService, ...accountMessages.AccountServiceService };
-const messages: Readonly<Record<string, unknown>> = { ...tokenMessages, ...accountMessages };
+const services = {
+  ...tokenMessages.TokenServiceService,
+  ...secretMessages.SecretServiceService,
+  ...accountMessages.AccountServiceService,
+  ...auditMessages.AuditServiceService,
+};
+const messages: Readonly<Record<string, unknown>> = {
+  ...tokenMessages,
+  ...secretMessages,
+  ...accountMessages,
+  ...auditMessages,
+};
 
-/** METHOD_NAMES are all RPCs of both services, from the generated definitions. */
+/** METHOD_NAMES are all RPCs of all services, from the generated definitions. */
 export const METHOD_NAMES = Object.keys(services) as MethodName[];
 
 export function pathOf(name: MethodName): string {
@@ -42,6 +57,7 @@ export interface Outcome {
   readonly violations: readonly { readonly field: string; readonly rule: string }[];
   /** All trailers but the date, as text, binary ones in hexadecimal. */
   readonly trailers: string;
+  /** The message; of a stream, all of them in one: a field of the last counts. */
   readonly response: Buffer;
 }
 
@@ -52,7 +68,7 @@ export class Peer {
 
   constructor(address: string, options: ClientOptions = {}, headers: Readonly<Record<string, string>> = {}) {
     const { token } = options;
-    this.#client = new Client(address, channelCredentials(options));
+    this.#client = new Client(address, channelCredentials(options), channelOptions);
     this.#headers = token === undefined ? headers : { authorization: `Bearer ${token}`, ...headers };
   }
 
@@ -65,18 +81,15 @@ export class Peer {
     const metadata = new Metadata();
     for (const [key, value] of Object.entries(this.#headers)) metadata.set(key, value);
     const same = (value: Buffer): Buffer => value;
+    // A unary call is a stream of one message, for both sides.
+    const call = this.#client.makeServerStreamRequest(pathOf(name), same, same, bytes, metadata, {
+      deadline: Date.now() + 20_000,
+    });
+    const received: Buffer[] = [];
     return new Promise((resolve) => {
-      this.#client.makeUnaryRequest(
-        pathOf(name),
-        same,
-        same,
-        bytes,
-        metadata,
-        { deadline: Date.now() + 20_000 },
-        (error: ServiceError | null, response?: Buffer) => {
-          resolve(error === null ? succeeded(response) : failed(error));
-        },
-      );
+      call.on('data', (message: Buffer) => received.push(message));
+      call.on('end', () => resolve(succeeded(Buffer.concat(received))));
+      call.on('error', (error: ServiceError) => resolve(failed(error)));
     });
   }
 
@@ -96,7 +109,7 @@ export async function outcomeOf(call: Promise<unknown>): Promise<string> {
   }
 }
 
-function succeeded(response: Buffer = Buffer.alloc(0)): Outcome {
+function succeeded(response: Buffer): Outcome {
   return { code: 'OK', reason: '', message: '', metadata: {}, violations: [], trailers: '', response };
 }
 

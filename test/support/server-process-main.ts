@@ -1,3 +1,4 @@
+import { openKeyring } from '../../src/cli/keyring.js';
 import { loadConfig } from '../../src/config.js';
 import { systemClock } from '../../src/lib/clock.js';
 import { createLogger } from '../../src/telemetry/logger.js';
@@ -10,8 +11,9 @@ import { startServer } from '../../src/server.js';
 const config = loadConfig(process.env);
 const databaseUrl = config.databaseUrl?.reveal();
 if (databaseUrl === undefined) throw new Error('DATABASE_URL must be set');
+const keyring = await openKeyring(config);
 const logger = createLogger(config.logLevel);
-const server = await startServer({ config, databaseUrl, clock: systemClock, logger });
+const server = await startServer({ config, databaseUrl, keyring, clock: systemClock, logger });
 
 process.on('message', (message) => {
   if (message === 'memory') {

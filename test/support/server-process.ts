@@ -1,6 +1,7 @@
 import { fork, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
+import { TEST_KEY } from './keyring.js';
 
 const MAIN = fileURLToPath(new URL('server-process-main.ts', import.meta.url));
 const REPOSITORY = fileURLToPath(new URL('../..', import.meta.url));
@@ -25,7 +26,13 @@ export class ServerProcess {
       cwd: REPOSITORY,
       execArgv: ['--import', 'tsx', '--expose-gc'],
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
-      env: { ...process.env, DATABASE_URL: databaseUrl, KEYWARD_LISTEN: '127.0.0.1:0', ...env },
+      env: {
+        ...process.env,
+        DATABASE_URL: databaseUrl,
+        KEYWARD_FERNET_KEYS: TEST_KEY,
+        KEYWARD_LISTEN: '127.0.0.1:0',
+        ...env,
+      },
     });
     const output: Buffer[] = [];
     for (const stream of [child.stdout, child.stderr])
@@ -52,6 +59,14 @@ export class ServerProcess {
     this.#child.send('memory');
     const [{ memory }] = (await once(this.#child, 'message')) as [{ memory: number }];
     return memory;
+  }
+
+  /** kill ends it as a crash would, at once. */
+  async kill(): Promise<void> {
+    if (!this.isRunning) return;
+    const exited = once(this.#child, 'exit');
+    this.#child.kill('SIGKILL');
+    await exited;
   }
 
   /** stop lets it end in order and gives its exit status. */

@@ -1,8 +1,10 @@
 import { fileURLToPath } from 'node:url';
 import { loadConfig } from '../../src/config.js';
+import { Keyring } from '../../src/crypto/keyring.js';
 import type { Clock } from '../../src/lib/clock.js';
 import { startServer } from '../../src/server.js';
 import { createLogger } from '../../src/telemetry/logger.js';
+import { TEST_KEY } from './keyring.js';
 import { keepLog, RUN_LOG_LEVEL } from './run-log.js';
 
 /** TestServer is the service, in this process, on a port of its own. */
@@ -47,6 +49,7 @@ export async function startTestServer({
     KEYWARD_LISTEN: '127.0.0.1:0',
     KEYWARD_SHUTDOWN_SECONDS: '1',
     KEYWARD_LOG_LEVEL: RUN_LOG_LEVEL,
+    KEYWARD_FERNET_KEYS: TEST_KEY,
     ...env,
   });
   let log = '';
@@ -56,7 +59,13 @@ export async function startTestServer({
       keepLog(line);
     },
   });
-  const server = await startServer({ config, databaseUrl, clock, logger });
+  const server = await startServer({
+    config,
+    databaseUrl,
+    keyring: new Keyring(config.fernetKeys, clock),
+    clock,
+    logger,
+  });
   // Certificates are for names; an address as the name of a TLS server is deprecated.
   const host = config.tlsCert === undefined ? '127.0.0.1' : 'localhost';
   return { address: `${host}:${server.port}`, log: () => log, stop: () => server.stop() };

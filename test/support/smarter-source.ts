@@ -61,7 +61,30 @@ const StoredToken = z.object({
 });
 export type StoredToken = z.infer<typeof StoredToken>;
 
+const StoredSecret = z.object({
+  case: z.string(),
+  id: z.number(),
+  hashed_id: z.string(),
+  record_locator: z.string(),
+  rfc1034_name: z.string().nullable(),
+  name: z.string(),
+  description: z.string().nullable(),
+  version: z.string().nullable(),
+  tags: z.array(z.string()),
+  annotations: Annotations,
+  user_profile_id: z.number(),
+  expires_at: z.string().nullable(),
+  created_at: z.string().nullable(),
+  updated_at: z.string().nullable(),
+  last_accessed: z.string().nullable(),
+  plaintext_b64: z.string().nullable(),
+  encrypted_with: z.enum(['current', 'previous', 'oldest']).nullable(),
+  expected: z.enum(['ok', 'expired', 'undecryptable']),
+});
+export type StoredSecret = z.infer<typeof StoredSecret>;
+
 const Expected = z.object({
+  fernet_keys: z.object({ current: z.string(), previous: z.array(z.string()) }),
   accounts: z.array(
     z.object({
       id: z.number(),
@@ -96,6 +119,7 @@ const Expected = z.object({
     }),
   ),
   tokens: z.array(StoredToken),
+  secrets: z.array(StoredSecret),
   quirk_tokens: z.array(z.union([StoredToken, z.object({ key_id: z.null() })])),
 });
 
@@ -110,6 +134,11 @@ export async function readExpected() {
 }
 
 export type Expected = Awaited<ReturnType<typeof readExpected>>;
+
+/** keysOf are the keys that the secrets of the Smarter database were encrypted with, the one in use first. */
+export function keysOf({ fernet_keys: { current, previous } }: Expected): string[] {
+  return [current, ...previous];
+}
 
 /** lastToken is the token that comes last in the file. */
 export function lastToken({ tokens }: Expected): StoredToken {

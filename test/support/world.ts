@@ -1,7 +1,16 @@
+import { randomBytes } from 'node:crypto';
 import { bootstrap } from '../../src/bootstrap.js';
-import { connect, type Account, type KeywardClient, type UserProfile } from '../../src/client/index.js';
+import {
+  connect,
+  type Account,
+  type KeywardClient,
+  type Secret,
+  type SecretPayload,
+  type UserProfile,
+} from '../../src/client/index.js';
 import { openDatabase } from '../../src/db/knex.js';
 import { registerCanary } from './canaries.js';
+import { testAuditLog } from './audit.js';
 import { createTestDatabase, type TestDatabase } from './database.js';
 import { ManualClock } from './manual-clock.js';
 import type { RequestOf } from './rpc.js';
@@ -15,6 +24,24 @@ export interface Issued {
   readonly recordLocator: string;
   readonly hashedId: string;
   readonly plaintext: string;
+}
+
+/** Kept is a secret with its first value, which is registered as a canary. */
+export interface Kept {
+  readonly id: bigint;
+  readonly name: string;
+  readonly secret: Secret;
+  readonly value: string;
+}
+
+/** newValue makes a value, registered as a canary. */
+export function newValue(): string {
+  return registerCanary(randomBytes(32).toString('hex'));
+}
+
+/** textOf makes a payload of a text. */
+export function textOf(text: string): SecretPayload {
+  return { value: { $case: 'text', value: text } };
 }
 
 const PLATFORM = '3141-5926-5359';
@@ -123,6 +150,19 @@ export class World {
     return { ...(await this.issue('admin', { owner })), profile };
   }
 
+  /** keep makes a secret of a member, as the superuser, with a text for its value. */
+  async keep(owner: Member | 'admin', request: RequestOf<'createSecret'> = {}): Promise<Kept> {
+    const value = newValue();
+    const made = await this.admin.secrets.createSecret({
+      owner: { selector: { $case: 'id', value: this.profileOf(owner).id } },
+      name: this.newName(),
+      payload: textOf(value),
+      ...request,
+    });
+    const secret = existing(made.secret);
+    return { id: secret.id, name: secret.name, secret, value };
+  }
+
   async newAccount(): Promise<Account> {
     return existing((await this.admin.accounts.createAccount({ name: this.newName() })).account);
   }
@@ -177,7 +217,7 @@ async function bootstrapped(databaseUrl: string): Promise<string> {
     statementTimeoutMs: 0,
   });
   try {
-    const { plaintext } = await bootstrap(knex, { reissue: false });
+    const { plaintext } = await bootstrap(knex, testAuditLog(knex), { reissue: false });
     return registerCanary(existing(plaintext));
   } finally {
     await knex.destroy();

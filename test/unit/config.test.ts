@@ -2,7 +2,15 @@ import { readFile } from 'node:fs/promises';
 import { inspect } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import { ConfigError, loadConfig, SETTINGS, unknownVariables } from '../../src/config.js';
+import { FernetKey } from '../../src/crypto/fernet.js';
+import { fernetKey } from '../support/fernet-vectors.js';
 import { withSettingsTable } from '../support/settings-table.js';
+
+const KEYS = [FernetKey.generate(), FernetKey.generate()];
+
+function malformedKey(position: number): string {
+  return `must be Fernet keys, each the base64 of 32 bytes, separated by commas: number ${position} is none`;
+}
 
 /** problems are the lines of the error that an environment leads to. */
 function problems(env: Record<string, string>): string[] {
@@ -22,6 +30,9 @@ test('nothing has to be set', () => {
     databasePoolSize: 10,
     databaseTimeoutSeconds: 5,
     dataDir: './.keyward',
+    fernetKeys: [],
+    fernetKeysFile: undefined,
+    secretRetentionDays: 30,
     tlsCert: undefined,
     tlsKey: undefined,
     tlsClientCa: undefined,
@@ -40,6 +51,8 @@ test('what is set is read', () => {
     KEYWARD_LISTEN: '[::]:0',
     DATABASE_URL: 'postgresql://keyward:secret@db/keyward',
     KEYWARD_DATABASE_POOL_SIZE: '1000',
+    KEYWARD_FERNET_KEYS: `${KEYS.join(',')}\n`,
+    KEYWARD_SECRET_RETENTION_DAYS: '0',
     KEYWARD_TLS_CERT: 'cert.pem',
     KEYWARD_TLS_KEY: 'key.pem',
     KEYWARD_TLS_CLIENT_CA: 'ca.pem',
@@ -51,6 +64,7 @@ test('what is set is read', () => {
   expect(config).toMatchObject({
     listen: { host: '[::]', port: 0 },
     databasePoolSize: 1000,
+    secretRetentionDays: 0,
     tlsCert: 'cert.pem',
     tlsKey: 'key.pem',
     tlsClientCa: 'ca.pem',
@@ -60,12 +74,17 @@ test('what is set is read', () => {
     logLevel: 'silent',
   });
   expect(config.databaseUrl?.reveal()).toBe('postgresql://keyward:secret@db/keyward');
+  expect(config.fernetKeys.map(({ id }) => id)).toEqual(KEYS.map((text) => fernetKey(text).id));
 });
 
-test('the settings cannot be changed once read, and printing them shows no password', () => {
-  const config = loadConfig({ DATABASE_URL: 'postgres://keyward:canary@db/keyward' });
+test('the settings cannot be changed once read, and printing them shows no password and no key', () => {
+  const config = loadConfig({
+    DATABASE_URL: 'postgres://keyward:canary@db/keyward',
+    KEYWARD_FERNET_KEYS: KEYS.join(','),
+  });
   expect(Object.isFrozen(config)).toBe(true);
-  expect(JSON.stringify(config) + inspect(config, { depth: 9, showHidden: true })).not.toContain('canary');
+  const printed = JSON.stringify(config) + inspect(config, { depth: 9, showHidden: true });
+  for (const secret of ['canary', ...KEYS]) expect(printed).not.toContain(secret);
 });
 
 describe('all that is wrong is told at once, without showing a value', () => {
@@ -81,6 +100,10 @@ describe('all that is wrong is told at once, without showing a value', () => {
     ['KEYWARD_DATABASE_TIMEOUT_SECONDS', '0', 'must be at least 1'],
     ['KEYWARD_DATABASE_TIMEOUT_SECONDS', '1.5', 'must be a whole number'],
     ['KEYWARD_DATA_DIR', '', 'must not be empty'],
+    ['KEYWARD_FERNET_KEYS', 'canary', malformedKey(1)],
+    ['KEYWARD_FERNET_KEYS', `${FernetKey.generate()},canary`, malformedKey(2)],
+    ['KEYWARD_FERNET_KEYS', `,${FernetKey.generate()}`, malformedKey(1)],
+    ['KEYWARD_SECRET_RETENTION_DAYS', '3651', 'must be at most 3650'],
     ['KEYWARD_TLS_CLIENT_SCOPES', 'Canary', 'must be scopes of [a-z0-9_.:/*-], separated by commas'],
     ['KEYWARD_TLS_CLIENT_SCOPES', '', 'must be scopes of [a-z0-9_.:/*-], separated by commas'],
     ['KEYWARD_ALLOW_PLAINTEXT', 'yes', 'must be true or false'],
@@ -120,6 +143,12 @@ describe('contradictions', () => {
     const problem = 'KEYWARD_TLS_CERT and KEYWARD_TLS_KEY must be set together';
     expect(problems({ KEYWARD_TLS_CERT: 'cert.pem' })).toEqual([problem]);
     expect(problems({ KEYWARD_TLS_KEY: 'key.pem' })).toEqual([problem]);
+  });
+
+  test('keys in the environment and in a file', () => {
+    expect(problems({ KEYWARD_FERNET_KEYS: KEYS.join(','), KEYWARD_FERNET_KEYS_FILE: 'keys' })).toEqual([
+      'KEYWARD_FERNET_KEYS and KEYWARD_FERNET_KEYS_FILE must not be set together',
+    ]);
   });
 
   test('client certificates without TLS', () => {

@@ -233,7 +233,7 @@ describe('deleting', () => {
     const selector = byId(account);
     await expect(api.call('deleteAccount', { selector })).rejects.toMatchObject({
       reason: 'RESOURCE_IN_USE',
-      metadata: { user_profiles: '2', tokens: '3' },
+      metadata: { user_profiles: '2', tokens: '3', secrets: '0' },
     });
     await expect(api.call('deleteAccount', { selector, force: true, etag: 'x' })).rejects.toMatchObject({
       reason: 'ETAG_MISMATCH',
@@ -254,10 +254,10 @@ describe('deleting', () => {
 
 describe('the platform account', () => {
   test('is made by a bootstrap, once, and said to be the platform', async () => {
-    const ids = await Promise.all(
+    const ensured = await Promise.all(
       Array.from({ length: 4 }, () => api.knex.transaction((trx) => ensureAdminProfile(trx))),
     );
-    expect(new Set(ids)).toEqual(new Set([api.admin.profileId]));
+    expect(new Set(ensured.map(({ profileId }) => profileId))).toEqual(new Set([api.admin.profileId]));
     const { account } = await api.call('getAccount', { account: PLATFORM });
     expect(account).toMatchObject({
       name: 'smarter',

@@ -139,7 +139,7 @@ test('deleting is refused while the profile owns tokens, unless forced', async (
   const selector = byId(profile);
   await expect(api.call('deleteUserProfile', { selector })).rejects.toMatchObject({
     reason: 'RESOURCE_IN_USE',
-    metadata: { tokens: '1' },
+    metadata: { tokens: '1', secrets: '0' },
   });
   const stale = { selector, etag: 'x', force: true };
   await expect(api.call('deleteUserProfile', stale)).rejects.toMatchObject({ reason: 'ETAG_MISMATCH' });

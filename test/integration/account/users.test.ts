@@ -100,7 +100,7 @@ test('deleting is refused while the user has profiles, unless forced, and then t
   const selector = byId(user);
   await expect(api.call('deleteUser', { selector })).rejects.toMatchObject({
     reason: 'RESOURCE_IN_USE',
-    metadata: { user_profiles: '2', tokens: '2' },
+    metadata: { user_profiles: '2', tokens: '2', secrets: '0' },
   });
   const stale = { selector, etag: 'x', force: true };
   await expect(api.call('deleteUser', stale)).rejects.toMatchObject({ reason: 'ETAG_MISMATCH' });

@@ -3,14 +3,16 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { hashedId, recordLocator } from '../../../src/lib/public-id.js';
 import { requestFields, selectorOf } from '../../support/descriptors.js';
 import { execute } from '../../support/sql.js';
-import { REQUESTS } from '../../support/requests.js';
+import { requestFor } from '../../support/requests.js';
 import { METHOD_NAMES, Peer, type MethodName, type RequestOf } from '../../support/rpc.js';
 import { ACCOUNT_A, existing, World, type Issued } from '../../support/world.js';
 
-/** Target is what a selector names: the token, its owner's profile, its user and its account, in every form. */
+/** Target is what a selector names: a token and a secret, their owner's profile, its user and its account, in every form. */
 interface Target {
   readonly tokenId: bigint;
   readonly keyId: string;
+  readonly secretId: bigint;
+  /** Of the token and of the secret. */
   readonly name: string;
   readonly profileId: bigint;
   readonly userId: bigint;
@@ -22,7 +24,8 @@ interface Target {
 const ABSENT: Target = {
   tokenId: 9_000_000_000n,
   keyId: randomUUID(),
-  name: 'no-such-token',
+  secretId: 9_000_000_004n,
+  name: 'no-such-thing',
   profileId: 9_000_000_001n,
   userId: 9_000_000_002n,
   username: 'no-such-user',
@@ -39,6 +42,18 @@ const PROFILE_FORMS: Forms = {
   membership: ({ username, accountNumber }) => one('membership', { username, accountNumber }),
 };
 
+const OWNED_NAME_FORMS: Forms = {
+  owned_name: ({ accountNumber, name }) =>
+    one('ownedName', { owner: { $case: 'accountNumber', value: accountNumber }, name }),
+  ...Object.fromEntries(
+    Object.entries(PROFILE_FORMS).map(([form, select]) => [
+      `owned_name by ${form}`,
+      (target: Target) =>
+        one('ownedName', { owner: { $case: 'userProfile', value: select(target) }, name: target.name }),
+    ]),
+  ),
+};
+
 /** Every form of every selector, by the name of its field. */
 const FORMS: Readonly<Record<string, Forms>> = {
   TokenSelector: {
@@ -46,15 +61,13 @@ const FORMS: Readonly<Record<string, Forms>> = {
     hashed_id: ({ tokenId }) => one('hashedId', hashedId(tokenId)),
     record_locator: ({ tokenId }) => one('recordLocator', recordLocator('token', tokenId)),
     key_id: ({ keyId }) => one('keyId', keyId),
-    owned_name: ({ accountNumber, name }) =>
-      one('ownedName', { owner: { $case: 'accountNumber', value: accountNumber }, name }),
-    ...Object.fromEntries(
-      Object.entries(PROFILE_FORMS).map(([form, select]) => [
-        `owned_name by ${form}`,
-        (target: Target) =>
-          one('ownedName', { owner: { $case: 'userProfile', value: select(target) }, name: target.name }),
-      ]),
-    ),
+    ...OWNED_NAME_FORMS,
+  },
+  SecretSelector: {
+    id: ({ secretId }) => one('id', secretId),
+    hashed_id: ({ secretId }) => one('hashedId', hashedId(secretId)),
+    record_locator: ({ secretId }) => one('recordLocator', recordLocator('secret', secretId)),
+    ...OWNED_NAME_FORMS,
   },
   UserProfileSelector: PROFILE_FORMS,
   UserSelector: {
@@ -92,10 +105,12 @@ let superuser: Peer;
 beforeAll(async () => {
   world = await World.create();
   token = await world.issue('owner-a');
+  const secret = await world.keep('owner-a', { name: token.name });
   const owner = world.profileOf('owner-a');
   target = {
     tokenId: token.id,
     keyId: token.keyId,
+    secretId: secret.id,
     name: token.name,
     profileId: owner.id,
     userId: owner.userId,
@@ -118,7 +133,7 @@ afterAll(async () => {
 const rests = new Map<MethodName, object>();
 
 async function requestAbout(method: MethodName, field: string, selector: object) {
-  const rest = rests.get(method) ?? (await REQUESTS[method](world));
+  const rest = rests.get(method) ?? (await requestFor(method, world));
   rests.set(method, rest);
   return { ...rest, [field]: selector } as RequestOf<MethodName>;
 }
@@ -129,8 +144,13 @@ async function countRows(): Promise<unknown> {
     `SELECT (SELECT row_version FROM tokens WHERE id = $1) AS token,
             (SELECT count(*) FROM token_digests WHERE token_id = $1) AS digests,
             (SELECT count(*) FROM tokens WHERE user_profile_id = $2) AS tokens,
-            (SELECT row_version FROM user_profiles WHERE id = $2) AS profile`,
-    [String(target.tokenId), String(target.profileId)],
+            (SELECT row_version FROM user_profiles WHERE id = $2) AS profile,
+            (SELECT (row_version, last_accessed_at)::text FROM secrets WHERE id = $3) AS secret,
+            (SELECT count(*) FROM secrets WHERE user_profile_id = $2) AS secrets,
+            (SELECT json_agg(v) FROM secret_versions v WHERE secret_id = $3) AS versions,
+            (SELECT count(*) FROM secret_references WHERE secret_id = $3) AS uses,
+            (SELECT count(*) FROM secret_grants WHERE secret_id = $3) AS grants`,
+    [String(target.tokenId), String(target.profileId), String(target.secretId)],
   );
   return existing(row);
 }
@@ -155,7 +175,7 @@ describe.each(ROWS)('$method by $field, form $form', ({ method, field, select })
       const prohibited = await stranger.call(method, aboutTarget);
       const absent = await stranger.call(method, aboutAbsent);
       expect(prohibited).toEqual(absent);
-      const managesAccounts = !method.endsWith('Token') && method !== 'revokeUserTokens';
+      const managesAccounts = /Account|User/.test(method) && method !== 'revokeUserTokens';
       const code = managesAccounts ? 'PERMISSION_DENIED' : 'NOT_FOUND';
       expect(prohibited.code).toBe(code);
     }
@@ -175,6 +195,9 @@ test.each([
   ['a number beyond those of the database', one('hashedId', hashedId(2n ** 80n))],
   ['the largest number', one('id', 2n ** 63n - 1n)],
 ])('%s is NOT_FOUND like any other', async (_, selector) => {
-  const request = { token: selector } as RequestOf<'getToken'>;
-  expect(await superuser.call('getToken', request)).toMatchObject({ code: 'NOT_FOUND', violations: [] });
+  const notFound = { code: 'NOT_FOUND', violations: [] };
+  const token = { token: selector } as RequestOf<'getToken'>;
+  expect(await superuser.call('getToken', token)).toMatchObject(notFound);
+  const secret = { secret: selector } as RequestOf<'getSecret'>;
+  expect(await superuser.call('getSecret', secret)).toMatchObject(notFound);
 });

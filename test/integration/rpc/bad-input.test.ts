@@ -1,10 +1,18 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { requestFields } from '../../support/descriptors.js';
-import { REQUESTS } from '../../support/requests.js';
-import { METHOD_NAMES, Peer, type MethodName, type Outcome, type RequestOf } from '../../support/rpc.js';
+import { brokenTexts, requestFields } from '../../support/descriptors.js';
+import { requestFor } from '../../support/requests.js';
+import {
+  encodeRequest,
+  METHOD_NAMES,
+  Peer,
+  type MethodName,
+  type Outcome,
+  type RequestOf,
+} from '../../support/rpc.js';
 import { execute } from '../../support/sql.js';
 import { World } from '../../support/world.js';
-import { BAD_REQUESTS, FREE_FIELDS, SECRET } from './bad-requests.js';
+import { BAD_REQUESTS, FREE_FIELDS } from './bad-requests.js';
+import { SECRET } from './bad-values.js';
 
 let world: World;
 let superuser: Peer;
@@ -22,19 +30,22 @@ afterAll(async () => {
 
 /** readState changes with every row that is written. */
 async function readState(): Promise<unknown> {
-  const tables = ['accounts', 'users', 'user_profiles', 'tokens'];
+  const tables = ['accounts', 'users', 'user_profiles', 'tokens', 'secrets'];
+  const counted = ['token_digests', 'secret_versions', 'secret_references', 'secret_grants'];
   const parts = tables.map(
     (table) => `(SELECT (count(*), sum(row_version), max(id))::text FROM ${table}) AS ${table}`,
   );
-  return execute(
-    world.database.url,
-    `SELECT ${parts.join(', ')}, (SELECT count(*) FROM token_digests) AS digests`,
-  );
+  const counts = counted.map((table) => `(SELECT count(*) FROM ${table}) AS ${table}`);
+  return execute(world.database.url, `SELECT ${[...parts, ...counts].join(', ')}`);
 }
 
 function expectSecretHidden({ message, trailers }: Outcome): void {
   expect(message).not.toContain(SECRET);
   expect(trailers).not.toContain(Buffer.from(SECRET).toString('hex'));
+}
+
+function changed(request: object, change: object): RequestOf<MethodName> {
+  return { ...request, ...change };
 }
 
 describe.each(METHOD_NAMES)('%s', (method) => {
@@ -48,11 +59,11 @@ describe.each(METHOD_NAMES)('%s', (method) => {
   });
 
   test('each broken rule is INVALID_ARGUMENT, names exactly its field, quotes nothing and writes nothing', async () => {
-    const good = await REQUESTS[method](world);
+    const good = await requestFor(method, world);
     const before = await readState();
     const outcomes = await Promise.all(
       cases.map(async ([field, change]) => {
-        const outcome = await superuser.call(method, { ...good, ...change } as RequestOf<MethodName>);
+        const outcome = await superuser.call(method, changed(good, change));
         expectSecretHidden(outcome);
         const { code, reason, violations } = outcome;
         return {
@@ -82,8 +93,8 @@ describe.each(METHOD_NAMES)('%s', (method) => {
     }
     const chosen = [...new Set(byKey.values())];
     const changes = Object.assign({}, ...chosen.map(([, change]) => change)) as RequestOf<MethodName>;
-    const good = await REQUESTS[method](world);
-    const outcome = await superuser.call(method, { ...good, ...changes } as RequestOf<MethodName>);
+    const good = await requestFor(method, world);
+    const outcome = await superuser.call(method, changed(good, changes));
     const told = new Set(outcome.violations.map(({ field }) => field));
     expect([...told].sort()).toEqual(chosen.map(([field]) => field).sort());
   });
@@ -95,6 +106,16 @@ describe.each(METHOD_NAMES)('%s', (method) => {
         reason: 'MALFORMED_REQUEST',
       });
     }
+  });
+
+  test('text that is not UTF-8 is MALFORMED_REQUEST, in every field of text', async () => {
+    const good = encodeRequest(method, await requestFor(method, world));
+    const before = await readState();
+    for (const { path, bytes } of brokenTexts(requestFields(method))) {
+      const outcome = await superuser.callRaw(method, Buffer.concat([good, bytes]));
+      expect({ path, reason: outcome.reason }).toEqual({ path, reason: 'MALFORMED_REQUEST' });
+    }
+    expect(await readState()).toEqual(before);
   });
 });
 

@@ -1,195 +1,33 @@
-import { randomBytes } from 'node:crypto';
-import type { MethodName, RequestOf } from '../../support/rpc.js';
-
-/** SECRET is part of every text below that breaks a rule: no error may quote it. */
-export const SECRET = randomBytes(32).toString('hex');
-
-/** A field that breaks one rule, and what to give the request for it. */
-type Case<Name extends MethodName> = readonly [field: string, change: RequestOf<Name>];
-
-const NUL = `${SECRET}\0`;
-const long = (length: number): string => SECRET.padEnd(length, 'x');
-const many = (count: number): string[] => Array.from({ length: count }, (_, index) => `item-${index}`);
-
-const BAD_NAMES = [
-  '',
-  long(256),
-  ` ${SECRET}`,
-  `${SECRET}-`,
-  `${SECRET}/x`,
-  `a  ${SECRET}`,
-  `${SECRET}é`,
+import type { MethodName } from '../../support/rpc.js';
+import {
+  SECRET,
   NUL,
-];
-
-/** The rules of the fields that accounts, profiles and tokens have in common. */
-const BAD_DESCRIPTIONS: readonly (readonly [string, object])[] = [
-  ['description', { description: long(10_001) }],
-  ['description', { description: NUL }],
-  ['version', { version: SECRET }],
-  ['version', { version: '1.0' }],
-  ['version', { version: `1.0.0-${long(250)}` }],
-  ['tags', { tags: many(65) }],
-  ['tags', { tags: [SECRET, SECRET] }],
-  ['tags[1]', { tags: ['a', ''] }],
-  ['tags[0]', { tags: [long(101)] }],
-  ['tags[1]', { tags: ['a', NUL] }],
-  ['annotations', { annotations: new Map(many(65).map((key) => [key, 'x'])) }],
-  ['annotations[0].key', { annotations: new Map([['', SECRET]]) }],
-  ['annotations[0].key', { annotations: new Map([[long(254), 'x']]) }],
-  ['annotations[0].key', { annotations: new Map([[NUL, 'x']]) }],
-  ['annotations[0].value', { annotations: new Map([['a', long(4097)]]) }],
-  ['annotations[0].value', { annotations: new Map([['a', NUL]]) }],
-  ['manifest_path', { manifestPath: long(1025) }],
-  ['manifest_path', { manifestPath: NUL }],
-];
-
-const BAD_LISTS: readonly (readonly [string, RequestOf<'listTokens'>])[] = [
-  ['page_size', { pageSize: -1 }],
-  ['page_token', { pageToken: SECRET }],
-  ['page_token', { pageToken: Buffer.from(JSON.stringify([SECRET, '1'])).toString('base64url') }],
-  ['page_token', { pageToken: long(5000) }],
-  ['filter', { filter: SECRET }],
-  ['filter', { filter: `nothing = "${SECRET}"` }],
-  ['filter', { filter: `constructor = "${SECRET}"` }],
-  ['filter', { filter: `created_at > "${SECRET}"` }],
-  ['filter', { filter: `created_at > "2026-02-30T00:00:00Z"` }],
-  ['filter', { filter: `created_at : "2026-01-01T00:00:00Z"` }],
-  ['filter', { filter: `created_at > null` }],
-  ['filter', { filter: `created_at = null OR ${SECRET} = 1` }],
-  ['filter', { filter: `created_at = null AND` }],
-  ['filter', { filter: `created_at = null AND "${SECRET}` }],
-  ['filter', { filter: `"${long(2001)}"` }],
-  ['filter', { filter: many(21).fill('created_at != null').join(' AND ') }],
-  ['order_by', { orderBy: SECRET }],
-  ['order_by', { orderBy: 'id, id' }],
-  ['order_by', { orderBy: 'id downwards' }],
-  ['order_by', { orderBy: 'id,,created_at' }],
-  ['order_by', { orderBy: many(6).join() }],
-];
-
-/** The fields of this request that are of the given names, each with its values. */
-function each<Name extends MethodName>(
-  field: string,
-  key: keyof RequestOf<Name> & string,
-  values: readonly unknown[],
-): Case<Name>[] {
-  return values.map((value) => [field, { [key]: value } as RequestOf<Name>] as const);
-}
-
-function selectorCases(
-  field: string,
-  key: string,
-  more: readonly (readonly [string, object])[] = [],
-): Case<never>[] {
-  const cases: [string, object][] = [
-    [field, { [key]: undefined }],
-    [field, { [key]: {} }],
-    [`${field}.id`, { [key]: one('id', 0n) }],
-    [`${field}.id`, { [key]: one('id', -1n) }],
-    ...more.map(([sub, value]): [string, object] => [`${field}.${sub}`, { [key]: value }]),
-  ];
-  return cases as unknown as Case<never>[];
-}
-
-const accountSelector = (field: string, key = field) =>
-  selectorCases(field, key, [
-    ['account_number', one('accountNumber', '')],
-    ['account_number', one('accountNumber', long(256))],
-    ['account_number', one('accountNumber', NUL)],
-  ]);
-
-const userSelector = (field: string, key = field) =>
-  selectorCases(field, key, [
-    ['username', one('username', '')],
-    ['username', one('username', long(151))],
-    ['username', one('username', NUL)],
-  ]);
-
-const BAD_PROFILE_SELECTORS: readonly (readonly [string, object])[] = [
-  ['membership.username', one('membership', { username: '', accountNumber: '1' })],
-  ['membership.username', one('membership', { username: NUL, accountNumber: '1' })],
-  ['membership.account_number', one('membership', { username: 'a', accountNumber: '' })],
-  ['membership.account_number', one('membership', { username: 'a', accountNumber: long(256) })],
-];
-
-const profileSelector = (field: string, key = field) => [...selectorCases(field, key, BAD_PROFILE_SELECTORS)];
-
-const ownedName = (owner: object | undefined, name = 'a') => one('ownedName', { owner, name });
-
-const tokenSelector = (field: string) =>
-  selectorCases(field, field, [
-    ['key_id', one('keyId', SECRET)],
-    ['key_id', one('keyId', '')],
-    ['key_id', one('keyId', '{00000000-0000-4000-8000-000000000000}')],
-    ['owned_name.owner', ownedName(undefined)],
-    ['owned_name.name', ownedName({ $case: 'accountNumber', value: '1' }, '')],
-    ['owned_name.name', ownedName({ $case: 'accountNumber', value: '1' }, long(256))],
-    ['owned_name.name', ownedName({ $case: 'accountNumber', value: '1' }, NUL)],
-    ['owned_name.account_number', ownedName({ $case: 'accountNumber', value: '' })],
-    ['owned_name.account_number', ownedName({ $case: 'accountNumber', value: NUL })],
-    ['owned_name.user_profile', ownedName({ $case: 'userProfile', value: {} })],
-    ['owned_name.user_profile.id', ownedName({ $case: 'userProfile', value: one('id', 0n) })],
-    ...BAD_PROFILE_SELECTORS.map(([field, value]): [string, object] => [
-      `owned_name.user_profile.${field}`,
-      ownedName({ $case: 'userProfile', value }),
-    ]),
-  ]);
-
-/** updates makes an update of each bad value: in the resource, and named by the mask. */
-function updates(key: string, field: string, cases: readonly (readonly [string, object])[]): Case<never>[] {
-  const all = cases.map(([path, change]): [string, object] => {
-    const masked = path.split(/[.[]/)[0] ?? '';
-    return [`${field}.${path}`, { [key]: change, updateMask: [masked] }];
-  });
-  const masks: [string, object][] = [
-    ['update_mask', { updateMask: undefined }],
-    ['update_mask', { updateMask: [] }],
-    ['update_mask', { updateMask: [SECRET] }],
-    ['update_mask', { updateMask: ['description', 'id'] }],
-    ['update_mask', { updateMask: ['__proto__'] }],
-    ['update_mask', { updateMask: ['*'] }],
-  ];
-  return [...all, ...masks] as unknown as Case<never>[];
-}
-
-const names = (cases: readonly string[]) => cases.map((name): [string, object] => ['name', { name }]);
-
-const BAD_SCOPES: readonly (readonly [string, object])[] = [
-  ['scopes', { scopes: many(65) }],
-  ['scopes', { scopes: ['a', 'a'] }],
-  ['scopes[1]', { scopes: ['a', `Bad ${SECRET}`] }],
-  ['scopes[0]', { scopes: [''] }],
-  ['scopes[0]', { scopes: [long(129)] }],
-];
-
-const time = (seconds: bigint, nanos = 0) => ({ seconds, nanos });
-const BAD_TIMES = [
-  time(0n),
-  time(1_000_000_000n),
-  time(1n << 62n),
-  time(4_000_000_000n, -1),
-  time(253_402_300_800n),
-];
-const BAD_TTLS = [time(0n), time(-1n), time(1n, -1), time(1n << 62n), time(315_576_000_001n)];
-const BAD_GRACES = [time(-1n), time(0n, -1000), time(30n * 86_400n, 1000), time(1n << 62n), time(5n, -5)];
-
-const BAD_USERS: readonly (readonly [string, object])[] = [
-  ['email', { email: SECRET }],
-  ['email', { email: `${long(250)}@example.com` }],
-  ['email', { email: `a b@${SECRET}` }],
-  ['first_name', { firstName: long(151) }],
-  ['first_name', { firstName: NUL }],
-  ['last_name', { lastName: long(151) }],
-  ['last_name', { lastName: NUL }],
-];
-
-const BAD_COMPANIES: readonly (readonly [string, object])[] = [
-  ['company_name', { companyName: long(256) }],
-  ['company_name', { companyName: NUL }],
-];
-
-const REQUIRED_SCOPES = [many(65), ['', 'a'], [`Bad ${SECRET}`], [long(129)]];
+  long,
+  many,
+  BAD_NAMES,
+  BAD_DESCRIPTIONS,
+  BAD_LISTS,
+  each,
+  accountSelector,
+  userSelector,
+  profileSelector,
+  tokenSelector,
+  secretSelector,
+  updates,
+  names,
+  BAD_SCOPES,
+  BAD_TIMES,
+  BAD_GRACES,
+  BAD_EXPIRIES,
+  BAD_PAYLOADS,
+  BAD_VERSIONS,
+  BAD_REFERENCES,
+  BAD_USERS,
+  BAD_COMPANIES,
+  REQUIRED_SCOPES,
+  one,
+  type Case,
+} from './bad-values.js';
 
 /** Of each RPC each field, with a value for each rule that it breaks. */
 export const BAD_REQUESTS: { readonly [Name in MethodName]: readonly Case<Name>[] } = {
@@ -207,11 +45,7 @@ export const BAD_REQUESTS: { readonly [Name in MethodName]: readonly Case<Name>[
     ...names(BAD_NAMES),
     ...BAD_DESCRIPTIONS,
     ...BAD_SCOPES,
-    ...BAD_TIMES.map((value): Case<'createToken'> => [
-      'expires_at',
-      { expiry: { $case: 'expiresAt', value } },
-    ]),
-    ...BAD_TTLS.map((value): Case<'createToken'> => ['ttl', { expiry: { $case: 'ttl', value } }]),
+    ...BAD_EXPIRIES,
     ...each<'createToken'>('prefix', 'prefix', [SECRET, 'a b', 'é', 'a.b']),
   ],
   getToken: tokenSelector('token'),
@@ -245,6 +79,70 @@ export const BAD_REQUESTS: { readonly [Name in MethodName]: readonly Case<Name>[
   ],
   revokeToken: tokenSelector('selector'),
   revokeUserTokens: userSelector('user'),
+
+  createSecret: [
+    ...profileSelector('owner').slice(1),
+    ...names(BAD_NAMES),
+    ...BAD_DESCRIPTIONS,
+    ...BAD_EXPIRIES,
+    ...BAD_PAYLOADS,
+  ],
+  getSecret: secretSelector('secret'),
+  listSecrets: [...BAD_LISTS, ['filter', { filter: `latest_version = "${SECRET}"` }]],
+  updateSecret: [
+    ...secretSelector('selector'),
+    ...updates('secret', 'secret', [
+      ...BAD_DESCRIPTIONS,
+      ['version', { version: '' }],
+      ...BAD_TIMES.map((expiresAt): [string, object] => ['expires_at', { expiresAt }]),
+    ]),
+    ['update_mask', { updateMask: ['name'] }],
+    ['update_mask', { updateMask: ['latest_version'] }],
+  ],
+  renameSecret: [...secretSelector('selector'), ...each<'renameSecret'>('new_name', 'newName', BAD_NAMES)],
+  cloneSecret: [
+    ...secretSelector('selector'),
+    ...each<'cloneSecret'>('new_name', 'newName', BAD_NAMES),
+    ...profileSelector('owner').slice(1),
+  ],
+  deleteSecret: secretSelector('selector'),
+  undeleteSecret: secretSelector('selector'),
+  addSecretVersion: [...secretSelector('selector'), ...BAD_PAYLOADS],
+  listSecretVersions: [...secretSelector('secret'), ...BAD_LISTS],
+  disableSecretVersion: [...secretSelector('selector'), ...BAD_VERSIONS],
+  enableSecretVersion: [...secretSelector('selector'), ...BAD_VERSIONS],
+  destroySecretVersion: [...secretSelector('selector'), ...BAD_VERSIONS],
+  accessSecret: [...secretSelector('secret'), ...BAD_VERSIONS.slice(1)],
+  batchAccessSecrets: [
+    ['requests', { requests: [] }],
+    ['requests', { requests: many(101).map(() => ({ secret: one('id', 1n) })) }] as never,
+    ...[...secretSelector('secret'), ...BAD_VERSIONS.slice(1)].map(([field, change]) => {
+      const good = { secret: one('id', 1n) };
+      return [`requests[1].${field}`, { requests: [good, { ...good, ...change }] }] as never;
+    }),
+  ],
+  attachReference: [...secretSelector('selector'), ...BAD_REFERENCES],
+  detachReference: [...secretSelector('selector'), ...BAD_REFERENCES],
+  listReferences: [...secretSelector('secret'), ...BAD_LISTS],
+  grantAccess: [
+    ...secretSelector('selector'),
+    ...profileSelector('user_profile', 'userProfile'),
+    ...BAD_EXPIRIES,
+  ],
+  revokeAccess: [...secretSelector('selector'), ...profileSelector('user_profile', 'userProfile')],
+  listGrants: [...secretSelector('secret'), ...BAD_LISTS],
+  rotateEncryptionKey: each('batch_size', 'batchSize', [-1, 1001, 2 ** 31 - 1]),
+  getRotationStatus: [],
+
+  listAuditEvents: [
+    // The field for times has another name here.
+    ...BAD_LISTS.filter(([, { filter = '' }]) => !filter.includes('created_at')),
+    ['filter', { filter: `occurred_at > "${SECRET}"` }],
+    ['filter', { filter: 'occurred_at > "2026-02-30T00:00:00Z"' }],
+    ['filter', { filter: `resource_id = ${SECRET}` }],
+    ['filter', { filter: 'created_at = null' }],
+    ['order_by', { orderBy: 'action' }],
+  ],
 
   createAccount: [
     ...each<'createAccount'>('account_number', 'accountNumber', [
@@ -293,8 +191,14 @@ export const BAD_REQUESTS: { readonly [Name in MethodName]: readonly Case<Name>[
 };
 
 /** Fields that have no rule of their own: any value is a good one. */
-export const FREE_FIELDS = new Set(['etag', 'force', 'is_active', 'is_staff', 'is_superuser']);
-
-function one(form: string, value: unknown) {
-  return { selector: { $case: form, value } };
-}
+export const FREE_FIELDS = new Set([
+  'dry_run',
+  'etag',
+  'force',
+  'include_expired',
+  'is_active',
+  'is_staff',
+  'is_superuser',
+  'show_deleted',
+  'skip_access_time',
+]);

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { RetryInfo } from '../../../src/gen/google/rpc/error_details.js';
 import { Status } from '../../../src/gen/google/rpc/status.js';
-import { REQUESTS } from '../../support/requests.js';
+import { requestFor } from '../../support/requests.js';
 import { METHOD_NAMES, Peer, type Outcome } from '../../support/rpc.js';
 import { startTestServer, type TestServer } from '../../support/server.js';
 import { execute } from '../../support/sql.js';
@@ -47,7 +47,7 @@ test('without the database what is cached passes until its time, and all else is
   const { plaintext } = await world.issue('owner-a');
   expect(await admin.call('validateToken', { token: plaintext })).toMatchObject({ code: 'OK' });
   const requests = await Promise.all(
-    METHOD_NAMES.map(async (method) => [method, await REQUESTS[method](world)] as const),
+    METHOD_NAMES.map(async (method) => [method, await requestFor(method, world)] as const),
   );
   proxy.cut();
   const cached = await admin.call('validateToken', { token: plaintext });

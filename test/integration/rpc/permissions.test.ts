@@ -1,11 +1,26 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { REQUESTS } from '../../support/requests.js';
+import { requestFor, REQUESTS } from '../../support/requests.js';
 import { METHOD_NAMES, Peer, type MethodName, type Outcome } from '../../support/rpc.js';
 import { certificateOptions, MUTUAL_TLS } from '../../support/server.js';
 import { World } from '../../support/world.js';
 
 /** What kind of rule a method follows. The requests are about resources of account A. */
-type Kind = 'validate' | 'read token' | 'list tokens' | 'manage token' | 'read accounts' | 'manage accounts';
+type Kind =
+  | 'validate'
+  | 'read token'
+  | 'list tokens'
+  | 'manage token'
+  | 'read secret'
+  | 'list secrets'
+  | 'list grants'
+  | 'manage secret'
+  | 'undelete secret'
+  | 'access secret'
+  | 'access secrets'
+  | 'rotate keys'
+  | 'read audit'
+  | 'read accounts'
+  | 'manage accounts';
 
 const KINDS: Readonly<Record<MethodName, Kind>> = {
   validateToken: 'validate',
@@ -22,6 +37,30 @@ const KINDS: Readonly<Record<MethodName, Kind>> = {
   rotateToken: 'manage token',
   revokeToken: 'manage token',
   revokeUserTokens: 'manage token',
+  createSecret: 'manage secret',
+  getSecret: 'read secret',
+  listSecrets: 'list secrets',
+  updateSecret: 'manage secret',
+  renameSecret: 'manage secret',
+  cloneSecret: 'manage secret',
+  deleteSecret: 'manage secret',
+  undeleteSecret: 'undelete secret',
+  addSecretVersion: 'manage secret',
+  listSecretVersions: 'read secret',
+  disableSecretVersion: 'manage secret',
+  enableSecretVersion: 'manage secret',
+  destroySecretVersion: 'manage secret',
+  accessSecret: 'access secret',
+  batchAccessSecrets: 'access secrets',
+  attachReference: 'manage secret',
+  detachReference: 'manage secret',
+  listReferences: 'read secret',
+  grantAccess: 'manage secret',
+  revokeAccess: 'manage secret',
+  listGrants: 'list grants',
+  rotateEncryptionKey: 'rotate keys',
+  getRotationStatus: 'rotate keys',
+  listAuditEvents: 'read audit',
   createAccount: 'manage accounts',
   getAccount: 'read accounts',
   listAccounts: 'read accounts',
@@ -44,6 +83,15 @@ const SCOPES: Readonly<Record<Kind, string>> = {
   'read token': 'keyward.tokens.read',
   'list tokens': 'keyward.tokens.read',
   'manage token': 'keyward.tokens.write',
+  'read secret': 'keyward.secrets.read',
+  'list secrets': 'keyward.secrets.read',
+  'list grants': 'keyward.secrets.read',
+  'manage secret': 'keyward.secrets.write',
+  'undelete secret': 'keyward.secrets.write',
+  'access secret': 'keyward.secrets.access',
+  'access secrets': 'keyward.secrets.access',
+  'rotate keys': 'keyward.keys.rotate',
+  'read audit': 'keyward.audit.read',
   'read accounts': 'keyward.accounts.read',
   'manage accounts': 'keyward.accounts.write',
 };
@@ -86,6 +134,17 @@ function rights(of: { read: string; manage: string; accounts?: string }): Readon
     'read token': of.read,
     'list tokens': OK,
     'manage token': of.manage,
+    'read secret': of.read,
+    'list secrets': OK,
+    'list grants': of.manage,
+    'manage secret': of.manage,
+    // For those who may only read it, a deleted secret does not exist.
+    'undelete secret': of.manage === OK ? OK : NOT_FOUND,
+    'access secret': of.manage,
+    // Whether a value may be had is told for each.
+    'access secrets': OK,
+    'rotate keys': accounts,
+    'read audit': OK,
     'read accounts': accounts,
     'manage accounts': accounts,
   };
@@ -156,7 +215,7 @@ async function call(caller: CallerName, method: MethodName): Promise<Outcome> {
   const lacking = caller === 'a token with every scope but this one';
   const peer = lacking ? peersWithout.get(SCOPES[KINDS[method]]) : peers.get(caller);
   if (peer === undefined) throw new Error(`there is no such caller: ${caller}`);
-  return peer.call(method, await REQUESTS[method](world));
+  return peer.call(method, await requestFor(method, world));
 }
 
 test('every RPC has a row', () => {

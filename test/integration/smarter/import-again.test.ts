@@ -39,6 +39,7 @@ test('a second import writes nothing', async () => {
   });
   expect(report.counts.account.unchanged).toBe(expected.accounts.length);
   expect(report.counts.user.unchanged).toBe(expected.users.length);
+  expect(report.counts.secret.unchanged).toBe(expected.secrets.length);
   expect(report.counts.user_profile.unchanged).toBe(expected.user_profiles.length);
   expect(await target.contents()).toEqual(before);
   expect(await target.newestWrites()).toEqual(writes);
@@ -102,6 +103,7 @@ test('what was deleted in Keyward does not come back, not even changed', async (
   await target.knex('tokens').where({ key_id: one.key_id }).delete();
   const own = expected.tokens.filter(({ user_profile_id }) => user_profile_id === 12).length;
   await target.knex('tokens').where({ user_profile_id: 12 }).delete();
+  await target.knex('secrets').where({ user_profile_id: 12 }).delete();
   await target.knex('user_profiles').where({ id: 12 }).delete();
   await source.run(`UPDATE drf_smarterauthtoken SET description = 'new' WHERE key_id = '${one.key_id}'`);
 

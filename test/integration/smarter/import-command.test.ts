@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { z } from 'zod';
 import { createImportTarget, type ImportTarget } from '../../support/import-target.js';
+import { TEST_KEY } from '../../support/keyring.js';
 import { runKeyward, type CommandResult } from '../../support/keyward-command.js';
 import { createSmarterDatabase, type SmarterDatabase } from '../../support/smarter-source.js';
 
@@ -20,7 +21,7 @@ afterEach(async () => {
 });
 
 function importSmarter(args: readonly string[], from: string): Promise<CommandResult> {
-  const env = { DATABASE_URL: target.url, KEYWARD_IMPORT_FROM: from };
+  const env = { DATABASE_URL: target.url, KEYWARD_FERNET_KEYS: TEST_KEY, KEYWARD_IMPORT_FROM: from };
   return runKeyward(['import-smarter', ...args], { env });
 }
 

@@ -1,5 +1,5 @@
 import { afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
-import { importSmarter } from '../../../src/smarter/import-smarter.js';
+import type { ImportOptions } from '../../../src/smarter/import-smarter.js';
 import { createImportTarget, NO_ROWS, type ImportTarget } from '../../support/import-target.js';
 import {
   createSmarterDatabase,
@@ -27,7 +27,7 @@ afterEach(async () => {
   await source.drop();
 });
 
-test('every account, user, profile and token arrives with its stored fields and its public id', async () => {
+test('every account, user, profile, token and secret arrives with its stored fields and its public id', async () => {
   const report = await target.run(source.url, { batchSize: 7 });
 
   await target.expectEverythingTaken();
@@ -36,6 +36,7 @@ test('every account, user, profile and token arrives with its stored fields and 
     ['user', expected.users],
     ['user_profile', expected.user_profiles],
     ['token', expected.tokens],
+    ['secret', expected.secrets],
   ] as const) {
     expect(report.counts[kind]).toEqual({ ...NO_ROWS, read: rows.length, created: rows.length });
   }
@@ -92,29 +93,26 @@ test('a dry run reports the same and writes nothing', async () => {
   expect(await target.contents()).toEqual(imported);
 });
 
-test('an import that was interrupted is completed by the next one', async () => {
-  await target.run(source.url);
-  const whole = await target.contents();
-  await target.knex.raw('TRUNCATE accounts, users, user_profiles, tokens, token_digests, import_records');
+test.each(['token', 'secret'] as const)(
+  'an import that was interrupted at a %s is completed by the next one',
+  async (interruptedKind) => {
+    await target.run(source.url);
+    const whole = await target.contents();
+    await target.clear();
 
-  let batches = 0;
-  const interrupted = importSmarter({
-    sourceUrl: source.url,
-    target: target.knex,
-    dryRun: false,
-    batchSize: 5,
-    onProgress: ({ kind }) => {
-      batches += kind === 'token' ? 1 : 0;
+    let batches = 0;
+    const onProgress: ImportOptions['onProgress'] = ({ kind }) => {
+      batches += kind === interruptedKind ? 1 : 0;
       if (batches === 4) throw new Error('interrupted');
-    },
-  });
-  await expect(interrupted).rejects.toThrow('interrupted');
-  expect((await target.tokens()).size).toBe(20);
+    };
+    await expect(target.run(source.url, { batchSize: 5, onProgress })).rejects.toThrow('interrupted');
 
-  const report = await target.run(source.url, { batchSize: 5 });
-  expect(report.counts.token).toMatchObject({ unchanged: 20, created: expected.tokens.length - 20 });
-  expect(await target.contents()).toEqual(whole);
-});
+    const report = await target.run(source.url, { batchSize: 5 });
+    const rows = { token: expected.tokens.length, secret: expected.secrets.length }[interruptedKind];
+    expect(report.counts[interruptedKind]).toMatchObject({ unchanged: 20, created: rows - 20 });
+    expect(await target.contents()).toEqual(whole);
+  },
+);
 
 test('the account and user that Keyward made first get the numbers of the source, with all that hangs on them', async () => {
   await target.knex.raw(`

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import {
   codePoints,
+  foldName,
   isAccountNumber,
   isSemanticVersion,
   isUuid,
@@ -87,4 +88,27 @@ test('a UUID is its hyphenated form in any case, and nothing else', () => {
       expect(isUuid(`{${uuid}}`)).toBe(false);
     }),
   );
+});
+
+describe('a folded name', () => {
+  test.each([
+    ['DB_PASSWORD', 'db_password'],
+    ['ｆｕｌｌ', 'FULL'],
+    ['ﬁle', 'FILE'],
+    ['straße', 'STRASSE'],
+    ['e\u0301t\u00e9', '\u00c9TE\u0301'],
+    ['\u212aey', 'KEY'],
+    ['ΣΊΣΥΦΟΣ', 'σίσυφος'],
+  ])('is the same of %s and %s', (one, other) => {
+    expect(foldName(one)).toBe(foldName(other));
+  });
+
+  test.each([
+    ['a', 'b'],
+    ['a b', 'ab'],
+    ['e', 'é'],
+    ['db_password', 'db-password'],
+  ])('is not the same of %s and %s', (one, other) => {
+    expect(foldName(one)).not.toBe(foldName(other));
+  });
 });

@@ -31,6 +31,7 @@ test('an active user is a caller with the scopes of certificates, and is remembe
     userId: 7n,
     username: 'svc',
     profileId: undefined,
+    accountNumber: undefined,
     keyId: undefined,
     scopes: ['keyward.tokens.validate'],
   };

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { formatReport } from '../../../src/smarter/report-text.js';
 import { BatchReport, ReportBuilder } from '../../../src/smarter/report.js';
-import { numbered } from '../../../src/smarter/token-names.js';
+import { numbered } from '../../../src/smarter/free-names.js';
 import { codePoints } from '../../../src/lib/text.js';
 
 test('a report holds 1000 notes of a sort and counts the others', () => {

@@ -8,6 +8,7 @@ import {
 } from '../../../src/gen/keyward/token/v1/token_service.js';
 import { VerdictReason } from '../../../src/gen/keyward/token/v1/token.js';
 import { MAX_INSTANT, MIN_INSTANT } from '../../../src/lib/instant.js';
+import { strictReader } from '../../../src/rpc/strict-utf8.js';
 import { toTimestamp } from '../../../src/rpc/timestamp.js';
 import {
   answerOf,
@@ -64,16 +65,23 @@ function outcome<T>(decode: () => T): T | 'refused' {
 }
 
 function expectSameRequest(bytes: Buffer): void {
-  const expected = outcome(() => readable(ValidateTokenRequest.decode(bytes)));
+  const expected = outcome(() => readable(ValidateTokenRequest.decode(strictReader(bytes))));
   expect(outcome(() => readable(decodePresented(bytes)))).toEqual(expected);
 }
 
 function expectSameBatch(bytes: Buffer): void {
-  const expected = outcome(() => BatchValidateTokensRequest.decode(bytes).requests.map(readable));
+  const expected = outcome(() =>
+    BatchValidateTokensRequest.decode(strictReader(bytes)).requests.map(readable),
+  );
   expect(outcome(() => decodeBatch(bytes).map(readable))).toEqual(expected);
 }
 
-describe('requests are read as the generated code reads them', () => {
+/** delimited makes a batch of one request. */
+function delimited(bytes: Buffer): Buffer {
+  return Buffer.concat([Buffer.from([0x0a, bytes.length]), bytes]);
+}
+
+describe('requests are read as the generated code reads them, strictly', () => {
   const encodedRequest = request.map((message) => ValidateTokenRequest.encode(message).finish());
   const encodedBatch = batch.map((requests) => BatchValidateTokensRequest.encode({ requests }).finish());
 
@@ -100,6 +108,10 @@ describe('requests are read as the generated code reads them', () => {
     ['a token longer than the message', '0a0561'],
     ['a byte-order mark, which is part of the token', '0a04efbbbf61'],
     ['the same with a scope', '0a04efbbbf61120161'],
+    ['a token that is not UTF-8', '0a02c328'],
+    ['the same with a scope', '0a02c328120161'],
+    ['a scope that is not UTF-8', '0a01611202c328'],
+    ['a request with a token that is not UTF-8', '0a040a02c328'],
     ['an empty request, then one with a token', '0a000a030a0161'],
     ['a request whose token reaches beyond it', '0a020a0261610a00'],
     ['a request that reaches beyond the batch', '0a090a0161'],
@@ -108,6 +120,13 @@ describe('requests are read as the generated code reads them', () => {
   ])('%s', (_, hex) => {
     expectSameRequest(Buffer.from(hex, 'hex'));
     expectSameBatch(Buffer.from(hex, 'hex'));
+  });
+
+  test('text that is not UTF-8 is refused', () => {
+    for (const hex of ['0a02c328', '0a02c328120161', '0a01611202c328', '0a03eda080']) {
+      expect(() => decodePresented(Buffer.from(hex, 'hex'))).toThrow();
+      expect(() => decodeBatch(delimited(Buffer.from(hex, 'hex')))).toThrow();
+    }
   });
 
   test('a token alone is not copied out of the request', () => {

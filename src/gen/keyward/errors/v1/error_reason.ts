@@ -90,4 +90,28 @@ export enum ErrorReason {
    * cause in the service's log.
    */
   ERROR_REASON_INTERNAL = 16,
+  /**
+   * ERROR_REASON_SECRET_EXPIRED - FAILED_PRECONDITION. The secret has expired. Those who manage it may ask for
+   * its value all the same.
+   */
+  ERROR_REASON_SECRET_EXPIRED = 17,
+  /**
+   * ERROR_REASON_SECRET_UNDECRYPTABLE - DATA_LOSS. The value of the secret cannot be decrypted. ErrorInfo metadata
+   * `key_id` is the id of the key that it is encrypted with, empty if that is not
+   * known, and `cause` says what is wrong, as `UndecryptableVersion.cause` does.
+   */
+  ERROR_REASON_SECRET_UNDECRYPTABLE = 18,
+  /**
+   * ERROR_REASON_SECRET_REFERENCED - FAILED_PRECONDITION. The secret cannot be deleted while consumers use it;
+   * `force` deletes it all the same. ErrorInfo metadata `consumers` lists up to ten
+   * of them as `kind=consumer`, `count` is the number of all.
+   */
+  ERROR_REASON_SECRET_REFERENCED = 19,
+  /**
+   * ERROR_REASON_VERSION_NOT_ENABLED - FAILED_PRECONDITION. The version is disabled or destroyed, or the secret has no
+   * version that is enabled.
+   */
+  ERROR_REASON_VERSION_NOT_ENABLED = 20,
+  /** ERROR_REASON_NOT_DELETED - FAILED_PRECONDITION. The secret is to be brought back but is not deleted. */
+  ERROR_REASON_NOT_DELETED = 21,
 }

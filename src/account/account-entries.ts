@@ -1,0 +1,41 @@
+import type { AuditAction, AuditEntry, AuditResource } from '../audit/audit-log.js';
+import type { Account, User, UserProfile } from './account.js';
+import type { OwnedSecret } from './user-profile-repository.js';
+
+/** Entry is the record of a change, but for who made it. */
+export type Entry = Omit<AuditEntry, 'actor'>;
+
+type ActionOn<Kind extends string> = Extract<AuditAction, `${Kind}_${'CREATED' | 'EDITED' | 'DELETED'}`>;
+
+export function accountEntry(
+  action: ActionOn<'ACCOUNT'>,
+  { id, accountNumber }: Pick<Account, 'id' | 'accountNumber'>,
+  detail?: AuditEntry['detail'],
+): Entry {
+  return entry(action, { kind: 'account', id, accountNumber }, detail);
+}
+
+export function userEntry(
+  action: ActionOn<'USER'>,
+  { id }: Pick<User, 'id'>,
+  detail?: AuditEntry['detail'],
+): Entry {
+  return entry(action, { kind: 'user', id }, detail);
+}
+
+export function userProfileEntry(
+  action: ActionOn<'USER_PROFILE'>,
+  { id, accountNumber }: Pick<UserProfile, 'id' | 'accountNumber'>,
+  detail?: AuditEntry['detail'],
+): Entry {
+  return entry(action, { kind: 'user_profile', id, profileId: id, accountNumber }, detail);
+}
+
+/** deletedSecretEntry is the record of a secret that was deleted for good with its owner. */
+export function deletedSecretEntry({ id, profileId, accountNumber }: OwnedSecret): Entry {
+  return entry('SECRET_PURGED', { kind: 'secret', id, profileId, accountNumber }, undefined);
+}
+
+function entry(action: AuditAction, resource: AuditResource, detail: AuditEntry['detail'] = {}): Entry {
+  return { action, outcome: 'OK', resource, detail };
+}

@@ -1,0 +1,23 @@
+import type { ListColumns } from '../db/list-query.js';
+
+/** Which fields ListAuditEvents can filter and order by, and where they are. */
+export const AUDIT_COLUMNS: ListColumns = {
+  filter: {
+    action: { type: 'text', sql: 'e.action' },
+    outcome: { type: 'text', sql: 'e.outcome' },
+    resource_kind: { type: 'text', sql: 'e.resource_kind' },
+    resource_id: { type: 'integer', sql: 'e.resource_id' },
+    user_profile_id: { type: 'integer', sql: 'e.resource_profile_id' },
+    account_number: { type: 'text', sql: 'e.resource_account_number' },
+    actor_key_id: { type: 'text', sql: 'e.actor_key_id' },
+    actor_user_id: { type: 'integer', sql: 'e.actor_user_id' },
+    actor_username: { type: 'text', sql: 'e.actor_username' },
+    actor_account_number: { type: 'text', sql: 'e.actor_account_number' },
+    request_id: { type: 'text', sql: 'e.request_id' },
+    occurred_at: { type: 'time', sql: 'e.occurred_at' },
+  },
+  order: {
+    id: { type: 'integer', sql: 'e.id' },
+    occurred_at: { type: 'time', sql: 'e.occurred_at' },
+  },
+};

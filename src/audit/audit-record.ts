@@ -1,0 +1,162 @@
+import { createHmac, randomUUID } from 'node:crypto';
+import type { Instant } from '../lib/instant.js';
+import type { AuditEntry, AuditResource } from './audit-entry.js';
+
+/**
+ * ChainPurpose is what a chain holds: records written in the transactions of the changes that they are about, or
+ * records appended on their own.
+ */
+export type ChainPurpose = 'CHANGES' | 'APPENDED';
+
+/** AuditKeys gives the keys of chains: a keyring, as far as it matters here. */
+export interface AuditKeys {
+  derive(purpose: string): { readonly keyId: string; readonly key: Uint8Array };
+  deriveFrom(keyId: string, purpose: string): Uint8Array | undefined;
+}
+
+/** KEY_PURPOSE is what the key of a chain is derived for. */
+export const KEY_PURPOSE = 'keyward audit chain v1';
+
+/** ChainHeader is what is fixed of a chain. */
+export interface ChainHeader {
+  readonly chain: string;
+  readonly purpose: ChainPurpose;
+  readonly keyId: string;
+  readonly startedAt: Instant;
+}
+
+/** Chain is a chain to write to, with its key. */
+export interface Chain extends ChainHeader {
+  readonly key: Uint8Array;
+}
+
+/** ChainHead is the last record of a chain: its number, from 1 on, and its MAC. Before the first one seq is 0. */
+export interface ChainHead {
+  readonly seq: bigint;
+  readonly mac: Buffer;
+}
+
+/** AuditRecord is an entry with its time and its place. */
+export interface AuditRecord extends Omit<AuditEntry, 'action' | 'outcome' | 'detail' | 'resource'> {
+  readonly chain: string;
+  readonly seq: bigint;
+  readonly occurredAt: Instant;
+  readonly action: string;
+  readonly outcome: string;
+  readonly resource: Omit<AuditResource, 'kind'> & { readonly kind: string };
+  readonly detail: Readonly<Record<string, unknown>>;
+}
+
+/** ChainedRecord is a record with the MAC that authenticates it and its predecessor. */
+export interface ChainedRecord extends AuditRecord {
+  readonly mac: Buffer;
+}
+
+/** Stamped is an entry with the time at which it happened. */
+export interface Stamped {
+  readonly entry: AuditEntry;
+  readonly occurredAt: Instant;
+}
+
+/** newChain begins a chain, in memory. */
+export function newChain(keys: AuditKeys, purpose: ChainPurpose, startedAt: Instant): Chain {
+  const { keyId, key } = keys.derive(KEY_PURPOSE);
+  return { chain: randomUUID(), purpose, keyId, startedAt, key };
+}
+
+/** originOf is the head of a chain without records. Its MAC binds the first record to the chain's header. */
+export function originOf({ key, ...header }: Chain): ChainHead {
+  return { seq: 0n, mac: hmac(key, canonicalHeader(header)) };
+}
+
+/** extend puts entries behind the head of a chain, in their order, and gives them with the new head. */
+export function extend(
+  { chain, key }: Chain,
+  head: ChainHead,
+  entries: readonly Stamped[],
+): { readonly records: ChainedRecord[]; readonly head: ChainHead } {
+  const records: ChainedRecord[] = [];
+  let last = head;
+  for (const { entry, occurredAt } of entries) {
+    const record = { ...storable(entry), chain, seq: last.seq + 1n, occurredAt };
+    last = { seq: record.seq, mac: macOf(key, record, last.mac) };
+    records.push({ ...record, mac: last.mac });
+  }
+  return { records, head: last };
+}
+
+/** macOf authenticates a record that comes after one with the MAC `previous`. */
+export function macOf(key: Uint8Array, record: AuditRecord, previous: Buffer): Buffer {
+  return hmac(key, canonicalRecord(record, previous));
+}
+
+/**
+ * canonicalRecord is the one text of a record. It is a JSON array of fixed length and order, so that no two records
+ * have the same: every value is a text, or null, in its own place. Times are microseconds since 1970.
+ */
+export function canonicalRecord(record: AuditRecord, previous: Buffer): string {
+  const { actor, resource } = record;
+  return JSON.stringify([
+    'keyward audit record 1',
+    record.chain,
+    String(record.seq),
+    previous.toString('hex'),
+    String(record.occurredAt),
+    record.action,
+    record.outcome,
+    textOrNull(actor.keyId),
+    textOrNull(actor.userId),
+    actor.username,
+    textOrNull(actor.accountNumber),
+    actor.peer,
+    textOrNull(actor.certificate),
+    textOrNull(actor.requestId),
+    resource.kind,
+    textOrNull(resource.id),
+    textOrNull(resource.profileId),
+    textOrNull(resource.accountNumber),
+    Object.entries(record.detail).sort(([a], [b]) => (a < b ? -1 : 1)),
+  ]);
+}
+
+function canonicalHeader({ chain, purpose, keyId, startedAt }: ChainHeader): string {
+  return JSON.stringify(['keyward audit chain 1', chain, purpose, keyId, String(startedAt)]);
+}
+
+function hmac(key: Uint8Array, text: string): Buffer {
+  return createHmac('sha256', key).update(text).digest();
+}
+
+function textOrNull(value: string | bigint | null | undefined): string | null {
+  return value === undefined || value === null ? null : String(value);
+}
+
+/**
+ * storable is an entry whose texts the database can keep, so that no text of a caller, such as a certificate's
+ * name, keeps its record from being written.
+ */
+function storable(entry: AuditEntry): AuditEntry {
+  return {
+    ...entry,
+    actor: storableTexts(entry.actor),
+    resource: storableTexts(entry.resource),
+    detail: Object.fromEntries(
+      Object.entries(entry.detail).map(([key, value]) => [replaceUnstorable(key), replaceUnstorable(value)]),
+    ),
+  };
+}
+
+function storableTexts<Fields extends object>(fields: Fields): Fields {
+  const entries = Object.entries(fields).map(([key, value]: [string, unknown]) => [
+    key,
+    typeof value === 'string' ? replaceUnstorable(value) : value,
+  ]);
+  return Object.fromEntries(entries) as Fields;
+}
+
+// PostgreSQL keeps neither NUL nor half of a surrogate pair in text.
+const UNSTORABLE = /\0|\p{Surrogate}/gu;
+
+function replaceUnstorable(text: string): string {
+  return text.replace(UNSTORABLE, '\u{fffd}');
+}

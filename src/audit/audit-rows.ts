@@ -1,0 +1,122 @@
+import { formatPgTimestamp, type Instant } from '../lib/instant.js';
+import type { ChainedRecord } from './audit-record.js';
+
+/** EventRow is a row of audit_events. */
+export interface EventRow {
+  id: bigint;
+  occurred_at: Instant;
+  chain: string;
+  seq: bigint;
+  mac: Buffer;
+  action: string;
+  outcome: string;
+  actor_key_id: string | null;
+  actor_user_id: bigint | null;
+  actor_username: string;
+  actor_account_number: string | null;
+  actor_peer: string;
+  actor_certificate: string | null;
+  request_id: string | null;
+  resource_kind: string;
+  resource_id: bigint | null;
+  resource_profile_id: bigint | null;
+  resource_account_number: string | null;
+  detail: unknown;
+}
+
+/** AuditEvent is a record as it is stored. */
+export interface AuditEvent extends ChainedRecord {
+  readonly id: bigint;
+}
+
+/** The columns that a writer sets, but for the chain and the MAC, with their types. */
+const WRITTEN: Readonly<Record<string, string>> = {
+  seq: 'bigint',
+  occurred_at: 'timestamptz',
+  action: 'text',
+  outcome: 'text',
+  actor_key_id: 'text',
+  actor_user_id: 'bigint',
+  actor_username: 'text',
+  actor_account_number: 'text',
+  actor_peer: 'text',
+  actor_certificate: 'text',
+  request_id: 'text',
+  resource_kind: 'text',
+  resource_id: 'bigint',
+  resource_profile_id: 'bigint',
+  resource_account_number: 'text',
+  detail: 'jsonb',
+};
+
+/**
+ * insertEvents is the SQL that writes records: `parameter` stands for what recordsJson gives, and `head` for a
+ * table that has one row, with the chain, if they are to be written. Numbers rise with the place in the chain.
+ */
+export function insertEvents(parameter: string, head: string): string {
+  const names = Object.keys(WRITTEN).join();
+  const typed = Object.entries(WRITTEN).map(([name, type]) => `${name} ${type}`);
+  return `INSERT INTO audit_events (chain, mac, ${names})
+    SELECT ${head}.chain, decode(r.mac_hex, 'hex'), ${names}
+    FROM ${head}, json_to_recordset(${parameter}::json) AS r (mac_hex text, ${typed.join()})
+    ORDER BY r.seq`;
+}
+
+export function recordsJson(records: readonly ChainedRecord[]): string {
+  return JSON.stringify(records.map(toJson));
+}
+
+function toJson({ actor, resource, ...record }: ChainedRecord): Record<string, unknown> {
+  return {
+    mac_hex: record.mac.toString('hex'),
+    seq: String(record.seq),
+    occurred_at: formatPgTimestamp(record.occurredAt),
+    action: record.action,
+    outcome: record.outcome,
+    actor_key_id: actor.keyId,
+    actor_user_id: actor.userId?.toString(),
+    actor_username: actor.username,
+    actor_account_number: actor.accountNumber,
+    actor_peer: actor.peer,
+    actor_certificate: actor.certificate,
+    request_id: actor.requestId,
+    resource_kind: resource.kind,
+    resource_id: resource.id?.toString(),
+    resource_profile_id: resource.profileId?.toString(),
+    resource_account_number: resource.accountNumber,
+    detail: record.detail,
+  };
+}
+
+export function eventFromRow(row: EventRow): AuditEvent {
+  return {
+    id: row.id,
+    chain: row.chain,
+    seq: row.seq,
+    mac: row.mac,
+    occurredAt: row.occurred_at,
+    action: row.action,
+    outcome: row.outcome,
+    actor: {
+      keyId: row.actor_key_id ?? undefined,
+      userId: row.actor_user_id ?? undefined,
+      username: row.actor_username,
+      accountNumber: row.actor_account_number ?? undefined,
+      peer: row.actor_peer,
+      certificate: row.actor_certificate ?? undefined,
+      requestId: row.request_id ?? undefined,
+    },
+    resource: {
+      kind: row.resource_kind,
+      id: row.resource_id,
+      profileId: row.resource_profile_id ?? undefined,
+      accountNumber: row.resource_account_number ?? undefined,
+    },
+    // Whatever else than an object somebody made of it must not read like one.
+    detail: isObject(row.detail) ? row.detail : { '': { not_an_object: row.detail } },
+  };
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,40 @@
+import type { Caller } from '../account/caller.js';
+import type { Standing } from '../account/rights.js';
+import type { StandingReader } from '../account/standing.js';
+import { reading } from '../db/transaction.js';
+import type { Page, PageQuery } from '../lib/page.js';
+import type { AuditRepository, VisibleEvents } from './audit-repository.js';
+import type { AuditEvent } from './audit-rows.js';
+
+export type { AuditEvent } from './audit-rows.js';
+
+export interface AuditServiceDependencies {
+  readonly events: AuditRepository;
+  readonly standings: StandingReader;
+}
+
+/** AuditService is who may see which records of the audit log. */
+export class AuditService {
+  readonly #deps: AuditServiceDependencies;
+
+  constructor(deps: AuditServiceDependencies) {
+    this.#deps = deps;
+  }
+
+  async list(caller: Caller, page: PageQuery): Promise<Page<AuditEvent>> {
+    return reading(async () => {
+      const visible = visibleTo(await this.#deps.standings.of(caller));
+      return visible === 'nothing' ? { items: [], nextPageToken: '' } : this.#deps.events.list(visible, page);
+    });
+  }
+}
+
+/**
+ * visibleTo: superusers see every record, staff those about resources of their accounts, everyone those of what they
+ * did themselves. A user without a profile sees nothing, as everywhere.
+ */
+function visibleTo({ userId, isStaff, isSuperuser, profiles }: Standing): VisibleEvents | 'nothing' {
+  if (profiles.length === 0) return 'nothing';
+  if (isSuperuser) return 'everything';
+  return { actorUserId: userId, accountIds: isStaff ? profiles.map(({ accountId }) => accountId) : [] };
+}

@@ -1,0 +1,54 @@
+import { Command } from 'commander';
+import { AuditRepository } from '../audit/audit-repository.js';
+import { verifyAudit } from '../audit/verify.js';
+import { readHeads, writeHeads } from './audit-heads.js';
+import { formatReport, reportJson } from './audit-report.js';
+import { withTargetDatabase } from './target-database.js';
+
+interface Options {
+  readonly json?: true;
+  readonly heads?: string;
+  readonly saveHeads?: string;
+}
+
+const HELP = `
+Every record is authenticated, with the one before it, by a key derived from those of KEYWARD_FERNET_KEYS: give
+older keys too, after the first one, for the records that were written with them. What this cannot see by
+itself is that the newest records of a chain, or a whole chain, were removed together with the chain's row: save
+the heads now and then, outside the database, and compare with them. Heads are saved only if nothing is wrong.
+
+It ends with exit code 1 if anything is wrong or cannot be checked.`;
+
+/** auditCommand is `keyward audit`. */
+export function auditCommand(): Command {
+  return new Command('audit').description('Check the audit log.').addCommand(verifyCommand());
+}
+
+function verifyCommand(): Command {
+  return new Command('verify')
+    .description(
+      'Find records of the audit log that were changed, removed or inserted (DATABASE_URL, or embedded).',
+    )
+    .option('--heads <FILE>', 'compare with the heads that were saved in this file')
+    .option('--save-heads <FILE>', 'save how far each chain is in this file')
+    .option('--json', 'print the report as JSON')
+    .addHelpText('after', HELP)
+    .action(async ({ json, heads, saveHeads }: Options) => {
+      const savedHeads = heads === undefined ? [] : await readHeads(heads);
+      const report = await withTargetDatabase((knex, keys) =>
+        verifyAudit({ events: new AuditRepository(knex), keys, savedHeads, onProgress: showProgress }),
+      ).finally(clearProgress);
+      process.stdout.write(json === true ? `${reportJson(report)}\n` : formatReport(report));
+      if (!report.isIntact) throw new Error('the audit log is not proved to be as it was written');
+      if (saveHeads !== undefined) await writeHeads(saveHeads, report.heads);
+    });
+}
+
+/** showProgress keeps one line up to date on a terminal, and is silent elsewhere. */
+function showProgress(checked: bigint, total: bigint): void {
+  if (process.stderr.isTTY) process.stderr.write(`\r\x1b[Krecords: ${checked} of ${total}`);
+}
+
+function clearProgress(): void {
+  if (process.stderr.isTTY) process.stderr.write('\r\x1b[K');
+}

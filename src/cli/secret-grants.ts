@@ -1,0 +1,77 @@
+import { Option, type Command } from 'commander';
+import type { KeywardClient, SecretGrant, SecretSelector } from '../client/index.js';
+import { allPages } from './all-pages.js';
+import { EXPIRY_HELP, readExpiry, type Expiry } from './expiry.js';
+import { printable, printJson, printTable, report, timeText } from './output.js';
+import { commandAboutSecret, readProfile, withSecret, type GivenSecret } from './secret-target.js';
+
+interface GrantsOptions extends GivenSecret {
+  readonly grant?: string;
+  readonly revoke?: string;
+  readonly expires?: Expiry;
+}
+
+const HELP = `
+A grant lets a user, of any account, read the secret and its values, and no more. A second one replaces when the
+first expires. After "revoke" has returned, nobody gets a value by that grant.`;
+
+export function grantsCommand(): Command {
+  return commandAboutSecret('grants')
+    .description('List to whom a secret is granted, or grant it, or take a grant back.')
+    .addOption(new Option('--grant <user@account>', 'let this user read the values').conflicts('revoke'))
+    .addOption(
+      new Option('--expires <when>', `with --grant: ${EXPIRY_HELP}`)
+        .argParser(readExpiry)
+        .conflicts('revoke'),
+    )
+    .option('--revoke <user@account>', 'take the grant back')
+    .option('--json', 'print the list, or what was granted or revoked, as JSON')
+    .addHelpText('after', HELP)
+    .action(async (text: string, given: GrantsOptions) => {
+      const { grant, revoke } = given;
+      if (given.expires !== undefined && grant === undefined) throw new Error('--expires goes with --grant');
+      await withSecret(text, given, async (client, selector) => {
+        if (grant !== undefined) {
+          const granted = await grantTo(client, selector, grant, given.expires);
+          report(given, { granted }, `Granted to ${printable(grant)}.`);
+        } else if (revoke !== undefined) {
+          await client.secrets.revokeAccess({ selector, userProfile: readProfile(revoke) });
+          report(given, { revoked: revoke }, `Revoked from ${printable(revoke)}.`);
+        } else {
+          const grants = await list(client, selector);
+          if (given.json === true) printJson(grants);
+          else printGrants(grants);
+        }
+      });
+    });
+}
+
+async function grantTo(
+  { secrets }: KeywardClient,
+  selector: SecretSelector,
+  profile: string,
+  expires: Expiry | undefined,
+): Promise<SecretGrant | undefined> {
+  const expiry =
+    expires?.at === undefined ? {} : ({ expiry: { $case: 'expiresAt', value: expires.at } } as const);
+  return (await secrets.grantAccess({ selector, userProfile: readProfile(profile), ...expiry })).grant;
+}
+
+function list({ secrets }: KeywardClient, secret: SecretSelector): Promise<SecretGrant[]> {
+  return allPages(async (page) => {
+    const { grants: items, nextPageToken } = await secrets.listGrants({ ...page, secret });
+    return { items, nextPageToken };
+  });
+}
+
+function printGrants(grants: readonly SecretGrant[]): void {
+  printTable(
+    ['USER', 'EXPIRES', 'GRANTED BY', 'SINCE'],
+    grants.map(({ username, accountNumber, expiresAt, grantedBy, createdAt }) => [
+      `${username}@${accountNumber}`,
+      timeText(expiresAt, 'never'),
+      grantedBy,
+      timeText(createdAt),
+    ]),
+  );
+}

@@ -1,0 +1,19 @@
+import type { ClientOptions } from '../client/channel.js';
+import { connect, type KeywardClient } from '../client/index.js';
+import { detailLines } from './failure.js';
+
+/** withClient lends a client, and puts what the service says of a failure before the one line that ends a command. */
+export async function withClient<T>(
+  options: ClientOptions,
+  use: (client: KeywardClient) => Promise<T>,
+): Promise<T> {
+  const client = connect(options);
+  try {
+    return await use(client);
+  } catch (error) {
+    process.stderr.write(detailLines(error));
+    throw error;
+  } finally {
+    client.close();
+  }
+}

@@ -1,0 +1,193 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { Caller } from '../account/caller.js';
+import type { StandingReader } from '../account/standing.js';
+import type { AuditEntry, AuditLog } from '../audit/audit-log.js';
+import type { Keyring } from '../crypto/keyring.js';
+import { reading } from '../db/transaction.js';
+import type { Clock } from '../lib/clock.js';
+import { KeywardError, notFound } from '../lib/errors.js';
+import { instantFromMillis } from '../lib/instant.js';
+import type { AccessReader } from './access-reader.js';
+import type { AccessQuery, AccessTime } from './access-repository.js';
+import type { AccessTimes } from './access-times.js';
+import { judgeAccess, type AccessedSecret, type AccessFacts, type Wanted } from './access.js';
+import { openValue } from './open-value.js';
+import { doneBy, isRefusal, refusedTo } from './secret-audit.js';
+import { theOnly, type SecretFinder } from './secret-finder.js';
+import type { SecretRef } from './secret-ref.js';
+import type { SecretRepository } from './secret-repository.js';
+
+/** AccessRequest names a value. */
+export interface AccessRequest extends Wanted {
+  readonly ref: SecretRef;
+  /** Whether to leave the secret's time of last access as it is. */
+  readonly skipAccessTime: boolean;
+}
+
+export interface AccessServiceDependencies {
+  readonly reader: AccessReader;
+  readonly secrets: SecretRepository;
+  readonly finder: SecretFinder;
+  readonly standings: StandingReader;
+  readonly keyring: Keyring;
+  readonly audit: Pick<AuditLog, 'append'>;
+  readonly times: AccessTimes;
+  readonly clock: Clock;
+}
+
+/** Decision is what an access leads to, once it is recorded. */
+interface Decision {
+  readonly result: AccessedSecret | KeywardError;
+  readonly entry: AuditEntry;
+  /** undefined where the time of the last access stays as it is. */
+  readonly accessTime: AccessTime | undefined;
+}
+
+type NamedRef = Extract<SecretRef, { readonly by: 'account' }>;
+
+/**
+ * AccessService gives values to those who may have them. Rights and ciphertext are read from the database for every
+ * call: what is taken back is gone for every call that begins after that. A value leaves only when the record that
+ * it did is durable; what is refused is recorded as well.
+ */
+export class AccessService {
+  readonly #deps: AccessServiceDependencies;
+
+  constructor(deps: AccessServiceDependencies) {
+    this.#deps = deps;
+  }
+
+  async access(caller: Caller, request: AccessRequest): Promise<AccessedSecret> {
+    const ref = await this.#resolve(caller, request.ref);
+    const found =
+      ref instanceof KeywardError ? ref : await this.#deps.reader.one(queryOf(caller, ref, request));
+    const result = await this.#deliver(this.#decide(caller, request, found));
+    if (result instanceof KeywardError) throw result;
+    return result;
+  }
+
+  /** accessMany answers each request as `access` would, in their order; the errors of some leave the others. */
+  async accessMany(
+    caller: Caller,
+    requests: readonly AccessRequest[],
+  ): Promise<(AccessedSecret | KeywardError)[]> {
+    const refs = await this.#resolveAll(caller, requests);
+    const queries = requests.flatMap((request, index) => {
+      const ref = refs[index];
+      return ref === undefined || ref instanceof KeywardError ? [] : [queryOf(caller, ref, request)];
+    });
+    const facts = (await this.#deps.reader.many(queries)).values();
+    const decisions: Decision[] = [];
+    for (const [index, request] of requests.entries()) {
+      const ref = refs[index];
+      decisions.push(this.#decide(caller, request, ref instanceof KeywardError ? ref : next(facts)));
+      // Decrypting a hundred large values at once would keep all other calls waiting.
+      await nextTurn();
+    }
+    const results = await Promise.all(decisions.map((each) => this.#deliver(each).catch(errorOf)));
+    const refused = results.find((result) => isAboutCaller(result));
+    if (refused instanceof KeywardError) throw refused;
+    return results;
+  }
+
+  /** #decide decides and decrypts. The value must not leave before it is recorded. */
+  #decide(caller: Caller, request: AccessRequest, found: AccessFacts | KeywardError): Decision {
+    const now = instantFromMillis(this.#deps.clock.now());
+    if (found instanceof KeywardError) return refusal(caller, found, undefined, {});
+    const detail = detailOf(found);
+    try {
+      const { secret, version } = judgeAccess(found, request, now);
+      const payload = openValue(this.#deps.keyring, version);
+      return {
+        result: { secretId: secret.id, version: version.number, payload },
+        entry: doneBy(caller, { action: 'SECRET_ACCESSED', detail }, secret),
+        accessTime: request.skipAccessTime ? undefined : { secretId: secret.id, at: now },
+      };
+    } catch (error) {
+      if (!isRefusal(error)) throw error;
+      return refusal(caller, error, found.secret, detail);
+    }
+  }
+
+  /** #deliver records, and only then gives the result. */
+  async #deliver({ result, entry, accessTime }: Decision): Promise<AccessedSecret | KeywardError> {
+    await Promise.all([this.#deps.audit.append(entry), accessTime && this.#deps.times.add(accessTime)]);
+    return result;
+  }
+
+  /** #resolve finds the one secret that a name in a whole account means to the caller. */
+  async #resolve(caller: Caller, ref: SecretRef): Promise<AccessQuery['ref'] | KeywardError> {
+    if (ref.by !== 'account') return ref;
+    return (await this.#resolveNames(caller, [ref]))[0] ?? notFound('secret');
+  }
+
+  async #resolveAll(
+    caller: Caller,
+    requests: readonly AccessRequest[],
+  ): Promise<(AccessQuery['ref'] | KeywardError)[]> {
+    const names = requests.flatMap(({ ref }) => (ref.by === 'account' ? [ref] : []));
+    const resolved = (names.length === 0 ? [] : await this.#resolveNames(caller, names)).values();
+    return requests.map(({ ref }) => (ref.by === 'account' ? next(resolved) : ref));
+  }
+
+  #resolveNames(
+    caller: Caller,
+    refs: readonly NamedRef[],
+  ): Promise<({ readonly by: 'id'; readonly id: bigint } | KeywardError)[]> {
+    const { standings, secrets, finder } = this.#deps;
+    return reading(async () => {
+      const standing = await standings.of(caller);
+      const visible = await finder.visible(standing, await secrets.findNamed(refs));
+      return refs.map(({ accountNumber, name }) => {
+        try {
+          const { secret } = theOnly(
+            visible.filter(
+              (found) => found.secret.owner.accountNumber === accountNumber && found.secret.name === name,
+            ),
+          );
+          return { by: 'id', id: secret.id };
+        } catch (error) {
+          if (error instanceof KeywardError) return error;
+          throw error;
+        }
+      });
+    });
+  }
+}
+
+function queryOf({ userId }: Caller, ref: AccessQuery['ref'], { version }: AccessRequest): AccessQuery {
+  return { userId, ref, version };
+}
+
+function detailOf({ version }: AccessFacts): Readonly<Record<string, string>> {
+  return version === undefined ? {} : { version: String(version.number) };
+}
+
+function refusal(
+  caller: Caller,
+  error: KeywardError,
+  secret: AccessFacts['secret'],
+  known: Readonly<Record<string, string>>,
+): Decision {
+  const isLost = error.reason === 'SECRET_UNDECRYPTABLE';
+  const detail = isLost ? { ...known, ...error.metadata } : known;
+  const entry = refusedTo(caller, { action: 'SECRET_ACCESSED', detail }, error.reason, secret);
+  return { result: error, entry, accessTime: undefined };
+}
+
+/** errorOf makes an answer of an error that concerns one request of a batch. */
+function errorOf(error: unknown): KeywardError {
+  if (error instanceof KeywardError) return error;
+  throw error;
+}
+
+/** isAboutCaller tells an error that all requests of a batch share. */
+function isAboutCaller(result: AccessedSecret | KeywardError): boolean {
+  return result instanceof KeywardError && result.reason === 'CREDENTIALS_REFUSED';
+}
+
+function next<T>(values: Iterator<T, undefined>): T {
+  const { value } = values.next();
+  if (value === undefined) throw new Error('there are fewer answers than requests');
+  return value;
+}

@@ -1,0 +1,135 @@
+import type { Caller } from '../account/caller.js';
+import type { Owner } from '../account/owner.js';
+import type { UserProfileRef } from '../account/refs.js';
+import type { Standing } from '../account/rights.js';
+import type { StandingReader } from '../account/standing.js';
+import type { AuditLog } from '../audit/audit-log.js';
+import type { Keyring } from '../crypto/keyring.js';
+import type { Database, Transaction } from '../db/knex.js';
+import { inTransaction } from '../db/transaction.js';
+import type { Clock } from '../lib/clock.js';
+import { KeywardError, notFound } from '../lib/errors.js';
+import { instantFromMillis } from '../lib/instant.js';
+import { covers, type Permission } from '../lib/scopes.js';
+import { noneEnabled, requireAccess, requireNotExpired } from './access.js';
+import { findManagedOwner } from './new-owner.js';
+import { openValue } from './open-value.js';
+import { doneBy, isRefusal, refusedTo, type Done } from './secret-audit.js';
+import type { SecretChanges } from './secret-changes.js';
+import { theOnly, type SecretFinder } from './secret-finder.js';
+import type { SecretRef } from './secret-ref.js';
+import type { SecretRepository } from './secret-repository.js';
+import type { Payload, Secret } from './secret.js';
+import type { VersionRepository } from './version-repository.js';
+
+export interface CloneServiceDependencies {
+  readonly knex: Database;
+  readonly secrets: SecretRepository;
+  readonly versions: VersionRepository;
+  readonly finder: SecretFinder;
+  readonly changes: SecretChanges;
+  readonly standings: StandingReader;
+  readonly keyring: Keyring;
+  readonly audit: Pick<AuditLog, 'append'>;
+  readonly clock: Clock;
+}
+
+/** Attempt notes what was named, for the record of a refusal. */
+interface Attempt {
+  source: Secret | undefined;
+}
+
+const ACCESS: Permission = 'keyward.secrets.access';
+
+/** CloneService copies secrets. Whoever copies a value could read it, so the right to do that is needed. */
+export class CloneService {
+  readonly #deps: CloneServiceDependencies;
+
+  constructor(deps: CloneServiceDependencies) {
+    this.#deps = deps;
+  }
+
+  /**
+   * clone makes a secret of the newest enabled version of another, encrypted anew, with its settings and without
+   * its grants and references. It has the same owner unless another is named. Refused attempts are recorded.
+   */
+  async clone(
+    caller: Caller,
+    ref: SecretRef,
+    name: string,
+    ownerRef: UserProfileRef | undefined,
+  ): Promise<Secret> {
+    const attempt: Attempt = { source: undefined };
+    try {
+      return await inTransaction(this.#deps.knex, async (trx) => {
+        attempt.source = undefined;
+        const standing = await this.#deps.standings.of(caller, trx);
+        const source = await this.#holdSource(trx, caller, standing, ref, attempt);
+        const owner = await findManagedOwner(trx, standing, ownerRef ?? ownerOf(source));
+        return await this.#copy(trx, caller, source, owner, name);
+      });
+    } catch (error) {
+      if (isRefusal(error)) {
+        const tried: Done = { action: 'SECRET_CLONED' };
+        await this.#deps.audit.append(refusedTo(caller, tried, error.reason, attempt.source));
+      }
+      throw error;
+    }
+  }
+
+  /** #holdSource finds a secret whose value the caller may have, and keeps that so until the transaction ends. */
+  async #holdSource(
+    trx: Transaction,
+    caller: Caller,
+    standing: Standing,
+    ref: SecretRef,
+    attempt: Attempt,
+  ): Promise<Secret> {
+    const { finder, secrets, clock } = this.#deps;
+    const named = await secrets.find(ref, trx);
+    if (named.length === 1) attempt.source = named[0];
+    requireScope(caller);
+    const { secret } = theOnly(await finder.visible(standing, named, trx));
+    attempt.source = secret;
+    const source = await secrets.hold(trx, secret.id);
+    if (source === undefined || source.deletedAt !== null) throw notFound('secret');
+    const { access } = theOnly(await finder.visible(standing, [source], trx));
+    requireAccess(access);
+    requireNotExpired(source.expiresAt, instantFromMillis(clock.now()));
+    return source;
+  }
+
+  async #copy(trx: Transaction, caller: Caller, source: Secret, owner: Owner, name: string): Promise<Secret> {
+    const { secrets, versions, changes, keyring } = this.#deps;
+    await secrets.reserveName(trx, owner.profileId, name, null);
+    const { version, payload } = await this.#open(trx, source);
+    const id = await secrets.insert(trx, owner, { ...source, name });
+    const value = { format: payload.format, ...keyring.encrypt(payload.bytes) };
+    await versions.insert(trx, id, value, caller.username);
+    const copy = await secrets.stored(trx, id);
+    const created: Done = { action: 'SECRET_CREATED', detail: { source_id: String(source.id) } };
+    const detail = { clone_id: String(id), version: String(version) };
+    const cloned = doneBy(caller, { action: 'SECRET_CLONED', detail }, source);
+    await changes.record(trx, caller, undefined, copy, [created], [cloned]);
+    return copy;
+  }
+
+  async #open(trx: Transaction, source: Secret): Promise<{ version: number; payload: Payload }> {
+    const version = source.enabledVersion;
+    if (version === null) throw noneEnabled();
+    const value = await this.#deps.versions.valueOf(trx, source.id, version);
+    if (value === undefined) throw noneEnabled();
+    return { version, payload: openValue(this.#deps.keyring, value) };
+  }
+}
+
+function ownerOf({ owner }: Secret): UserProfileRef {
+  return { by: 'id', id: owner.profileId };
+}
+
+function requireScope({ scopes }: Caller): void {
+  if (covers(scopes, ACCESS)) return;
+  throw new KeywardError('SCOPE_MISSING', `The credentials lack the scope ${ACCESS}.`, {
+    metadata: { required_scope: ACCESS },
+  });
+}

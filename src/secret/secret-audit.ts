@@ -1,0 +1,40 @@
+import type { Caller } from '../account/caller.js';
+import type { Owner } from '../account/owner.js';
+import { actorOf, type AuditAction, type AuditEntry, type AuditResource } from '../audit/audit-log.js';
+import { KeywardError, type Reason } from '../lib/errors.js';
+
+/** Done is something that was done to a secret, for the audit log. */
+export interface Done {
+  readonly action: AuditAction;
+  readonly detail?: Readonly<Record<string, string>>;
+}
+
+interface Owned {
+  readonly id: bigint;
+  readonly owner: Owner;
+}
+
+/** doneBy is the record of what a caller did to a secret. */
+export function doneBy(caller: Caller, { action, detail = {} }: Done, secret: Owned): AuditEntry {
+  return { actor: actorOf(caller), action, outcome: 'OK', resource: resourceOf(secret), detail };
+}
+
+/** refusedTo is the record of what a caller tried; without a secret if there is none that was named. */
+export function refusedTo(
+  caller: Caller,
+  { action, detail = {} }: Done,
+  outcome: Reason,
+  secret: Owned | undefined,
+): AuditEntry {
+  const resource = secret === undefined ? ({ kind: 'secret', id: null } as const) : resourceOf(secret);
+  return { actor: actorOf(caller), action, outcome, resource, detail };
+}
+
+/** isRefusal tells an error that was decided from one that kept the service from deciding. */
+export function isRefusal(error: unknown): error is KeywardError {
+  return error instanceof KeywardError && error.reason !== 'DATABASE_UNAVAILABLE';
+}
+
+export function resourceOf({ id, owner }: Owned): AuditResource {
+  return { kind: 'secret', id, profileId: owner.profileId, accountNumber: owner.accountNumber };
+}

@@ -1,0 +1,84 @@
+import type { Caller } from '../account/caller.js';
+import type { AuditEntry, AuditLog } from '../audit/audit-log.js';
+import type { Database, Transaction } from '../db/knex.js';
+import { inTransaction } from '../db/transaction.js';
+import type { Clock } from '../lib/clock.js';
+import { notFound } from '../lib/errors.js';
+import { instantFromMillis } from '../lib/instant.js';
+import { doneBy, type Done } from './secret-audit.js';
+import type { SecretFinder } from './secret-finder.js';
+import type { SecretRef } from './secret-ref.js';
+import { isReady, type Secret } from './secret.js';
+
+/** Change is what a change of a secret led to. */
+export interface Change<T> {
+  /** The secret as it is after it. */
+  readonly secret: Secret;
+  readonly answer: T;
+  /** Nothing if all was so already. */
+  readonly done: readonly Done[];
+}
+
+export interface SecretChangesDependencies {
+  readonly knex: Database;
+  readonly finder: SecretFinder;
+  readonly audit: Pick<AuditLog, 'record'>;
+  readonly clock: Clock;
+}
+
+/** SecretChanges makes changes of secrets, each in one transaction with its audit records. */
+export class SecretChanges {
+  readonly #deps: SecretChangesDependencies;
+
+  constructor(deps: SecretChangesDependencies) {
+    this.#deps = deps;
+  }
+
+  /** change locks a secret that the caller manages and that is not deleted, and changes it. */
+  async change<T>(
+    caller: Caller,
+    ref: SecretRef,
+    etag: string,
+    work: (trx: Transaction, secret: Secret) => Promise<Change<T>>,
+  ): Promise<T> {
+    return this.changeAny(caller, ref, etag, (trx, secret) => {
+      if (secret.deletedAt !== null) throw notFound('secret');
+      return work(trx, secret);
+    });
+  }
+
+  /** changeAny does the same with a secret that may be deleted. */
+  async changeAny<T>(
+    caller: Caller,
+    ref: SecretRef,
+    etag: string,
+    work: (trx: Transaction, secret: Secret) => Promise<Change<T>>,
+  ): Promise<T> {
+    return inTransaction(this.#deps.knex, async (trx) => {
+      const before = await this.#deps.finder.lockManaged(trx, caller, ref, etag);
+      const { secret, answer, done } = await work(trx, before);
+      await this.record(trx, caller, before, secret, done);
+      return answer;
+    });
+  }
+
+  /** record writes what was done to a secret, and `more` besides. */
+  async record(
+    trx: Transaction,
+    caller: Caller,
+    before: Secret | undefined,
+    after: Secret,
+    done: readonly Done[],
+    more: readonly AuditEntry[] = [],
+  ): Promise<void> {
+    const entries = [...done, ...this.#becameReady(before, after)].map((each) => doneBy(caller, each, after));
+    if (entries.length > 0) await this.#deps.audit.record(trx, [...entries, ...more]);
+  }
+
+  /** #becameReady tells whether the secret's value can be had and could not before. */
+  #becameReady(before: Secret | undefined, after: Secret): readonly Done[] {
+    const now = instantFromMillis(this.#deps.clock.now());
+    const wasReady = before !== undefined && isReady(before, now);
+    return !wasReady && isReady(after, now) ? [{ action: 'SECRET_READY' }] : [];
+  }
+}

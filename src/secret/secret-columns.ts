@@ -1,0 +1,85 @@
+import type { ListColumns } from '../db/list-query.js';
+
+/** Which fields the lists of SecretService can filter and order by, and where they are. */
+
+/** The newest version of `s`, and the newest that is enabled. */
+export const LATEST_VERSION =
+  'coalesce((SELECT max(v.number) FROM secret_versions v WHERE v.secret_id = s.id), 0)';
+export const ENABLED_VERSION =
+  "(SELECT max(v.number) FROM secret_versions v WHERE v.secret_id = s.id AND v.state = 'ENABLED')";
+
+export const SECRET_COLUMNS: ListColumns = {
+  filter: {
+    name: { type: 'text', sql: 's.name' },
+    username: { type: 'text', sql: 'u.username' },
+    account_number: { type: 'text', sql: 'a.account_number' },
+    user_profile_id: { type: 'integer', sql: 's.user_profile_id' },
+    tag: { type: 'tag', sql: 's.tags' },
+    version: { type: 'text', sql: 's.version' },
+    latest_version: { type: 'integer', sql: LATEST_VERSION },
+    expires_at: { type: 'time', sql: 's.expires_at' },
+    last_accessed_at: { type: 'time', sql: 's.last_accessed_at' },
+    created_at: { type: 'time', sql: 's.created_at' },
+    updated_at: { type: 'time', sql: 's.updated_at' },
+    deleted_at: { type: 'time', sql: 's.deleted_at' },
+  },
+  order: {
+    id: { type: 'integer', sql: 's.id' },
+    name: { type: 'text', sql: 's.name' },
+    username: { type: 'text', sql: 'u.username' },
+    account_number: { type: 'text', sql: 'a.account_number' },
+    expires_at: { type: 'time', sql: "coalesce(s.expires_at, 'infinity')" },
+    last_accessed_at: { type: 'time', sql: "coalesce(s.last_accessed_at, '-infinity')" },
+    created_at: { type: 'time', sql: "coalesce(s.created_at, '-infinity')" },
+    updated_at: { type: 'time', sql: "coalesce(s.updated_at, '-infinity')" },
+  },
+};
+
+export const VERSION_COLUMNS: ListColumns = {
+  filter: {
+    number: { type: 'integer', sql: 'v.number' },
+    state: { type: 'text', sql: 'v.state' },
+    format: { type: 'text', sql: 'v.format' },
+    key_id: { type: 'text', sql: 'v.key_id' },
+    created_by: { type: 'text', sql: 'v.created_by' },
+    created_at: { type: 'time', sql: 'v.created_at' },
+    destroyed_at: { type: 'time', sql: 'v.destroyed_at' },
+  },
+  order: {
+    id: { type: 'integer', sql: 'v.number' },
+    number: { type: 'integer', sql: 'v.number' },
+    created_at: { type: 'time', sql: "coalesce(v.created_at, '-infinity')" },
+  },
+};
+
+export const REFERENCE_COLUMNS: ListColumns = {
+  filter: {
+    kind: { type: 'text', sql: 'r.kind' },
+    consumer: { type: 'text', sql: 'r.consumer' },
+    created_at: { type: 'time', sql: 'r.created_at' },
+  },
+  order: {
+    id: { type: 'integer', sql: 'r.id' },
+    kind: { type: 'text', sql: 'r.kind' },
+    consumer: { type: 'text', sql: 'r.consumer' },
+    created_at: { type: 'time', sql: 'r.created_at' },
+  },
+};
+
+export const GRANT_COLUMNS: ListColumns = {
+  filter: {
+    user_profile_id: { type: 'integer', sql: 'g.user_profile_id' },
+    username: { type: 'text', sql: 'u.username' },
+    account_number: { type: 'text', sql: 'a.account_number' },
+    granted_by: { type: 'text', sql: 'g.granted_by' },
+    expires_at: { type: 'time', sql: 'g.expires_at' },
+    created_at: { type: 'time', sql: 'g.created_at' },
+  },
+  order: {
+    id: { type: 'integer', sql: 'g.user_profile_id' },
+    username: { type: 'text', sql: 'u.username' },
+    account_number: { type: 'text', sql: 'a.account_number' },
+    expires_at: { type: 'time', sql: "coalesce(g.expires_at, 'infinity')" },
+    created_at: { type: 'time', sql: 'g.created_at' },
+  },
+};

@@ -1,0 +1,99 @@
+import type { Caller } from '../account/caller.js';
+import type { Standing } from '../account/rights.js';
+import type { StandingReader } from '../account/standing.js';
+import type { Transaction } from '../db/knex.js';
+import type { Clock } from '../lib/clock.js';
+import { etagMismatch, KeywardError, notFound, notPermitted } from '../lib/errors.js';
+import { etagOf } from '../lib/etag.js';
+import { instantFromMillis } from '../lib/instant.js';
+import { recordLocator } from '../lib/public-id.js';
+import type { GrantRepository } from './grant-repository.js';
+import type { SecretRef } from './secret-ref.js';
+import type { SecretRepository } from './secret-repository.js';
+import { accessToSecret, type Secret, type SecretAccess } from './secret.js';
+
+/** Found is a secret that the caller may read, and what else the caller may do with it. */
+export interface Found {
+  readonly secret: Secret;
+  readonly access: Exclude<SecretAccess, 'none'>;
+}
+
+export interface SecretFinderDependencies {
+  readonly secrets: SecretRepository;
+  readonly grants: GrantRepository;
+  readonly standings: StandingReader;
+  readonly clock: Clock;
+}
+
+const MOST_CANDIDATES = 10;
+
+/** SecretFinder finds the secrets that callers name, and tells absence, prohibition and permission apart. */
+export class SecretFinder {
+  readonly #deps: SecretFinderDependencies;
+
+  constructor(deps: SecretFinderDependencies) {
+    this.#deps = deps;
+  }
+
+  /** find finds a secret that the caller may read; a deleted one only for those who manage it. */
+  async find(standing: Standing, ref: SecretRef, trx?: Transaction): Promise<Found> {
+    const found = await this.visible(standing, await this.#deps.secrets.find(ref, trx), trx);
+    return theOnly(found);
+  }
+
+  /** findLive finds a secret that the caller may read and that is not deleted. */
+  async findLive(standing: Standing, ref: SecretRef, trx?: Transaction): Promise<Found> {
+    const found = await this.find(standing, ref, trx);
+    if (found.secret.deletedAt !== null) throw notFound('secret');
+    return found;
+  }
+
+  /** visible leaves out the secrets that do not exist for the caller. */
+  async visible(standing: Standing, secrets: readonly Secret[], trx?: Transaction): Promise<Found[]> {
+    const granted = await this.#grantedOf(standing, secrets, trx);
+    return secrets.flatMap((secret) => {
+      const access = accessToSecret(standing, secret.owner, granted.has(secret.id));
+      const isVisible = secret.deletedAt === null || access === 'manage';
+      return access === 'none' || !isVisible ? [] : [{ secret, access }];
+    });
+  }
+
+  /** lockManaged locks a secret that the caller manages, deleted or not, in the state that the etag marks. */
+  async lockManaged(trx: Transaction, caller: Caller, ref: SecretRef, etag: string): Promise<Secret> {
+    const standing = await this.#deps.standings.of(caller, trx);
+    const found = await this.find(standing, ref, trx);
+    requireManage(found);
+    const secret = await this.#deps.secrets.lock(trx, found.secret.id);
+    if (secret === undefined) throw notFound('secret');
+    if (etag !== '' && etag !== etagOf(secret.rowVersion)) throw etagMismatch('secret');
+    return secret;
+  }
+
+  async #grantedOf(
+    { profiles }: Standing,
+    secrets: readonly Secret[],
+    trx: Transaction | undefined,
+  ): Promise<ReadonlySet<bigint>> {
+    if (secrets.length === 0 || profiles.length === 0) return new Set();
+    const profileIds = profiles.map(({ id }) => id);
+    const secretIds = secrets.map(({ id }) => id);
+    const now = instantFromMillis(this.#deps.clock.now());
+    return this.#deps.grants.secretsGrantedTo(profileIds, secretIds, now, trx);
+  }
+}
+
+/** requireManage refuses those who may only read a secret, or only have its value. */
+export function requireManage({ access }: Found): void {
+  if (access !== 'manage') throw notPermitted('The caller may read this secret but not manage it.');
+}
+
+/** theOnly is the one secret among those that a reference names for the caller. */
+export function theOnly(found: readonly Found[]): Found {
+  const [only, ...others] = found;
+  if (only === undefined) throw notFound('secret');
+  if (others.length === 0) return only;
+  const candidates = found.slice(0, MOST_CANDIDATES).map(({ secret }) => recordLocator('secret', secret.id));
+  throw new KeywardError('NAME_AMBIGUOUS', 'More than one secret of this account has this name.', {
+    metadata: { candidates: candidates.join(',') },
+  });
+}

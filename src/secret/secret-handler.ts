@@ -1,0 +1,156 @@
+import type { Caller } from '../account/caller.js';
+import type { UserProfileRef } from '../account/refs.js';
+import type {
+  CreateSecretRequest,
+  SecretServiceService,
+  UpdateSecretRequest,
+} from '../gen/keyward/secret/v1/secret_service.js';
+import type { Clock } from '../lib/clock.js';
+import { instantFromMillis, type Instant } from '../lib/instant.js';
+import { parseListRequest } from '../lib/page.js';
+import { checkName, DEFAULT_VERSION } from '../lib/resource-rules.js';
+import { checked, type Violations } from '../lib/violations.js';
+import { readMask } from '../rpc/field-mask.js';
+import type { Handlers } from '../rpc/handlers.js';
+import { descriptionReaders } from '../rpc/resource-messages.js';
+import { readOwner, readUserProfileSelector } from '../rpc/selectors.js';
+import { fromTimestamp, readExpiry } from '../rpc/timestamp.js';
+import type { CloneService } from './clone-service.js';
+import { SECRET_COLUMNS } from './secret-columns.js';
+import { readPayload, readSecretSelector, toSecret } from './secret-messages.js';
+import type { SecretService } from './secret-service.js';
+import {
+  checkChange,
+  checkSettings,
+  type Payload,
+  type SecretChange,
+  type SecretSettings,
+} from './secret.js';
+
+/** The methods about secrets as a whole. */
+type Methods = Pick<
+  typeof SecretServiceService,
+  | 'createSecret'
+  | 'getSecret'
+  | 'listSecrets'
+  | 'updateSecret'
+  | 'renameSecret'
+  | 'cloneSecret'
+  | 'deleteSecret'
+  | 'undeleteSecret'
+>;
+
+const READ = 'keyward.secrets.read';
+const WRITE = 'keyward.secrets.write';
+
+export function secretHandlers(
+  service: SecretService,
+  cloning: CloneService,
+  clock: Clock,
+): Handlers<Methods> {
+  const now = (): Instant => instantFromMillis(clock.now());
+  return {
+    createSecret: {
+      permission: WRITE,
+      handle: async (request, caller) => {
+        const { owner, settings, payload } = readCreate(request, caller, now());
+        return { secret: toSecret(await service.create(caller, owner, settings, payload)) };
+      },
+    },
+    getSecret: {
+      permission: READ,
+      handle: async (request, caller) => {
+        const ref = checked((v) => readSecretSelector(v, 'secret', request.secret));
+        return { secret: toSecret(await service.get(caller, ref)) };
+      },
+    },
+    listSecrets: {
+      permission: READ,
+      handle: async (request, caller) => {
+        const query = checked((v) => parseListRequest(v, request, SECRET_COLUMNS));
+        const page = await service.list(caller, query, request.showDeleted);
+        return { secrets: page.items.map(toSecret), nextPageToken: page.nextPageToken };
+      },
+    },
+    updateSecret: {
+      permission: WRITE,
+      handle: async (request, caller) => {
+        const { ref, change } = checked((v) => ({
+          ref: readSecretSelector(v, 'selector', request.selector),
+          change: readChange(v, request, now()),
+        }));
+        return { secret: toSecret(await service.update(caller, ref, request.etag, change)) };
+      },
+    },
+    renameSecret: {
+      permission: WRITE,
+      handle: async (request, caller) => {
+        const ref = checked((v) => {
+          checkName(v, 'new_name', request.newName);
+          return readSecretSelector(v, 'selector', request.selector);
+        });
+        return { secret: toSecret(await service.rename(caller, ref, request.etag, request.newName)) };
+      },
+    },
+    cloneSecret: {
+      permission: WRITE,
+      handle: async ({ selector, newName, owner }, caller) => {
+        const refs = checked((v) => {
+          checkName(v, 'new_name', newName);
+          return {
+            secret: readSecretSelector(v, 'selector', selector),
+            owner: owner && readUserProfileSelector(v, 'owner', owner),
+          };
+        });
+        return { secret: toSecret(await cloning.clone(caller, refs.secret, newName, refs.owner)) };
+      },
+    },
+    deleteSecret: {
+      permission: WRITE,
+      handle: async ({ selector, etag, force }, caller) => {
+        const ref = checked((v) => readSecretSelector(v, 'selector', selector));
+        return { secret: toSecret(await service.delete(caller, ref, etag, force)) };
+      },
+    },
+    undeleteSecret: {
+      permission: WRITE,
+      handle: async ({ selector, etag }, caller) => {
+        const ref = checked((v) => readSecretSelector(v, 'selector', selector));
+        return { secret: toSecret(await service.undelete(caller, ref, etag)) };
+      },
+    },
+  };
+}
+
+function readCreate(
+  request: CreateSecretRequest,
+  caller: Caller,
+  now: Instant,
+): { owner: UserProfileRef; settings: SecretSettings; payload: Payload } {
+  return checked((v) => {
+    const settings = {
+      name: request.name,
+      description: request.description,
+      version: request.version === '' ? DEFAULT_VERSION : request.version,
+      tags: request.tags,
+      annotations: request.annotations,
+      manifestPath: request.manifestPath,
+      expiresAt: readExpiry(v, request.expiry, now),
+    };
+    checkSettings(v, settings, now);
+    const payload = readPayload(v, 'payload', request.payload);
+    return { owner: readOwner(v, 'owner', request.owner, caller), settings, payload };
+  });
+}
+
+function readChange(v: Violations, { secret, updateMask }: UpdateSecretRequest, now: Instant): SecretChange {
+  const expiresAt = secret?.expiresAt;
+  const change = readMask<SecretChange>(v, updateMask, {
+    ...descriptionReaders(secret),
+    expires_at: () => ({
+      expiresAt: expiresAt === undefined ? null : (fromTimestamp(v, 'secret.expires_at', expiresAt) ?? null),
+    }),
+  });
+  checkChange(v, change, now);
+  return change;
+}

@@ -1,0 +1,287 @@
+import type { Knex } from 'knex';
+import { joinOwner, OWNER_COLUMNS, ownerFromRow, whereOwner, type OwnerRow } from '../account/owner-rows.js';
+import type { Owner } from '../account/owner.js';
+import { PLATFORM_ACCOUNT_NUMBER, type Standing } from '../account/rights.js';
+import { descriptionColumns, descriptionFromRow, type DescriptionRow } from '../db/description-columns.js';
+import { listPage } from '../db/list-query.js';
+import { violatedUnique } from '../db/pg-errors.js';
+import { alreadyExists } from '../lib/errors.js';
+import { formatPgTimestamp, type Instant } from '../lib/instant.js';
+import type { Page, PageQuery } from '../lib/page.js';
+import { foldName } from '../lib/text.js';
+import { ENABLED_VERSION, LATEST_VERSION, SECRET_COLUMNS } from './secret-columns.js';
+import type { SecretRef } from './secret-ref.js';
+import type { Secret, SecretChange, SecretSettings } from './secret.js';
+
+interface SecretRow extends OwnerRow, DescriptionRow {
+  id: bigint;
+  name: string;
+  expires_at: Instant | null;
+  last_accessed_at: Instant | null;
+  latest_version: number;
+  enabled_version: number | null;
+  created_at: Instant | null;
+  updated_at: Instant | null;
+  deleted_at: Instant | null;
+  purge_at: Instant | null;
+  row_version: bigint;
+}
+
+const NOW = 'statement_timestamp()';
+/** Any fixed number; it only has to differ from those of other users of two-part advisory locks. */
+const NAME_LOCK = 703_329_151;
+
+/** SecretRepository is every SQL statement about secrets themselves. What writes needs a transaction. */
+export class SecretRepository {
+  readonly #knex: Knex;
+
+  constructor(knex: Knex) {
+    this.#knex = knex;
+  }
+
+  /**
+   * find returns the secrets that a reference names: at most one, but for a name in a whole account. By its id it
+   * finds a deleted one too.
+   */
+  async find(ref: SecretRef, trx: Knex = this.#knex): Promise<Secret[]> {
+    const query = select(trx);
+    switch (ref.by) {
+      case 'id':
+        void query.where('s.id', String(ref.id));
+        break;
+      case 'owner':
+        void whereOwner(query, ref.owner).where('s.name', ref.name).whereNull('s.deleted_at');
+        break;
+      case 'account':
+        void query
+          .where('a.account_number', ref.accountNumber)
+          .where('s.name', ref.name)
+          .whereNull('s.deleted_at')
+          .orderBy('s.id')
+          .limit(100);
+        break;
+    }
+    const rows = (await query) as SecretRow[];
+    return rows.map(secretFromRow);
+  }
+
+  /** findNamed returns the secrets of whole accounts that have these names, in the order of their ids. */
+  async findNamed(
+    refs: readonly { readonly accountNumber: string; readonly name: string }[],
+  ): Promise<Secret[]> {
+    const rows = (await select(this.#knex)
+      .whereRaw('(a.account_number, s.name) IN (SELECT * FROM unnest(?::text[], ?::text[]))', [
+        refs.map(({ accountNumber }) => accountNumber),
+        refs.map(({ name }) => name),
+      ])
+      .whereNull('s.deleted_at')
+      .orderBy('s.id')) as SecretRow[];
+    return rows.map(secretFromRow);
+  }
+
+  /** lock makes other writers of this secret, its versions, grants and references wait until the transaction ends. */
+  async lock(trx: Knex.Transaction, id: bigint): Promise<Secret | undefined> {
+    return this.#locked(
+      trx,
+      id,
+      trx('secrets')
+        .where({ id: String(id) })
+        .forUpdate(),
+    );
+  }
+
+  /** hold does the same, but lets others hold the secret too. */
+  async hold(trx: Knex.Transaction, id: bigint): Promise<Secret | undefined> {
+    return this.#locked(
+      trx,
+      id,
+      trx('secrets')
+        .where({ id: String(id) })
+        .forShare(),
+    );
+  }
+
+  /** list lists what the caller may read; of deleted secrets, what the caller manages. */
+  async list(standing: Standing, now: Instant, showDeleted: boolean, page: PageQuery): Promise<Page<Secret>> {
+    const query = select(this.#knex);
+    if (!showDeleted) void query.whereNull('s.deleted_at');
+    if (standing.profiles.length === 0) void query.whereRaw('false');
+    else if (!standing.isSuperuser) {
+      void query.where((either) => {
+        void either.where((live) => void whereReadable(live.whereNull('s.deleted_at'), standing, now));
+        if (showDeleted) void either.orWhere((managed) => void whereManaged(managed, standing));
+      });
+    }
+    return listPage<Secret>(query, SECRET_COLUMNS, page, secretFromRow);
+  }
+
+  /**
+   * reserveName refuses a name (ALREADY_EXISTS) that another secret of the owner has, or one that differs from it
+   * by case or Unicode form alone, and keeps others from taking it until the transaction ends.
+   */
+  async reserveName(
+    trx: Knex.Transaction,
+    profileId: bigint,
+    name: string,
+    exceptId: bigint | null,
+  ): Promise<void> {
+    const key = foldName(name);
+    const taken = { user_profile_id: String(profileId), name_key: key };
+    await trx.raw('SELECT pg_advisory_xact_lock(?, hashtext(?))', [NAME_LOCK, `${String(profileId)} ${key}`]);
+    const ids = (await trx('secrets').where(taken).whereNull('deleted_at').pluck('id')) as bigint[];
+    if (ids.some((id) => id !== exceptId)) throw nameTaken();
+  }
+
+  /** insert makes a secret without a version. Its name must be reserved. */
+  async insert(trx: Knex.Transaction, owner: Owner, settings: SecretSettings): Promise<bigint> {
+    const [row] = await namesAreUnique<{ id: bigint }[]>(() =>
+      trx('secrets')
+        .insert({
+          user_profile_id: String(owner.profileId),
+          ...nameColumns(settings.name),
+          ...changeColumns(settings),
+          created_at: trx.raw(NOW),
+          updated_at: trx.raw(NOW),
+        })
+        .returning('id'),
+    );
+    if (row === undefined) throw new Error('INSERT ... RETURNING gave no row');
+    return row.id;
+  }
+
+  /** update changes settings; without any it only marks the secret as changed. */
+  async update(trx: Knex.Transaction, id: bigint, change: SecretChange): Promise<Secret> {
+    return this.#change(trx, id, changeColumns(change));
+  }
+
+  /** rename gives a secret a name that must be reserved. */
+  async rename(trx: Knex.Transaction, id: bigint, name: string): Promise<Secret> {
+    return namesAreUnique(() => this.#change(trx, id, nameColumns(name)));
+  }
+
+  /** setDeleted marks a secret as deleted, or as not deleted, for which its name must be reserved. */
+  async setDeleted(
+    trx: Knex.Transaction,
+    id: bigint,
+    deletion: { readonly deletedAt: Instant; readonly purgeAt: Instant } | null,
+  ): Promise<Secret> {
+    return namesAreUnique(() =>
+      this.#change(trx, id, {
+        deleted_at: deletion && formatPgTimestamp(deletion.deletedAt),
+        purge_at: deletion && formatPgTimestamp(deletion.purgeAt),
+      }),
+    );
+  }
+
+  /** lockDue locks up to `most` deleted secrets whose time has come, leaving out what others have locked. */
+  async lockDue(trx: Knex.Transaction, now: Instant, most: number): Promise<Secret[]> {
+    const due = await trx('secrets')
+      .select<{ id: bigint }[]>('id')
+      .where('purge_at', '<=', formatPgTimestamp(now))
+      .orderBy('purge_at')
+      .limit(most)
+      .forUpdate()
+      .skipLocked();
+    const ids = due.map(({ id }) => id);
+    const query = select(trx).whereRaw('s.id = ANY (?::bigint[])', [ids.map(String)]);
+    const rows = (await query) as SecretRow[];
+    return rows.map(secretFromRow);
+  }
+
+  /** remove deletes secrets for good, with their versions, grants and references. */
+  async remove(trx: Knex.Transaction, ids: readonly bigint[]): Promise<void> {
+    await trx('secrets')
+      .whereRaw('id = ANY (?::bigint[])', [ids.map(String)])
+      .delete();
+  }
+
+  async stored(trx: Knex.Transaction, id: bigint): Promise<Secret> {
+    const [secret] = await this.find({ by: 'id', id }, trx);
+    if (secret === undefined) throw new Error('a secret locked or made in this transaction is gone');
+    return secret;
+  }
+
+  async #locked(trx: Knex.Transaction, id: bigint, locking: Knex.QueryBuilder): Promise<Secret | undefined> {
+    await locking.select('id');
+    // A statement of its own: what the lock waited for is not in the snapshot of the locking one.
+    const [secret] = await this.find({ by: 'id', id }, trx);
+    return secret;
+  }
+
+  async #change(trx: Knex.Transaction, id: bigint, columns: Record<string, unknown>): Promise<Secret> {
+    await trx('secrets')
+      .where({ id: String(id) })
+      .update({ ...columns, updated_at: trx.raw(NOW) });
+    return this.stored(trx, id);
+  }
+}
+
+function select(trx: Knex): Knex.QueryBuilder {
+  return joinOwner(trx('secrets as s'), 's.user_profile_id')
+    .select('s.*', ...OWNER_COLUMNS)
+    .select(trx.raw(`${LATEST_VERSION} as latest_version`), trx.raw(`${ENABLED_VERSION} as enabled_version`));
+}
+
+function whereReadable(query: Knex.QueryBuilder, standing: Standing, now: Instant): Knex.QueryBuilder {
+  const accountIds = standing.profiles.map(({ accountId }) => String(accountId));
+  return query.whereRaw(
+    `(p.account_id = ANY (?::bigint[]) OR a.account_number = ? OR EXISTS (
+       SELECT FROM secret_grants g WHERE g.secret_id = s.id AND g.user_profile_id = ANY (?::bigint[])
+         AND (g.expires_at IS NULL OR g.expires_at >= ?::timestamptz)))`,
+    [accountIds, PLATFORM_ACCOUNT_NUMBER, profileIds(standing), formatPgTimestamp(now)],
+  );
+}
+
+function whereManaged(query: Knex.QueryBuilder, standing: Standing): Knex.QueryBuilder {
+  const staffed = standing.isStaff ? standing.profiles.map(({ accountId }) => String(accountId)) : [];
+  return query.whereRaw('(p.id = ANY (?::bigint[]) OR p.account_id = ANY (?::bigint[]))', [
+    profileIds(standing),
+    staffed,
+  ]);
+}
+
+function profileIds({ profiles }: Standing): string[] {
+  return profiles.map(({ id }) => String(id));
+}
+
+function nameColumns(name: string): Record<string, unknown> {
+  return { name, name_key: foldName(name) };
+}
+
+function changeColumns({ expiresAt, ...description }: SecretChange): Record<string, unknown> {
+  return {
+    ...descriptionColumns(description),
+    expires_at: expiresAt == null ? expiresAt : formatPgTimestamp(expiresAt),
+  };
+}
+
+/** namesAreUnique is for writers that reserve no names, such as an import. */
+async function namesAreUnique<T>(statement: () => PromiseLike<T>): Promise<T> {
+  try {
+    return await statement();
+  } catch (error) {
+    throw violatedUnique(error) === 'secrets_user_profile_id_name_key' ? nameTaken() : error;
+  }
+}
+
+function nameTaken(): Error {
+  return alreadyExists('secret', 'name');
+}
+
+function secretFromRow(row: SecretRow): Secret {
+  return {
+    id: row.id,
+    name: row.name,
+    ...descriptionFromRow(row),
+    owner: ownerFromRow(row),
+    expiresAt: row.expires_at,
+    lastAccessedAt: row.last_accessed_at,
+    latestVersion: row.latest_version,
+    enabledVersion: row.enabled_version,
+    createdAt: row.created_at,
+    updatedAt: row.updated_at,
+    deletedAt: row.deleted_at,
+    purgeAt: row.purge_at,
+    rowVersion: row.row_version,
+  };
+}

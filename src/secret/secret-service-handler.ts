@@ -1,0 +1,27 @@
+import type { SecretServiceService } from '../gen/keyward/secret/v1/secret_service.js';
+import type { Clock } from '../lib/clock.js';
+import type { Handlers } from '../rpc/handlers.js';
+import { accessHandlers } from './access-handler.js';
+import { rotationHandlers } from './rotation-handler.js';
+import type { RotationService } from './rotation-service.js';
+import { secretHandlers } from './secret-handler.js';
+import type { SecretServices } from './secret-services.js';
+import { sharingHandlers } from './sharing-handler.js';
+import { versionHandlers } from './version-handler.js';
+
+export { SecretServiceService } from '../gen/keyward/secret/v1/secret_service.js';
+
+/** secretServiceHandlers are all methods of SecretService. */
+export function secretServiceHandlers(
+  services: SecretServices,
+  rotation: RotationService,
+  clock: Clock,
+): Handlers<typeof SecretServiceService> {
+  return {
+    ...secretHandlers(services.secrets, services.clones, clock),
+    ...versionHandlers(services.versions),
+    ...accessHandlers(services.access),
+    ...sharingHandlers(services.references, services.grants, clock),
+    ...rotationHandlers(rotation),
+  };
+}

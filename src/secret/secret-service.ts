@@ -1,0 +1,142 @@
+import type { Caller } from '../account/caller.js';
+import type { UserProfileRef } from '../account/refs.js';
+import type { StandingReader } from '../account/standing.js';
+import { changedFields, type AuditAction } from '../audit/audit-log.js';
+import type { Keyring } from '../crypto/keyring.js';
+import type { Database, Transaction } from '../db/knex.js';
+import { inTransaction, reading } from '../db/transaction.js';
+import type { Clock } from '../lib/clock.js';
+import { KeywardError } from '../lib/errors.js';
+import { instantFromMillis, type Instant } from '../lib/instant.js';
+import type { Page, PageQuery } from '../lib/page.js';
+import { findManagedOwner } from './new-owner.js';
+import type { ReferenceRepository } from './reference-repository.js';
+import type { Change, SecretChanges } from './secret-changes.js';
+import type { SecretFinder } from './secret-finder.js';
+import type { SecretRef } from './secret-ref.js';
+import type { SecretRepository } from './secret-repository.js';
+import { consumerList, type Payload, type Secret, type SecretChange, type SecretSettings } from './secret.js';
+import type { VersionRepository } from './version-repository.js';
+
+export interface SecretServiceDependencies {
+  readonly knex: Database;
+  readonly secrets: SecretRepository;
+  readonly versions: VersionRepository;
+  readonly references: ReferenceRepository;
+  readonly finder: SecretFinder;
+  readonly changes: SecretChanges;
+  readonly standings: StandingReader;
+  readonly keyring: Keyring;
+  readonly clock: Clock;
+  /** Microseconds for which a deleted secret can be brought back; 0: not at all. */
+  readonly retention: bigint;
+}
+
+/** SecretService is what can be done with secrets as a whole, and who may do it. */
+export class SecretService {
+  readonly #deps: SecretServiceDependencies;
+
+  constructor(deps: SecretServiceDependencies) {
+    this.#deps = deps;
+  }
+
+  async create(
+    caller: Caller,
+    ownerRef: UserProfileRef,
+    settings: SecretSettings,
+    { format, bytes }: Payload,
+  ): Promise<Secret> {
+    const { knex, standings, secrets, versions, changes, keyring } = this.#deps;
+    return inTransaction(knex, async (trx) => {
+      const standing = await standings.of(caller, trx);
+      const owner = await findManagedOwner(trx, standing, ownerRef);
+      await secrets.reserveName(trx, owner.profileId, settings.name, null);
+      const id = await secrets.insert(trx, owner, settings);
+      await versions.insert(trx, id, { format, ...keyring.encrypt(bytes) }, caller.username);
+      const secret = await secrets.stored(trx, id);
+      await changes.record(trx, caller, undefined, secret, [{ action: 'SECRET_CREATED' }]);
+      return secret;
+    });
+  }
+
+  /** get returns a secret; a deleted one by its id, to those who manage it. */
+  async get(caller: Caller, ref: SecretRef): Promise<Secret> {
+    const { standings, finder } = this.#deps;
+    return reading(async () => (await finder.find(await standings.of(caller), ref)).secret);
+  }
+
+  /** list lists what the caller may read; deleted secrets only if asked for, to those who manage them. */
+  async list(caller: Caller, page: PageQuery, showDeleted: boolean): Promise<Page<Secret>> {
+    const { standings, secrets } = this.#deps;
+    return reading(async () => secrets.list(await standings.of(caller), this.#now(), showDeleted, page));
+  }
+
+  async update(caller: Caller, ref: SecretRef, etag: string, change: SecretChange): Promise<Secret> {
+    return this.#deps.changes.change(caller, ref, etag, async (trx, { id }) => {
+      const secret = await this.#deps.secrets.update(trx, id, change);
+      return changed(secret, 'SECRET_EDITED', changedFields(change));
+    });
+  }
+
+  async rename(caller: Caller, ref: SecretRef, etag: string, name: string): Promise<Secret> {
+    const { changes, secrets } = this.#deps;
+    return changes.change(caller, ref, etag, async (trx, secret) => {
+      if (secret.name === name) return unchanged(secret);
+      await secrets.reserveName(trx, secret.owner.profileId, name, secret.id);
+      return changed(await secrets.rename(trx, secret.id, name), 'SECRET_RENAMED');
+    });
+  }
+
+  /** delete marks a secret as deleted. SECRET_REFERENCED if something uses it, unless `force`. */
+  async delete(caller: Caller, ref: SecretRef, etag: string, force: boolean): Promise<Secret> {
+    const { changes, secrets, retention } = this.#deps;
+    return changes.change(caller, ref, etag, async (trx, { id }) => {
+      if (!force) await this.#requireUnused(trx, id);
+      const deletedAt = this.#now();
+      const secret = await secrets.setDeleted(trx, id, { deletedAt, purgeAt: deletedAt + retention });
+      if (retention > 0n) return changed(secret, 'SECRET_DELETED');
+      await secrets.remove(trx, [id]);
+      return {
+        secret,
+        answer: secret,
+        done: [{ action: 'SECRET_DELETED' }, { action: 'SECRET_PURGED' }],
+      };
+    });
+  }
+
+  /** undelete brings a deleted secret back, with its versions, grants and references. NOT_DELETED if it is not. */
+  async undelete(caller: Caller, ref: SecretRef, etag: string): Promise<Secret> {
+    const { changes, secrets } = this.#deps;
+    return changes.changeAny(caller, ref, etag, async (trx, { id, name, owner, deletedAt }) => {
+      if (deletedAt === null) throw new KeywardError('NOT_DELETED', 'The secret is not deleted.');
+      await secrets.reserveName(trx, owner.profileId, name, id);
+      return changed(await secrets.setDeleted(trx, id, null), 'SECRET_UNDELETED');
+    });
+  }
+
+  async #requireUnused(trx: Transaction, id: bigint): Promise<void> {
+    const { count, references } = await this.#deps.references.first(trx, id, 10);
+    if (count === 0) return;
+    throw new KeywardError(
+      'SECRET_REFERENCED',
+      'Consumers use this secret; "force" deletes it all the same.',
+      { metadata: { consumers: consumerList(references), count: String(count) } },
+    );
+  }
+
+  #now(): Instant {
+    return instantFromMillis(this.#deps.clock.now());
+  }
+}
+
+function changed(
+  secret: Secret,
+  action: AuditAction,
+  detail: Readonly<Record<string, string>> = {},
+): Change<Secret> {
+  return { secret, answer: secret, done: [{ action, detail }] };
+}
+
+function unchanged(secret: Secret): Change<Secret> {
+  return { secret, answer: secret, done: [] };
+}

@@ -1,0 +1,71 @@
+import type { StandingReader } from '../account/standing.js';
+import type { AuditLog } from '../audit/audit-log.js';
+import type { Keyring } from '../crypto/keyring.js';
+import type { Database } from '../db/knex.js';
+import type { Clock } from '../lib/clock.js';
+import type { Logger } from '../telemetry/logger.js';
+import { AccessReader } from './access-reader.js';
+import { AccessRepository } from './access-repository.js';
+import { AccessService } from './access-service.js';
+import { AccessTimes } from './access-times.js';
+import { CloneService } from './clone-service.js';
+import { GrantRepository } from './grant-repository.js';
+import { GrantService } from './grant-service.js';
+import { ReferenceRepository } from './reference-repository.js';
+import { ReferenceService } from './reference-service.js';
+import { SecretChanges } from './secret-changes.js';
+import { SecretFinder } from './secret-finder.js';
+import { SecretPurger } from './secret-purger.js';
+import { SecretRepository } from './secret-repository.js';
+import { SecretService } from './secret-service.js';
+import { VersionRepository } from './version-repository.js';
+import { VersionService } from './version-service.js';
+
+export interface SecretServicesDependencies {
+  readonly knex: Database;
+  readonly standings: StandingReader;
+  readonly keyring: Keyring;
+  readonly audit: Pick<AuditLog, 'record' | 'append'>;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Microseconds for which a deleted secret can be brought back; 0: not at all. */
+  readonly retention: bigint;
+}
+
+/** SecretServices is all that can be done with secrets, and what works for them in the background. */
+export interface SecretServices {
+  readonly secrets: SecretService;
+  readonly clones: CloneService;
+  readonly versions: VersionService;
+  readonly access: AccessService;
+  readonly references: ReferenceService;
+  readonly grants: GrantService;
+  /** To be started and stopped. */
+  readonly purger: SecretPurger;
+  /** To be started and stopped. */
+  readonly accessTimes: AccessTimes;
+}
+
+/** secretServices makes the services of secrets and joins them. */
+export function secretServices(deps: SecretServicesDependencies): SecretServices {
+  const { knex, logger } = deps;
+  const accesses = new AccessRepository(knex);
+  const secrets = new SecretRepository(knex);
+  const versions = new VersionRepository(knex);
+  const grants = new GrantRepository(knex);
+  const references = new ReferenceRepository(knex);
+  const finder = new SecretFinder({ ...deps, secrets, grants });
+  const changes = new SecretChanges({ ...deps, finder });
+  const accessTimes = new AccessTimes(accesses, logger);
+  const shared = { ...deps, secrets, versions, grants, references, finder, changes };
+  return {
+    secrets: new SecretService(shared),
+    clones: new CloneService(shared),
+    versions: new VersionService(shared),
+    access: new AccessService({ ...shared, reader: new AccessReader(accesses), times: accessTimes }),
+    references: new ReferenceService(shared),
+    grants: new GrantService(shared),
+    purger: new SecretPurger(shared),
+    accessTimes,
+  };
+}

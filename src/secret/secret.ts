@@ -1,0 +1,156 @@
+import { isUtf8 } from 'node:buffer';
+import type { Owner } from '../account/owner.js';
+import { accessTo, type Standing } from '../account/rights.js';
+import { MAX_INSTANT, type Instant } from '../lib/instant.js';
+import { checkDescription, checkName, checkText, type Description } from '../lib/resource-rules.js';
+import type { Violations } from '../lib/violations.js';
+
+/** Secret is a secret without its values. */
+export interface Secret extends Description {
+  readonly id: bigint;
+  readonly name: string;
+  readonly owner: Owner;
+  readonly expiresAt: Instant | null;
+  readonly lastAccessedAt: Instant | null;
+  /** The number of the newest version, whatever its state. */
+  readonly latestVersion: number;
+  /** The number of the newest version that is enabled, which AccessSecret gives; null if none is. */
+  readonly enabledVersion: number | null;
+  readonly createdAt: Instant | null;
+  readonly updatedAt: Instant | null;
+  /** Both null unless the secret is deleted. */
+  readonly deletedAt: Instant | null;
+  readonly purgeAt: Instant | null;
+  readonly rowVersion: bigint;
+}
+
+/** The settings of a secret that its owner chooses. */
+export interface SecretSettings extends Description {
+  readonly name: string;
+  readonly expiresAt: Instant | null;
+}
+
+/** SecretChange holds the settings to change, and no others. */
+export type SecretChange = Partial<Omit<SecretSettings, 'name'>>;
+
+export type VersionState = 'ENABLED' | 'DISABLED' | 'DESTROYED';
+
+/** SecretVersion is one value of a secret, without the value. Only its state can change. */
+export interface SecretVersion {
+  readonly secretId: bigint;
+  readonly number: number;
+  readonly state: VersionState;
+  readonly format: PayloadFormat;
+  /** The key that the ciphertext is under; null if no known key opens it, and once it is destroyed. */
+  readonly keyId: string | null;
+  readonly createdAt: Instant | null;
+  readonly createdBy: string;
+  readonly destroyedAt: Instant | null;
+}
+
+export type PayloadFormat = 'TEXT' | 'BINARY';
+
+/** Payload is a value in plain: never logged, remembered or put into an error. */
+export interface Payload {
+  readonly format: PayloadFormat;
+  /** Of the format TEXT, valid UTF-8. */
+  readonly bytes: Uint8Array;
+}
+
+/** ReferenceSettings tells what uses a secret, and for what. */
+export interface ReferenceSettings {
+  /** For example `sql_connection.password`. */
+  readonly kind: string;
+  /** The name or id of what uses the secret, as it calls itself. */
+  readonly consumer: string;
+}
+
+export interface SecretReference extends ReferenceSettings {
+  readonly id: bigint;
+  readonly createdAt: Instant;
+}
+
+/** SecretGrant lets whoever has a user profile read a secret and access its value. */
+export interface SecretGrant {
+  readonly grantee: Owner;
+  readonly expiresAt: Instant | null;
+  readonly grantedBy: string;
+  readonly createdAt: Instant;
+}
+
+/** What a caller may do with a secret. Each includes the ones before; `access` is to get the value. */
+export type SecretAccess = 'none' | 'read' | 'access' | 'manage';
+
+export const LARGEST_PAYLOAD = 65_536;
+const LARGEST_CONSUMER_LIST = 2_000;
+const MOST_CONSUMERS = 10;
+const KIND = /^[a-z0-9_]+(\.[a-z0-9_]+)*$/;
+
+/** accessToSecret is the caller's right, where `isGranted` says whether one of its profiles has a grant in force. */
+export function accessToSecret(standing: Standing, owner: Owner, isGranted: boolean): SecretAccess {
+  const access = accessTo(standing, owner);
+  return isGranted && access !== 'manage' && standing.profiles.length > 0 ? 'access' : access;
+}
+
+/** isOver tells whether a secret or a grant has expired: null is never. */
+export function isOver(expiresAt: Instant | null, now: Instant): boolean {
+  return expiresAt !== null && expiresAt < now;
+}
+
+/** isReady tells whether those who may have the value can get it now. */
+export function isReady(secret: Secret, now: Instant): boolean {
+  return secret.deletedAt === null && secret.enabledVersion !== null && !isOver(secret.expiresAt, now);
+}
+
+/** isPayloadIntact tells whether decrypted bytes are what the format promises. */
+export function isPayloadIntact({ format, bytes }: Payload): boolean {
+  return format === 'BINARY' || isUtf8(bytes);
+}
+
+/** checkSettings checks the settings of a new secret. */
+export function checkSettings(v: Violations, settings: SecretSettings, now: Instant): void {
+  checkName(v, 'name', settings.name);
+  checkDescription(v, '', settings);
+  checkExpiry(v, 'expires_at', settings.expiresAt, now);
+}
+
+/** checkChange checks the settings to change; fields are named as in UpdateSecretRequest. */
+export function checkChange(v: Violations, change: SecretChange, now: Instant): void {
+  checkDescription(v, 'secret.', change);
+  if (change.expiresAt !== undefined) checkExpiry(v, 'secret.expires_at', change.expiresAt, now);
+}
+
+/** checkPayload checks a new value. */
+export function checkPayload(v: Violations, field: string, payload: Payload): void {
+  const { length } = payload.bytes;
+  v.check(length > 0 && length <= LARGEST_PAYLOAD, field, `must be 1 to ${LARGEST_PAYLOAD} bytes long`);
+  v.check(isPayloadIntact(payload), field, 'must be valid UTF-8 if it is text');
+}
+
+/** checkExpiry checks when a secret or a grant shall expire; null is never. */
+export function checkExpiry(v: Violations, field: string, expiresAt: Instant | null, now: Instant): void {
+  if (expiresAt === null) return;
+  const isFuture = expiresAt > now && expiresAt <= MAX_INSTANT;
+  v.check(isFuture, field, 'must lie in the future, before the year 10000');
+}
+
+export function checkReference(v: Violations, { kind, consumer }: ReferenceSettings): void {
+  v.check(
+    kind.length <= 100 && KIND.test(kind),
+    'kind',
+    'must be up to 100 characters of [a-z0-9_], in parts joined by "."',
+  );
+  if (consumer === '') return v.add('consumer', 'is required');
+  checkText(v, 'consumer', consumer, 255);
+}
+
+/** consumerList lists consumers for an error: the first ten, or as many as its metadata can hold. */
+export function consumerList(references: readonly ReferenceSettings[]): string {
+  let list = '';
+  for (const { kind, consumer } of references.slice(0, MOST_CONSUMERS)) {
+    const longer = `${list}${list === '' ? '' : ','}${kind}=${consumer}`;
+    if (Buffer.byteLength(longer) > LARGEST_CONSUMER_LIST) break;
+    list = longer;
+  }
+  return list;
+}

@@ -1,0 +1,143 @@
+import type { Knex } from 'knex';
+import { listPage } from '../db/list-query.js';
+import { formatPgTimestamp, type Instant } from '../lib/instant.js';
+import type { Page, PageQuery } from '../lib/page.js';
+import { VERSION_COLUMNS } from './secret-columns.js';
+import type { PayloadFormat, SecretVersion, VersionState } from './secret.js';
+
+interface VersionRow {
+  secret_id: bigint;
+  number: number;
+  state: VersionState;
+  format: PayloadFormat;
+  key_id: string | null;
+  created_at: Instant | null;
+  created_by: string;
+  destroyed_at: Instant | null;
+}
+
+interface ValueRow {
+  format: PayloadFormat;
+  key_id: string | null;
+  ciphertext: Buffer;
+}
+
+/** StoredValue is a value as it is stored. */
+export interface StoredValue {
+  readonly format: PayloadFormat;
+  readonly keyId: string | null;
+  readonly ciphertext: Buffer;
+}
+
+const COLUMNS = [
+  'v.secret_id',
+  'v.number',
+  'v.state',
+  'v.format',
+  'v.key_id',
+  'v.created_at',
+  'v.created_by',
+  'v.destroyed_at',
+];
+
+/** VersionRepository is every SQL statement about the versions of a secret. To write, the secret must be locked. */
+export class VersionRepository {
+  readonly #knex: Knex;
+
+  constructor(knex: Knex) {
+    this.#knex = knex;
+  }
+
+  async find(trx: Knex.Transaction, secretId: bigint, number: number): Promise<SecretVersion | undefined> {
+    const rows = (await select(trx, secretId).where('v.number', number)) as VersionRow[];
+    return rows.map(versionFromRow)[0];
+  }
+
+  async list(secretId: bigint, page: PageQuery): Promise<Page<SecretVersion>> {
+    return listPage<SecretVersion>(select(this.#knex, secretId), VERSION_COLUMNS, page, versionFromRow);
+  }
+
+  /** valueOf reads the value of a version that is not destroyed. */
+  async valueOf(trx: Knex.Transaction, secretId: bigint, number: number): Promise<StoredValue | undefined> {
+    const [row] = await where(trx, secretId, number)
+      .whereNotNull('ciphertext')
+      .select<ValueRow[]>('format', 'key_id', 'ciphertext');
+    return row && { format: row.format, keyId: row.key_id, ciphertext: row.ciphertext };
+  }
+
+  /** insert adds the version after the newest. */
+  async insert(
+    trx: Knex.Transaction,
+    secretId: bigint,
+    value: StoredValue,
+    createdBy: string,
+  ): Promise<SecretVersion> {
+    const id = String(secretId);
+    const [row] = await trx('secret_versions')
+      .insert({
+        secret_id: id,
+        number: trx('secret_versions')
+          .where({ secret_id: id })
+          .select(trx.raw('coalesce(max(number), 0) + 1')),
+        format: value.format,
+        key_id: value.keyId,
+        ciphertext: value.ciphertext,
+        created_at: trx.raw('statement_timestamp()'),
+        created_by: createdBy,
+      })
+      .returning<{ number: number }[]>('number');
+    return this.#stored(trx, secretId, row?.number ?? 0);
+  }
+
+  /** setEnabled lets a version that is not destroyed be read, or keeps it from being read. */
+  async setEnabled(
+    trx: Knex.Transaction,
+    { secretId, number }: SecretVersion,
+    isEnabled: boolean,
+  ): Promise<SecretVersion> {
+    await where(trx, secretId, number).update({ state: isEnabled ? 'ENABLED' : 'DISABLED' });
+    return this.#stored(trx, secretId, number);
+  }
+
+  /** destroy erases the ciphertext of a version. */
+  async destroy(
+    trx: Knex.Transaction,
+    { secretId, number }: SecretVersion,
+    destroyedAt: Instant,
+  ): Promise<SecretVersion> {
+    await where(trx, secretId, number).update({
+      state: 'DESTROYED',
+      ciphertext: null,
+      key_id: null,
+      destroyed_at: formatPgTimestamp(destroyedAt),
+    });
+    return this.#stored(trx, secretId, number);
+  }
+
+  async #stored(trx: Knex.Transaction, secretId: bigint, number: number): Promise<SecretVersion> {
+    const version = await this.find(trx, secretId, number);
+    if (version === undefined) throw new Error('a version of a secret locked in this transaction is gone');
+    return version;
+  }
+}
+
+function select(knex: Knex, secretId: bigint): Knex.QueryBuilder {
+  return knex('secret_versions as v').select(COLUMNS).where('v.secret_id', String(secretId));
+}
+
+function where(trx: Knex.Transaction, secretId: bigint, number: number): Knex.QueryBuilder {
+  return trx('secret_versions').where({ secret_id: String(secretId), number });
+}
+
+function versionFromRow(row: VersionRow): SecretVersion {
+  return {
+    secretId: row.secret_id,
+    number: row.number,
+    state: row.state,
+    format: row.format,
+    keyId: row.key_id,
+    createdAt: row.created_at,
+    createdBy: row.created_by,
+    destroyedAt: row.destroyed_at,
+  };
+}

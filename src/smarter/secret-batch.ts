@@ -1,0 +1,136 @@
+import type { Knex } from 'knex';
+import { foldName } from '../lib/text.js';
+import { applyChanges, noteFindings, sortBatch, type Change, type Fresh } from './batch.js';
+import type { FreeNames } from './free-names.js';
+import { insertNumbered, isFree, noteNumber, takenNumbers } from './numbers.js';
+import { BatchReport } from './report.js';
+import { VALUE_VERSION, type SecretRow } from './secret-rows.js';
+import { addVersions, findReplacedValues, readNewestVersions, setKeys } from './secret-versions.js';
+import { textField, type Fields } from './source-rows.js';
+import { writeRecords } from './target-store.js';
+import { SECRETS } from './target-tables.js';
+
+/** importSecrets takes one batch of secrets. Their owners must have been imported. */
+export async function importSecrets(
+  trx: Knex.Transaction,
+  names: FreeNames,
+  rows: readonly SecretRow[],
+): Promise<BatchReport> {
+  const report = new BatchReport();
+  const replaced = await findReplacedValues(trx, rows);
+  const { fresh, changes, unchanged } = await sortBatch(trx, SECRETS, rows, report, replaced);
+  await names.settle(trx, changes, report);
+  for (const change of changes) foldReplacedName(change);
+  await addChangedValues(trx, changes, report);
+  await setFoundKeys(trx, changes, report);
+  await applyChanges(trx, SECRETS, changes, report);
+  await create(trx, await names.name(trx, fresh, report), report);
+  for (const row of unchanged) {
+    // Told every time: somebody may have to look for the key.
+    if (row.fields['decryptable'] === false) noteValue(row, report);
+  }
+  return report;
+}
+
+function foldReplacedName({ replaced }: Change): void {
+  const name = replaced.get('name');
+  if (typeof name === 'string') replaced.set('name_key', foldName(name));
+}
+
+function noteValue({ label, value }: SecretRow, report: BatchReport): void {
+  for (const { sort, what } of value.findings) report.note('secret', label, sort, what);
+}
+
+/** addChangedValues makes new versions of values that changed in the source, unless they changed in Keyward too. */
+async function addChangedValues(
+  trx: Knex.Transaction,
+  changes: readonly Change<SecretRow>[],
+  report: BatchReport,
+): Promise<void> {
+  const revalued = changes.filter(({ changed }) => changed.has('value'));
+  const newest = await readNewestVersions(
+    trx,
+    revalued.map(({ targetId }) => targetId),
+  );
+  const additions = [];
+  for (const { row, targetId, before, refused, remembered } of revalued) {
+    const version = newest.get(targetId);
+    if (version?.state === 'ENABLED' && String(version.number) === before[VALUE_VERSION]) {
+      const number = version.number + 1;
+      const createdAt = timeField(row.fields, 'updated_at');
+      additions.push({ secretId: targetId, number, value: row.value, createdAt });
+      remembered.set(VALUE_VERSION, String(number));
+      noteValue(row, report);
+    } else {
+      refused.add('value').add('decryptable');
+      const what = 'not updated: value (it was changed in Keyward too)';
+      report.note('secret', row.label, 'value-changed-twice', what);
+    }
+  }
+  await addVersions(trx, additions);
+}
+
+/** setFoundKeys is for values that no key opened when they were imported, and one does now. */
+async function setFoundKeys(
+  trx: Knex.Transaction,
+  changes: readonly Change<SecretRow>[],
+  report: BatchReport,
+): Promise<void> {
+  const rekeyed = changes.filter(({ changed }) => changed.has('decryptable') && !changed.has('value'));
+  const found = await setKeys(
+    trx,
+    rekeyed
+      .filter(({ row }) => row.value.keyId !== null)
+      .map(({ row, targetId, before }) => {
+        return { secretId: targetId, number: Number(textField(before, VALUE_VERSION)), value: row.value };
+      }),
+  );
+  for (const { row, targetId, refused } of rekeyed) {
+    if (found.has(targetId)) noteValue(row, report);
+    // Keyward can open its own, whatever has become of the keys that open the source's.
+    else refused.add('decryptable');
+  }
+}
+
+async function create(
+  trx: Knex.Transaction,
+  fresh: readonly Fresh<SecretRow>[],
+  report: BatchReport,
+): Promise<void> {
+  if (fresh.length === 0) return;
+  const taken = await takenNumbers(
+    trx,
+    SECRETS,
+    fresh.map(({ row }) => row.key),
+  );
+  const secrets = await insertNumbered(
+    trx,
+    SECRETS,
+    fresh.map(({ row, columns }) => ({
+      row,
+      columns: { ...columns, name_key: foldName(textField(columns, 'name')) },
+      id: isFree(row.key, taken) ? row.key : undefined,
+    })),
+  );
+  await addVersions(
+    trx,
+    secrets.map(({ row, id }) => {
+      return { secretId: id, number: 1, value: row.value, createdAt: timeField(row.fields, 'created_at') };
+    }),
+  );
+  const records = secrets.map(({ row, id }) => {
+    return { key: row.key, targetId: id, fields: { ...row.fields, [VALUE_VERSION]: '1' } };
+  });
+  await writeRecords(trx, 'secret', records);
+  for (const { row, id } of secrets) {
+    report.outcomes.push('created');
+    if (id !== row.key) noteNumber(SECRETS, row, 'it has a new one and so another public id', report);
+    noteFindings(SECRETS, row, report);
+    noteValue(row, report);
+  }
+}
+
+function timeField(fields: Fields, name: string): string | null {
+  const time = fields[name];
+  return typeof time === 'string' ? time : null;
+}

@@ -1,0 +1,91 @@
+import type { Knex } from 'knex';
+import { NO_TOKEN, VALUE_VERSION, type SecretRow } from './secret-rows.js';
+import type { SecretValue } from './secret-value.js';
+import { query } from './target-store.js';
+
+/** ValueOfVersion is a value of the source and the version that it becomes. */
+export interface ValueOfVersion {
+  readonly secretId: string;
+  readonly number: number;
+  readonly value: SecretValue;
+}
+
+/** addVersions writes new versions: enabled, text, and made by nobody of Keyward. */
+export async function addVersions(
+  trx: Knex.Transaction,
+  versions: readonly (ValueOfVersion & { readonly createdAt: string | null })[],
+): Promise<void> {
+  if (versions.length === 0) return;
+  await trx.raw(
+    `INSERT INTO secret_versions (secret_id, number, format, key_id, ciphertext, created_at)
+     SELECT r."secretId", r.number, 'TEXT', r."keyId", decode(r.ciphertext, 'base64'), r."createdAt"
+     FROM json_to_recordset(?::json)
+       AS r ("secretId" bigint, number integer, "keyId" text, ciphertext text, "createdAt" timestamptz)`,
+    [JSON.stringify(versions.map((version) => ({ ...flat(version), createdAt: version.createdAt })))],
+  );
+}
+
+/**
+ * setKeys gives versions that no known key opened the key that does. It answers the secrets whose version was
+ * such a one.
+ */
+export async function setKeys(
+  trx: Knex.Transaction,
+  versions: readonly ValueOfVersion[],
+): Promise<ReadonlySet<string>> {
+  if (versions.length === 0) return new Set();
+  const set = await query<{ id: string }>(
+    trx,
+    `UPDATE secret_versions v SET key_id = r."keyId", ciphertext = decode(r.ciphertext, 'base64')
+     FROM json_to_recordset(?::json) AS r ("secretId" bigint, number integer, "keyId" text, ciphertext text)
+     WHERE v.secret_id = r."secretId" AND v.number = r.number AND v.key_id IS NULL AND v.ciphertext IS NOT NULL
+     RETURNING v.secret_id::text AS id`,
+    [JSON.stringify(versions.map(flat))],
+  );
+  return new Set(set.map(({ id }) => id));
+}
+
+function flat({ secretId, number, value: { keyId, ciphertext } }: ValueOfVersion): Record<string, unknown> {
+  return { secretId, number, keyId, ciphertext: ciphertext.toString('base64') };
+}
+
+/** readNewestVersions finds the newest version of each of these secrets. */
+export async function readNewestVersions(
+  trx: Knex.Transaction,
+  secretIds: readonly string[],
+): Promise<ReadonlyMap<string, { readonly number: number; readonly state: string }>> {
+  if (secretIds.length === 0) return new Map();
+  const versions = await query<{ id: string; number: number; state: string }>(
+    trx,
+    `SELECT DISTINCT ON (secret_id) secret_id::text AS id, number, state
+     FROM secret_versions WHERE secret_id = ANY (?::bigint[]) ORDER BY secret_id, number DESC`,
+    [[...secretIds]],
+  );
+  return new Map(versions.map((version) => [version.id, version]));
+}
+
+/**
+ * findReplacedValues finds the rows whose value is no Fernet token, and was another one at the last import. Records
+ * cannot tell, since they hold no digests of such values; but Keyward keeps the value as it was.
+ */
+export async function findReplacedValues(
+  trx: Knex.Transaction,
+  rows: readonly SecretRow[],
+): Promise<ReadonlySet<string>> {
+  const values = new Map(
+    rows.filter(({ value }) => value.digest === undefined).map(({ key, value }) => [key, value.ciphertext]),
+  );
+  if (values.size === 0) return new Set();
+  const kept = await query<{ key: string; ciphertext: Buffer }>(
+    trx,
+    `SELECT r.source_key AS key, v.ciphertext
+     FROM import_records r
+     JOIN secret_versions v ON v.secret_id = r.target_id AND v.number = (r.fields ->> '${VALUE_VERSION}')::integer
+     WHERE r.kind = 'secret' AND r.source_key = ANY (?::text[]) AND r.fields ->> 'value' = '${NO_TOKEN}'
+       AND v.key_id IS NULL AND v.ciphertext IS NOT NULL`,
+    [[...values.keys()]],
+  );
+  return new Set(
+    kept.filter(({ key, ciphertext }) => values.get(key)?.equals(ciphertext) === false).map(({ key }) => key),
+  );
+}

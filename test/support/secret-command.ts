@@ -1,0 +1,72 @@
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { expect } from 'vitest';
+import { runKeyward, type CommandResult } from './keyward-command.js';
+import type { World } from './world.js';
+
+const MAIN = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
+
+/** SecretCommand is `keyward secret` against a world's service, as its superuser unless another token is given. */
+export class SecretCommand {
+  readonly world: World;
+
+  constructor(world: World) {
+    this.world = world;
+  }
+
+  /** run runs a command to its end, with what is on its standard input. */
+  run(args: readonly string[], input = '', token = this.world.adminToken): Promise<CommandResult> {
+    return runKeyward(['secret', ...args], { env: this.#env(token), input });
+  }
+
+  /** done runs a command that must succeed without a word on standard error, and gives what it printed. */
+  async done(args: readonly string[], input = '', token = this.world.adminToken): Promise<string> {
+    const { code, stdout, stderr } = await this.run(args, input, token);
+    expect({ code, stderr }, args.join(' ')).toEqual({ code: 0, stderr: '' });
+    return stdout;
+  }
+
+  /** json is what a command prints with --json. */
+  async json(args: readonly string[], input = '', token = this.world.adminToken): Promise<unknown> {
+    return JSON.parse(await this.done([...args, '--json'], input, token)) as unknown;
+  }
+
+  /** failed runs a command that must fail and print nothing, and gives what is on standard error. */
+  async failed(args: readonly string[], input = '', token = this.world.adminToken): Promise<string> {
+    const { code, stdout, stderr } = await this.run(args, input, token);
+    expect({ code, stdout }, args.join(' ')).toEqual({ code: 1, stdout: '' });
+    return stderr;
+  }
+
+  /** bytes runs a command that must succeed, and gives the bytes that it printed. */
+  async bytes(args: readonly string[]): Promise<Buffer> {
+    const { stdout } = await promisify(execFile)(process.execPath, [MAIN, 'secret', ...args], {
+      env: this.#env(this.world.adminToken),
+      encoding: 'buffer',
+    });
+    return stdout;
+  }
+
+  /** onTerminal runs a command on a terminal, types the lines, and gives all that the terminal showed. */
+  async onTerminal(args: readonly string[], prompt?: string, typed = ''): Promise<string> {
+    const words = [process.execPath, MAIN, 'secret', ...args].map((word) => `'${word}'`);
+    const child = spawn('script', ['--quiet', '--command', words.join(' '), '/dev/null'], {
+      env: this.#env(this.world.adminToken),
+    });
+    let shown = '';
+    child.stdout.on('data', (chunk: Buffer) => {
+      if (prompt !== undefined && !shown.includes(prompt) && (shown + chunk.toString()).includes(prompt)) {
+        child.stdin.write(typed);
+      }
+      shown += chunk.toString();
+    });
+    await once(child, 'close');
+    return shown;
+  }
+
+  #env(token: string): NodeJS.ProcessEnv {
+    return { ...process.env, KEYWARD_SERVER: this.world.server.address, KEYWARD_TOKEN: token };
+  }
+}
