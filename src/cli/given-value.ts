@@ -13,7 +13,7 @@ export interface GivenValue {
   readonly trimNewline?: true;
 }
 
-export const VALUE_HELP = `
+const VALUE_HELP = `
 The value is read from standard input, or from a file; on a terminal it is asked for and not shown. It is kept to
 the byte: a line break at its end, as "echo" adds one, belongs to it unless --trim-newline is given.`;
 

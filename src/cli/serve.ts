@@ -132,6 +132,8 @@ or without grpcurl:
 
   npx keyward call keyward.token.v1.TokenService/CreateToken '{"name": "my-second-token"}'
   npx keyward validate -
+  npx keyward secret set my-first-secret
+  npx keyward secret access my-first-secret
 
 Ctrl-C stops Keyward and its database.
 

@@ -1,9 +1,12 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { SecretCommand } from '../../support/secret-command.js';
 import { execute } from '../../support/sql.js';
 import { ACCOUNT_A, ACCOUNT_B, World, type Kept } from '../../support/world.js';
 
 const TIME = expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/) as string;
+
+// Every command is a process that starts.
+vi.setConfig({ testTimeout: 120_000 });
 
 let world: World;
 let secret: SecretCommand;
@@ -38,6 +41,12 @@ describe('which secret', () => {
     expect(await secret.failed(['access', kept.name])).toMatch(/^keyward: NOT_FOUND/);
     expect(await secret.done(['set', kept.name], 'the own one')).toMatch(/^Made /);
     expect(await secret.done(['access', locator(kept)])).toBe(kept.value);
+  });
+
+  test('is not made of a number, nor of a name in an account: that tells no owner', async () => {
+    const unknown = /^keyward: NOT_FOUND \(\w+\): [^\n]+\n$/;
+    expect(await secret.failed(['set', '99'], 'x')).toMatch(unknown);
+    expect(await secret.failed(['set', world.newName(), '--account', ACCOUNT_A], 'x')).toMatch(unknown);
   });
 
   test('must be told otherwise where the token may not ask whose it is', async () => {

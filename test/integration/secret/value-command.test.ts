@@ -2,11 +2,16 @@ import { randomBytes } from 'node:crypto';
 import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { SecretCommand } from '../../support/secret-command.js';
 import { newValue, World } from '../../support/world.js';
 
 const LARGEST = 65_536;
+/** The `script` that gives a terminal to a command is util-linux's. */
+const withTerminal = test.skipIf(process.platform !== 'linux');
+
+// Every command is a process that starts.
+vi.setConfig({ testTimeout: 120_000 });
 
 let world: World;
 let secret: SecretCommand;
@@ -125,7 +130,7 @@ describe('set', () => {
     expect(await isThere(name)).toBe(false);
   });
 
-  test('on a terminal asks for the value and does not show it', async () => {
+  withTerminal('on a terminal asks for the value and does not show it', async () => {
     const name = world.newName();
     const value = newValue();
     const shown = await secret.onTerminal(['set', name], 'not shown): ', `${value}\r`);
@@ -152,7 +157,7 @@ describe('access', () => {
     });
   });
 
-  test('on a terminal ends with a line break, and shows no bytes that are no text', async () => {
+  withTerminal('on a terminal ends with a line break, and shows no bytes that are no text', async () => {
     const { secret: kept, value } = await world.keep('admin');
     expect(await secret.onTerminal(['access', kept.recordLocator])).toBe(`${value}\r\n`);
     const data = { value: { $case: 'data', value: Buffer.from(newValue()) } } as const;
