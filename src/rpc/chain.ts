@@ -9,7 +9,7 @@ import {
 import type { Caller } from '../account/caller.js';
 import type { AuthenticationLog } from '../audit/authentication-log.js';
 import { KeywardError } from '../lib/errors.js';
-import { covers, type Permission } from '../lib/scopes.js';
+import { covers } from '../lib/scopes.js';
 import type { Logger } from '../telemetry/logger.js';
 import type { Authenticator, Credentials } from './auth.js';
 import { codeOf, foreseen, toStatus } from './error-status.js';
@@ -31,7 +31,10 @@ interface Call extends Credentials {
 type Step = (call: Call) => Promise<unknown>;
 
 /** Interceptor wraps the steps after it. */
-type Interceptor = (next: Step, method: { readonly permission: Permission }) => Step;
+type Interceptor = (next: Step, method: Authorized) => Step;
+
+/** Authorized is a handler as `authorize` knows it. */
+type Authorized = Pick<Handler<unknown, unknown>, 'permission' | 'onMissingScope'>;
 
 export interface ChainDependencies {
   readonly authenticator: Authenticator;
@@ -90,9 +93,11 @@ function interceptors({ authenticator, authentications, logger }: ChainDependenc
   };
 
   const authorize: Interceptor =
-    (next, { permission }) =>
+    (next, { permission, onMissingScope }) =>
     async (call) => {
-      if (call.caller === undefined || !covers(call.caller.scopes, permission)) {
+      const caller = callerOf(call);
+      if (!covers(caller.scopes, permission)) {
+        await onMissingScope?.(caller);
         throw new KeywardError('SCOPE_MISSING', `The credentials lack the scope ${permission}.`, {
           metadata: { required_scope: permission },
         });
@@ -156,11 +161,7 @@ export function streamChain<Request, Response>(
   };
 }
 
-function compose(
-  dependencies: ChainDependencies,
-  method: { readonly permission: Permission },
-  innermost: Step,
-): Step {
+function compose(dependencies: ChainDependencies, method: Authorized, innermost: Step): Step {
   return interceptors(dependencies).reduceRight((next, intercept) => intercept(next, method), innermost);
 }
 

@@ -27,6 +27,8 @@ interface StreamMethod<Request, Response> extends Method<Request, Response> {
 export interface Handler<Request, Response> {
   readonly permission: Permission;
   readonly handle: (request: Request, caller: Caller) => Promise<Response>;
+  /** Is told of a caller without the scope, and done, before the refusal is sent. */
+  readonly onMissingScope?: (caller: Caller) => Promise<void>;
   /** Answers from memory, where it can and must be fast; undefined to leave it to `handle`. */
   readonly peek?: (request: Request) => Response | undefined;
 }

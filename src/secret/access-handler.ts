@@ -1,3 +1,4 @@
+import type { Caller } from '../account/caller.js';
 import type {
   AccessSecretRequest,
   AccessSecretResponse,
@@ -19,9 +20,11 @@ const ACCESS = 'keyward.secrets.access';
 const MOST_REQUESTS = 100;
 
 export function accessHandlers(service: AccessService): Handlers<Methods> {
+  const onMissingScope = (caller: Caller): Promise<void> => service.recordMissingScope(caller);
   return {
     accessSecret: {
       permission: ACCESS,
+      onMissingScope,
       handle: async (request, caller) =>
         toResponse(
           await service.access(
@@ -32,6 +35,7 @@ export function accessHandlers(service: AccessService): Handlers<Methods> {
     },
     batchAccessSecrets: {
       permission: ACCESS,
+      onMissingScope,
       handle: async ({ requests }, caller) => {
         const results = await service.accessMany(caller, readBatch(requests));
         return { results: results.map(toResult) };

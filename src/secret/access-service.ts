@@ -12,7 +12,7 @@ import type { AccessQuery, AccessTime } from './access-repository.js';
 import type { AccessTimes } from './access-times.js';
 import { judgeAccess, type AccessedSecret, type AccessFacts, type Wanted } from './access.js';
 import { openValue } from './open-value.js';
-import { doneBy, isRefusal, refusedTo } from './secret-audit.js';
+import { doneBy, isRefusal, refusedTo, type Done } from './secret-audit.js';
 import { theOnly, type SecretFinder } from './secret-finder.js';
 import type { SecretRef } from './secret-ref.js';
 import type { SecretRepository } from './secret-repository.js';
@@ -88,6 +88,12 @@ export class AccessService {
     const refused = results.find((result) => isAboutCaller(result));
     if (refused instanceof KeywardError) throw refused;
     return results;
+  }
+
+  /** recordMissingScope records a call that was refused before its request was looked at. */
+  recordMissingScope(caller: Caller): Promise<void> {
+    const tried: Done = { action: 'SECRET_ACCESSED' };
+    return this.#deps.audit.append(refusedTo(caller, tried, 'SCOPE_MISSING', undefined));
   }
 
   /** #decide decides and decrypts. The value must not leave before it is recorded. */

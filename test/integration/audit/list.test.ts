@@ -88,6 +88,19 @@ describe('who sees which records', () => {
     expect(await eventsOf(world.as('staff-b'), 'outcome = "NOT_FOUND"')).toEqual([]);
   });
 
+  test('a caller without the scope for values is recorded, before the request is looked at', async () => {
+    const { plaintext, keyId } = await world.issue('owner-a', { scopes: ['keyward.secrets.read'] });
+    const { secrets } = world.client(plaintext);
+    for (const call of [secrets.accessSecret({}), secrets.batchAccessSecrets({})]) {
+      expect(await outcomeOf(call)).toBe('PERMISSION_DENIED SCOPE_MISSING');
+    }
+    const refused = await eventsOf(world.admin, `actor_key_id = "${keyId}"`);
+    expect(refused).toMatchObject([
+      { action: AuditAction.AUDIT_ACTION_SECRET_ACCESSED, outcome: 'SCOPE_MISSING' },
+      { action: AuditAction.AUDIT_ACTION_SECRET_ACCESSED, outcome: 'SCOPE_MISSING' },
+    ]);
+  });
+
   test('a user without a profile sees nothing, not even a superuser', async () => {
     const server = await world.startServer(MUTUAL_TLS);
     for (const user of ['superuser-without-profile', 'user-without-profile']) {
