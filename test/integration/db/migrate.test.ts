@@ -5,6 +5,8 @@ import { migrate, schemaProblem } from '../../../src/db/migrate.js';
 import { createEmptyDatabase, type TestDatabase } from '../../support/database.js';
 import { execute } from '../../support/sql.js';
 
+const ALL = ['0001-tokens', '0002-secrets', '0003-audit'];
+
 let database: TestDatabase;
 let knex: Knex;
 
@@ -20,7 +22,7 @@ afterEach(async () => {
 
 test('an empty database is brought up to date, and doing so again changes nothing', async () => {
   expect(await schemaProblem(knex)).toBe('the database has no Keyward schema; run "keyward migrate"');
-  expect(await migrate(database.url)).toEqual(['0001-tokens']);
+  expect(await migrate(database.url)).toEqual(ALL);
   expect(await schemaProblem(knex)).toBeUndefined();
   await knex('accounts').insert({ account_number: '0000-0000-0001', name: 'one' });
   expect(await migrate(database.url)).toEqual([]);
@@ -29,7 +31,7 @@ test('an empty database is brought up to date, and doing so again changes nothin
 
 test('of several at once one migrates, and the others wait for it', async () => {
   const ran = await Promise.all(Array.from({ length: 3 }, () => migrate(database.url)));
-  expect(ran.toSorted((a, b) => b.length - a.length)).toEqual([['0001-tokens'], [], []]);
+  expect(ran.toSorted((a, b) => b.length - a.length)).toEqual([ALL, [], []]);
   expect(await schemaProblem(knex)).toBeUndefined();
 });
 
@@ -39,7 +41,7 @@ test('a migration that crashed and left its lock behind does not stop the next',
     'CREATE TABLE keyward_migrations_lock ("index" serial PRIMARY KEY, is_locked integer)',
   );
   await execute(database.url, 'INSERT INTO keyward_migrations_lock (is_locked) VALUES (1)');
-  expect(await migrate(database.url)).toEqual(['0001-tokens']);
+  expect(await migrate(database.url)).toEqual(ALL);
   expect(await migrate(database.url)).toEqual([]);
 });
 
@@ -48,9 +50,11 @@ test('a migration that fails leaves nothing behind', async () => {
   await expect(migrate(database.url)).rejects.toThrow('relation "tokens" already exists');
   const rows = await execute(database.url, "SELECT to_regclass('accounts') AS accounts");
   expect(rows).toEqual([{ accounts: null }]);
-  expect(await schemaProblem(knex)).toBe(`the database's schema lacks 0001-tokens; run "keyward migrate"`);
+  expect(await schemaProblem(knex)).toBe(
+    `the database's schema lacks ${ALL.join(', ')}; run "keyward migrate"`,
+  );
   await execute(database.url, 'DROP TABLE tokens');
-  expect(await migrate(database.url)).toEqual(['0001-tokens']);
+  expect(await migrate(database.url)).toEqual(ALL);
 });
 
 test('a newer schema is no problem, an older one is', async () => {
