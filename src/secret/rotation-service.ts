@@ -77,8 +77,8 @@ const DEFAULT_BATCH = 200;
 const LARGEST_BATCH = 1000;
 const MOST_UNDECRYPTABLE_SHOWN = 100;
 // Together they keep one stretch of encryption, between two queries, to a few milliseconds.
-const SLICE_VERSIONS = 250;
-const SLICE_BYTES = 1_048_576;
+const SLICE_VERSIONS = 100;
+const SLICE_BYTES = 262_144;
 /** What others had locked is tried again. It ends even if others go on writing with another key. */
 const MOST_PASSES = 10;
 

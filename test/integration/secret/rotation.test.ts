@@ -1,3 +1,4 @@
+import type { Knex } from 'knex';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { KeywardClient, RotateEncryptionKeyResponse } from '../../../src/client/index.js';
 import type { Database } from '../../../src/db/knex.js';
@@ -269,36 +270,48 @@ test('two rotations at once share the work: each version is encrypted anew once'
   expect(await valueOf(ids[299] ?? 0n)).toBe('value-299');
 });
 
-test('a version that another transaction holds is passed over, then waited for', async () => {
-  const ids = await storeOld(20);
-  const other = await knex.transaction();
-  await other('secret_versions').where('secret_id', String(ids[3])).update({ state: 'DISABLED' });
-  const progress: bigint[] = [];
-  const rotation = (async () => {
-    for await (const { done } of admin.secrets.rotateEncryptionKey({ batchSize: 5 })) progress.push(done);
-  })();
-  await vi.waitFor(() => expect(progress).toContain(19n));
-  await other.commit();
-  await rotation;
-  expect(progress.at(-1)).toBe(20n);
-  expect(await keyIds()).toEqual(new Set([NEW_ID]));
-  const states = (await storedVersions(knex)).map(({ state }) => state);
-  expect(states.filter((state) => state === 'DISABLED')).toHaveLength(1);
-});
+describe('while another transaction holds a version', () => {
+  let other: Knex.Transaction;
 
-test('what a transaction destroys while the rotation waits for it stays destroyed', async () => {
-  const [id = 0n] = await storeOld(1);
-  const other = await knex.transaction();
-  await other('secret_versions')
-    .where('secret_id', String(id))
-    .update({ state: 'DESTROYED', ciphertext: null, key_id: null, destroyed_at: other.fn.now() });
-  const rotation = rotate();
-  const waiting = () =>
-    knex('pg_stat_activity').where('wait_event_type', 'Lock').whereRaw("query LIKE '%secret_versions%'");
-  await vi.waitFor(async () => expect(await waiting()).toHaveLength(1));
-  await other.commit();
-  expect((await rotation).at(-1)).toMatchObject({ done: 0n, failed: 0n, finished: true });
-  expect(await storedVersions(knex)).toMatchObject([{ state: 'DESTROYED', ciphertext: null, key_id: null }]);
+  beforeEach(async () => {
+    other = await knex.transaction();
+  });
+
+  afterEach(async () => {
+    if (!other.isCompleted()) await other.rollback();
+  });
+
+  test('it is passed over, then waited for', async () => {
+    const ids = await storeOld(20);
+    await other('secret_versions').where('secret_id', String(ids[3])).update({ state: 'DISABLED' });
+    const progress: bigint[] = [];
+    const rotation = (async () => {
+      for await (const { done } of admin.secrets.rotateEncryptionKey({ batchSize: 5 })) progress.push(done);
+    })();
+    await vi.waitFor(() => expect(progress).toContain(19n));
+    await other.commit();
+    await rotation;
+    expect(progress.at(-1)).toBe(20n);
+    expect(await keyIds()).toEqual(new Set([NEW_ID]));
+    const states = (await storedVersions(knex)).map(({ state }) => state);
+    expect(states.filter((state) => state === 'DISABLED')).toHaveLength(1);
+  });
+
+  test('and destroys it, it stays destroyed', async () => {
+    const [id = 0n] = await storeOld(1);
+    await other('secret_versions')
+      .where('secret_id', String(id))
+      .update({ state: 'DESTROYED', ciphertext: null, key_id: null, destroyed_at: other.fn.now() });
+    const rotation = rotate();
+    const waiting = () =>
+      knex('pg_stat_activity').where('wait_event_type', 'Lock').whereRaw("query LIKE '%secret_versions%'");
+    await vi.waitFor(async () => expect(await waiting()).toHaveLength(1));
+    await other.commit();
+    expect((await rotation).at(-1)).toMatchObject({ done: 0n, failed: 0n, finished: true });
+    expect(await storedVersions(knex)).toMatchObject([
+      { state: 'DESTROYED', ciphertext: null, key_id: null },
+    ]);
+  });
 });
 
 test('readers and writers go on during a rotation: no read fails, nothing written is lost', async () => {
@@ -332,10 +345,10 @@ test('readers and writers go on during a rotation: no read fails, nothing writte
       }
     })(),
   ];
-  const progress = await rotate({ batchSize: 10 });
-  isOver = true;
+  const progress = await rotate({ batchSize: 10 }).finally(() => {
+    isOver = true;
+  });
   await Promise.all(writers);
-
   expect(progress.at(-1)).toMatchObject({ failed: 0n, finished: true });
   const rows = await storedVersions(knex);
   for (const { secret_id, state, key_id } of rows) {
