@@ -6,6 +6,7 @@ import { Undecryptable, type Keyring, type UndecryptableReason } from '../crypto
 import type { Database, Transaction } from '../db/knex.js';
 import { inTransaction, reading } from '../db/transaction.js';
 import { notPermitted } from '../lib/errors.js';
+import { GroupCommit } from '../lib/group-commit.js';
 import { Violations } from '../lib/violations.js';
 import type {
   EncryptedVersion,
@@ -73,6 +74,12 @@ interface Batch {
   readonly failed: readonly VersionRef[];
 }
 
+/** Asked is a call that waits for the status. */
+interface Asked {
+  status: RotationStatus | undefined;
+}
+
+const MOST_ASKED_TOGETHER = 1000;
 const DEFAULT_BATCH = 200;
 const LARGEST_BATCH = 1000;
 const MOST_UNDECRYPTABLE_SHOWN = 100;
@@ -85,6 +92,10 @@ const MOST_PASSES = 10;
 /** RotationService moves what is encrypted to the keyring's primary key. Superusers alone may do it. */
 export class RotationService {
   readonly #deps: RotationServiceDependencies;
+  readonly #reading = new GroupCommit<Asked>(async (all) => {
+    const status = await this.#readStatus();
+    for (const asked of all) asked.status = status;
+  }, MOST_ASKED_TOGETHER);
 
   constructor(deps: RotationServiceDependencies) {
     this.#deps = deps;
@@ -116,10 +127,21 @@ export class RotationService {
     yield progress(true);
   }
 
-  /** status tells which key has encrypted how many versions. It decrypts everything to find what cannot be. */
+  /**
+   * status tells which key has encrypted how many versions. It decrypts everything to find what cannot be, so calls
+   * that come meanwhile share the next reading: never do two go on at once.
+   */
   async status(caller: Caller): Promise<RotationStatus> {
+    await this.#read(caller, () => Promise.resolve());
+    const asked: Asked = { status: undefined };
+    await this.#reading.add(asked);
+    if (asked.status === undefined) throw new Error('a question for the status was not answered');
+    return asked.status;
+  }
+
+  async #readStatus(): Promise<RotationStatus> {
     const { versions, keyring } = this.#deps;
-    const counts = await this.#read(caller, () => versions.countByKey());
+    const counts = await reading(() => versions.countByKey());
     const undecryptable: UndecryptableVersion[] = [];
     let undecryptableCount = 0;
     for await (const values of this.#slices((range) => versions.list(range), LARGEST_BATCH)) {

@@ -1,0 +1,43 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { StandingRepository } from '../../../src/account/standing-repository.js';
+import { RotationRepository } from '../../../src/secret/rotation-repository.js';
+import { RotationService } from '../../../src/secret/rotation-service.js';
+import { testAuditLog } from '../../support/audit.js';
+import { SecretApi } from '../../support/secret-api.js';
+
+let api: SecretApi;
+
+beforeAll(async () => {
+  api = await SecretApi.open();
+});
+
+afterAll(() => api.close());
+
+/** CountingRepository counts the readings of everything that go on at once. */
+class CountingRepository extends RotationRepository {
+  mostAtOnce = 0;
+  #atOnce = 0;
+
+  override async countByKey(): ReturnType<RotationRepository['countByKey']> {
+    this.#atOnce += 1;
+    this.mostAtOnce = Math.max(this.mostAtOnce, this.#atOnce);
+    try {
+      return await super.countByKey();
+    } finally {
+      this.#atOnce -= 1;
+    }
+  }
+}
+
+test('however many ask for the status at once, everything is read by one of them at a time', async () => {
+  const { knex, keyring } = api;
+  const versions = new CountingRepository(knex);
+  const standings = new StandingRepository(knex);
+  const service = new RotationService({ knex, versions, keyring, standings, audit: testAuditLog(knex) });
+
+  const asked = Array.from({ length: 50 }, () => service.status(api.as('admin')));
+  const statuses = await Promise.all(asked);
+
+  expect(versions.mostAtOnce).toBe(1);
+  for (const status of statuses) expect(status.primaryKeyId).toBe(keyring.primaryId);
+});
