@@ -33,6 +33,7 @@ export interface Age {
 
 /** FernetMessage is what a token holds. */
 export interface FernetMessage {
+  /** In memory of its own. What Node shares among small buffers would stay for as long as any of them. */
   readonly plaintext: Buffer;
   /** Seconds since 1970 at which the plaintext was encrypted, unsigned 64-bit. */
   readonly timestamp: bigint;
@@ -142,7 +143,11 @@ export class FernetKey {
     const decipher = createDecipheriv(CIPHER, this.#encryptionKey, iv);
     const start = decipher.update(ciphertext);
     try {
-      return Buffer.concat([start, decipher.final()]);
+      const end = decipher.final();
+      const plaintext = Buffer.allocUnsafeSlow(start.length + end.length);
+      plaintext.set(start);
+      plaintext.set(end, start.length);
+      return plaintext;
     } catch {
       // Whole blocks with a good signature: only the padding is left to be wrong.
       throw new InvalidToken('PADDING');

@@ -10,7 +10,7 @@ import {
 interface IndexedFile {
   readonly name: string;
   readonly dependencies: readonly string[];
-  /** The serialized FileDescriptorProto, ready to be sent. */
+  /** The serialized FileDescriptorProto, ready to be sent, in memory of its own: shared memory would stay with it. */
   readonly bytes: Buffer;
 }
 
@@ -23,7 +23,8 @@ export class DescriptorIndex {
   /** @param descriptorSet a serialized google.protobuf.FileDescriptorSet that holds its imports as well. */
   constructor(descriptorSet: Uint8Array) {
     for (const proto of fromBinary(FileDescriptorSetSchema, descriptorSet).file) {
-      const bytes = Buffer.from(toBinary(FileDescriptorProtoSchema, proto));
+      const { buffer, byteOffset, length } = toBinary(FileDescriptorProtoSchema, proto);
+      const bytes = Buffer.from(buffer, byteOffset, length);
       const file: IndexedFile = { name: proto.name, dependencies: proto.dependency, bytes };
       this.#byPath.set(file.name, file);
       for (const symbol of symbolsOfFile(proto)) this.#bySymbol.set(symbol, file);

@@ -72,8 +72,17 @@ function tolerant(method: AnyMethod): AnyMethod {
   };
 }
 
-/** strictly makes generated code, which takes a reader as well as bytes, refuse text that is not UTF-8. */
+/**
+ * strictly makes generated code, which takes a reader as well as bytes, refuse text that is not UTF-8. It copies what
+ * it reads, and the bytes are overwritten: they may hold a value, and lie in memory that others share.
+ */
 function strictly(decode: (bytes: Buffer) => unknown): (bytes: Buffer) => unknown {
   const decodeFrom = decode as (input: unknown) => unknown;
-  return (bytes) => decodeFrom(strictReader(bytes));
+  return (bytes) => {
+    try {
+      return decodeFrom(strictReader(bytes));
+    } finally {
+      bytes.fill(0);
+    }
+  };
 }

@@ -37,6 +37,8 @@ const FORMATS: Readonly<Record<PayloadFormat, SecretFormat>> = {
   BINARY: SecretFormat.SECRET_FORMAT_BINARY,
 };
 
+const utf8 = new TextEncoder();
+
 const NO_PAYLOAD: Payload = { format: 'BINARY', bytes: new Uint8Array() };
 
 export function toSecret(secret: Secret): SecretMessage {
@@ -97,10 +99,17 @@ export function readPayload(v: Violations, field: string, message: SecretPayload
   }
   const payload: Payload =
     value.$case === 'text'
-      ? { format: 'TEXT', bytes: Buffer.from(value.value, 'utf8') }
-      : { format: 'BINARY', bytes: value.value };
+      ? { format: 'TEXT', bytes: utf8.encode(value.value) }
+      : { format: 'BINARY', bytes: movedOut(value.value) };
   checkPayload(v, field, payload);
   return payload;
+}
+
+/** movedOut moves bytes out of memory that others may share into memory of its own. */
+function movedOut(bytes: Uint8Array): Uint8Array {
+  const own = new Uint8Array(bytes);
+  bytes.fill(0);
+  return own;
 }
 
 /** readSecretSelector reads a selector; one that names nothing is a violation of `field`. */

@@ -53,7 +53,7 @@ export type PayloadFormat = 'TEXT' | 'BINARY';
 /** Payload is a value in plain: never logged, remembered or put into an error. */
 export interface Payload {
   readonly format: PayloadFormat;
-  /** Of the format TEXT, valid UTF-8. */
+  /** Of the format TEXT, valid UTF-8. In memory of their own. */
   readonly bytes: Uint8Array;
 }
 

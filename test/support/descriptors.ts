@@ -31,25 +31,30 @@ const NOT_UTF8 = Buffer.from([0xc3, 0x28]);
 
 /** brokenTexts are fields of which one, of text, is not UTF-8: each that there is, in messages too. */
 export function brokenTexts(fields: readonly DescField[]): { path: string; bytes: Buffer }[] {
+  return fieldsWith(fields, NOT_UTF8);
+}
+
+/** fieldsWith are fields that hold this text, of at most 100 bytes: each that is of text, in messages too. */
+export function fieldsWith(fields: readonly DescField[], text: Buffer): { path: string; bytes: Buffer }[] {
   return fields.flatMap((field) =>
-    brokenValues(field).map(({ path, bytes }) => ({
+    valuesWith(field, text).map(({ path, bytes }) => ({
       path: [field.name, ...path].join('.'),
       bytes: delimited(field.number, bytes),
     })),
   );
 }
 
-function brokenValues(field: DescField): { path: string[]; bytes: Buffer }[] {
-  if (field.scalar === ScalarType.STRING && field.fieldKind !== 'map') return [{ path: [], bytes: NOT_UTF8 }];
+function valuesWith(field: DescField, text: Buffer): { path: string[]; bytes: Buffer }[] {
+  if (field.scalar === ScalarType.STRING && field.fieldKind !== 'map') return [{ path: [], bytes: text }];
   if (field.fieldKind === 'map') {
-    const value = delimited(2, NOT_UTF8);
+    const value = delimited(2, text);
     return [
-      { path: ['key'], bytes: delimited(1, NOT_UTF8) },
+      { path: ['key'], bytes: delimited(1, text) },
       ...(field.scalar === ScalarType.STRING ? [{ path: ['value'], bytes: value }] : []),
     ];
   }
   if (field.message === undefined) return [];
-  return brokenTexts(field.message.fields).map(({ path, bytes }) => ({ path: [path], bytes }));
+  return fieldsWith(field.message.fields, text).map(({ path, bytes }) => ({ path: [path], bytes }));
 }
 
 /** delimited makes a field of less than 128 bytes. */

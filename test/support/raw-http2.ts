@@ -7,6 +7,8 @@ export interface RawAnswer {
   /** Name of the status; `no status` if the stream ended without one, `no answer` if it did not end in time. */
   readonly code: string;
   readonly message: string;
+  /** All that came: the header fields, binary ones as bytes too, and the body. */
+  readonly received: Buffer;
 }
 
 /** RawHttp2 sends gRPC calls without a gRPC library: any bytes as the message, any headers. */
@@ -31,9 +33,11 @@ export class RawHttp2 {
     limitMs: number,
   ): Promise<RawAnswer> {
     return new Promise((resolve) => {
-      let answer: RawAnswer = { code: 'no status', message: '' };
-      const read = (received: IncomingHttpHeaders): void => {
-        const { 'grpc-status': code, 'grpc-message': message } = received;
+      let answer = { code: 'no status', message: '' };
+      const received: Buffer[] = [];
+      const read = (headers: IncomingHttpHeaders): void => {
+        received.push(...bytesOf(headers));
+        const { 'grpc-status': code, 'grpc-message': message } = headers;
         if (typeof code !== 'string') return;
         answer = { code: status[Number(code)] ?? code, message: typeof message === 'string' ? message : '' };
       };
@@ -52,9 +56,9 @@ export class RawHttp2 {
       stream.on('error', () => undefined); // `close` follows, and the status says what is known.
       stream.on('close', () => {
         clearTimeout(timer);
-        resolve(answer);
+        resolve({ ...answer, received: Buffer.concat(received) });
       });
-      stream.resume();
+      stream.on('data', (chunk: Buffer) => received.push(chunk));
       stream.end(body);
     });
   }
@@ -62,6 +66,13 @@ export class RawHttp2 {
   close(): void {
     this.#session.destroy();
   }
+}
+
+function bytesOf(headers: IncomingHttpHeaders): Buffer[] {
+  return Object.entries(headers).flatMap(([name, value]) => [
+    Buffer.from(`${name}: ${String(value)}\n`),
+    ...(name.endsWith('-bin') ? [Buffer.from(String(value), 'base64')] : []),
+  ]);
 }
 
 /** framed is a message with gRPC's five bytes before it. */

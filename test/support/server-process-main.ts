@@ -3,10 +3,12 @@ import { loadConfig } from '../../src/config.js';
 import { systemClock } from '../../src/lib/clock.js';
 import { createLogger } from '../../src/telemetry/logger.js';
 import { startServer } from '../../src/server.js';
+import { dumpHeap } from './heap-dump.js';
 
 /**
  * The service as a process of its own, with its settings from the environment. It tells its port to its parent,
- * answers `memory` with the resident bytes that are left after a collection, and `stop` by stopping in order.
+ * answers `memory` with the resident bytes that are left after a collection, `heap FILE` once all that it holds is in
+ * that file, and `stop` by stopping in order.
  */
 const config = loadConfig(process.env);
 const databaseUrl = config.databaseUrl?.reveal();
@@ -15,10 +17,15 @@ const keyring = await openKeyring(config);
 const logger = createLogger(config.logLevel);
 const server = await startServer({ config, databaseUrl, keyring, clock: systemClock, logger });
 
+const HEAP = 'heap ';
+
 process.on('message', (message) => {
   if (message === 'memory') {
     globalThis.gc?.();
     process.send?.({ memory: process.memoryUsage().rss });
+  } else if (typeof message === 'string' && message.startsWith(HEAP)) {
+    dumpHeap(message.slice(HEAP.length));
+    process.send?.({});
   } else {
     void server.stop().then(() => process.disconnect());
   }

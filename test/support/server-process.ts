@@ -45,6 +45,11 @@ export class ServerProcess {
     return new ServerProcess(child, message.port, output);
   }
 
+  /** host:port it listens on. */
+  get address(): string {
+    return `127.0.0.1:${this.port}`;
+  }
+
   get isRunning(): boolean {
     return this.#child.exitCode === null && this.#child.signalCode === null;
   }
@@ -59,6 +64,12 @@ export class ServerProcess {
     this.#child.send('memory');
     const [{ memory }] = (await once(this.#child, 'message')) as [{ memory: number }];
     return memory;
+  }
+
+  /** dumpHeap makes a file of all that it holds after a collection. */
+  async dumpHeap(file: string): Promise<void> {
+    this.#child.send(`heap ${file}`);
+    await once(this.#child, 'message');
   }
 
   /** kill ends it as a crash would, at once. */

@@ -1,17 +1,23 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { newestEvent, readEvents, verify, type StoredEvent } from '../../support/audit.js';
 import { openDatabase } from '../../../src/db/knex.js';
+import { TEST_KEY } from '../../support/keyring.js';
 import { byId, REQUESTS } from '../../support/requests.js';
-import { Peer, type MethodName, type RequestOf } from '../../support/rpc.js';
+import { METHOD_NAMES, Peer, type MethodName, type RequestOf } from '../../support/rpc.js';
 import { certificateOptions, MUTUAL_TLS, startTestServer } from '../../support/server.js';
 import { execute } from '../../support/sql.js';
+import { connectTo, newKey, sealed, storeSecrets } from '../../support/stored-secrets.js';
 import { ACCOUNT_A, existing, World } from '../../support/world.js';
+
+/** Values under it are to be encrypted anew. */
+const OLD_KEY = newKey();
+const KEYS = { KEYWARD_FERNET_KEYS: `${TEST_KEY},${OLD_KEY}` };
 
 let world: World;
 let admin: Peer;
 
 beforeAll(async () => {
-  world = await World.create();
+  world = await World.create(KEYS);
   admin = new Peer(world.server.address, { token: world.adminToken });
 });
 
@@ -38,11 +44,31 @@ const RECORDS = {
   updateToken: ['TOKEN_EDITED token fields=description'],
   renameToken: ['TOKEN_RENAMED token'],
   cloneToken: ['TOKEN_CLONED token copy', 'TOKEN_CREATED token original'],
+  activateToken: ['TOKEN_ACTIVATED token'],
   deactivateToken: ['TOKEN_DEACTIVATED token'],
   toggleToken: ['TOKEN_DEACTIVATED token'],
   rotateToken: ['TOKEN_ROTATED token'],
   revokeToken: ['TOKEN_DELETED token'],
   revokeUserTokens: ['TOKEN_DELETED token'],
+  createSecret: ['SECRET_CREATED secret', 'SECRET_READY secret'],
+  updateSecret: ['SECRET_EDITED secret fields=description'],
+  renameSecret: ['SECRET_RENAMED secret'],
+  cloneSecret: [
+    'SECRET_CREATED secret source_id',
+    'SECRET_READY secret',
+    'SECRET_CLONED secret clone_id version=1',
+  ],
+  deleteSecret: ['SECRET_DELETED secret'],
+  undeleteSecret: ['SECRET_UNDELETED secret', 'SECRET_READY secret'],
+  addSecretVersion: ['SECRET_VERSION_ADDED secret version=2'],
+  disableSecretVersion: ['SECRET_VERSION_DISABLED secret version=1'],
+  enableSecretVersion: ['SECRET_VERSION_ENABLED secret version=1', 'SECRET_READY secret'],
+  destroySecretVersion: ['SECRET_VERSION_DESTROYED secret version=1'],
+  attachReference: ['SECRET_REFERENCE_ATTACHED secret kind=provider.api_key reference_id'],
+  detachReference: ['SECRET_REFERENCE_DETACHED secret kind=provider.api_key reference_id'],
+  grantAccess: ['SECRET_GRANTED secret user_profile_id'],
+  revokeAccess: ['SECRET_GRANT_REVOKED secret user_profile_id'],
+  rotateEncryptionKey: ['SECRETS_REENCRYPTED keyring key_id versions=1'],
   createAccount: ['ACCOUNT_CREATED account'],
   updateAccount: ['ACCOUNT_EDITED account fields=company_name'],
   deleteAccount: ['ACCOUNT_DELETED account secrets=0 tokens=0 user_profiles=0'],
@@ -54,31 +80,82 @@ const RECORDS = {
   deleteUserProfile: ['USER_PROFILE_DELETED user_profile secrets=0 tokens=0'],
 } as const satisfies Partial<Record<MethodName, readonly string[]>>;
 
+/** The methods that change nothing. Accesses to values are recorded too, apart from any change. */
+const READING: readonly MethodName[] = [
+  'validateToken',
+  'batchValidateTokens',
+  'getToken',
+  'listTokens',
+  'getSecret',
+  'listSecrets',
+  'listSecretVersions',
+  'listReferences',
+  'listGrants',
+  'accessSecret',
+  'batchAccessSecrets',
+  'getRotationStatus',
+  'listAuditEvents',
+  'getAccount',
+  'listAccounts',
+  'getUser',
+  'listUsers',
+  'getUserProfile',
+  'listUserProfiles',
+];
+
+/** Requests for which something has to be in another state first. */
+const PREPARED: { readonly [Name in MethodName]?: () => Promise<RequestOf<Name>> } = {
+  activateToken: async () => ({ selector: byId(await world.issue('owner-a', { isActive: false })) }),
+  enableSecretVersion: async () => {
+    const version = { selector: byId(await world.keep('owner-a')), version: 1 };
+    await world.admin.secrets.disableSecretVersion(version);
+    return version;
+  },
+  rotateEncryptionKey: async () => {
+    const knex = connectTo(world.database.url, 1);
+    await storeSecrets(knex, world.profileOf('owner-a').id, [{ versions: [sealed(OLD_KEY, 'value')] }]);
+    await knex.destroy();
+    return {};
+  },
+};
+
+async function changing<Name extends keyof typeof RECORDS>(method: Name): Promise<RequestOf<Name>> {
+  const prepare: (world: World) => Promise<RequestOf<Name>> | RequestOf<Name> =
+    PREPARED[method] ?? REQUESTS[method];
+  return prepare(world);
+}
+
 /** A row, but for what a timer writes. */
 const ROW = "(to_jsonb(t) - 'last_used_at')::text AS row";
 
 const METHODS = Object.keys(RECORDS) as (keyof typeof RECORDS)[];
 
 function inShort({ action, kind, detail }: StoredEvent): string {
-  const isNumber = (name: string): boolean => ['copy', 'original'].includes(name);
+  const isNumber = (name: string): boolean => /^(copy|original)$|_id$/.test(name);
   const facts = Object.entries(detail).map(([name, fact]) => (isNumber(name) ? name : `${name}=${fact}`));
   return [action, kind, ...facts.sort()].join(' ');
 }
 
+test('every method is one that changes something, with its records, or one that does not', () => {
+  expect([...METHODS, ...READING].sort()).toEqual([...METHOD_NAMES].sort());
+});
+
 describe.each(METHODS)('%s', (method) => {
   test('records what it did, by whom and on which resource', async () => {
-    const request = (await REQUESTS[method](world)) as RequestOf<typeof method>;
+    const request = await changing(method);
     const records = await recordsOf(method, request);
     expect(records.map(inShort)).toEqual(RECORDS[method]);
     for (const { actor, outcome, resourceId } of records) {
       expect({ actor, outcome }).toEqual({ actor: 'admin', outcome: 'OK' });
-      expect(resourceId).toBeGreaterThan(0n);
+      if (method === 'rotateEncryptionKey') expect(resourceId).toBeNull();
+      else expect(resourceId).toBeGreaterThan(0n);
     }
   });
 
   test('changes nothing if its record cannot be written', async () => {
-    const request = (await REQUESTS[method](world)) as RequestOf<typeof method>;
-    const tables = ['accounts', 'users', 'user_profiles', 'tokens', 'token_digests'];
+    const request = await changing(method);
+    const tables = ['accounts', 'users', 'user_profiles', 'tokens', 'token_digests', 'secrets'];
+    tables.push('secret_versions', 'secret_references', 'secret_grants');
     const state = () =>
       Promise.all(
         tables.map((table) => execute(world.database.url, `SELECT ${ROW} FROM ${table} t ORDER BY 1`)),
@@ -98,13 +175,15 @@ describe.each(METHODS)('%s', (method) => {
     expect(await readEvents(world.database.url, newest)).toEqual([]);
   });
 
-  test('records nothing if it is refused', async () => {
-    const request = (await REQUESTS[method](world)) as RequestOf<typeof method>;
+  test('records nothing if it is refused, but who tried to clone a value', async () => {
+    const request = await changing(method);
     const stranger = new Peer(world.server.address, { token: world.tokenOf('staff-b') });
     const before = await newestEvent(world.database.url);
     const { code } = await stranger.call(method, request);
     expect(['NOT_FOUND', 'PERMISSION_DENIED']).toContain(code);
-    expect(await readEvents(world.database.url, before)).toEqual([]);
+    const tried = { action: 'SECRET_CLONED', outcome: 'NOT_FOUND', actor: 'staff-b' };
+    const records = await readEvents(world.database.url, before);
+    expect(records).toMatchObject(method === 'cloneSecret' ? [tried] : []);
     stranger.close();
   });
 });
@@ -159,7 +238,7 @@ test('a record names the caller by token, user, account, address and call', asyn
 });
 
 test('a record names the certificate of a caller who has one', async () => {
-  const server = await world.startServer(MUTUAL_TLS);
+  const server = await world.startServer({ ...MUTUAL_TLS, ...KEYS });
   const peer = new Peer(server.address, certificateOptions('staff-a'));
   const selector = byId(await world.issue('owner-a'));
   const [record] = await recordsOf('deactivateToken', { selector }, 'OK', peer);
@@ -176,7 +255,7 @@ test('a record names the certificate of a caller who has one', async () => {
 
 test('authentications are counted, and written when the service stops', async () => {
   const { keyId, plaintext } = await world.issue('staff-a');
-  const server = await startTestServer({ databaseUrl: world.database.url, clock: world.clock });
+  const server = await startTestServer({ databaseUrl: world.database.url, clock: world.clock, env: KEYS });
   const known = new Peer(server.address, { token: plaintext });
   const unknown = new Peer(server.address, { token: 'nobody' });
   for (let call = 0; call < 3; call += 1) await known.call('listTokens', {});
@@ -216,7 +295,7 @@ test('a bootstrap records what it made, as the operator', async () => {
 });
 
 test('many changes at once on two replicas leave chains that verify, with a record for each', async () => {
-  const other = await world.startServer();
+  const other = await world.startServer(KEYS);
   const peers = [admin, new Peer(other.address, { token: world.adminToken })];
   const tokens = await Promise.all(Array.from({ length: 20 }, () => world.issue('owner-a')));
   const before = await newestEvent(world.database.url);

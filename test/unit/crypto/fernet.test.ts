@@ -125,6 +125,13 @@ test('what is encrypted is decrypted, with its time, for every length up to 64 K
   );
 });
 
+test('what is decrypted lies in memory of its own, which no other buffer keeps', () => {
+  for (const value of ['', 'x', 'a value of more than one block']) {
+    const { plaintext } = KEY.decrypt(KEY.encrypt(Buffer.from(value), 1n));
+    expect(plaintext.buffer.byteLength).toBe(value.length);
+  }
+});
+
 test('no other text is read than the one written: not with a single character changed, added or left out', () => {
   const token = KEY.encrypt(Buffer.from('value'), 1n);
   for (let at = 0; at < token.length; at += 1) {
