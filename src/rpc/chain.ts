@@ -1,23 +1,19 @@
 import { randomUUID } from 'node:crypto';
 import {
   status,
-  type handleBidiStreamingCall,
   type handleServerStreamingCall,
   type handleUnaryCall,
-  type ServerDuplexStream,
   type ServerUnaryCall,
   type ServerWritableStream,
 } from '@grpc/grpc-js';
 import type { Caller } from '../account/caller.js';
 import type { AuthenticationLog } from '../audit/authentication-log.js';
-import { databaseUnavailable, KeywardError } from '../lib/errors.js';
-import { covers, type Permission } from '../lib/scopes.js';
-import type { CallMetrics } from '../telemetry/call-metrics.js';
+import { KeywardError } from '../lib/errors.js';
+import { covers } from '../lib/scopes.js';
 import type { Logger } from '../telemetry/logger.js';
-import type { Authenticated, Authenticator, Credentials } from './auth.js';
+import type { Authenticator, Credentials } from './auth.js';
 import { codeOf, foreseen, toStatus } from './error-status.js';
-import type { Handler, Requirements, StreamHandler } from './handlers.js';
-import { converse, type Talk } from './conversation.js';
+import type { Handler, StreamHandler } from './handlers.js';
 import { sendAll, type Outlet } from './send-all.js';
 
 /** Call is one call on its way through the chain. */
@@ -26,8 +22,6 @@ interface Call extends Credentials {
   readonly request: unknown;
   /** Where a stream's messages go. */
   readonly outlet?: Outlet<unknown>;
-  /** What a conversation is held over. */
-  readonly talk?: Talk<unknown, unknown>;
   /** Set by `authenticate`. */
   caller?: Caller;
   /** Set when the client has gone before the end of a stream. */
@@ -37,15 +31,15 @@ interface Call extends Credentials {
 type Step = (call: Call) => Promise<unknown>;
 
 /** Interceptor wraps the steps after it. */
-type Interceptor = (next: Step, method: Requirements) => Step;
+type Interceptor = (next: Step, method: Authorized) => Step;
+
+/** Authorized is a handler as `authorize` knows it. */
+type Authorized = Pick<Handler<unknown, unknown>, 'permission' | 'onMissingScope'>;
 
 export interface ChainDependencies {
   readonly authenticator: Authenticator;
   readonly authentications: Pick<AuthenticationLog, 'succeeded' | 'failed'>;
   readonly logger: Logger;
-  readonly calls: CallMetrics;
-  /** Aborted when streams that have no end of their own must end, with the error that they end in. */
-  readonly stopping: AbortSignal;
 }
 
 /** Malformed stands for a request whose bytes could not be decoded. */
@@ -59,34 +53,21 @@ export class Malformed {
 /**
  * The interceptors in their order, outermost first:
  *
- * 1. `accessLog` sees, logs and counts every call, refused ones too, with the status it ended in.
+ * 1. `accessLog` sees every call, refused ones too, with the status it ended in.
  * 2. `explainFaults` makes a foreseen error of every fault, so that what is outside it only meets those.
- * 3. `authenticate` comes before the request is looked at: strangers learn nothing from error messages. A caller who
- *    is known by a stale answer alone may have been shut out meanwhile, and is served by a few methods only.
+ * 3. `authenticate` comes before the request is looked at: strangers learn nothing from error messages.
  * 4. `authorize` refuses credentials without the method's scope, whatever the request names.
  * 5. `refuseMalformed` is last, as its answer is about the request.
  */
-function interceptors({
-  authenticator,
-  authentications,
-  logger,
-  calls,
-}: ChainDependencies): readonly Interceptor[] {
-  const ended = (call: Call, startedAt: number, failure: KeywardError | undefined): void => {
-    const code = status[codeOfCall(call, failure)];
-    const ms = performance.now() - startedAt;
-    calls.ended(call.path, code, ms / 1000);
-    logAccess(logger, call, code, ms, failure);
-  };
-
+function interceptors({ authenticator, authentications, logger }: ChainDependencies): readonly Interceptor[] {
   const accessLog: Interceptor = (next) => async (call) => {
     const startedAt = performance.now();
     try {
       const response = await next(call);
-      ended(call, startedAt, undefined);
+      logAccess(logger, call, startedAt, undefined);
       return response;
     } catch (error) {
-      ended(call, startedAt, foreseen(error, call.requestId));
+      logAccess(logger, call, startedAt, error);
       throw error;
     }
   };
@@ -99,34 +80,37 @@ function interceptors({
     }
   };
 
-  const authenticate: Interceptor = (next, method) => async (call) => {
-    const caller = known(await authenticated(call), method);
-    call.caller = caller;
-    authentications.succeeded(caller);
-    return next(call);
-  };
-
-  const authenticated = async (call: Call): Promise<Authenticated> => {
+  const authenticate: Interceptor = (next) => async (call) => {
     try {
-      return await authenticator.authenticate(call);
+      call.caller = await authenticator.authenticate(call);
     } catch (error) {
       const isRefused = error instanceof KeywardError && error.reason === 'CREDENTIALS_REFUSED';
       if (isRefused) authentications.failed(call.peer);
       throw error;
     }
+    authentications.succeeded(call.caller);
+    return next(call);
   };
 
   const authorize: Interceptor =
     (next, { permission, onMissingScope }) =>
     async (call) => {
       const caller = callerOf(call);
-      if (!covers(caller.scopes, permission)) await onMissingScope?.(caller);
-      requireScope(caller, permission);
+      if (!covers(caller.scopes, permission)) {
+        await onMissingScope?.(caller);
+        throw new KeywardError('SCOPE_MISSING', `The credentials lack the scope ${permission}.`, {
+          metadata: { required_scope: permission },
+        });
+      }
       return next(call);
     };
 
   const refuseMalformed: Interceptor = (next) => async (call) => {
-    requireWellFormed(call.request);
+    if (call.request instanceof Malformed) {
+      throw new KeywardError('MALFORMED_REQUEST', 'The request is not a message of the expected type.', {
+        cause: call.request.cause,
+      });
+    }
     return next(call);
   };
 
@@ -162,9 +146,7 @@ export function streamChain<Request, Response>(
 ): handleServerStreamingCall<Request, Response> {
   const first = compose(dependencies, method, async (call) => {
     if (call.outlet === undefined) throw new Error('a stream reached its handler without an outlet');
-    const messages = method.stream(call.request as Request, callerOf(call), () =>
-      reauthorize(dependencies, call, method),
-    );
+    const messages = method.stream(call.request as Request, callerOf(call));
     call.isCancelled = (await sendAll(messages, call.outlet)) === 'cancelled';
   });
   return (stream) => {
@@ -179,73 +161,7 @@ export function streamChain<Request, Response>(
   };
 }
 
-/**
- * conversationChain is the same for a method that answers each message of a stream. The credentials are judged anew with
- * each: from memory, if that can tell, and otherwise as at the beginning.
- */
-export function conversationChain<Request, Response>(
-  dependencies: ChainDependencies,
-  path: string,
-  method: Handler<Request, Response>,
-): handleBidiStreamingCall<Request, Response> {
-  const { authenticator, stopping } = dependencies;
-  const first = compose(dependencies, method, async (call) => {
-    if (call.talk === undefined) throw new Error('a conversation reached its handler without a stream');
-    const answer = (message: unknown): unknown => {
-      requireWellFormed(message);
-      const request = message as Request;
-      const known = authenticator.peek(call.metadata);
-      if (known === undefined || !covers(known.scopes, method.permission)) {
-        return reauthorize(dependencies, call, method).then((caller) => method.handle(request, caller));
-      }
-      return method.peek?.(request) ?? method.handle(request, callerOf(call));
-    };
-    call.isCancelled = (await converse(call.talk, answer, stopping)) === 'cancelled';
-  });
-  return (stream) => {
-    first({ ...toCall(path, stream), talk: stream }).then(
-      () => {
-        stream.end();
-      },
-      (error: unknown) => {
-        stream.emit('error', toStatus(foreseen(error, '')));
-      },
-    );
-  };
-}
-
-/** reauthorize gives the caller of a call that has been under way for a while as it is by now. */
-async function reauthorize(
-  { authenticator }: ChainDependencies,
-  call: Call,
-  method: Requirements,
-): Promise<Caller> {
-  const caller = known(await authenticator.authenticate(call), method);
-  requireScope(caller, method.permission);
-  return caller;
-}
-
-/** known refuses a caller who may have been shut out meanwhile, unless the method serves such. */
-function known({ caller, stale }: Authenticated, { servesStaleCallers }: Requirements): Caller {
-  if (stale && servesStaleCallers !== true) throw databaseUnavailable();
-  return caller;
-}
-
-function requireScope({ scopes }: Caller, permission: Permission): void {
-  if (covers(scopes, permission)) return;
-  throw new KeywardError('SCOPE_MISSING', `The credentials lack the scope ${permission}.`, {
-    metadata: { required_scope: permission },
-  });
-}
-
-function requireWellFormed(request: unknown): void {
-  if (!(request instanceof Malformed)) return;
-  throw new KeywardError('MALFORMED_REQUEST', 'The request is not a message of the expected type.', {
-    cause: request.cause,
-  });
-}
-
-function compose(dependencies: ChainDependencies, method: Requirements, innermost: Step): Step {
+function compose(dependencies: ChainDependencies, method: Authorized, innermost: Step): Step {
   return interceptors(dependencies).reduceRight((next, intercept) => intercept(next, method), innermost);
 }
 
@@ -256,42 +172,34 @@ function callerOf({ caller }: Call): Caller {
 
 function toCall(
   path: string,
-  call:
-    | ServerUnaryCall<unknown, unknown>
-    | ServerWritableStream<unknown, unknown>
-    | ServerDuplexStream<unknown, unknown>,
+  call: ServerUnaryCall<unknown, unknown> | ServerWritableStream<unknown, unknown>,
 ): Call {
   return {
     path,
     requestId: randomUUID(),
     peer: call.getPeer(),
-    request: 'request' in call ? call.request : undefined,
+    request: call.request,
     metadata: call.metadata,
     authContext: call.getAuthContext(),
   };
 }
 
 /** logAccess never writes requests, responses or credentials: only who called what, and how it ended. */
-function logAccess(
-  logger: Logger,
-  call: Call,
-  code: string,
-  ms: number,
-  failure: KeywardError | undefined,
-): void {
+function logAccess(logger: Logger, call: Call, startedAt: number, error: unknown): void {
+  const failure = error === undefined ? undefined : foreseen(error, call.requestId);
   const level =
     failure?.reason === 'INTERNAL' ? 'error' : failure?.reason === 'DATABASE_UNAVAILABLE' ? 'warn' : 'debug';
   if (!logger.isLevelEnabled(level)) return;
   const { path, requestId, peer, caller } = call;
   const entry = {
     method: path,
-    code,
+    code: status[codeOfCall(call, failure)],
     reason: failure?.reason,
     request_id: requestId,
     peer,
     key_id: caller?.keyId,
     username: caller?.username,
-    ms: Math.round(ms * 1000) / 1000,
+    ms: Math.round((performance.now() - startedAt) * 1000) / 1000,
     err: failure?.cause,
   };
   logger[level](entry, 'call');

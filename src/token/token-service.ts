@@ -10,7 +10,6 @@ import {
   type AuditEntry,
   type AuditLog,
 } from '../audit/audit-log.js';
-import type { Propagated, PropagatedChanges } from '../coherence/propagated-changes.js';
 import { inTransaction, reading } from '../db/transaction.js';
 import type { Clock } from '../lib/clock.js';
 import { etagMismatch, KeywardError, notFound, notPermitted } from '../lib/errors.js';
@@ -42,7 +41,6 @@ export interface TokenServiceDependencies {
   readonly tokens: TokenRepository;
   readonly standings: StandingReader;
   readonly audit: Pick<AuditLog, 'record'>;
-  readonly changes: Pick<PropagatedChanges, 'make'>;
   /** Forgets digests whose verdicts may have changed. Called after commit, before the call returns. */
   readonly evict: (digests: readonly Digest[]) => void;
   readonly clock: Clock;
@@ -92,7 +90,7 @@ export class TokenService {
     return reading(async () => this.#deps.tokens.list(readable(await this.#deps.standings.of(caller)), page));
   }
 
-  async update(caller: Caller, ref: TokenRef, etag: string, change: TokenChange): Promise<Propagated<Token>> {
+  async update(caller: Caller, ref: TokenRef, etag: string, change: TokenChange): Promise<Token> {
     return this.#change(caller, ref, etag, async (trx, token) => {
       requireScopes(
         caller,
@@ -106,7 +104,7 @@ export class TokenService {
     });
   }
 
-  async rename(caller: Caller, ref: TokenRef, etag: string, name: string): Promise<Propagated<Token>> {
+  async rename(caller: Caller, ref: TokenRef, etag: string, name: string): Promise<Token> {
     return this.#change(caller, ref, etag, async (trx, token) => {
       if (token.name === name) return { token };
       return { token: await this.#deps.tokens.rename(trx, token.id, name), action: 'TOKEN_RENAMED' };
@@ -114,12 +112,7 @@ export class TokenService {
   }
 
   /** setActive switches a token on or off; `toggle` is whichever it is not. */
-  async setActive(
-    caller: Caller,
-    ref: TokenRef,
-    etag: string,
-    state: boolean | 'toggle',
-  ): Promise<Propagated<Token>> {
+  async setActive(caller: Caller, ref: TokenRef, etag: string, state: boolean | 'toggle'): Promise<Token> {
     return this.#change(caller, ref, etag, async (trx, token) => {
       const isActive = state === 'toggle' ? !token.isActive : state;
       if (token.isActive === isActive) return { token };
@@ -147,10 +140,10 @@ export class TokenService {
   }
 
   /** rotate replaces the plaintext. The old one is accepted for `grace` microseconds more. */
-  async rotate(caller: Caller, ref: TokenRef, etag: string, grace: bigint): Promise<Propagated<IssuedToken>> {
+  async rotate(caller: Caller, ref: TokenRef, etag: string, grace: bigint): Promise<IssuedToken> {
     const retiresAt = grace === 0n ? null : this.#now() + grace;
     let plaintext = '';
-    const rotated = await this.#change(caller, ref, etag, async (trx, current, standing) => {
+    const token = await this.#change(caller, ref, etag, async (trx, current, standing) => {
       requireScopes(caller, current.scopes);
       await this.#requireRank(trx, standing, current.owner);
       const secret = newPlaintext(current.prefix);
@@ -160,20 +153,19 @@ export class TokenService {
         action: 'TOKEN_ROTATED',
       };
     });
-    return { ...rotated, result: { token: rotated.result, plaintext } };
+    return { token, plaintext };
   }
 
-  /** revoke deletes a token, and gives it as it was. */
-  async revoke(caller: Caller, ref: TokenRef, etag: string): Promise<Propagated<Token>> {
-    return this.#change(caller, ref, etag, async (trx, token) => {
+  async revoke(caller: Caller, ref: TokenRef, etag: string): Promise<void> {
+    await this.#change(caller, ref, etag, async (trx, token) => {
       await this.#deps.tokens.delete(trx, token.id);
       return { token, action: 'TOKEN_DELETED' };
     });
   }
 
-  /** revokeOfUser deletes the tokens of those of the user's profiles that the caller manages, and counts them. */
-  async revokeOfUser(caller: Caller, user: UserRef): Promise<Propagated<number>> {
-    const { result, propagation } = await this.#changing(async (trx) => {
+  /** revokeOfUser deletes the tokens of those of the user's profiles that the caller manages. */
+  async revokeOfUser(caller: Caller, user: UserRef): Promise<number> {
+    const revoked = await this.#changing(async (trx) => {
       const standing = await this.#deps.standings.of(caller, trx);
       const profiles = await this.#deps.tokens.profilesOf(trx, user);
       const visible = profiles.filter((profile) => accessTo(standing, profile) !== 'none');
@@ -189,7 +181,7 @@ export class TokenService {
       await this.#deps.audit.record(trx, entries);
       return deleted;
     });
-    return { result: result.tokens.length, propagation };
+    return revoked.tokens.length;
   }
 
   /** #change locks a token that the caller manages, and changes it. */
@@ -198,8 +190,8 @@ export class TokenService {
     ref: TokenRef,
     etag: string,
     change: (trx: Transaction, token: Token, standing: Standing) => Promise<Changed>,
-  ): Promise<Propagated<Token>> {
-    const { result, propagation } = await this.#changing(async (trx) => {
+  ): Promise<Token> {
+    const { token } = await this.#changing(async (trx) => {
       const standing = await this.#deps.standings.of(caller, trx);
       const found = await this.#findManageable(standing, ref, trx);
       const current = await this.#deps.tokens.lock(trx, found.id);
@@ -213,7 +205,7 @@ export class TokenService {
       }
       return { token: changed.token, digests: [...before, changed.token.digest] };
     });
-    return { result: result.token, propagation };
+    return token;
   }
 
   async #issue(
@@ -271,11 +263,11 @@ export class TokenService {
     });
   }
 
-  /** #changing forgets the digests whose verdicts have changed, and waits until all replicas have. */
+  /** #changing forgets the digests whose verdicts have changed. */
   #changing<T extends { readonly digests: readonly Digest[] }>(
     work: (trx: Transaction) => Promise<T>,
-  ): Promise<Propagated<T>> {
-    return this.#deps.changes.make(work, ({ digests }) => {
+  ): Promise<T> {
+    return inTransaction(this.#deps.knex, work, ({ digests }) => {
       this.#deps.evict(digests);
     });
   }

@@ -84,7 +84,6 @@ export function expectedResponse(token: number): ValidateTokenResponse {
     name: `token-${token}`,
     scopes: ['*'],
     expiresAt: undefined,
-    stale: false,
   };
 }
 

@@ -84,13 +84,10 @@ const RECORDS = {
 const READING: readonly MethodName[] = [
   'validateToken',
   'batchValidateTokens',
-  'streamValidateTokens',
   'getToken',
   'listTokens',
-  'watchTokens',
   'getSecret',
   'listSecrets',
-  'watchSecrets',
   'listSecretVersions',
   'listReferences',
   'listGrants',
