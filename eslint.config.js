@@ -10,9 +10,9 @@ const GENERATED_CODE_USERS = ['src/{gen,rpc,client}/**', `src/**/${TRANSLATORS}`
 /** Only these files speak to a database. */
 const DATABASE_USERS = ['src/{db,smarter}/**', 'src/**/*-repository.ts'];
 /** These hand a database connection on, so they may name its type. */
-const COMPOSERS = ['src/server.ts', 'src/cli/**'];
+const COMPOSERS = ['src/server*.ts', 'src/cli/**'];
 
-const OUTER = ['./src/cli/**', './src/server.{ts,js}'];
+const OUTER = ['./src/cli/**', './src/server*.{ts,js}'];
 const EDGE = [...OUTER, './src/rpc/**', `./src/**/${TRANSLATORS}`];
 
 /** Each of these has its own folder, handlers and tables. */

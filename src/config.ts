@@ -43,6 +43,8 @@ const address = z
   }))
   .refine(({ port }) => port <= 65535, 'must have a port of at most 65535');
 
+const optionalAddress = z.preprocess((text) => (text === '' ? undefined : text), address.optional());
+
 const databaseUrl = z
   .string()
   .regex(/^(postgres(ql)?:\/\/.+)?$/, 'must be a postgres:// URL')
@@ -71,11 +73,29 @@ export const SETTINGS = {
     address,
     'Address and port to serve gRPC on. Port 0 takes a free one.',
   ),
+  httpListen: setting(
+    'KEYWARD_HTTP_LISTEN',
+    '127.0.0.1:9464',
+    optionalAddress,
+    'Address and port to serve health and metrics on, over HTTP. Empty for none.',
+  ),
+  workers: setting(
+    'KEYWARD_WORKERS',
+    '1',
+    wholeNumber(1, 64),
+    'Processes, 1 to 64, that share the port. Each has its own connections to PostgreSQL and its own memory.',
+  ),
   databaseUrl: setting(
     'DATABASE_URL',
     '',
     databaseUrl,
     'PostgreSQL 14 or newer to keep everything in. Without it Keyward runs a PostgreSQL of its own.',
+  ),
+  databaseListenUrl: setting(
+    'DATABASE_LISTEN_URL',
+    '',
+    databaseUrl,
+    'The same database without a pooler in between, to hear of changes. Needed where DATABASE_URL is that of a pooler such as PgBouncer.',
   ),
   databasePoolSize: setting(
     'KEYWARD_DATABASE_POOL_SIZE',
@@ -154,7 +174,13 @@ export const SETTINGS = {
     'KEYWARD_CACHE_TTL_SECONDS',
     '60',
     wholeNumber(1, 86_400),
-    'Seconds, 1 to 86400, after which a remembered token is read anew. Until then other processes may answer by what was.',
+    'Seconds, 1 to 86400, after which a remembered token is read anew even if nobody told of a change.',
+  ),
+  maxStaleSeconds: setting(
+    'KEYWARD_MAX_STALE_SECONDS',
+    '60',
+    wholeNumber(0, 3_600),
+    'Seconds, 0 to 3600, for which a process that has lost the database may answer by what it knew, marked as stale. Then, or at once with 0, it is UNAVAILABLE.',
   ),
   shutdownSeconds: setting(
     'KEYWARD_SHUTDOWN_SECONDS',
@@ -217,6 +243,9 @@ function isLoopback(host: string): boolean {
 function contradictions(config: Partial<Config>): string[] {
   const { tlsCert, tlsKey, tlsClientCa, listen, allowPlaintext, fernetKeys, fernetKeysFile } = config;
   const problems: string[] = [];
+  if (config.databaseListenUrl !== undefined && config.databaseUrl === undefined) {
+    problems.push('DATABASE_LISTEN_URL needs DATABASE_URL');
+  }
   if ((tlsCert === undefined) !== (tlsKey === undefined)) {
     problems.push('KEYWARD_TLS_CERT and KEYWARD_TLS_KEY must be set together');
   }

@@ -1,7 +1,9 @@
+import { randomUUID } from 'node:crypto';
 import type { Server } from '@grpc/grpc-js';
 import { accountHandlers, AccountServiceService } from './account/account-handler.js';
 import { AccountRepository } from './account/account-repository.js';
 import { AccountService } from './account/account-service.js';
+import { OwnerReachRepository } from './account/owner-reach-repository.js';
 import { StandingRepository } from './account/standing-repository.js';
 import { UserProfileRepository } from './account/user-profile-repository.js';
 import { UserRepository } from './account/user-repository.js';
@@ -11,35 +13,47 @@ import { AuditRepository } from './audit/audit-repository.js';
 import { AuditService } from './audit/audit-service.js';
 import { AuthenticationLog } from './audit/authentication-log.js';
 import { ChainRepository } from './audit/chain-repository.js';
+import type { FeedBroadcast } from './coherence/feed-broadcast.js';
 import { VerdictCache } from './coherence/verdict-cache.js';
 import type { Config } from './config.js';
 import type { Keyring } from './crypto/keyring.js';
-import { openDatabase, type Database } from './db/knex.js';
+import { openDatabase, poolUse, type Database } from './db/knex.js';
 import { schemaProblem } from './db/migrate.js';
 import type { Clock } from './lib/clock.js';
 import { Closer } from './lib/closer.js';
+import { stopping as stoppingError } from './lib/errors.js';
+import { systemTimers, type Timers } from './lib/timers.js';
 import { Authenticator } from './rpc/auth.js';
-import { CertificateCallers } from './rpc/certificate-callers.js';
+import { CertificateCallers, CertificateUsers } from './rpc/certificate-callers.js';
 import type { ChainDependencies } from './rpc/chain.js';
 import { drain, listen, newGrpcServer, serverCredentials } from './rpc/grpc-server.js';
 import { Health } from './rpc/health.js';
 import { reflectionServices } from './rpc/reflection.js';
 import { addService } from './rpc/service.js';
+import { GrantRepository } from './secret/grant-repository.js';
 import { KeyCheck } from './secret/key-check.js';
 import { RotationRepository } from './secret/rotation-repository.js';
 import { RotationService } from './secret/rotation-service.js';
+import { SecretRepository } from './secret/secret-repository.js';
 import { secretServiceHandlers, SecretServiceService } from './secret/secret-service-handler.js';
 import { secretServices } from './secret/secret-services.js';
+import { secretWatch } from './secret/secret-watch.js';
+import { Coherence } from './server-coherence.js';
+import type { Readiness } from './telemetry/http-face.js';
 import type { Logger } from './telemetry/logger.js';
+import { Metrics } from './telemetry/metrics.js';
 import { tokenHandlers } from './token/token-handler.js';
 import { TokenRepository } from './token/token-repository.js';
 import { TokenService } from './token/token-service.js';
+import { tokenWatch } from './token/token-watch.js';
 import { UsageRecorder } from './token/usage-recorder.js';
 import { encodeValid, FastTokenService } from './token/validate-codec.js';
 import { validateHandlers } from './token/validate-handler.js';
+import { noValidations } from './token/validation-counts.js';
 import { VerdictRepository } from './token/verdict-repository.js';
 import { VerdictRecord } from './token/verdict.js';
 import { Verdicts } from './token/verdicts.js';
+import { tokenWatchHandlers } from './token/watch-handler.js';
 
 export interface ServerDependencies {
   readonly config: Config;
@@ -47,11 +61,18 @@ export interface ServerDependencies {
   readonly keyring: Keyring;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** A UUID that tells this replica from all others that ever were; a new one if not given. */
+  readonly replicaId?: string;
+  /** Measures leases and waits; the machine's if not given. */
+  readonly timers?: Timers;
 }
 
 /** RunningServer serves until it is stopped. */
 export interface RunningServer {
   readonly port: number;
+  readonly metrics: Metrics;
+  /** readiness is what gRPC health says. */
+  readiness(): Readiness;
   /** stop refuses new calls, lets those under way end, writes what is in memory and closes everything. */
   stop(): Promise<void>;
 }
@@ -72,18 +93,16 @@ const MICROSECONDS_A_DAY = 86_400_000_000n;
 export async function startServer(dependencies: ServerDependencies): Promise<RunningServer> {
   const closer = new Closer();
   try {
-    const port = await start(dependencies, closer);
-    return { port, stop: () => closer.close() };
+    const server = await start(dependencies, closer);
+    return { ...server, stop: () => closer.close() };
   } catch (error) {
     await closer.close();
     throw error;
   }
 }
 
-async function start(
-  { config, databaseUrl, keyring, clock, logger }: ServerDependencies,
-  closer: Closer,
-): Promise<number> {
+async function start(dependencies: ServerDependencies, closer: Closer): Promise<Omit<RunningServer, 'stop'>> {
+  const { config, databaseUrl, keyring, clock, logger } = dependencies;
   const timeoutMs = config.databaseTimeoutSeconds * 1000;
   const cacheTtlMs = config.cacheTtlSeconds * 1000;
   const knex = openDatabase({
@@ -102,7 +121,35 @@ async function start(
   authentications.start();
   closer.add('the counts of authentications', () => authentications.stop());
 
-  const shared = { config, knex, keyring, audit, authentications, clock, logger, cacheTtlMs };
+  const metrics = new Metrics();
+  const timers = dependencies.timers ?? systemTimers;
+  const stopping = new AbortController();
+  const coherence = new Coherence({
+    knex,
+    listenUrl: config.databaseListenUrl?.reveal() ?? databaseUrl,
+    replicaId: dependencies.replicaId ?? randomUUID(),
+    maxStaleMs: config.maxStaleSeconds * 1000,
+    timers,
+    stopping: stopping.signal,
+    logger,
+    metrics: metrics.coherence,
+  });
+  const shared = {
+    config,
+    knex,
+    coherence,
+    broadcast: coherence.broadcast,
+    owners: new OwnerReachRepository(knex),
+    stopping: stopping.signal,
+    keyring,
+    audit,
+    authentications,
+    clock,
+    timers,
+    logger,
+    metrics,
+    cacheTtlMs,
+  };
   const standings = new StandingRepository(knex);
   const chain = addTokensAndAccounts(server, { ...shared, standings }, closer);
   addSecrets(server, { ...shared, standings }, chain, closer);
@@ -112,7 +159,7 @@ async function start(
   const health = new Health({
     services: SERVICES,
     problem: async () => (await schemaProblem(knex)) ?? keys.problem(),
-    toleranceMs: cacheTtlMs,
+    toleranceMs: coherence.outageMs,
     clock,
     logger,
   });
@@ -123,25 +170,37 @@ async function start(
     }
   }
 
+  await coherence.start(closer);
   const port = await listen(server, config.listen, await serverCredentials(config));
   closer.add('the calls under way', () => drain(server, config.shutdownSeconds * 1000));
+  closer.add('the streams without an end', () => {
+    stopping.abort(stoppingError());
+    return undefined;
+  });
   closer.add('health', () => {
     health.stop();
     return undefined;
   });
   await health.start();
-  return port;
+  return { port, metrics, readiness: () => health.readiness };
 }
 
 interface ServiceDependencies {
   readonly config: Config;
   readonly knex: Database;
+  readonly coherence: Coherence;
+  readonly broadcast: FeedBroadcast;
+  readonly owners: OwnerReachRepository;
   readonly standings: StandingRepository;
+  /** Aborted when streams that have no end of their own must end. */
+  readonly stopping: AbortSignal;
   readonly keyring: Keyring;
   readonly audit: AuditLog;
   readonly authentications: AuthenticationLog;
   readonly clock: Clock;
+  readonly timers: Timers;
   readonly logger: Logger;
+  readonly metrics: Metrics;
   readonly cacheTtlMs: number;
 }
 
@@ -151,7 +210,9 @@ function addTokensAndAccounts(
   dependencies: ServiceDependencies,
   closer: Closer,
 ): ChainDependencies {
-  const { config, knex, standings, audit, authentications, clock, logger, cacheTtlMs } = dependencies;
+  const { config, knex, coherence, standings, audit, authentications, clock, logger, metrics, cacheTtlMs } =
+    dependencies;
+  const { changes } = coherence;
   const tokens = new TokenRepository(knex);
   const facts = new VerdictRepository(knex);
   const users = new UserRepository(knex);
@@ -166,18 +227,23 @@ function addTokensAndAccounts(
   const usage = new UsageRecorder(tokens, logger);
   usage.start(USAGE_INTERVAL_MS);
   closer.add('the times of use', () => usage.stop());
-  const verdicts = new Verdicts(cache, usage, clock);
-  const certificates = new CertificateCallers({
+  const verdicts = new Verdicts(coherence.guard(cache), usage, clock);
+  const certificateUsers = new CertificateUsers({
     findUser: (username) => standings.findCertificateUser(username),
-    scopes: config.tlsClientScopes,
     ttlMs: cacheTtlMs,
     clock,
   });
+  const certificates = new CertificateCallers(
+    coherence.guard(certificateUsers),
+    config.tlsClientScopes,
+    clock,
+  );
   const tokenService = new TokenService({
     knex,
     tokens,
     standings,
     audit,
+    changes,
     clock,
     evict: (digests) => {
       cache.evict(digests);
@@ -190,19 +256,30 @@ function addTokensAndAccounts(
     profiles: new UserProfileRepository(knex),
     standings,
     audit,
+    changes,
     evictOwners: (matches) => {
       cache.evictOwners(matches);
     },
     evictUsers: () => {
-      certificates.evict();
+      certificateUsers.clear();
     },
   });
 
-  const chain = { authenticator: new Authenticator(verdicts, certificates), authentications, logger };
+  const counts = noValidations();
+  metrics.watch({ validations: counts, caches: { tokens: cache }, pool: () => poolUse(knex) });
+
+  const authenticator = new Authenticator(verdicts, certificates);
+  const { stopping } = dependencies;
+  const chain = { authenticator, authentications, logger, calls: metrics.calls, stopping };
+  const watch = tokenWatch({ ...dependencies, tokens });
   addService(
     server,
     FastTokenService,
-    { ...validateHandlers(verdicts), ...tokenHandlers(tokenService, clock) },
+    {
+      ...validateHandlers(verdicts, counts),
+      ...tokenHandlers(tokenService, clock),
+      ...tokenWatchHandlers(watch),
+    },
     chain,
   );
   addService(server, AccountServiceService, accountHandlers(accountService), chain);
@@ -224,5 +301,7 @@ function addSecrets(
   purger.start(PURGE_INTERVAL_MS);
   closer.add('the removal of deleted secrets', () => purger.stop());
   const rotation = new RotationService({ ...dependencies, versions: new RotationRepository(knex) });
-  addService(server, SecretServiceService, secretServiceHandlers(services, rotation, clock), chain);
+  const secrets = new SecretRepository(knex);
+  const watch = secretWatch({ ...dependencies, secrets, grants: new GrantRepository(knex) });
+  addService(server, SecretServiceService, secretServiceHandlers(services, rotation, watch, clock), chain);
 }

@@ -13,6 +13,7 @@ import { DEFAULT_VERSION, type Description } from '../lib/resource-rules.js';
 import { checked, type Violations } from '../lib/violations.js';
 import { readMask } from '../rpc/field-mask.js';
 import type { Handlers } from '../rpc/handlers.js';
+import { toPropagation } from '../rpc/propagation-message.js';
 import { descriptionReaders } from '../rpc/resource-messages.js';
 import { readUserProfileSelector, readUserSelector } from '../rpc/selectors.js';
 import { ACCOUNT_COLUMNS, USER_COLUMNS, USER_PROFILE_COLUMNS } from './account-columns.js';
@@ -66,15 +67,16 @@ export function accountHandlers(service: AccountService): Handlers<typeof Accoun
           ref: readAccountSelector(v, 'selector', request.selector),
           change: readAccountChange(v, request),
         }));
-        return { account: toAccount(await service.updateAccount(caller, ref, request.etag, change)) };
+        const { result, propagation } = await service.updateAccount(caller, ref, request.etag, change);
+        return { account: toAccount(result), propagation: toPropagation(propagation) };
       },
     },
     deleteAccount: {
       permission: WRITE,
       handle: async ({ selector, etag, force }, caller) => {
         const ref = checked((v) => readAccountSelector(v, 'selector', selector));
-        await service.deleteAccount(caller, ref, etag, force);
-        return {};
+        const { propagation } = await service.deleteAccount(caller, ref, etag, force);
+        return { propagation: toPropagation(propagation) };
       },
     },
     createUser: {
@@ -105,15 +107,16 @@ export function accountHandlers(service: AccountService): Handlers<typeof Accoun
           ref: readUserSelector(v, 'selector', request.selector),
           change: readUserChange(v, request),
         }));
-        return { user: toUser(await service.updateUser(caller, ref, request.etag, change)) };
+        const { result, propagation } = await service.updateUser(caller, ref, request.etag, change);
+        return { user: toUser(result), propagation: toPropagation(propagation) };
       },
     },
     deleteUser: {
       permission: WRITE,
       handle: async ({ selector, etag, force }, caller) => {
         const ref = checked((v) => readUserSelector(v, 'selector', selector));
-        await service.deleteUser(caller, ref, etag, force);
-        return {};
+        const { propagation } = await service.deleteUser(caller, ref, etag, force);
+        return { propagation: toPropagation(propagation) };
       },
     },
     createUserProfile: {
@@ -153,8 +156,8 @@ export function accountHandlers(service: AccountService): Handlers<typeof Accoun
       permission: WRITE,
       handle: async ({ selector, etag, force }, caller) => {
         const ref = checked((v) => readUserProfileSelector(v, 'selector', selector));
-        await service.deleteUserProfile(caller, ref, etag, force);
-        return {};
+        const { propagation } = await service.deleteUserProfile(caller, ref, etag, force);
+        return { propagation: toPropagation(propagation) };
       },
     },
   };

@@ -1,4 +1,5 @@
 import { actorOf, changedFields, type AuditLog } from '../audit/audit-log.js';
+import type { Propagated, PropagatedChanges } from '../coherence/propagated-changes.js';
 import type { OwnerFacts } from '../coherence/verdict-cache.js';
 import { inTransaction, reading } from '../db/transaction.js';
 import { alreadyExists, etagMismatch, KeywardError, notFound, notPermitted } from '../lib/errors.js';
@@ -39,6 +40,7 @@ export interface AccountServiceDependencies {
   readonly profiles: UserProfileRepository;
   readonly standings: StandingReader;
   readonly audit: Pick<AuditLog, 'record'>;
+  readonly changes: Pick<PropagatedChanges, 'make'>;
   /** Forgets the verdicts of matching owners' tokens. Called after commit, before the call returns. */
   readonly evictOwners: (matches: (owner: OwnerFacts) => boolean) => void;
   /** Forgets the users that client certificates name. Called after commit, before the call returns. */
@@ -98,8 +100,8 @@ export class AccountService {
     ref: AccountRef,
     etag: string,
     change: AccountChange,
-  ): Promise<Account> {
-    return this.#change(
+  ): Promise<Propagated<Account>> {
+    return this.#propagate(
       caller,
       async (trx) => {
         const account = current('account', await this.#deps.accounts.lock(trx, ref), etag);
@@ -111,8 +113,13 @@ export class AccountService {
     );
   }
 
-  async deleteAccount(caller: Caller, ref: AccountRef, etag: string, force: boolean): Promise<void> {
-    await this.#change(
+  async deleteAccount(
+    caller: Caller,
+    ref: AccountRef,
+    etag: string,
+    force: boolean,
+  ): Promise<Propagated<Account>> {
+    return this.#propagate(
       caller,
       async (trx) => {
         const account = current('account', await this.#deps.accounts.lock(trx, ref), etag);
@@ -147,8 +154,13 @@ export class AccountService {
     return this.#read(caller, () => this.#deps.users.list(page));
   }
 
-  async updateUser(caller: Caller, ref: UserRef, etag: string, change: UserChange): Promise<User> {
-    return this.#change(
+  async updateUser(
+    caller: Caller,
+    ref: UserRef,
+    etag: string,
+    change: UserChange,
+  ): Promise<Propagated<User>> {
+    return this.#propagate(
       caller,
       async (trx) => {
         const user = current('user', await this.#deps.users.lock(trx, ref), etag);
@@ -159,8 +171,8 @@ export class AccountService {
     );
   }
 
-  async deleteUser(caller: Caller, ref: UserRef, etag: string, force: boolean): Promise<void> {
-    await this.#change(
+  async deleteUser(caller: Caller, ref: UserRef, etag: string, force: boolean): Promise<Propagated<User>> {
+    return this.#propagate(
       caller,
       async (trx) => {
         const user = current('user', await this.#deps.users.lock(trx, ref), etag);
@@ -214,8 +226,13 @@ export class AccountService {
     });
   }
 
-  async deleteUserProfile(caller: Caller, ref: UserProfileRef, etag: string, force: boolean): Promise<void> {
-    await this.#change(
+  async deleteUserProfile(
+    caller: Caller,
+    ref: UserProfileRef,
+    etag: string,
+    force: boolean,
+  ): Promise<Propagated<UserProfile>> {
+    return this.#propagate(
       caller,
       async (trx) => {
         const profile = current('user profile', await this.#deps.profiles.lock(trx, ref), etag);
@@ -261,13 +278,30 @@ export class AccountService {
     });
   }
 
-  /** #change makes a change and records it; `forget` then drops what may be remembered and wrong. */
+  /** #change makes a change that no verdict depends on; `forget` then drops what may be remembered and wrong. */
   async #change<T>(
     caller: Caller,
     change: (trx: Transaction) => Promise<Changed<T>>,
     forget?: (changed: T) => void,
   ): Promise<T> {
-    const work = async (trx: Transaction): Promise<T> => {
+    return inTransaction(this.#deps.knex, this.#recorded(caller, change), forget);
+  }
+
+  /** #propagate makes a change that verdicts depend on, and waits until all replicas have seen it. */
+  async #propagate<T>(
+    caller: Caller,
+    change: (trx: Transaction) => Promise<Changed<T>>,
+    forget: (changed: T) => void,
+  ): Promise<Propagated<T>> {
+    return this.#deps.changes.make(this.#recorded(caller, change), forget);
+  }
+
+  /** #recorded is a change together with its record. */
+  #recorded<T>(
+    caller: Caller,
+    change: (trx: Transaction) => Promise<Changed<T>>,
+  ): (trx: Transaction) => Promise<T> {
+    return async (trx) => {
       requireManager(await this.#deps.standings.of(caller, trx));
       const { result, entry, besides = [] } = await change(trx);
       const actor = actorOf(caller);
@@ -277,7 +311,6 @@ export class AccountService {
       );
       return result;
     };
-    return inTransaction(this.#deps.knex, work, forget);
   }
 }
 

@@ -24,3 +24,9 @@ interface Origin {
 export interface Caller extends Identity {
   readonly origin: Origin;
 }
+
+/**
+ * Reauthorize gives the caller of a call that lasts as it is by now; throws if the credentials are no longer valid,
+ * or lack the scope.
+ */
+export type Reauthorize = () => Promise<Caller>;

@@ -10,10 +10,11 @@ import { openDatabase } from '../db/knex.js';
 import { migrate } from '../db/migrate.js';
 import { systemClock } from '../lib/clock.js';
 import { Closer } from '../lib/closer.js';
-import { startServer } from '../server.js';
 import { createLogger, type Logger } from '../telemetry/logger.js';
 import { adminTokenFile } from './client-options.js';
+import { openFace } from './http.js';
 import { openKeyring } from './keyring.js';
+import { startService, type Service } from './service.js';
 
 /** serveCommand is `keyward serve`. */
 export function serveCommand(): Command {
@@ -28,24 +29,31 @@ export function serveCommand(): Command {
       const stopped = stopSignal(logger);
       const closer = new Closer();
       try {
-        await run(config, logger, closer);
-        await stopped;
+        const service = await run(config, logger, closer);
+        const error = await Promise.race([stopped, service.failure]);
+        if (error !== undefined) throw error;
         logger.info('stopping');
       } finally {
         await closer.close();
       }
       logger.info('stopped');
+      // A client that keeps its end of a connection open would keep the process alive.
+      process.exit();
     });
 }
 
-async function run(config: Config, logger: Logger, closer: Closer): Promise<void> {
+async function run(config: Config, logger: Logger, closer: Closer): Promise<Service> {
   const keyring = await openKeyring(config);
+  const face = await openFace(config, process.env, logger);
+  closer.add('health and metrics', () => face?.close());
   const databaseUrl = config.databaseUrl?.reveal() ?? (await startEmbedded(config, keyring, logger, closer));
-  const server = await startServer({ config, databaseUrl, keyring, clock: systemClock, logger });
-  closer.add('the service', () => server.stop());
-  const address = `${config.listen.host}:${server.port}`;
+  const service = await startService(config, databaseUrl, keyring, logger);
+  closer.add('the service', () => service.stop());
+  face?.show(service);
+  const address = `${config.listen.host}:${service.port}`;
   logger.info({ address, tls: config.tlsCert !== undefined }, 'listening');
   if (config.databaseUrl === undefined) process.stdout.write(welcome(config, address));
+  return service;
 }
 
 /** startEmbedded starts the embedded database, brings it up to date, and makes the admin token if it is not there. */

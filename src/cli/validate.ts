@@ -9,6 +9,8 @@ interface Verdict {
   readonly keyId: string;
   readonly username: string;
   readonly accountNumber: string;
+  /** Only there where the service answered from memory because it cannot reach its database. */
+  readonly stale?: true;
 }
 
 const LARGEST_BATCH = 1000;
@@ -95,17 +97,22 @@ function parseLine(line: string, lineNumber: number): string {
   return value;
 }
 
-function toVerdict({ valid, reason, keyId, principal }: ValidateTokenResponse): Verdict {
+function toVerdict({ valid, reason, keyId, principal, stale }: ValidateTokenResponse): Verdict {
   return {
     valid,
     reason: VerdictReason[reason].replace('VERDICT_REASON_', ''),
     keyId,
     username: principal?.username ?? '',
     accountNumber: principal?.accountNumber ?? '',
+    ...(stale ? { stale } : {}),
   };
 }
 
-function describe({ valid, reason, keyId, username, accountNumber }: Verdict): string {
-  if (valid) return `valid: key ${keyId} of ${username} in account ${accountNumber}`;
-  return keyId === '' ? `refused: ${reason}` : `refused: ${reason}, key ${keyId}`;
+function describe({ valid, reason, keyId, username, accountNumber, stale }: Verdict): string {
+  const verdict = valid
+    ? `valid: key ${keyId} of ${username} in account ${accountNumber}`
+    : keyId === ''
+      ? `refused: ${reason}`
+      : `refused: ${reason}, key ${keyId}`;
+  return stale === true ? `${verdict} (stale: the service cannot reach its database)` : verdict;
 }

@@ -1,4 +1,4 @@
-import { Client, type ServiceError } from '@grpc/grpc-js';
+import { Client, type ClientDuplexStream, type ServiceError } from '@grpc/grpc-js';
 import * as accountMessages from '../gen/keyward/account/v1/account_service.js';
 import * as auditMessages from '../gen/keyward/audit/v1/audit_service.js';
 import * as secretMessages from '../gen/keyward/secret/v1/secret_service.js';
@@ -19,6 +19,7 @@ export * from '../gen/keyward/account/v1/account.js';
 export * from '../gen/keyward/account/v1/account_service.js';
 export * from '../gen/keyward/audit/v1/audit.js';
 export * from '../gen/keyward/audit/v1/audit_service.js';
+export * from '../gen/keyward/coherence/v1/propagation.js';
 export * from '../gen/keyward/secret/v1/secret.js';
 export * from '../gen/keyward/secret/v1/secret_service.js';
 export * from '../gen/keyward/token/v1/token.js';
@@ -33,16 +34,19 @@ type DeepPartial<T> = T extends
 
 /**
  * Methods gives a promise for every method of a service, and for one that answers with a stream its messages: the
- * call begins with the iteration and is cancelled if that ends early. Fields left out of a request have their
- * defaults.
+ * call begins with the iteration and is cancelled if that ends early. One that takes a stream asks for the next
+ * request when there is room for it. Fields left out of a request have their defaults.
  */
 type Methods<Service> = {
   readonly [Name in keyof Service]: Service[Name] extends {
+    requestStream: infer TakesStream;
     responseStream: infer IsStream;
     requestDeserialize: (bytes: Buffer) => infer Request;
     responseDeserialize: (bytes: Buffer) => infer Response;
   }
-    ? (request: DeepPartial<Request>) => IsStream extends true ? AsyncIterable<Response> : Promise<Response>
+    ? (
+        request: TakesStream extends true ? AsyncIterable<DeepPartial<Request>> : DeepPartial<Request>,
+      ) => IsStream extends true ? AsyncIterable<Response> : Promise<Response>
     : never;
 };
 
@@ -74,6 +78,7 @@ export function connect(options: ClientOptions = {}): KeywardClient {
 
 interface GeneratedMethod {
   readonly path: string;
+  readonly requestStream: boolean;
   readonly responseStream: boolean;
   readonly requestSerialize: (value: never) => Buffer;
   readonly responseDeserialize: (bytes: Buffer) => unknown;
@@ -87,6 +92,12 @@ function methods<Service extends { readonly [Name in keyof Service]: GeneratedMe
 ): Methods<Service> {
   const entries = Object.entries<GeneratedMethod>(service).map(([name, method]) => {
     const complete = requestType(messages, method.path);
+    if (method.requestStream) {
+      return [
+        name,
+        (requests: AsyncIterable<object>) => converse(client, options, method, complete, requests),
+      ] as const;
+    }
     const start = method.responseStream ? callStream : callUnary;
     return [
       name,
@@ -141,6 +152,50 @@ async function* callStream(
   } finally {
     call.cancel();
   }
+}
+
+/** converse sends requests while it yields the answers. It has no deadline either. */
+async function* converse(
+  client: Client,
+  options: ClientOptions,
+  method: GeneratedMethod,
+  complete: MessageType,
+  requests: AsyncIterable<object>,
+): AsyncGenerator {
+  const call = client.makeBidiStreamRequest(
+    method.path,
+    method.requestSerialize as (value: unknown) => Buffer,
+    method.responseDeserialize,
+    callMetadata(options),
+  );
+  const iterator = requests[Symbol.asyncIterator]();
+  let failure: { readonly error: unknown } | undefined;
+  send(call, complete, iterator).catch((error: unknown) => {
+    failure = { error };
+    call.cancel();
+  });
+  try {
+    yield* call;
+  } catch (error) {
+    throw failure === undefined ? toCallError(error as ServiceError) : failure.error;
+  } finally {
+    call.cancel();
+    // How the requests end that nobody takes is nobody's concern any more.
+    iterator.return?.().catch(() => undefined);
+  }
+}
+
+/** send sends requests as fast as they are taken. */
+async function send(
+  call: ClientDuplexStream<unknown, unknown>,
+  complete: MessageType,
+  requests: AsyncIterator<object>,
+): Promise<void> {
+  for (let next = await requests.next(); next.done !== true; next = await requests.next()) {
+    const hasRoom = call.write(complete.fromPartial(next.value));
+    if (!hasRoom) await new Promise((resolve) => call.once('drain', resolve));
+  }
+  call.end();
 }
 
 interface MessageType {

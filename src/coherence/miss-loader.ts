@@ -19,6 +19,7 @@ interface Pending<Answer> {
   readonly digest: string;
   readonly startedAt: number;
   current: boolean;
+  hasBegun: boolean;
   readonly promise: Promise<Answer>;
   readonly resolve: (answer: Answer) => void;
   readonly reject: (error: unknown) => void;
@@ -54,6 +55,12 @@ export class MissLoader<Facts, Answer> {
     return pending.promise;
   }
 
+  /** loadAnew is load by a query that begins after the call: it joins no other that is under way. */
+  loadAnew(digest: string, startedAt: number): Promise<Answer> {
+    if (this.#pending.get(digest)?.hasBegun === true) this.outdate(digest);
+    return this.load(digest, startedAt);
+  }
+
   /** outdate makes a load under way not worth remembering; whoever asks from now on starts a new one. */
   outdate(digest: string): void {
     const pending = this.#pending.get(digest);
@@ -75,6 +82,7 @@ export class MissLoader<Facts, Answer> {
 
   async #query(batch: readonly Pending<Answer>[]): Promise<void> {
     this.#queries += 1;
+    for (const pending of batch) pending.hasBegun = true;
     try {
       const found = await this.#fetch([...new Set(batch.map((pending) => pending.digest))]);
       for (const pending of batch) {
@@ -105,5 +113,5 @@ function newPending<Answer>(digest: string, startedAt: number): Pending<Answer> 
     reject = rejectPromise;
   });
   if (resolve === undefined || reject === undefined) throw new Error('a promise runs its executor at once');
-  return { digest, startedAt, current: true, promise, resolve, reject };
+  return { digest, startedAt, current: true, hasBegun: false, promise, resolve, reject };
 }

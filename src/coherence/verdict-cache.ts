@@ -1,6 +1,7 @@
 import { LRUCache } from 'lru-cache';
 import type { Clock } from '../lib/clock.js';
 import { MissLoader, type Fetch } from './miss-loader.js';
+import type { Eviction, Memory } from './ports.js';
 
 /** OwnerFacts are the facts that all tokens of one user profile share. */
 export interface OwnerFacts {
@@ -48,18 +49,20 @@ const UNKNOWN_TTL_MS = 5_000;
  * Evicting is final: a load that began before an eviction never puts the old record back. Those who asked
  * before the eviction may still get it; those who ask afterwards never do.
  */
-export class VerdictCache<Facts, Record extends CacheableRecord> {
+export class VerdictCache<Facts, Record extends CacheableRecord> implements Memory {
   readonly #options: VerdictCacheOptions<Facts, Record>;
   readonly #known: LRUCache<string, Record>;
   readonly #unknown: LRUCache<string, number>;
   /** By profile id. An owner that is pushed out or replaced takes its records along. */
   readonly #owners: LRUCache<bigint, Owner>;
   readonly #loader: MissLoader<Facts, Record | null>;
+  #hits = 0;
+  #misses = 0;
 
   constructor(options: VerdictCacheOptions<Facts, Record>) {
     this.#options = options;
     this.#known = new LRUCache({ max: options.maxEntries });
-    this.#unknown = new LRUCache({ max: MOST_UNKNOWN });
+    this.#unknown = new LRUCache({ max: Math.min(MOST_UNKNOWN, options.maxEntries) });
     this.#owners = new LRUCache({
       max: options.maxEntries,
       dispose: (owner) => {
@@ -75,17 +78,29 @@ export class VerdictCache<Facts, Record extends CacheableRecord> {
 
   /** peek answers from memory: the record, null for a digest known to be unknown, undefined if it must be asked. */
   peek(digest: string, now: number): Record | null | undefined {
-    const record = this.#known.get(digest);
-    if (record !== undefined) return record.staleAt > now && record.owner.current ? record : undefined;
-    const unknownUntil = this.#unknown.get(digest);
-    return unknownUntil !== undefined && unknownUntil > now ? null : undefined;
+    const found = this.#find(digest, now);
+    if (found !== undefined) this.#hits += 1;
+    return found;
   }
 
   /** get answers from memory or from the database; null for an unknown digest. */
   async get(digest: string): Promise<Record | null> {
     const now = this.#options.clock.now();
     const cached = this.peek(digest, now);
-    return cached === undefined ? this.#loader.load(digest, now) : cached;
+    if (cached !== undefined) return cached;
+    this.#misses += 1;
+    return this.#loader.load(digest, now);
+  }
+
+  /** ask answers from the database, by what it holds after the call; null for an unknown digest. */
+  ask(digest: string): Promise<Record | null> {
+    return this.#loader.loadAnew(digest, this.#options.clock.now());
+  }
+
+  /** recall is the record as it was last known, however long ago; undefined if it was not or has been evicted. */
+  recall(digest: string): Record | undefined {
+    const record = this.#known.peek(digest);
+    return record?.owner.current === true ? record : undefined;
   }
 
   /** evict forgets digests whose tokens changed. */
@@ -105,9 +120,51 @@ export class VerdictCache<Facts, Record extends CacheableRecord> {
     this.#loader.outdateAll();
   }
 
+  /** forget is evict and evictOwners for what a notice tells. */
+  forget({ everything, digests, owners }: Eviction): void {
+    if (everything) {
+      this.clear();
+      return;
+    }
+    this.evict(digests);
+    const users = new Set(owners.userIds);
+    const accounts = new Set(owners.accountIds);
+    const profiles = new Set(owners.profileIds);
+    if (users.size + accounts.size + profiles.size === 0) return;
+    this.evictOwners(
+      ({ userId, accountId, profileId }) =>
+        users.has(userId) || accounts.has(accountId) || profiles.has(profileId),
+    );
+  }
+
+  /** clear forgets everything. */
+  clear(): void {
+    this.#known.clear();
+    this.#unknown.clear();
+    this.#owners.clear();
+    this.#loader.outdateAll();
+  }
+
   /** size is the number of known digests held. */
   get size(): number {
     return this.#known.size;
+  }
+
+  /** hits is how many lookups were answered from memory. */
+  get hits(): number {
+    return this.#hits;
+  }
+
+  /** misses is how many lookups waited for the database. */
+  get misses(): number {
+    return this.#misses;
+  }
+
+  #find(digest: string, now: number): Record | null | undefined {
+    const record = this.#known.get(digest);
+    if (record !== undefined) return record.staleAt > now && record.owner.current ? record : undefined;
+    const unknownUntil = this.#unknown.get(digest);
+    return unknownUntil !== undefined && unknownUntil > now ? null : undefined;
   }
 
   #rememberUnknown(digest: string, current: boolean, startedAt: number): null {

@@ -1,6 +1,7 @@
 import knexFactory, { type Knex } from 'knex';
 import pg from 'pg';
 import { parsePgTimestamp } from '../lib/instant.js';
+import type { PoolUse } from '../telemetry/metrics.js';
 
 /** Database runs queries, Transaction runs them as one, Query is one in the making: for signatures. */
 export type Database = Knex;
@@ -59,4 +60,23 @@ export function openDatabase(options: DatabaseOptions): Knex {
     pool: { min: 0, max: options.poolSize },
     acquireConnectionTimeout: options.connectTimeoutMs,
   });
+}
+
+/** poolUse counts the connections of a Knex; a closed one has none. */
+export function poolUse(knex: Knex): PoolUse {
+  const { pool } = knex.client as { readonly pool?: Pool };
+  return {
+    used: pool?.numUsed() ?? 0,
+    idle: pool?.numFree() ?? 0,
+    waiting: pool?.numPendingAcquires() ?? 0,
+    max: pool?.max ?? 0,
+  };
+}
+
+/** Pool is Knex's own, which its types do not tell of. */
+interface Pool {
+  readonly max: number;
+  numUsed(): number;
+  numFree(): number;
+  numPendingAcquires(): number;
 }

@@ -3,12 +3,14 @@ import { openDatabase } from './knex.js';
 import * as tokens from './migrations/0001-tokens.js';
 import * as secrets from './migrations/0002-secrets.js';
 import * as audit from './migrations/0003-audit.js';
+import * as changeFeed from './migrations/0004-change-feed.js';
 
 /** Migrations in their order. Never edit one that was released; add another. */
 const MIGRATIONS: readonly { readonly name: string; readonly migration: Knex.Migration }[] = [
   { name: '0001-tokens', migration: tokens },
   { name: '0002-secrets', migration: secrets },
   { name: '0003-audit', migration: audit },
+  { name: '0004-change-feed', migration: changeFeed },
 ];
 
 // Names are given here, not read from files, whose endings differ between source and build.

@@ -1,4 +1,4 @@
-import { KeywardError } from '../lib/errors.js';
+import { databaseUnavailable, KeywardError } from '../lib/errors.js';
 
 /** SQLSTATE codes, PostgreSQL documentation, appendix A. */
 const UNIQUE_VIOLATION = '23505';
@@ -61,7 +61,7 @@ export function isRetryable(error: unknown): boolean {
 /** translateDatabaseError makes DATABASE_UNAVAILABLE of what means that; other errors it returns as they are. */
 export function translateDatabaseError(error: unknown): unknown {
   if (error instanceof KeywardError || !isUnavailable(error)) return error;
-  return new KeywardError('DATABASE_UNAVAILABLE', 'The database cannot be reached.', { cause: error });
+  return databaseUnavailable({ cause: error });
 }
 
 function isUnavailable(error: unknown): boolean {

@@ -19,6 +19,10 @@ export type Reason =
   | 'SECRET_REFERENCED'
   | 'VERSION_NOT_ENABLED'
   | 'NOT_DELETED'
+  | 'REVISION_TOO_OLD'
+  | 'REVISION_IN_FUTURE'
+  | 'WATCH_TOO_SLOW'
+  | 'STOPPING'
   | 'DATABASE_UNAVAILABLE'
   | 'INTERNAL';
 
@@ -72,6 +76,15 @@ export function alreadyExists(kind: string, field: string): KeywardError {
 /** etagMismatch is for a change that was decided on an older state of the resource. */
 export function etagMismatch(kind: string): KeywardError {
   return new KeywardError('ETAG_MISMATCH', `The ${kind} has changed since this etag was read.`);
+}
+
+export function databaseUnavailable(options: { readonly cause?: unknown } = {}): KeywardError {
+  return new KeywardError('DATABASE_UNAVAILABLE', 'The database cannot be reached.', options);
+}
+
+/** stopping is how streams end that have no end of their own. */
+export function stopping(): KeywardError {
+  return new KeywardError('STOPPING', 'The service is being stopped.');
 }
 
 /** credentialsRefused has one text for every cause. */

@@ -45,6 +45,14 @@ export function checkDescription(v: Violations, prefix: string, fields: Partial<
   if (fields.annotations !== undefined) checkAnnotations(v, `${prefix}annotations`, fields.annotations);
 }
 
+/** describedBytes is about how many bytes a resource takes in a message, rather more than less. */
+export function describedBytes({ description, manifestPath, tags, annotations }: Description): number {
+  let characters = description.length + manifestPath.length;
+  for (const tag of tags) characters += tag.length;
+  for (const [key, value] of annotations) characters += key.length + value.length;
+  return 10_000 + 3 * characters;
+}
+
 function checkTags(v: Violations, field: string, tags: readonly string[]): void {
   v.check(tags.length <= 64, field, 'must be at most 64');
   v.check(new Set(tags).size === tags.length, field, 'must not contain duplicates');

@@ -4,7 +4,7 @@ import { credentialsRefused } from '../lib/errors.js';
 import { keyIdOf } from '../token/validate-codec.js';
 import type { Verdicts } from '../token/verdicts.js';
 import type { VerdictRecord } from '../token/verdict.js';
-import type { CertificateCallers } from './certificate-callers.js';
+import type { CertificateCallers, Found } from './certificate-callers.js';
 
 /** What a call proves of its caller, and where it comes from. */
 export interface Credentials {
@@ -12,6 +12,13 @@ export interface Credentials {
   readonly peer: string;
   readonly requestId: string;
   readonly authContext: ReturnType<ServerUnaryCall<unknown, unknown>['getAuthContext']>;
+}
+
+/** Authenticated is the caller of a call. */
+export interface Authenticated {
+  readonly caller: Caller;
+  /** True if the credentials may have been withdrawn meanwhile, because the database cannot be asked. */
+  readonly stale: boolean;
 }
 
 // The scheme in any case, spaces or tabs, the token.
@@ -34,22 +41,23 @@ export class Authenticator {
   }
 
   /** authenticate throws CREDENTIALS_REFUSED, with the same text, for every cause. */
-  async authenticate(credentials: Credentials): Promise<Caller> {
+  async authenticate(credentials: Credentials): Promise<Authenticated> {
     const { metadata, authContext, peer, requestId } = credentials;
-    const identity =
+    const found =
       metadata.get('authorization').length > 0
         ? await this.#ownerOf(presentedToken(metadata))
         : await this.#userOf(commonName(authContext));
-    if (identity === undefined) throw credentialsRefused();
-    return { ...identity, origin: { peer, requestId, certificate: certificateOf(authContext) } };
+    if (found === undefined) throw credentialsRefused();
+    const origin = { peer, requestId, certificate: certificateOf(authContext) };
+    return { caller: { ...found.identity, origin }, stale: found.stale };
   }
 
-  async #ownerOf(token: string | undefined): Promise<Identity | undefined> {
-    const record = token === undefined ? undefined : await this.#verdicts.findValid(token);
-    return record && identityOf(record);
+  async #ownerOf(token: string | undefined): Promise<Found | undefined> {
+    const verdict = token === undefined ? undefined : await this.#verdicts.findValid(token);
+    return verdict && { identity: identityOf(verdict.record), stale: verdict.stale };
   }
 
-  async #userOf(name: string | undefined): Promise<Identity | undefined> {
+  async #userOf(name: string | undefined): Promise<Found | undefined> {
     return name === undefined ? undefined : this.#certificates.find(name);
   }
 }

@@ -1,5 +1,7 @@
 import { LRUCache } from 'lru-cache';
 import type { Identity } from '../account/caller.js';
+import type { OutagePolicy, Source } from '../coherence/outage-policy.js';
+import type { Eviction, Memory } from '../coherence/ports.js';
 import type { Clock } from '../lib/clock.js';
 
 export interface CertificateUser {
@@ -7,12 +9,70 @@ export interface CertificateUser {
   readonly isActive: boolean;
 }
 
-export interface CertificateCallersOptions {
+export interface CertificateUsersOptions {
   readonly findUser: (username: string) => Promise<CertificateUser | undefined>;
-  /** What callers with a certificate may do: a certificate carries no scopes of its own. */
-  readonly scopes: readonly string[];
   readonly ttlMs: number;
   readonly clock: Clock;
+}
+
+interface Remembered {
+  /** null for nobody. */
+  readonly user: CertificateUser | null;
+  /** Milliseconds since 1970 after which the user is asked for anew. */
+  readonly staleAt: number;
+}
+
+const MOST_USERS = 10_000;
+
+/** CertificateUsers answers for usernames from memory, and from the database for those it does not hold. */
+export class CertificateUsers implements Source<CertificateUser>, Memory {
+  readonly #options: CertificateUsersOptions;
+  readonly #users = new LRUCache<string, Remembered>({ max: MOST_USERS });
+  #evictions = 0;
+
+  constructor(options: CertificateUsersOptions) {
+    this.#options = options;
+  }
+
+  peek(username: string, now: number): CertificateUser | null | undefined {
+    const remembered = this.#users.get(username);
+    return remembered !== undefined && now <= remembered.staleAt ? remembered.user : undefined;
+  }
+
+  async get(username: string): Promise<CertificateUser | null> {
+    const remembered = this.peek(username, this.#options.clock.now());
+    return remembered === undefined ? this.ask(username) : remembered;
+  }
+
+  async ask(username: string): Promise<CertificateUser | null> {
+    const { findUser, ttlMs, clock } = this.#options;
+    const evictions = this.#evictions;
+    const staleAt = clock.now() + ttlMs;
+    const user = (await findUser(username)) ?? null;
+    if (evictions === this.#evictions) this.#users.set(username, { user, staleAt });
+    return user;
+  }
+
+  recall(username: string): CertificateUser | undefined {
+    return this.#users.peek(username)?.user ?? undefined;
+  }
+
+  /** forget forgets everyone if any user changed: a new one may be remembered as nobody. */
+  forget({ everything, owners }: Eviction): void {
+    if (everything || owners.userIds.length > 0) this.clear();
+  }
+
+  clear(): void {
+    this.#evictions += 1;
+    this.#users.clear();
+  }
+}
+
+/** Found is whom credentials prove. */
+export interface Found {
+  readonly identity: Identity;
+  /** True if that may have changed, because the database cannot be asked. */
+  readonly stale: boolean;
 }
 
 /**
@@ -20,39 +80,29 @@ export interface CertificateCallersOptions {
  * subject's common name is a username.
  */
 export class CertificateCallers {
-  readonly #options: CertificateCallersOptions;
-  readonly #users: LRUCache<string, { user: CertificateUser | undefined }>;
-  #evictions = 0;
+  readonly #users: Pick<OutagePolicy<CertificateUser>, 'get'>;
+  readonly #scopes: readonly string[];
+  readonly #clock: Clock;
 
-  constructor(options: CertificateCallersOptions) {
-    this.#options = options;
-    this.#users = new LRUCache({ max: 10_000, ttl: options.ttlMs, ttlResolution: 0, perf: options.clock });
+  /** `scopes` are what callers with a certificate may do: a certificate carries none of its own. */
+  constructor(users: Pick<OutagePolicy<CertificateUser>, 'get'>, scopes: readonly string[], clock: Clock) {
+    this.#users = users;
+    this.#scopes = scopes;
+    this.#clock = clock;
   }
 
   /** find returns undefined if there is no such user or the user is switched off. */
-  async find(username: string): Promise<Identity | undefined> {
-    const { user } = this.#users.get(username) ?? (await this.#load(username));
+  async find(username: string): Promise<Found | undefined> {
+    const { record: user, stale } = await this.#users.get(username, this.#clock.now());
     if (user?.isActive !== true) return undefined;
-    return {
+    const identity = {
       userId: user.userId,
       username,
       profileId: undefined,
       accountNumber: undefined,
       keyId: undefined,
-      scopes: this.#options.scopes,
+      scopes: this.#scopes,
     };
-  }
-
-  /** evict forgets all users: one of them changed. */
-  evict(): void {
-    this.#evictions += 1;
-    this.#users.clear();
-  }
-
-  async #load(username: string): Promise<{ user: CertificateUser | undefined }> {
-    const evictions = this.#evictions;
-    const found = { user: await this.#options.findUser(username) };
-    if (evictions === this.#evictions) this.#users.set(username, found);
-    return found;
+    return { identity, stale };
   }
 }

@@ -1,19 +1,23 @@
 import { randomUUID } from 'node:crypto';
 import {
   status,
+  type handleBidiStreamingCall,
   type handleServerStreamingCall,
   type handleUnaryCall,
+  type ServerDuplexStream,
   type ServerUnaryCall,
   type ServerWritableStream,
 } from '@grpc/grpc-js';
 import type { Caller } from '../account/caller.js';
 import type { AuthenticationLog } from '../audit/authentication-log.js';
-import { KeywardError } from '../lib/errors.js';
-import { covers } from '../lib/scopes.js';
+import { databaseUnavailable, KeywardError } from '../lib/errors.js';
+import { covers, type Permission } from '../lib/scopes.js';
+import type { CallMetrics } from '../telemetry/call-metrics.js';
 import type { Logger } from '../telemetry/logger.js';
-import type { Authenticator, Credentials } from './auth.js';
+import type { Authenticated, Authenticator, Credentials } from './auth.js';
 import { codeOf, foreseen, toStatus } from './error-status.js';
-import type { Handler, StreamHandler } from './handlers.js';
+import type { Handler, Requirements, StreamHandler } from './handlers.js';
+import { converse, type Talk } from './conversation.js';
 import { sendAll, type Outlet } from './send-all.js';
 
 /** Call is one call on its way through the chain. */
@@ -22,6 +26,8 @@ interface Call extends Credentials {
   readonly request: unknown;
   /** Where a stream's messages go. */
   readonly outlet?: Outlet<unknown>;
+  /** What a conversation is held over. */
+  readonly talk?: Talk<unknown, unknown>;
   /** Set by `authenticate`. */
   caller?: Caller;
   /** Set when the client has gone before the end of a stream. */
@@ -31,15 +37,15 @@ interface Call extends Credentials {
 type Step = (call: Call) => Promise<unknown>;
 
 /** Interceptor wraps the steps after it. */
-type Interceptor = (next: Step, method: Authorized) => Step;
-
-/** Authorized is a handler as `authorize` knows it. */
-type Authorized = Pick<Handler<unknown, unknown>, 'permission' | 'onMissingScope'>;
+type Interceptor = (next: Step, method: Requirements) => Step;
 
 export interface ChainDependencies {
   readonly authenticator: Authenticator;
   readonly authentications: Pick<AuthenticationLog, 'succeeded' | 'failed'>;
   readonly logger: Logger;
+  readonly calls: CallMetrics;
+  /** Aborted when streams that have no end of their own must end, with the error that they end in. */
+  readonly stopping: AbortSignal;
 }
 
 /** Malformed stands for a request whose bytes could not be decoded. */
@@ -53,21 +59,34 @@ export class Malformed {
 /**
  * The interceptors in their order, outermost first:
  *
- * 1. `accessLog` sees every call, refused ones too, with the status it ended in.
+ * 1. `accessLog` sees, logs and counts every call, refused ones too, with the status it ended in.
  * 2. `explainFaults` makes a foreseen error of every fault, so that what is outside it only meets those.
- * 3. `authenticate` comes before the request is looked at: strangers learn nothing from error messages.
+ * 3. `authenticate` comes before the request is looked at: strangers learn nothing from error messages. A caller who
+ *    is known by a stale answer alone may have been shut out meanwhile, and is served by a few methods only.
  * 4. `authorize` refuses credentials without the method's scope, whatever the request names.
  * 5. `refuseMalformed` is last, as its answer is about the request.
  */
-function interceptors({ authenticator, authentications, logger }: ChainDependencies): readonly Interceptor[] {
+function interceptors({
+  authenticator,
+  authentications,
+  logger,
+  calls,
+}: ChainDependencies): readonly Interceptor[] {
+  const ended = (call: Call, startedAt: number, failure: KeywardError | undefined): void => {
+    const code = status[codeOfCall(call, failure)];
+    const ms = performance.now() - startedAt;
+    calls.ended(call.path, code, ms / 1000);
+    logAccess(logger, call, code, ms, failure);
+  };
+
   const accessLog: Interceptor = (next) => async (call) => {
     const startedAt = performance.now();
     try {
       const response = await next(call);
-      logAccess(logger, call, startedAt, undefined);
+      ended(call, startedAt, undefined);
       return response;
     } catch (error) {
-      logAccess(logger, call, startedAt, error);
+      ended(call, startedAt, foreseen(error, call.requestId));
       throw error;
     }
   };
@@ -80,37 +99,34 @@ function interceptors({ authenticator, authentications, logger }: ChainDependenc
     }
   };
 
-  const authenticate: Interceptor = (next) => async (call) => {
+  const authenticate: Interceptor = (next, method) => async (call) => {
+    const caller = known(await authenticated(call), method);
+    call.caller = caller;
+    authentications.succeeded(caller);
+    return next(call);
+  };
+
+  const authenticated = async (call: Call): Promise<Authenticated> => {
     try {
-      call.caller = await authenticator.authenticate(call);
+      return await authenticator.authenticate(call);
     } catch (error) {
       const isRefused = error instanceof KeywardError && error.reason === 'CREDENTIALS_REFUSED';
       if (isRefused) authentications.failed(call.peer);
       throw error;
     }
-    authentications.succeeded(call.caller);
-    return next(call);
   };
 
   const authorize: Interceptor =
     (next, { permission, onMissingScope }) =>
     async (call) => {
       const caller = callerOf(call);
-      if (!covers(caller.scopes, permission)) {
-        await onMissingScope?.(caller);
-        throw new KeywardError('SCOPE_MISSING', `The credentials lack the scope ${permission}.`, {
-          metadata: { required_scope: permission },
-        });
-      }
+      if (!covers(caller.scopes, permission)) await onMissingScope?.(caller);
+      requireScope(caller, permission);
       return next(call);
     };
 
   const refuseMalformed: Interceptor = (next) => async (call) => {
-    if (call.request instanceof Malformed) {
-      throw new KeywardError('MALFORMED_REQUEST', 'The request is not a message of the expected type.', {
-        cause: call.request.cause,
-      });
-    }
+    requireWellFormed(call.request);
     return next(call);
   };
 
@@ -146,7 +162,9 @@ export function streamChain<Request, Response>(
 ): handleServerStreamingCall<Request, Response> {
   const first = compose(dependencies, method, async (call) => {
     if (call.outlet === undefined) throw new Error('a stream reached its handler without an outlet');
-    const messages = method.stream(call.request as Request, callerOf(call));
+    const messages = method.stream(call.request as Request, callerOf(call), () =>
+      reauthorize(dependencies, call, method),
+    );
     call.isCancelled = (await sendAll(messages, call.outlet)) === 'cancelled';
   });
   return (stream) => {
@@ -161,7 +179,73 @@ export function streamChain<Request, Response>(
   };
 }
 
-function compose(dependencies: ChainDependencies, method: Authorized, innermost: Step): Step {
+/**
+ * conversationChain is the same for a method that answers each message of a stream. The credentials are judged anew with
+ * each: from memory, if that can tell, and otherwise as at the beginning.
+ */
+export function conversationChain<Request, Response>(
+  dependencies: ChainDependencies,
+  path: string,
+  method: Handler<Request, Response>,
+): handleBidiStreamingCall<Request, Response> {
+  const { authenticator, stopping } = dependencies;
+  const first = compose(dependencies, method, async (call) => {
+    if (call.talk === undefined) throw new Error('a conversation reached its handler without a stream');
+    const answer = (message: unknown): unknown => {
+      requireWellFormed(message);
+      const request = message as Request;
+      const known = authenticator.peek(call.metadata);
+      if (known === undefined || !covers(known.scopes, method.permission)) {
+        return reauthorize(dependencies, call, method).then((caller) => method.handle(request, caller));
+      }
+      return method.peek?.(request) ?? method.handle(request, callerOf(call));
+    };
+    call.isCancelled = (await converse(call.talk, answer, stopping)) === 'cancelled';
+  });
+  return (stream) => {
+    first({ ...toCall(path, stream), talk: stream }).then(
+      () => {
+        stream.end();
+      },
+      (error: unknown) => {
+        stream.emit('error', toStatus(foreseen(error, '')));
+      },
+    );
+  };
+}
+
+/** reauthorize gives the caller of a call that has been under way for a while as it is by now. */
+async function reauthorize(
+  { authenticator }: ChainDependencies,
+  call: Call,
+  method: Requirements,
+): Promise<Caller> {
+  const caller = known(await authenticator.authenticate(call), method);
+  requireScope(caller, method.permission);
+  return caller;
+}
+
+/** known refuses a caller who may have been shut out meanwhile, unless the method serves such. */
+function known({ caller, stale }: Authenticated, { servesStaleCallers }: Requirements): Caller {
+  if (stale && servesStaleCallers !== true) throw databaseUnavailable();
+  return caller;
+}
+
+function requireScope({ scopes }: Caller, permission: Permission): void {
+  if (covers(scopes, permission)) return;
+  throw new KeywardError('SCOPE_MISSING', `The credentials lack the scope ${permission}.`, {
+    metadata: { required_scope: permission },
+  });
+}
+
+function requireWellFormed(request: unknown): void {
+  if (!(request instanceof Malformed)) return;
+  throw new KeywardError('MALFORMED_REQUEST', 'The request is not a message of the expected type.', {
+    cause: request.cause,
+  });
+}
+
+function compose(dependencies: ChainDependencies, method: Requirements, innermost: Step): Step {
   return interceptors(dependencies).reduceRight((next, intercept) => intercept(next, method), innermost);
 }
 
@@ -172,34 +256,42 @@ function callerOf({ caller }: Call): Caller {
 
 function toCall(
   path: string,
-  call: ServerUnaryCall<unknown, unknown> | ServerWritableStream<unknown, unknown>,
+  call:
+    | ServerUnaryCall<unknown, unknown>
+    | ServerWritableStream<unknown, unknown>
+    | ServerDuplexStream<unknown, unknown>,
 ): Call {
   return {
     path,
     requestId: randomUUID(),
     peer: call.getPeer(),
-    request: call.request,
+    request: 'request' in call ? call.request : undefined,
     metadata: call.metadata,
     authContext: call.getAuthContext(),
   };
 }
 
 /** logAccess never writes requests, responses or credentials: only who called what, and how it ended. */
-function logAccess(logger: Logger, call: Call, startedAt: number, error: unknown): void {
-  const failure = error === undefined ? undefined : foreseen(error, call.requestId);
+function logAccess(
+  logger: Logger,
+  call: Call,
+  code: string,
+  ms: number,
+  failure: KeywardError | undefined,
+): void {
   const level =
     failure?.reason === 'INTERNAL' ? 'error' : failure?.reason === 'DATABASE_UNAVAILABLE' ? 'warn' : 'debug';
   if (!logger.isLevelEnabled(level)) return;
   const { path, requestId, peer, caller } = call;
   const entry = {
     method: path,
-    code: status[codeOfCall(call, failure)],
+    code,
     reason: failure?.reason,
     request_id: requestId,
     peer,
     key_id: caller?.keyId,
     username: caller?.username,
-    ms: Math.round((performance.now() - startedAt) * 1000) / 1000,
+    ms: Math.round(ms * 1000) / 1000,
     err: failure?.cause,
   };
   logger[level](entry, 'call');

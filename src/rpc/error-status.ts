@@ -24,6 +24,10 @@ const STATUS: Readonly<Record<Reason, status>> = {
   SECRET_REFERENCED: status.FAILED_PRECONDITION,
   VERSION_NOT_ENABLED: status.FAILED_PRECONDITION,
   NOT_DELETED: status.FAILED_PRECONDITION,
+  REVISION_TOO_OLD: status.FAILED_PRECONDITION,
+  REVISION_IN_FUTURE: status.FAILED_PRECONDITION,
+  WATCH_TOO_SLOW: status.RESOURCE_EXHAUSTED,
+  STOPPING: status.UNAVAILABLE,
   DATABASE_UNAVAILABLE: status.UNAVAILABLE,
   INTERNAL: status.INTERNAL,
 };
@@ -65,7 +69,7 @@ export function toRpcStatus(error: KeywardError): Status {
     metadata: new Map(Object.entries(error.metadata)),
   });
   const details = [any('google.rpc.ErrorInfo', info.finish())];
-  if (error.reason === 'DATABASE_UNAVAILABLE') {
+  if (STATUS[error.reason] === status.UNAVAILABLE) {
     const retry = RetryInfo.encode({ retryDelay: { seconds: RETRY_AFTER_SECONDS, nanos: 0 } });
     details.push(any('google.rpc.RetryInfo', retry.finish()));
   }

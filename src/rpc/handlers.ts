@@ -1,10 +1,10 @@
-import type { Caller } from '../account/caller.js';
+import type { Caller, Reauthorize } from '../account/caller.js';
 import type { Permission } from '../lib/scopes.js';
 
 /** Method is what ts-proto generates for one method, as far as it matters here. */
 export interface Method<Request, Response> {
   readonly path: string;
-  readonly requestStream: false;
+  readonly requestStream: boolean;
   readonly responseStream: boolean;
   requestSerialize(value: unknown): Buffer;
   readonly requestDeserialize: (value: Buffer) => Request;
@@ -15,37 +15,58 @@ export interface Method<Request, Response> {
 }
 
 interface UnaryMethod<Request, Response> extends Method<Request, Response> {
+  readonly requestStream: false;
   readonly responseStream: false;
 }
 
 /** StreamMethod answers with any number of messages. */
 interface StreamMethod<Request, Response> extends Method<Request, Response> {
+  readonly requestStream: false;
   readonly responseStream: true;
 }
 
-/** Handler is one method's work, and the scope that its callers need. */
-export interface Handler<Request, Response> {
+/** ConversationMethod answers each message of a stream with one message. */
+interface ConversationMethod<Request, Response> extends Method<Request, Response> {
+  readonly requestStream: true;
+  readonly responseStream: true;
+}
+
+/** Requirements are what a method demands of its callers. */
+export interface Requirements {
+  /** The scope that they need. */
   readonly permission: Permission;
-  readonly handle: (request: Request, caller: Caller) => Promise<Response>;
+  /**
+   * True for methods that also serve callers who are known only by what is remembered of them while the database
+   * cannot be reached: their answers tell nothing but verdicts, which are marked as stale themselves.
+   */
+  readonly servesStaleCallers?: true;
   /** Is told of a caller without the scope, and done, before the refusal is sent. */
   readonly onMissingScope?: (caller: Caller) => Promise<void>;
+}
+
+/** Handler is one method's work. */
+export interface Handler<Request, Response> extends Requirements {
+  readonly handle: (request: Request, caller: Caller) => Promise<Response>;
   /** Answers from memory, where it can and must be fast; undefined to leave it to `handle`. */
   readonly peek?: (request: Request) => Response | undefined;
 }
 
 /** StreamHandler is the same of a method that answers with a stream. */
-export interface StreamHandler<Request, Response> {
-  readonly permission: Permission;
+export interface StreamHandler<Request, Response> extends Requirements {
   /**
    * Yields the messages. The next one is asked for when the client has room for it. The iteration is ended with
    * `return` when the client has gone, and nothing waits for what it still does then.
    */
-  readonly stream: (request: Request, caller: Caller) => AsyncIterable<Response>;
+  readonly stream: (request: Request, caller: Caller, reauthorize: Reauthorize) => AsyncIterable<Response>;
 }
 
-/** Handlers has one handler for every method of a generated service, so that none can be forgotten. */
+/**
+ * Handlers has one handler for every method of a generated service, so that none can be forgotten. Each message of a
+ * conversation is handled as a call of its own.
+ */
 export type Handlers<Service> = {
-  readonly [Name in keyof Service]: Service[Name] extends UnaryMethod<infer Request, infer Response>
+  readonly [Name in keyof Service]: Service[Name] extends
+    UnaryMethod<infer Request, infer Response> | ConversationMethod<infer Request, infer Response>
     ? Handler<Request, Response>
     : Service[Name] extends StreamMethod<infer Request, infer Response>
       ? StreamHandler<Request, Response>

@@ -1,6 +1,7 @@
 import type { Server } from '@grpc/grpc-js';
 import { HealthImplementation } from 'grpc-health-check';
 import type { Clock } from '../lib/clock.js';
+import type { Readiness } from '../telemetry/http-face.js';
 import type { Logger } from '../telemetry/logger.js';
 
 export interface HealthDependencies {
@@ -35,6 +36,13 @@ export class Health {
     this.#set(false);
   }
 
+  /** readiness is what the health service says, with the reason. */
+  get readiness(): Readiness {
+    if (this.#isServing) return { status: 'SERVING' };
+    const reason = this.#isStopped ? 'stopping' : (this.#problem ?? 'the database cannot be reached');
+    return { status: 'NOT_SERVING', reason };
+  }
+
   addTo(server: Server): void {
     this.#implementation.addToServer(server);
   }
@@ -66,6 +74,7 @@ export class Health {
       this.#update(found === undefined);
     } catch (error) {
       if (this.#isStopped) return;
+      this.#problem = undefined;
       const isServing = clock.now() - this.#lastGoodAt <= toleranceMs;
       logger.warn({ err: error, serving: isServing }, 'the database cannot be reached');
       this.#update(isServing);

@@ -1,6 +1,6 @@
 import type { handleUnaryCall, Server, UntypedServiceImplementation } from '@grpc/grpc-js';
 import { covers } from '../lib/scopes.js';
-import { chain, Malformed, streamChain, type ChainDependencies } from './chain.js';
+import { chain, conversationChain, Malformed, streamChain, type ChainDependencies } from './chain.js';
 import type { Handler, Handlers, Method, StreamHandler } from './handlers.js';
 import { strictReader } from './strict-utf8.js';
 
@@ -23,31 +23,44 @@ export function addService<Service extends Methods<Service>>(
     const method = service[name] as unknown as AnyMethod;
     const handler: AnyHandler = handlers[name];
     definition[name] = tolerant(method);
-    implementation[name] =
-      'stream' in handler
-        ? streamChain(dependencies, method.path, handler)
-        : fromMemory(handler, dependencies, chain(dependencies, method.path, handler));
+    implementation[name] = implement(method, handler, dependencies);
   }
   server.addService(definition, implementation);
 }
 
+function implement(
+  { path, requestStream }: AnyMethod,
+  handler: AnyHandler,
+  dependencies: ChainDependencies,
+): UntypedServiceImplementation[string] {
+  if ('stream' in handler) return streamChain(dependencies, path, handler);
+  return requestStream
+    ? conversationChain(dependencies, path, handler)
+    : fromMemory(path, handler, dependencies);
+}
+
 /**
- * fromMemory answers a call of a handler that can `peek` without running the chain, if its caller is known and
+ * fromMemory is the chain of a method, but answers a call of a handler that can `peek` without running it, if its caller is known and
  * entitled by what memory holds too. Whatever is not plainly so, and every call that is to be logged, goes
  * through the chain and is decided there.
  */
 function fromMemory(
-  { peek, permission }: Handler<unknown, unknown>,
-  { authenticator, logger }: ChainDependencies,
-  chained: handleUnaryCall<unknown, unknown>,
+  path: string,
+  handler: Handler<unknown, unknown>,
+  dependencies: ChainDependencies,
 ): handleUnaryCall<unknown, unknown> {
+  const { peek, permission } = handler;
+  const { authenticator, logger, calls } = dependencies;
+  const chained = chain(dependencies, path, handler);
   if (peek === undefined) return chained;
+  const answered = calls.answeredAtOnce(path);
   return (call, callback) => {
     if (!(call.request instanceof Malformed) && !logger.isLevelEnabled('debug')) {
       const caller = authenticator.peek(call.metadata);
       if (caller !== undefined && covers(caller.scopes, permission)) {
         const answer = peek(call.request);
         if (answer !== undefined) {
+          answered.count += 1;
           callback(null, answer);
           return;
         }

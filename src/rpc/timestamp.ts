@@ -22,6 +22,12 @@ export function fromTimestamp(
   return valid ? instant : undefined;
 }
 
+/** toDuration writes a span of milliseconds that is not negative. */
+export function toDuration(ms: number): Duration {
+  const micros = Math.round(ms * 1000);
+  return { seconds: BigInt(Math.floor(micros / 1_000_000)), nanos: (micros % 1_000_000) * 1000 };
+}
+
 /** fromDuration reads a Duration in microseconds, dropping what is finer; undefined for one that is none. */
 export function fromDuration(v: Violations, field: string, { seconds, nanos }: Duration): bigint | undefined {
   const sameSign = seconds === 0n || nanos === 0 || seconds > 0n === nanos > 0;

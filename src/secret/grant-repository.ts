@@ -12,6 +12,13 @@ interface GrantRow extends OwnerRow {
   created_at: Instant;
 }
 
+/** GrantTerm is to whom a secret is granted, and until when: null for always. */
+export interface GrantTerm {
+  readonly secretId: bigint;
+  readonly profileId: bigint;
+  readonly expiresAt: Instant | null;
+}
+
 /** GrantRepository is every SQL statement about grants of a secret. To write, the secret must be locked. */
 export class GrantRepository {
   readonly #knex: Knex;
@@ -37,6 +44,18 @@ export class GrantRepository {
       .whereRaw('(expires_at IS NULL OR expires_at >= ?::timestamptz)', [formatPgTimestamp(now)])
       .pluck('secret_id')) as bigint[];
     return new Set(ids);
+  }
+
+  /** termsOf returns all grants of secrets, expired ones too. */
+  async termsOf(secretIds: readonly bigint[]): Promise<GrantTerm[]> {
+    if (secretIds.length === 0) return [];
+    return this.#knex('secret_grants')
+      .whereRaw('secret_id = ANY (?::bigint[])', [secretIds.map(String)])
+      .select<GrantTerm[]>(
+        'secret_id as secretId',
+        'user_profile_id as profileId',
+        'expires_at as expiresAt',
+      );
   }
 
   /** put makes a grant, or replaces when the grant to the same profile expires. */

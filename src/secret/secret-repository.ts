@@ -65,6 +65,14 @@ export class SecretRepository {
     return rows.map(secretFromRow);
   }
 
+  /** findAll returns those of the secrets that there are, deleted ones too. */
+  async findAll(ids: readonly bigint[]): Promise<Secret[]> {
+    if (ids.length === 0) return [];
+    const query = select(this.#knex).whereRaw('s.id = ANY (?::bigint[])', [ids.map(String)]);
+    const rows = (await query) as SecretRow[];
+    return rows.map(secretFromRow);
+  }
+
   /** findNamed returns the secrets of whole accounts that have these names, in the order of their ids. */
   async findNamed(
     refs: readonly { readonly accountNumber: string; readonly name: string }[],

@@ -6,8 +6,10 @@ import { rotationHandlers } from './rotation-handler.js';
 import type { RotationService } from './rotation-service.js';
 import { secretHandlers } from './secret-handler.js';
 import type { SecretServices } from './secret-services.js';
+import type { SecretWatch } from './secret-watch.js';
 import { sharingHandlers } from './sharing-handler.js';
 import { versionHandlers } from './version-handler.js';
+import { secretWatchHandlers } from './watch-handler.js';
 
 export { SecretServiceService } from '../gen/keyward/secret/v1/secret_service.js';
 
@@ -15,6 +17,7 @@ export { SecretServiceService } from '../gen/keyward/secret/v1/secret_service.js
 export function secretServiceHandlers(
   services: SecretServices,
   rotation: RotationService,
+  watch: SecretWatch,
   clock: Clock,
 ): Handlers<typeof SecretServiceService> {
   return {
@@ -23,5 +26,6 @@ export function secretServiceHandlers(
     ...accessHandlers(services.access),
     ...sharingHandlers(services.references, services.grants, clock),
     ...rotationHandlers(rotation),
+    ...secretWatchHandlers(watch),
   };
 }

@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import type { Owner } from '../account/owner.js';
-import { accessTo, type Standing } from '../account/rights.js';
+import { accessTo, type Ownership, type Standing } from '../account/rights.js';
 import { MAX_INSTANT, type Instant } from '../lib/instant.js';
 import { checkDescription, checkName, checkText, type Description } from '../lib/resource-rules.js';
 import type { Violations } from '../lib/violations.js';
@@ -87,7 +87,7 @@ const MOST_CONSUMERS = 10;
 const KIND = /^[a-z0-9_]+(\.[a-z0-9_]+)*$/;
 
 /** accessToSecret is the caller's right, where `isGranted` says whether one of its profiles has a grant in force. */
-export function accessToSecret(standing: Standing, owner: Owner, isGranted: boolean): SecretAccess {
+export function accessToSecret(standing: Standing, owner: Ownership, isGranted: boolean): SecretAccess {
   const access = accessTo(standing, owner);
   return isGranted && access !== 'manage' && standing.profiles.length > 0 ? 'access' : access;
 }

@@ -8,6 +8,7 @@ import { instantFromMillis } from '../lib/instant.js';
 import { parseListRequest } from '../lib/page.js';
 import { checked } from '../lib/violations.js';
 import type { Handlers } from '../rpc/handlers.js';
+import { COMPLETE_AT_COMMIT, toPropagation } from '../rpc/propagation-message.js';
 import { readUserProfileSelector } from '../rpc/selectors.js';
 import { readExpiry } from '../rpc/timestamp.js';
 import type { GrantService } from './grant-service.js';
@@ -82,7 +83,7 @@ export function sharingHandlers(
           grantee: readUserProfileSelector(v, 'user_profile', userProfile),
         }));
         await grants.revoke(caller, ref, grantee);
-        return {};
+        return { propagation: toPropagation(COMPLETE_AT_COMMIT) };
       },
     },
     listGrants: {

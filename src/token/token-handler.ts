@@ -1,5 +1,6 @@
 import type { Caller } from '../account/caller.js';
 import type { UserProfileRef } from '../account/refs.js';
+import type { Propagated } from '../coherence/propagated-changes.js';
 import type { TokenServiceService } from '../gen/keyward/token/v1/token_service.js';
 import type {
   CreateTokenRequest,
@@ -14,16 +15,27 @@ import { ALL_SCOPES } from '../lib/scopes.js';
 import { checked, type Violations } from '../lib/violations.js';
 import type { Handlers } from '../rpc/handlers.js';
 import { readMask } from '../rpc/field-mask.js';
+import { toPropagation } from '../rpc/propagation-message.js';
 import { descriptionReaders } from '../rpc/resource-messages.js';
 import { readOwner, readUserSelector } from '../rpc/selectors.js';
 import { fromDuration, fromTimestamp, readExpiry } from '../rpc/timestamp.js';
 import { readTokenSelector, toToken } from './token-messages.js';
 import { TOKEN_COLUMNS } from './token-columns.js';
 import type { TokenService } from './token-service.js';
-import { checkChange, checkGrace, checkSettings, type TokenChange, type TokenSettings } from './token.js';
+import {
+  checkChange,
+  checkGrace,
+  checkSettings,
+  type Token,
+  type TokenChange,
+  type TokenSettings,
+} from './token.js';
 
-/** The methods that manage tokens. ValidateToken and its batch form are ValidateHandler's. */
-type ManagingMethods = Omit<typeof TokenServiceService, 'validateToken' | 'batchValidateTokens'>;
+/** The methods that manage tokens. ValidateToken with its other forms, and WatchTokens, have handlers of their own. */
+type ManagingMethods = Omit<
+  typeof TokenServiceService,
+  'validateToken' | 'batchValidateTokens' | 'streamValidateTokens' | 'watchTokens'
+>;
 
 const READ = 'keyward.tokens.read';
 const WRITE = 'keyward.tokens.write';
@@ -60,7 +72,7 @@ export function tokenHandlers(service: TokenService, clock: Clock): Handlers<Man
           ref: readTokenSelector(v, 'selector', request.selector),
           change: readChange(v, request, now()),
         }));
-        return { token: toToken(await service.update(caller, ref, request.etag, change)) };
+        return toChanged(await service.update(caller, ref, request.etag, change));
       },
     },
     renameToken: {
@@ -70,7 +82,7 @@ export function tokenHandlers(service: TokenService, clock: Clock): Handlers<Man
           checkName(v, 'new_name', request.newName);
           return readTokenSelector(v, 'selector', request.selector);
         });
-        return { token: toToken(await service.rename(caller, ref, request.etag, request.newName)) };
+        return toChanged(await service.rename(caller, ref, request.etag, request.newName));
       },
     },
     cloneToken: {
@@ -88,21 +100,21 @@ export function tokenHandlers(service: TokenService, clock: Clock): Handlers<Man
       permission: WRITE,
       handle: async ({ selector, etag }, caller) => {
         const ref = checked((v) => readTokenSelector(v, 'selector', selector));
-        return { token: toToken(await service.setActive(caller, ref, etag, true)) };
+        return toChanged(await service.setActive(caller, ref, etag, true));
       },
     },
     deactivateToken: {
       permission: WRITE,
       handle: async ({ selector, etag }, caller) => {
         const ref = checked((v) => readTokenSelector(v, 'selector', selector));
-        return { token: toToken(await service.setActive(caller, ref, etag, false)) };
+        return toChanged(await service.setActive(caller, ref, etag, false));
       },
     },
     toggleToken: {
       permission: WRITE,
       handle: async ({ selector, etag }, caller) => {
         const ref = checked((v) => readTokenSelector(v, 'selector', selector));
-        return { token: toToken(await service.setActive(caller, ref, etag, 'toggle')) };
+        return toChanged(await service.setActive(caller, ref, etag, 'toggle'));
       },
     },
     rotateToken: {
@@ -112,26 +124,32 @@ export function tokenHandlers(service: TokenService, clock: Clock): Handlers<Man
           ref: readTokenSelector(v, 'selector', selector),
           grace: readGrace(v, gracePeriod),
         }));
-        const { token, plaintext } = await service.rotate(caller, ref, etag, grace);
-        return { token: toToken(token), plaintext };
+        const { result, propagation } = await service.rotate(caller, ref, etag, grace);
+        const { token, plaintext } = result;
+        return { token: toToken(token), plaintext, propagation: toPropagation(propagation) };
       },
     },
     revokeToken: {
       permission: WRITE,
       handle: async ({ selector, etag }, caller) => {
         const ref = checked((v) => readTokenSelector(v, 'selector', selector));
-        await service.revoke(caller, ref, etag);
-        return {};
+        const { propagation } = await service.revoke(caller, ref, etag);
+        return { propagation: toPropagation(propagation) };
       },
     },
     revokeUserTokens: {
       permission: WRITE,
       handle: async ({ user }, caller) => {
         const ref = checked((v) => readUserSelector(v, 'user', user));
-        return { revokedCount: await service.revokeOfUser(caller, ref) };
+        const { result, propagation } = await service.revokeOfUser(caller, ref);
+        return { revokedCount: result, propagation: toPropagation(propagation) };
       },
     },
   };
+}
+
+function toChanged({ result, propagation }: Propagated<Token>) {
+  return { token: toToken(result), propagation: toPropagation(propagation) };
 }
 
 function readCreate(

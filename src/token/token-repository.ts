@@ -83,6 +83,14 @@ export class TokenRepository {
     return rows.map(tokenFromRow);
   }
 
+  /** findAll returns those of the tokens that there are. */
+  async findAll(ids: readonly bigint[]): Promise<Token[]> {
+    if (ids.length === 0) return [];
+    const query = this.#select(this.#knex).whereRaw('t.id = ANY (?::bigint[])', [ids.map(String)]);
+    const rows = (await query) as TokenRow[];
+    return rows.map(tokenFromRow);
+  }
+
   /** lock makes other writers of this token wait until the transaction ends. */
   async lock(trx: Knex.Transaction, id: bigint): Promise<Token | undefined> {
     await trx('tokens')

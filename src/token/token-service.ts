@@ -10,6 +10,7 @@ import {
   type AuditEntry,
   type AuditLog,
 } from '../audit/audit-log.js';
+import type { Propagated, PropagatedChanges } from '../coherence/propagated-changes.js';
 import { inTransaction, reading } from '../db/transaction.js';
 import type { Clock } from '../lib/clock.js';
 import { etagMismatch, KeywardError, notFound, notPermitted } from '../lib/errors.js';
@@ -41,6 +42,7 @@ export interface TokenServiceDependencies {
   readonly tokens: TokenRepository;
   readonly standings: StandingReader;
   readonly audit: Pick<AuditLog, 'record'>;
+  readonly changes: Pick<PropagatedChanges, 'make'>;
   /** Forgets digests whose verdicts may have changed. Called after commit, before the call returns. */
   readonly evict: (digests: readonly Digest[]) => void;
   readonly clock: Clock;
@@ -90,7 +92,7 @@ export class TokenService {
     return reading(async () => this.#deps.tokens.list(readable(await this.#deps.standings.of(caller)), page));
   }
 
-  async update(caller: Caller, ref: TokenRef, etag: string, change: TokenChange): Promise<Token> {
+  async update(caller: Caller, ref: TokenRef, etag: string, change: TokenChange): Promise<Propagated<Token>> {
     return this.#change(caller, ref, etag, async (trx, token) => {
       requireScopes(
         caller,
@@ -104,7 +106,7 @@ export class TokenService {
     });
   }
 
-  async rename(caller: Caller, ref: TokenRef, etag: string, name: string): Promise<Token> {
+  async rename(caller: Caller, ref: TokenRef, etag: string, name: string): Promise<Propagated<Token>> {
     return this.#change(caller, ref, etag, async (trx, token) => {
       if (token.name === name) return { token };
       return { token: await this.#deps.tokens.rename(trx, token.id, name), action: 'TOKEN_RENAMED' };
@@ -112,7 +114,12 @@ export class TokenService {
   }
 
   /** setActive switches a token on or off; `toggle` is whichever it is not. */
-  async setActive(caller: Caller, ref: TokenRef, etag: string, state: boolean | 'toggle'): Promise<Token> {
+  async setActive(
+    caller: Caller,
+    ref: TokenRef,
+    etag: string,
+    state: boolean | 'toggle',
+  ): Promise<Propagated<Token>> {
     return this.#change(caller, ref, etag, async (trx, token) => {
       const isActive = state === 'toggle' ? !token.isActive : state;
       if (token.isActive === isActive) return { token };
@@ -140,10 +147,10 @@ export class TokenService {
   }
 
   /** rotate replaces the plaintext. The old one is accepted for `grace` microseconds more. */
-  async rotate(caller: Caller, ref: TokenRef, etag: string, grace: bigint): Promise<IssuedToken> {
+  async rotate(caller: Caller, ref: TokenRef, etag: string, grace: bigint): Promise<Propagated<IssuedToken>> {
     const retiresAt = grace === 0n ? null : this.#now() + grace;
     let plaintext = '';
-    const token = await this.#change(caller, ref, etag, async (trx, current, standing) => {
+    const rotated = await this.#change(caller, ref, etag, async (trx, current, standing) => {
       requireScopes(caller, current.scopes);
       await this.#requireRank(trx, standing, current.owner);
       const secret = newPlaintext(current.prefix);
@@ -153,19 +160,20 @@ export class TokenService {
         action: 'TOKEN_ROTATED',
       };
     });
-    return { token, plaintext };
+    return { ...rotated, result: { token: rotated.result, plaintext } };
   }
 
-  async revoke(caller: Caller, ref: TokenRef, etag: string): Promise<void> {
-    await this.#change(caller, ref, etag, async (trx, token) => {
+  /** revoke deletes a token, and gives it as it was. */
+  async revoke(caller: Caller, ref: TokenRef, etag: string): Promise<Propagated<Token>> {
+    return this.#change(caller, ref, etag, async (trx, token) => {
       await this.#deps.tokens.delete(trx, token.id);
       return { token, action: 'TOKEN_DELETED' };
     });
   }
 
-  /** revokeOfUser deletes the tokens of those of the user's profiles that the caller manages. */
-  async revokeOfUser(caller: Caller, user: UserRef): Promise<number> {
-    const revoked = await this.#changing(async (trx) => {
+  /** revokeOfUser deletes the tokens of those of the user's profiles that the caller manages, and counts them. */
+  async revokeOfUser(caller: Caller, user: UserRef): Promise<Propagated<number>> {
+    const { result, propagation } = await this.#changing(async (trx) => {
       const standing = await this.#deps.standings.of(caller, trx);
       const profiles = await this.#deps.tokens.profilesOf(trx, user);
       const visible = profiles.filter((profile) => accessTo(standing, profile) !== 'none');
@@ -181,7 +189,7 @@ export class TokenService {
       await this.#deps.audit.record(trx, entries);
       return deleted;
     });
-    return revoked.tokens.length;
+    return { result: result.tokens.length, propagation };
   }
 
   /** #change locks a token that the caller manages, and changes it. */
@@ -190,8 +198,8 @@ export class TokenService {
     ref: TokenRef,
     etag: string,
     change: (trx: Transaction, token: Token, standing: Standing) => Promise<Changed>,
-  ): Promise<Token> {
-    const { token } = await this.#changing(async (trx) => {
+  ): Promise<Propagated<Token>> {
+    const { result, propagation } = await this.#changing(async (trx) => {
       const standing = await this.#deps.standings.of(caller, trx);
       const found = await this.#findManageable(standing, ref, trx);
       const current = await this.#deps.tokens.lock(trx, found.id);
@@ -205,7 +213,7 @@ export class TokenService {
       }
       return { token: changed.token, digests: [...before, changed.token.digest] };
     });
-    return token;
+    return { result: result.token, propagation };
   }
 
   async #issue(
@@ -263,11 +271,11 @@ export class TokenService {
     });
   }
 
-  /** #changing forgets the digests whose verdicts have changed. */
+  /** #changing forgets the digests whose verdicts have changed, and waits until all replicas have. */
   #changing<T extends { readonly digests: readonly Digest[] }>(
     work: (trx: Transaction) => Promise<T>,
-  ): Promise<T> {
-    return inTransaction(this.#deps.knex, work, ({ digests }) => {
+  ): Promise<Propagated<T>> {
+    return this.#deps.changes.make(work, ({ digests }) => {
       this.#deps.evict(digests);
     });
   }

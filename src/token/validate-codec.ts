@@ -9,18 +9,12 @@ import {
 import { strictReader } from '../rpc/strict-utf8.js';
 import { toTimestamp } from '../rpc/timestamp.js';
 import type { VerdictFacts, VerdictReason, VerdictRecord } from './verdict.js';
-import type { Verdict } from './verdicts.js';
+import type { Presented, Verdict } from './verdicts.js';
 
 /**
  * The codecs of the two RPCs that every request of the platform waits for. They read the common form of a
  * request without copying the token out of it, and write answers that were encoded when the token was loaded.
  */
-
-/** Presented is a ValidateTokenRequest; the token is either text or its bytes within the request. */
-export interface Presented {
-  readonly token: string | Uint8Array;
-  readonly requiredScopes: readonly string[];
-}
 
 const NO_SCOPES: readonly string[] = [];
 /** Tag of field 1 with a length: `token` in a request, `requests` and `responses` in a batch. */
@@ -41,14 +35,30 @@ const REASONS: Readonly<Record<VerdictReason, ProtoReason>> = {
   INSUFFICIENT_SCOPE: ProtoReason.VERDICT_REASON_INSUFFICIENT_SCOPE,
 };
 
-const REFUSED = { valid: false, principal: undefined, name: '', scopes: [], expiresAt: undefined };
+const REFUSED = {
+  valid: false,
+  principal: undefined,
+  name: '',
+  scopes: [],
+  expiresAt: undefined,
+  stale: false,
+};
 const UNKNOWN_ANSWER = encode({ ...REFUSED, reason: REASONS.UNKNOWN, keyId: '' });
+/** What follows on the rest of an answer that is stale. */
+const STALE_MARK = encode(ValidateTokenResponse.fromPartial({ stale: true }));
 
 /** The service with these codecs in the place of the generated ones. */
 export const FastTokenService = {
   ...TokenServiceService,
   validateToken: {
     ...TokenServiceService.validateToken,
+    requestDeserialize: decodePresented,
+    readsBytes: true as const,
+    responseSerialize: (message: Buffer) => message,
+  },
+  // Its messages are the same in bytes.
+  streamValidateTokens: {
+    ...TokenServiceService.streamValidateTokens,
     requestDeserialize: decodePresented,
     readsBytes: true as const,
     responseSerialize: (message: Buffer) => message,
@@ -82,7 +92,11 @@ export function decodeBatch(bytes: Buffer): Presented[] {
 }
 
 /** answerOf is the encoded ValidateTokenResponse of a verdict, one character for each byte. */
-export function answerOf({ reason, record }: Verdict): string {
+export function answerOf(verdict: Verdict): string {
+  return verdict.stale ? currentAnswerOf(verdict) + STALE_MARK : currentAnswerOf(verdict);
+}
+
+function currentAnswerOf({ reason, record }: Verdict): string {
   if (reason === 'OK') return record.answer;
   if (reason === 'UNKNOWN') return UNKNOWN_ANSWER;
   return encode({ ...REFUSED, reason: REASONS[reason], keyId: keyIdOf(record) });
@@ -112,6 +126,7 @@ export function encodeValid(facts: VerdictFacts): string {
     name: facts.name,
     scopes: [...facts.scopes],
     expiresAt: toTimestamp(facts.expiresAt),
+    stale: false,
   });
 }
 

@@ -1,8 +1,9 @@
 import { areScopes } from '../lib/scopes.js';
 import { Violations } from '../lib/violations.js';
 import type { Handler } from '../rpc/handlers.js';
-import { answerOf, toBatchMessage, toMessage, type Presented } from './validate-codec.js';
-import type { Verdicts } from './verdicts.js';
+import { answerOf, toBatchMessage, toMessage } from './validate-codec.js';
+import type { ValidationCounts } from './validation-counts.js';
+import type { Presented, Verdict, Verdicts } from './verdicts.js';
 
 const MOST_REQUESTS = 1000;
 const VALIDATE = 'keyward.tokens.validate';
@@ -10,19 +11,24 @@ const VALIDATE = 'keyward.tokens.validate';
 export interface ValidateHandlers {
   readonly validateToken: Handler<Presented, Buffer>;
   readonly batchValidateTokens: Handler<Presented[], Buffer>;
+  readonly streamValidateTokens: Handler<Presented, Buffer>;
 }
 
-/** validateHandlers answer with encoded messages, from memory wherever it can. */
-export function validateHandlers(verdicts: Verdicts): ValidateHandlers {
-  const handler = new ValidateHandler(verdicts);
+/** validateHandlers answer with encoded messages, from memory wherever it can, and count their answers. */
+export function validateHandlers(verdicts: Verdicts, counts: ValidationCounts): ValidateHandlers {
+  const handler = new ValidateHandler(verdicts, counts);
+  const one: Handler<Presented, Buffer> = {
+    permission: VALIDATE,
+    servesStaleCallers: true,
+    handle: (request) => handler.validate(request),
+    peek: (request) => handler.peek(request),
+  };
   return {
-    validateToken: {
-      permission: VALIDATE,
-      handle: (request) => handler.validate(request),
-      peek: (request) => handler.peek(request),
-    },
+    validateToken: one,
+    streamValidateTokens: one,
     batchValidateTokens: {
       permission: VALIDATE,
+      servesStaleCallers: true,
       handle: (requests) => handler.validateBatch(requests),
       peek: (requests) => handler.peekBatch(requests),
     },
@@ -31,34 +37,33 @@ export function validateHandlers(verdicts: Verdicts): ValidateHandlers {
 
 class ValidateHandler {
   readonly #verdicts: Verdicts;
+  readonly #counts: ValidationCounts;
 
-  constructor(verdicts: Verdicts) {
+  constructor(verdicts: Verdicts, counts: ValidationCounts) {
     this.#verdicts = verdicts;
+    this.#counts = counts;
   }
 
   /** peek answers from memory; undefined if the database must be asked or the request be refused. */
   peek(request: Presented): Buffer | undefined {
-    const answer = this.#peekAnswer(request);
-    return answer === undefined ? undefined : toMessage(answer);
+    if (!isWellFormed(request)) return undefined;
+    const verdict = this.#verdicts.peek(request.token, request.requiredScopes);
+    return verdict && toMessage(this.#answer(verdict));
   }
 
   /** peekBatch answers from memory if that can answer all of them. */
   peekBatch(requests: readonly Presented[]): Buffer | undefined {
     if (requests.length === 0 || requests.length > MOST_REQUESTS) return undefined;
-    const answers: string[] = [];
-    for (const request of requests) {
-      const answer = this.#peekAnswer(request);
-      if (answer === undefined) return undefined;
-      answers.push(answer);
-    }
-    return toBatchMessage(answers);
+    if (!requests.every(isWellFormed)) return undefined;
+    const verdicts = this.#verdicts.peekAll(requests);
+    return verdicts && toBatchMessage(verdicts.map((verdict) => this.#answer(verdict)));
   }
 
   async validate(request: Presented): Promise<Buffer> {
     const v = new Violations();
     checkPresented(v, '', request);
     v.throwIfAny();
-    return toMessage(await this.#answer(request));
+    return toMessage(this.#answer(await this.#verdict(request)));
   }
 
   async validateBatch(requests: readonly Presented[]): Promise<Buffer> {
@@ -67,18 +72,22 @@ class ValidateHandler {
     v.check(requests.length <= MOST_REQUESTS, 'requests', `must be at most ${MOST_REQUESTS}`);
     if (!v.any) requests.forEach((request, index) => checkPresented(v, `requests[${index}].`, request));
     v.throwIfAny();
-    return toBatchMessage(await Promise.all(requests.map((request) => this.#answer(request))));
+    const verdicts = await Promise.all(requests.map((request) => this.#verdict(request)));
+    return toBatchMessage(verdicts.map((verdict) => this.#answer(verdict)));
   }
 
-  async #answer(request: Presented): Promise<string> {
-    return answerOf(await this.#verdicts.validate(request.token, request.requiredScopes));
+  #answer(verdict: Verdict): string {
+    this.#counts[verdict.reason] += 1;
+    return answerOf(verdict);
   }
 
-  #peekAnswer({ token, requiredScopes }: Presented): string | undefined {
-    if (requiredScopes.length > 0 && !areScopes(requiredScopes)) return undefined;
-    const verdict = this.#verdicts.peek(token, requiredScopes);
-    return verdict === undefined ? undefined : answerOf(verdict);
+  #verdict({ token, requiredScopes }: Presented): Promise<Verdict> {
+    return this.#verdicts.validate(token, requiredScopes);
   }
+}
+
+function isWellFormed({ requiredScopes }: Presented): boolean {
+  return requiredScopes.length === 0 || areScopes(requiredScopes);
 }
 
 function checkPresented(v: Violations, prefix: string, { requiredScopes }: Presented): void {

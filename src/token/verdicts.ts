@@ -1,41 +1,71 @@
-import type { VerdictCache } from '../coherence/verdict-cache.js';
+import type { OutagePolicy, Source } from '../coherence/outage-policy.js';
 import type { Clock } from '../lib/clock.js';
 import { digestOf, LONGEST_PLAINTEXT } from './token.js';
 import type { UsageRecorder } from './usage-recorder.js';
-import { judge, type KnownReason, type VerdictFacts, type VerdictRecord } from './verdict.js';
+import { judge, type KnownReason, type VerdictRecord } from './verdict.js';
 
 export type Verdict =
-  | { readonly reason: 'UNKNOWN'; readonly record: undefined }
-  | { readonly reason: KnownReason; readonly record: VerdictRecord };
+  | { readonly reason: 'UNKNOWN'; readonly record: undefined; readonly stale: false }
+  | {
+      readonly reason: KnownReason;
+      readonly record: VerdictRecord;
+      /** True if the record may have been changed since, because the database cannot be asked. */
+      readonly stale: boolean;
+    };
 
-const UNKNOWN: Verdict = { reason: 'UNKNOWN', record: undefined };
+/** Presented is a text to judge; the token may be its UTF-8 bytes. */
+export interface Presented {
+  readonly token: string | Uint8Array;
+  readonly requiredScopes: readonly string[];
+}
+
+/** Passing is the verdict on a token that passes. */
+export type Passing = Extract<Verdict, { readonly reason: KnownReason }> & { readonly reason: 'OK' };
+
+const UNKNOWN: Verdict = { reason: 'UNKNOWN', record: undefined, stale: false };
 const NO_SCOPES: readonly string[] = [];
 
 /** Verdicts judges presented texts. A text that passes counts as a use of its token. */
 export class Verdicts {
-  readonly #cache: VerdictCache<VerdictFacts, VerdictRecord>;
+  readonly #records: Pick<OutagePolicy<VerdictRecord>, 'memory' | 'get'>;
   readonly #usage: UsageRecorder;
   readonly #clock: Clock;
 
-  constructor(cache: VerdictCache<VerdictFacts, VerdictRecord>, usage: UsageRecorder, clock: Clock) {
-    this.#cache = cache;
+  constructor(
+    records: Pick<OutagePolicy<VerdictRecord>, 'memory' | 'get'>,
+    usage: UsageRecorder,
+    clock: Clock,
+  ) {
+    this.#records = records;
     this.#usage = usage;
     this.#clock = clock;
   }
 
   /** peek judges from memory; undefined if the database must be asked. `text` may be its UTF-8 bytes. */
   peek(text: string | Uint8Array, requiredScopes: readonly string[]): Verdict | undefined {
-    if (isTooLong(text)) return UNKNOWN;
+    const { memory } = this.#records;
+    return memory && this.#peekIn(memory, text, requiredScopes, this.#clock.now());
+  }
+
+  /** peekAll judges several from memory, as it is at one moment; undefined if it cannot judge all of them. */
+  peekAll(presented: readonly Presented[]): Verdict[] | undefined {
+    const { memory } = this.#records;
+    if (memory === undefined) return undefined;
     const now = this.#clock.now();
-    const record = this.#cache.peek(digestOf(text), now);
-    return record === undefined ? undefined : this.#judge(record, requiredScopes, now);
+    const verdicts: Verdict[] = [];
+    for (const { token, requiredScopes } of presented) {
+      const verdict = this.#peekIn(memory, token, requiredScopes, now);
+      if (verdict === undefined) return undefined;
+      verdicts.push(verdict);
+    }
+    return verdicts;
   }
 
   /** validate judges from memory or from the database. DATABASE_UNAVAILABLE if neither can tell. */
   async validate(text: string | Uint8Array, requiredScopes: readonly string[]): Promise<Verdict> {
     if (isTooLong(text)) return UNKNOWN;
-    const record = await this.#cache.get(digestOf(text));
-    return this.#judge(record, requiredScopes, this.#clock.now());
+    const { record, stale } = await this.#records.get(digestOf(text), this.#clock.now());
+    return this.#judge(record, stale, requiredScopes, this.#clock.now());
   }
 
   /** peekValid returns the record of a token that passes, if memory can tell. */
@@ -44,18 +74,38 @@ export class Verdicts {
     return verdict?.reason === 'OK' ? verdict.record : undefined;
   }
 
-  /** findValid returns the record of a token that passes, undefined for all others. */
-  async findValid(text: string): Promise<VerdictRecord | undefined> {
+  /** findValid returns the verdict on a token that passes, undefined for all others. */
+  async findValid(text: string): Promise<Passing | undefined> {
     const verdict = await this.validate(text, NO_SCOPES);
-    return verdict.reason === 'OK' ? verdict.record : undefined;
+    return isPassing(verdict) ? verdict : undefined;
   }
 
-  #judge(record: VerdictRecord | null, requiredScopes: readonly string[], now: number): Verdict {
+  #peekIn(
+    memory: Pick<Source<VerdictRecord>, 'peek'>,
+    text: string | Uint8Array,
+    requiredScopes: readonly string[],
+    now: number,
+  ): Verdict | undefined {
+    if (isTooLong(text)) return UNKNOWN;
+    const record = memory.peek(digestOf(text), now);
+    return record === undefined ? undefined : this.#judge(record, false, requiredScopes, now);
+  }
+
+  #judge(
+    record: VerdictRecord | null,
+    stale: boolean,
+    requiredScopes: readonly string[],
+    now: number,
+  ): Verdict {
     if (record === null) return UNKNOWN;
     const reason = judge(record, requiredScopes, now);
     if (reason === 'OK') this.#usage.record(record, now);
-    return { reason, record };
+    return { reason, record, stale };
   }
+}
+
+function isPassing(verdict: Verdict): verdict is Passing {
+  return verdict.reason === 'OK';
 }
 
 function isTooLong(text: string | Uint8Array): boolean {

@@ -5,11 +5,14 @@ import { startLoad, type Sample, type Scenario } from './scenario.js';
 import { secretScenarios } from './secret-path.js';
 import { KEY } from './secrets.js';
 import { exchangeOf } from './tokens.js';
+import { holdWatchers } from './watchers.js';
 
 const VALIDATE = '/keyward.token.v1.TokenService/ValidateToken';
 const BATCH_VALIDATE = '/keyward.token.v1.TokenService/BatchValidateTokens';
 export const BATCH = 100;
 const HIT_TOKENS = 10_000;
+/** Idle watchers on the server that has some. */
+export const WATCHERS = 200;
 /** The server that is to miss remembers far fewer tokens than are asked for in turn; its callers it knows. */
 const MISS_ENTRIES = 1_000;
 
@@ -27,6 +30,7 @@ export interface Extent {
 /** measureHotPath measures all scenarios in turn, round by round, so that what disturbs the machine disturbs them alike. */
 export async function measureHotPath(databaseUrl: string, extent: Extent): Promise<Samples> {
   const servers: ServerProcess[] = [];
+  const watchers: { close(): void }[] = [];
   const scenarios: Record<string, Scenario> = {};
   try {
     const started = async (server: Promise<ServerProcess>): Promise<ServerProcess> => {
@@ -44,6 +48,7 @@ export async function measureHotPath(databaseUrl: string, extent: Extent): Promi
       startKeyward({ ...settings, KEYWARD_CACHE_MAX_ENTRIES: String(MISS_ENTRIES) }),
     );
     const secrets = await started(startKeyward(settings));
+    const watched = await started(startKeyward(settings));
     await checkAnswers(keyward.port, extent.tokens);
     await checkAnswers(forgetful.port, extent.tokens);
 
@@ -55,12 +60,15 @@ export async function measureHotPath(databaseUrl: string, extent: Extent): Promi
     if (hasProgram('h2load')) {
       scenarios['a'] = await h2loadScenario(baseline, VALIDATE, HIT_TOKENS);
       scenarios['b'] = await h2loadScenario(keyward, VALIDATE, HIT_TOKENS);
+      scenarios['b, watched'] = await h2loadScenario(watched, VALIDATE, HIT_TOKENS);
       scenarios['a, kept'] = empty;
       scenarios['b, kept'] = hits;
     } else {
       scenarios['a'] = empty;
       scenarios['b'] = hits;
+      scenarios['b, watched'] = await startLoad(watched, single);
     }
+    watchers.push(await holdWatchers(watched, WATCHERS));
     scenarios['c'] = await startLoad(forgetful, {
       ...single,
       asked: { tokens: extent.tokens, batch: 1 },
@@ -75,6 +83,7 @@ export async function measureHotPath(databaseUrl: string, extent: Extent): Promi
     return await measureInRounds(scenarios, extent);
   } finally {
     for (const scenario of Object.values(scenarios)) scenario.close();
+    for (const each of watchers) each.close();
     for (const server of servers) await stop(server);
   }
 }

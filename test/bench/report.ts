@@ -1,5 +1,5 @@
 import { cpus, release } from 'node:os';
-import { BATCH, type Samples } from './hot-path.js';
+import { BATCH, WATCHERS, type Samples } from './hot-path.js';
 import type { MillionResult } from './million.js';
 import { canPin, hasProgram } from './processes.js';
 import type { Sample } from './scenario.js';
@@ -7,6 +7,7 @@ import type { Sample } from './scenario.js';
 const TITLES: Readonly<Record<string, string>> = {
   a: 'a  empty handler of grpc-js',
   b: 'b  ValidateToken, hit',
+  'b, watched': `b  with ${WATCHERS} idle watchers`,
   c: 'c  ValidateToken, miss',
   d: `d  BatchValidateTokens of ${BATCH}, hits`,
   e: 'e  GetSecret',
@@ -87,6 +88,8 @@ function comparisonsOf(rounds: Samples): Record<string, number> {
   const comparisons: Record<string, number> = {
     'b / a, calls per second': ratio('b', 'a', rate),
     'a / b, CPU per call': ratio('a', 'b', cpu),
+    [`b with ${WATCHERS} watchers / b, calls per second`]: ratio('b, watched', 'b', rate),
+    [`b / b with ${WATCHERS} watchers, CPU per call`]: ratio('b', 'b, watched', cpu),
     'd / b, verdicts per second': BATCH * ratio('d', 'b', rate),
     'b / d, CPU per verdict': BATCH * ratio('b', 'd', cpu),
     'c / b, calls per second': ratio('c', 'b', rate),

@@ -84,6 +84,7 @@ export function expectedResponse(token: number): ValidateTokenResponse {
     name: `token-${token}`,
     scopes: ['*'],
     expiresAt: undefined,
+    stale: false,
   };
 }
 

@@ -17,6 +17,7 @@ import { AccountServiceService } from '../../src/gen/keyward/account/v1/account_
 import type { Handler } from '../../src/rpc/handlers.js';
 import { testAuditLog } from './audit.js';
 import { createTestDatabase } from './database.js';
+import { changesAlone } from './single-replica.js';
 
 type Methods = typeof AccountServiceService;
 export type Method = keyof Methods;
@@ -75,6 +76,7 @@ export async function openAccountApi(): Promise<AccountApi> {
     ...repositories,
     standings,
     audit: testAuditLog(knex),
+    changes: changesAlone(knex),
     evictOwners: (matches) => evictions.push(matches),
     evictUsers: () => evictions.push('users'),
     newAccountNumber: () => numbers.shift() ?? newAccountNumber(),

@@ -4,6 +4,7 @@ import {
   ScalarType,
   type DescField,
   type DescMessage,
+  type DescMethod,
 } from '@bufbuild/protobuf';
 import { FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt';
 import { FILE_DESCRIPTOR_SET } from '../../src/gen/file-descriptor-set.js';
@@ -15,10 +16,19 @@ const registry = createFileRegistry(
 
 /** requestFields are the fields of an RPC's request, as the protos describe them. */
 export function requestFields(name: MethodName): readonly DescField[] {
+  return describedMethod(name).input.fields;
+}
+
+/** responseFields are the same of its response. */
+export function responseFields(name: MethodName): readonly DescField[] {
+  return describedMethod(name).output.fields;
+}
+
+function describedMethod(name: MethodName): DescMethod {
   const [, service = '', method] = pathOf(name).split('/');
   const found = registry.getService(service)?.methods.find((candidate) => candidate.name === method);
   if (found === undefined) throw new Error(`the protos do not describe ${name}`);
-  return found.input.fields;
+  return found;
 }
 
 /** selectorOf is the selector message that a field holds, if it holds one. */

@@ -58,6 +58,8 @@ export interface Serving {
   readonly pid: number;
   /** host:port it listens on. */
   readonly address: string;
+  /** URL of its health and metrics; it has one if KEYWARD_HTTP_LISTEN is set. */
+  readonly http: string;
   /** output is all it printed so far. */
   output(): string;
   /** signal sends a signal to the process, or as a terminal does to its whole group. */
@@ -77,6 +79,7 @@ export async function serve(options: CommandOptions): Promise<Serving> {
   return {
     pid,
     address,
+    http: `http://${/"http":"([^"]+)"/.exec(output.stdout)?.[1] ?? 'none'}`,
     output: () => output.stdout + output.stderr,
     signal: (signal, target = 'process') => {
       process.kill(target === 'group' ? -pid : pid, signal);
@@ -93,7 +96,8 @@ interface Output {
 function start(args: readonly string[], options: CommandOptions): { child: ChildProcess; output: Output } {
   const main = join(options.installation ?? CHECKOUT, MAIN);
   const child = spawn(process.execPath, [main, ...args], {
-    env: { ...process.env, ...options.env },
+    // Many run at once, and the default is one address.
+    env: { ...process.env, KEYWARD_HTTP_LISTEN: '', ...options.env },
     detached: true,
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
     ...(options.uid === undefined ? {} : { uid: options.uid, gid: options.uid }),

@@ -11,6 +11,8 @@ export interface RawAnswer {
   readonly received: Buffer;
 }
 
+const WATCH = /\/Watch\w+$/;
+
 /** RawHttp2 sends gRPC calls without a gRPC library: any bytes as the message, any headers. */
 export class RawHttp2 {
   readonly #session: ClientHttp2Session;
@@ -26,6 +28,7 @@ export class RawHttp2 {
     return new RawHttp2(session);
   }
 
+  /** call sends one message. A watch, which has no end, is ended with the first message that it gives, and is OK. */
   call(
     path: string,
     body: Buffer,
@@ -58,7 +61,12 @@ export class RawHttp2 {
         clearTimeout(timer);
         resolve({ ...answer, received: Buffer.concat(received) });
       });
-      stream.on('data', (chunk: Buffer) => received.push(chunk));
+      stream.on('data', (chunk: Buffer) => {
+        received.push(chunk);
+        if (!WATCH.test(path)) return;
+        answer = { code: 'OK', message: '' };
+        stream.close(constants.NGHTTP2_CANCEL);
+      });
       stream.end(body);
     });
   }

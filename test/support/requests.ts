@@ -24,6 +24,7 @@ const selectedProfile = async (world: World) => ({ selector: byId(await newProfi
  */
 export const REQUESTS: Requests = {
   validateToken: async (world) => ({ token: (await world.issue('owner-a')).plaintext }),
+  streamValidateTokens: async (world) => ({ token: (await world.issue('owner-a')).plaintext }),
   batchValidateTokens: async (world) => ({ requests: [{ token: (await world.issue('owner-a')).plaintext }] }),
   createToken: (world) => ({ owner: byId(world.profileOf('owner-a')), name: world.newName() }),
   getToken: async (world) => ({ token: byId(await world.issue('owner-a')) }),
@@ -44,6 +45,7 @@ export const REQUESTS: Requests = {
     const { profile } = await world.issueTo();
     return { user: { selector: { $case: 'id', value: profile.userId } } };
   },
+  watchTokens: () => ({}),
 
   createSecret: (world) => ({
     owner: byId(world.profileOf('owner-a')),
@@ -95,6 +97,7 @@ export const REQUESTS: Requests = {
   listGrants: secretOf,
   rotateEncryptionKey: () => ({}),
   getRotationStatus: () => ({}),
+  watchSecrets: () => ({}),
 
   listAuditEvents: () => ({}),
 

@@ -15,8 +15,18 @@ type Methods = KeywardClient['tokens'] &
 /** MethodName is the name of an RPC of any of the services; no two have the same. */
 export type MethodName = keyof Methods;
 
-/** RequestOf is a request as tests write it: fields left out have their defaults. One without fields is an object too. */
-export type RequestOf<Name extends MethodName> = Parameters<Methods[Name]>[0] & object;
+/**
+ * RequestOf is a request as tests write it: fields left out have their defaults. One without fields is an object too.
+ * Of a method that takes a stream it is one of the requests.
+ */
+export type RequestOf<Name extends MethodName> = RequestMap[Name];
+
+type RequestMap = {
+  readonly [Name in MethodName]: (Parameters<Methods[Name]>[0] extends AsyncIterable<infer Request>
+    ? Request
+    : Parameters<Methods[Name]>[0]) &
+    object;
+};
 
 const services = {
   ...tokenMessages.TokenServiceService,
@@ -76,7 +86,7 @@ export class Peer {
     return this.callRaw(name, encodeRequest(name, request));
   }
 
-  /** callRaw sends bytes as they are. */
+  /** callRaw sends bytes as they are. A watch, which has no end, is ended after its first message. */
   callRaw(name: MethodName, bytes: Buffer): Promise<Outcome> {
     const metadata = new Metadata();
     for (const [key, value] of Object.entries(this.#headers)) metadata.set(key, value);
@@ -87,7 +97,12 @@ export class Peer {
     });
     const received: Buffer[] = [];
     return new Promise((resolve) => {
-      call.on('data', (message: Buffer) => received.push(message));
+      call.on('data', (message: Buffer) => {
+        received.push(message);
+        if (!isWatch(name)) return;
+        resolve(succeeded(message));
+        call.cancel();
+      });
       call.on('end', () => resolve(succeeded(Buffer.concat(received))));
       call.on('error', (error: ServiceError) => resolve(failed(error)));
     });
@@ -96,6 +111,11 @@ export class Peer {
   close(): void {
     this.#client.close();
   }
+}
+
+/** isWatch tells the methods that answer until their client ends them. */
+export function isWatch(name: MethodName): boolean {
+  return name.startsWith('watch');
 }
 
 /** outcomeOf is the code and reason of a typed client's call: `OK`, or for example `NOT_FOUND NOT_FOUND`. */

@@ -66,6 +66,11 @@ export class ServerProcess {
     return memory;
   }
 
+  /** signal stops the process for a while, or lets it go on. */
+  signal(signal: 'SIGSTOP' | 'SIGCONT'): void {
+    this.#child.kill(signal);
+  }
+
   /** dumpHeap makes a file of all that it holds after a collection. */
   async dumpHeap(file: string): Promise<void> {
     this.#child.send(`heap ${file}`);

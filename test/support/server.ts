@@ -12,6 +12,8 @@ export interface TestServer {
   readonly address: string;
   /** log is everything written so far. */
   log(): string;
+  /** metric is the sum of a metric's values, over all labels. */
+  metric(name: string): Promise<number>;
   stop(): Promise<void>;
 }
 
@@ -68,5 +70,17 @@ export async function startTestServer({
   });
   // Certificates are for names; an address as the name of a TLS server is deprecated.
   const host = config.tlsCert === undefined ? '127.0.0.1' : 'localhost';
-  return { address: `${host}:${server.port}`, log: () => log, stop: () => server.stop() };
+  return {
+    address: `${host}:${server.port}`,
+    log: () => log,
+    metric: async (name) => sumOf(name, await server.metrics.text()),
+    stop: () => server.stop(),
+  };
+}
+
+function sumOf(name: string, text: string): number {
+  return text
+    .split('\n')
+    .filter((line) => line.startsWith(`${name} `) || line.startsWith(`${name}{`))
+    .reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' '))), 0);
 }

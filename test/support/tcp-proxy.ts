@@ -7,7 +7,11 @@ export interface TcpProxy {
   readonly url: string;
   /** cut ends all connections and refuses new ones. */
   cut(): void;
-  /** mend lets connections through again. */
+  /** silence lets nothing through, in neither direction, and tells nobody: connections stay, and are accepted. */
+  silence(): void;
+  /** holdAnswers lets the database hear, and do, what it is told, but not answer. */
+  holdAnswers(): void;
+  /** mend lets connections, and what they sent meanwhile, through again. */
   mend(): void;
   close(): Promise<void>;
 }
@@ -16,20 +20,39 @@ export async function startTcpProxy(databaseUrl: string): Promise<TcpProxy> {
   const { port, hostname } = new URL(databaseUrl);
   const sockets = new Set<Socket>();
   let isCut = false;
+  let isSilent = false;
+  let areAnswersHeld = false;
+  /** To which socket each sends what it receives. */
+  const peers = new Map<Socket, Socket>();
+  /** The sockets on the side of the database. */
+  const farSockets = new Set<Socket>();
   const track = (socket: Socket): void => {
     sockets.add(socket);
     // A connection that was cut is reported as an error on the other side's socket.
-    socket.on('error', () => socket.destroy()).on('close', () => sockets.delete(socket));
+    socket
+      .on('error', () => socket.destroy())
+      .on('close', () => {
+        sockets.delete(socket);
+        peers.delete(socket);
+        farSockets.delete(socket);
+      });
   };
   const server = createServer((near) => {
     track(near);
     if (isCut) return near.resetAndDestroy();
     const far = connect(Number(port), hostname);
     track(far);
-    near.pipe(far).on('close', () => near.destroy());
-    far.pipe(near).on('close', () => far.destroy());
+    farSockets.add(far);
+    forward(near, far);
+    forward(far, near);
     return undefined;
   });
+  const isHeld = (from: Socket): boolean => isSilent || (areAnswersHeld && farSockets.has(from));
+  const forward = (from: Socket, to: Socket): void => {
+    peers.set(from, to);
+    to.on('close', () => from.destroy());
+    if (!isHeld(from)) from.pipe(to);
+  };
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   const url = new URL(databaseUrl);
@@ -43,8 +66,19 @@ export async function startTcpProxy(databaseUrl: string): Promise<TcpProxy> {
       isCut = true;
       destroyAll();
     },
+    silence: () => {
+      isSilent = true;
+      for (const [from, to] of peers) from.unpipe(to);
+    },
+    holdAnswers: () => {
+      areAnswersHeld = true;
+      for (const [from, to] of peers) if (farSockets.has(from)) from.unpipe(to);
+    },
     mend: () => {
+      for (const [from, to] of peers) if (isHeld(from)) from.pipe(to);
       isCut = false;
+      isSilent = false;
+      areAnswersHeld = false;
     },
     close: async () => {
       destroyAll();

@@ -26,7 +26,10 @@ function problems(env: Record<string, string>): string[] {
 test('nothing has to be set', () => {
   expect(loadConfig({})).toEqual({
     listen: { host: '127.0.0.1', port: 50051 },
+    httpListen: { host: '127.0.0.1', port: 9464 },
+    workers: 1,
     databaseUrl: undefined,
+    databaseListenUrl: undefined,
     databasePoolSize: 10,
     databaseTimeoutSeconds: 5,
     dataDir: './.keyward',
@@ -41,6 +44,7 @@ test('nothing has to be set', () => {
     reflection: true,
     cacheMaxEntries: 100_000,
     cacheTtlSeconds: 60,
+    maxStaleSeconds: 60,
     shutdownSeconds: 10,
     logLevel: 'info',
   });
@@ -49,8 +53,11 @@ test('nothing has to be set', () => {
 test('what is set is read', () => {
   const config = loadConfig({
     KEYWARD_LISTEN: '[::]:0',
+    KEYWARD_HTTP_LISTEN: '',
+    KEYWARD_WORKERS: '64',
     DATABASE_URL: 'postgresql://keyward:secret@db/keyward',
     KEYWARD_DATABASE_POOL_SIZE: '1000',
+    KEYWARD_MAX_STALE_SECONDS: '0',
     KEYWARD_FERNET_KEYS: `${KEYS.join(',')}\n`,
     KEYWARD_SECRET_RETENTION_DAYS: '0',
     KEYWARD_TLS_CERT: 'cert.pem',
@@ -63,7 +70,10 @@ test('what is set is read', () => {
   });
   expect(config).toMatchObject({
     listen: { host: '[::]', port: 0 },
+    httpListen: undefined,
+    workers: 64,
     databasePoolSize: 1000,
+    maxStaleSeconds: 0,
     secretRetentionDays: 0,
     tlsCert: 'cert.pem',
     tlsKey: 'key.pem',
@@ -93,8 +103,14 @@ describe('all that is wrong is told at once, without showing a value', () => {
     ['KEYWARD_LISTEN', '', 'must be <host>:<port>'],
     ['KEYWARD_LISTEN', '::1:50051', 'must be <host>:<port>'],
     ['KEYWARD_LISTEN', '127.0.0.1:65536', 'must have a port of at most 65535'],
+    ['KEYWARD_HTTP_LISTEN', 'canary', 'must be <host>:<port>'],
+    ['KEYWARD_HTTP_LISTEN', '127.0.0.1:65536', 'must have a port of at most 65535'],
+    ['KEYWARD_WORKERS', '0', 'must be at least 1'],
+    ['KEYWARD_WORKERS', '65', 'must be at most 64'],
     ['DATABASE_URL', 'mysql://keyward:canary@db/keyward', 'must be a postgres:// URL'],
     ['DATABASE_URL', 'canary', 'must be a postgres:// URL'],
+    ['DATABASE_LISTEN_URL', 'canary', 'must be a postgres:// URL'],
+    ['KEYWARD_MAX_STALE_SECONDS', '3601', 'must be at most 3600'],
     ['KEYWARD_DATABASE_POOL_SIZE', '1', 'must be at least 2'],
     ['KEYWARD_DATABASE_POOL_SIZE', '1001', 'must be at most 1000'],
     ['KEYWARD_DATABASE_TIMEOUT_SECONDS', '0', 'must be at least 1'],
@@ -139,6 +155,15 @@ describe('all that is wrong is told at once, without showing a value', () => {
 });
 
 describe('contradictions', () => {
+  test('another way to a database that is not named', () => {
+    expect(problems({ DATABASE_LISTEN_URL: 'postgres://db/keyward' })).toEqual([
+      'DATABASE_LISTEN_URL needs DATABASE_URL',
+    ]);
+    expect(
+      problems({ DATABASE_LISTEN_URL: 'postgres://db/keyward', DATABASE_URL: 'postgres://pooler/keyward' }),
+    ).toEqual([]);
+  });
+
   test('a certificate without its key, and the other way round', () => {
     const problem = 'KEYWARD_TLS_CERT and KEYWARD_TLS_KEY must be set together';
     expect(problems({ KEYWARD_TLS_CERT: 'cert.pem' })).toEqual([problem]);

@@ -84,10 +84,13 @@ const RECORDS = {
 const READING: readonly MethodName[] = [
   'validateToken',
   'batchValidateTokens',
+  'streamValidateTokens',
   'getToken',
   'listTokens',
+  'watchTokens',
   'getSecret',
   'listSecrets',
+  'watchSecrets',
   'listSecretVersions',
   'listReferences',
   'listGrants',

@@ -24,6 +24,7 @@ import {
   BAD_REFERENCES,
   BAD_USERS,
   BAD_COMPANIES,
+  BAD_WATCHES,
   REQUIRED_SCOPES,
   one,
   type Case,
@@ -32,6 +33,7 @@ import {
 /** Of each RPC each field, with a value for each rule that it breaks. */
 export const BAD_REQUESTS: { readonly [Name in MethodName]: readonly Case<Name>[] } = {
   validateToken: each('required_scopes', 'requiredScopes', REQUIRED_SCOPES),
+  streamValidateTokens: each('required_scopes', 'requiredScopes', REQUIRED_SCOPES),
   batchValidateTokens: [
     ['requests', { requests: [] }],
     ['requests', { requests: many(1001).map((token) => ({ token })) }],
@@ -79,6 +81,7 @@ export const BAD_REQUESTS: { readonly [Name in MethodName]: readonly Case<Name>[
   ],
   revokeToken: tokenSelector('selector'),
   revokeUserTokens: userSelector('user'),
+  watchTokens: BAD_WATCHES,
 
   createSecret: [
     ...profileSelector('owner').slice(1),
@@ -133,6 +136,7 @@ export const BAD_REQUESTS: { readonly [Name in MethodName]: readonly Case<Name>[
   listGrants: [...secretSelector('secret'), ...BAD_LISTS],
   rotateEncryptionKey: each('batch_size', 'batchSize', [-1, 1001, 2 ** 31 - 1]),
   getRotationStatus: [],
+  watchSecrets: BAD_WATCHES,
 
   listAuditEvents: [
     // The field for times has another name here.

@@ -240,6 +240,33 @@ export const BAD_COMPANIES: readonly (readonly [string, object])[] = [
 
 export const REQUIRED_SCOPES = [many(65), ['', 'a'], [`Bad ${SECRET}`], [long(129)]];
 
+const BAD_STARTS = [
+  ['revision', -1n],
+  ...['', SECRET, '-1', '1.', '1.0', '01', '1.1.1', '9223372036854775808'].map((token) => [
+    'resumeToken',
+    token,
+  ]),
+];
+const BAD_INTERVALS = [
+  time(0n),
+  time(0n, 999_999_999),
+  time(300n, 1000),
+  time(-1n),
+  time(1n << 62n),
+  time(5n, -5),
+];
+
+export const BAD_WATCHES: readonly (readonly [string, object])[] = [
+  ...BAD_STARTS.map(([form, value]): [string, object] => [
+    form === 'revision' ? 'revision' : 'resume_token',
+    { start: { $case: form, value } },
+  ]),
+  ...BAD_INTERVALS.map((heartbeatInterval): [string, object] => [
+    'heartbeat_interval',
+    { heartbeatInterval },
+  ]),
+];
+
 /** one makes a selector of one form. */
 export function one(form: string, value: unknown) {
   return { selector: { $case: form, value } };

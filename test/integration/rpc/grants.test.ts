@@ -53,6 +53,7 @@ const KINDS: Readonly<Partial<Record<MethodName, Kind>>> = {
   createSecret: 'create',
   cloneSecret: 'clone',
   listSecrets: 'lists',
+  watchSecrets: 'lists',
   listAuditEvents: 'lists',
   rotateEncryptionKey: 'keys',
   getRotationStatus: 'keys',

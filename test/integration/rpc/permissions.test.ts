@@ -25,6 +25,7 @@ type Kind =
 const KINDS: Readonly<Record<MethodName, Kind>> = {
   validateToken: 'validate',
   batchValidateTokens: 'validate',
+  streamValidateTokens: 'validate',
   createToken: 'manage token',
   getToken: 'read token',
   listTokens: 'list tokens',
@@ -37,6 +38,7 @@ const KINDS: Readonly<Record<MethodName, Kind>> = {
   rotateToken: 'manage token',
   revokeToken: 'manage token',
   revokeUserTokens: 'manage token',
+  watchTokens: 'list tokens',
   createSecret: 'manage secret',
   getSecret: 'read secret',
   listSecrets: 'list secrets',
@@ -60,6 +62,7 @@ const KINDS: Readonly<Record<MethodName, Kind>> = {
   listGrants: 'list grants',
   rotateEncryptionKey: 'rotate keys',
   getRotationStatus: 'rotate keys',
+  watchSecrets: 'list secrets',
   listAuditEvents: 'read audit',
   createAccount: 'manage accounts',
   getAccount: 'read accounts',

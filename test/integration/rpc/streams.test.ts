@@ -12,12 +12,13 @@ import { VerdictCache } from '../../../src/coherence/verdict-cache.js';
 import { SecretServiceService } from '../../../src/gen/keyward/secret/v1/secret_service.js';
 import { KeywardError } from '../../../src/lib/errors.js';
 import { Authenticator } from '../../../src/rpc/auth.js';
-import { CertificateCallers } from '../../../src/rpc/certificate-callers.js';
+import { CertificateCallers, CertificateUsers } from '../../../src/rpc/certificate-callers.js';
 import { drain, listen, newGrpcServer, serverCredentials } from '../../../src/rpc/grpc-server.js';
 import type { StreamHandler } from '../../../src/rpc/handlers.js';
 import { addService } from '../../../src/rpc/service.js';
 import { loadConfig } from '../../../src/config.js';
 import { digestOf } from '../../../src/token/token.js';
+import { Metrics } from '../../../src/telemetry/metrics.js';
 import { UsageRecorder } from '../../../src/token/usage-recorder.js';
 import { encodeValid } from '../../../src/token/validate-codec.js';
 import { VerdictRecord, type VerdictFacts } from '../../../src/token/verdict.js';
@@ -26,6 +27,7 @@ import { collectLog } from '../../support/log-lines.js';
 import { ManualClock } from '../../support/manual-clock.js';
 import { framed } from '../../support/raw-http2.js';
 import { Peer } from '../../support/rpc.js';
+import { underLease } from '../../support/single-replica.js';
 
 type Stream = (
   ...args: Parameters<StreamHandler<RotateEncryptionKeyRequest, RotateEncryptionKeyResponse>['stream']>
@@ -64,15 +66,22 @@ async function serve(stream: Stream): Promise<KeywardClient> {
   });
   const usage = new UsageRecorder({ recordUse: () => Promise.resolve() }, logger);
   const findUser = () => Promise.resolve(undefined);
-  const certificates = new CertificateCallers({ findUser, scopes: [], ttlMs: 1, clock });
-  const authenticator = new Authenticator(new Verdicts(cache, usage, clock), certificates);
+  const users = new CertificateUsers({ findUser, ttlMs: 1, clock });
+  const certificates = new CertificateCallers(underLease(users), [], clock);
+  const authenticator = new Authenticator(new Verdicts(underLease(cache), usage, clock), certificates);
   const authentications = { succeeded: () => undefined, failed: () => undefined };
   server = newGrpcServer();
   addService(
     server,
     { rotateEncryptionKey: SecretServiceService.rotateEncryptionKey },
     { rotateEncryptionKey: { permission: 'keyward.keys.rotate', stream } },
-    { authenticator, authentications, logger },
+    {
+      authenticator,
+      authentications,
+      logger,
+      calls: new Metrics().calls,
+      stopping: new AbortController().signal,
+    },
   );
   const config = loadConfig({ KEYWARD_LISTEN: '127.0.0.1:0' });
   address = `127.0.0.1:${await listen(server, config.listen, await serverCredentials(config))}`;

@@ -3,13 +3,23 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { SecretPayload } from '../../../src/client/index.js';
-import { CreateSecretResponse } from '../../../src/gen/keyward/secret/v1/secret_service.js';
+import { connect, type SecretPayload } from '../../../src/client/index.js';
+import {
+  CreateSecretResponse,
+  WatchSecretsResponse,
+} from '../../../src/gen/keyward/secret/v1/secret_service.js';
 import { registerCanary } from '../../support/canaries.js';
 import { fieldsWith, requestFields } from '../../support/descriptors.js';
 import { TEST_KEY } from '../../support/keyring.js';
 import { byId, requestFor } from '../../support/requests.js';
-import { encodeRequest, METHOD_NAMES, Peer, type MethodName, type RequestOf } from '../../support/rpc.js';
+import {
+  encodeRequest,
+  isWatch,
+  METHOD_NAMES,
+  Peer,
+  type MethodName,
+  type RequestOf,
+} from '../../support/rpc.js';
 import { runKeyward } from '../../support/keyward-command.js';
 import { ServerProcess } from '../../support/server-process.js';
 import { execute } from '../../support/sql.js';
@@ -90,10 +100,31 @@ function expectUnseen(bytes: Buffer | string): void {
 }
 
 describe('a value goes', () => {
+  test('past those who watch, who are told of its secret and not of it', async () => {
+    const client = connect({ server: service.address, token: world.adminToken });
+    const messages = client.secrets.watchSecrets({})[Symbol.asyncIterator]();
+    const told: Buffer[] = [];
+    const hear = async (): Promise<WatchSecretsResponse> => {
+      const { value } = (await messages.next()) as { value: WatchSecretsResponse };
+      told.push(Buffer.from(WatchSecretsResponse.encode(value).finish()));
+      return value;
+    };
+    await hear();
+    for (const kind of ['text', 'data'] as const) {
+      const { value: id } = (await keep(newPayload(kind))).selector;
+      let events: WatchSecretsResponse['events'] = [];
+      while (!events.some(({ secretId }) => secretId === id)) ({ events } = await hear());
+    }
+    await messages.return?.();
+    client.close();
+    while (values.length <= 20) newPayload('text');
+    expectUnseen(Buffer.concat(told));
+  });
+
   test('through every method, and comes out of an access alone', { timeout: 120_000 }, async () => {
     // The first calls of a process share memory with what it keeps from its start.
     for (const kind of ['text', 'data'] as const) await keep(newPayload(kind));
-    for (const method of METHOD_NAMES) {
+    for (const method of METHOD_NAMES.filter((name) => !isWatch(name))) {
       const request = await requestFor(method, world);
       if (!CARRIERS.includes(method)) expect(await calls.call(method, request), method).toBe('OK');
     }

@@ -7,6 +7,7 @@ import { UserRepository } from '../../../src/account/user-repository.js';
 import type { Secret } from '../../../src/secret/secret.js';
 import { testAuditLog } from '../../support/audit.js';
 import { ACCOUNT_A, ACCOUNT_B, byId, SecretApi } from '../../support/secret-api.js';
+import { changesAlone } from '../../support/single-replica.js';
 
 let api: SecretApi;
 let accounts: AccountService;
@@ -20,6 +21,7 @@ beforeAll(async () => {
     profiles: new UserProfileRepository(api.knex),
     standings: new StandingRepository(api.knex),
     audit: testAuditLog(api.knex, api.clock),
+    changes: changesAlone(api.knex),
     evictOwners: () => undefined,
     evictUsers: () => undefined,
   });

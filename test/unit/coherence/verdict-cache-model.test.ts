@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { VerdictCache, type Owner, type OwnerFacts } from '../../../src/coherence/verdict-cache.js';
 import { ManualClock } from '../../support/manual-clock.js';
+import { byOwners, NOTHING } from './cache-fixture.js';
 import { ControlledFetch, settled } from './controlled-fetch.js';
 
 /** Facts carry the version of the token and, in the owner's username, that of its owner. */
@@ -40,9 +41,19 @@ class Versioned {
   }
 }
 
+/** Floors are the oldest versions that may be told. */
+interface Floors {
+  readonly token: number;
+  readonly owner: number;
+}
+
 type Command =
-  | { readonly do: 'change' | 'delete' | 'evict' | 'get' | 'peek'; readonly digest: string }
-  | { readonly do: 'changeOwner' | 'evictOwner'; readonly profile: number }
+  | {
+      readonly do: 'change' | 'delete' | 'evict' | 'forget' | 'get' | 'ask' | 'peek' | 'recall';
+      readonly digest: string;
+    }
+  | { readonly do: 'changeOwner' | 'evictOwner' | 'forgetOwner'; readonly profile: number }
+  | { readonly do: 'clear' }
   | { readonly do: 'answer' | 'fail'; readonly which: number; readonly late: boolean }
   | { readonly do: 'advance'; readonly ms: number }
   | { readonly do: 'turn'; readonly microtasks: number };
@@ -51,10 +62,17 @@ type Command =
 const digest = fc.oneof({ weight: 6, arbitrary: fc.constantFrom('a', 'b') }, fc.constantFrom(...DIGESTS));
 const profile = fc.constantFrom(...PROFILES);
 const command: fc.Arbitrary<Command> = fc.oneof(
-  { weight: 4, arbitrary: fc.record({ do: fc.constantFrom('change', 'evict', 'peek'), digest }) },
-  { weight: 4, arbitrary: fc.record({ do: fc.constant('get'), digest }) },
+  {
+    weight: 4,
+    arbitrary: fc.record({ do: fc.constantFrom('change', 'evict', 'forget', 'peek', 'recall'), digest }),
+  },
+  { weight: 4, arbitrary: fc.record({ do: fc.constantFrom('get', 'get', 'ask'), digest }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('delete'), digest }) },
-  { weight: 2, arbitrary: fc.record({ do: fc.constantFrom('changeOwner', 'evictOwner'), profile }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({ do: fc.constantFrom('changeOwner', 'evictOwner', 'forgetOwner'), profile }),
+  },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('clear') }) },
   { weight: 4, arbitrary: fc.record({ do: fc.constant('answer'), which: fc.nat(5), late: fc.boolean() }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('fail'), which: fc.nat(5), late: fc.boolean() }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('advance'), ms: fc.constantFrom(1, 5_000, TTL_MS) }) },
@@ -94,6 +112,14 @@ class Model {
         this.#cache.evict([step.digest]);
         this.#token(step.digest).evicted();
         break;
+      case 'forget':
+        this.#cache.forget({ ...NOTHING, digests: [step.digest] });
+        this.#token(step.digest).evicted();
+        break;
+      case 'clear':
+        this.#cache.clear();
+        for (const row of [...this.#tokens.values(), ...this.#owners]) row.evicted();
+        break;
       case 'changeOwner':
         this.#owner(step.profile).change(true);
         break;
@@ -101,8 +127,19 @@ class Model {
         this.#cache.evictOwners(({ profileId }) => profileId === BigInt(step.profile));
         this.#owner(step.profile).evicted();
         break;
+      case 'forgetOwner':
+        this.#cache.forget(byOwners({ profileIds: [BigInt(step.profile)] }));
+        this.#owner(step.profile).evicted();
+        break;
       case 'get':
-        this.#get(step.digest);
+        this.#expect(step.digest, this.#floors(step.digest), this.#cache.get(step.digest));
+        break;
+      case 'ask':
+        // What is true now is the oldest that it may be told, whatever was evicted.
+        this.#expect(step.digest, this.#latest(step.digest), this.#cache.ask(step.digest));
+        break;
+      case 'recall':
+        this.#check(step.digest, this.#floors(step.digest), this.#cache.recall(step.digest));
         break;
       case 'peek':
         this.#check(step.digest, this.#floors(step.digest), this.#cache.peek(step.digest, this.#clock.now()));
@@ -130,9 +167,8 @@ class Model {
       this.#check(each, this.#floors(each), this.#cache.peek(each, this.#clock.now()));
   }
 
-  #get(asked: string): void {
-    const floors = this.#floors(asked);
-    const answer = this.#cache.get(asked).then(
+  #expect(asked: string, floors: Floors, answered: Promise<Record | null>): void {
+    const answer = answered.then(
       (record) => this.#check(asked, floors, record),
       (error: unknown) => expect(error).toBe('failed'),
     );
@@ -157,12 +193,16 @@ class Model {
     );
   }
 
-  #floors(asked: string): { readonly token: number; readonly owner: number } {
+  #floors(asked: string): Floors {
     return { token: this.#token(asked).floor, owner: this.#owner(profileOf(asked)).floor };
   }
 
+  #latest(asked: string): Floors {
+    return { token: this.#token(asked).latest, owner: this.#owner(profileOf(asked)).latest };
+  }
+
   /** #check: a record is of a version not older than the floor; "unknown" was true at some time since then. */
-  #check(asked: string, floors: { token: number; owner: number }, record: Record | null | undefined): void {
+  #check(asked: string, floors: Floors, record: Record | null | undefined): void {
     if (record === undefined) return;
     if (record === null) {
       expect(this.#token(asked).exists.slice(floors.token)).toContain(false);

@@ -1,72 +1,32 @@
 import { beforeEach, describe, expect, test } from 'vitest';
-import { VerdictCache, type Owner, type OwnerFacts } from '../../../src/coherence/verdict-cache.js';
-import { ManualClock } from '../../support/manual-clock.js';
-import { ControlledFetch, settled } from './controlled-fetch.js';
-
-interface Facts {
-  readonly value: string;
-  readonly owner: OwnerFacts;
-}
-
-interface Record {
-  readonly value: string;
-  readonly owner: Owner;
-  readonly staleAt: number;
-}
-
-const TTL_MS = 60_000;
+import { VerdictCache, type OwnerFacts } from '../../../src/coherence/verdict-cache.js';
+import type { ManualClock } from '../../support/manual-clock.js';
+import {
+  byOwners,
+  CacheFixture,
+  EVERYTHING,
+  found,
+  NOTHING,
+  owner,
+  TTL_MS,
+  type Facts,
+  type Record,
+} from './cache-fixture.js';
+import { settled, type ControlledFetch } from './controlled-fetch.js';
 
 let clock: ManualClock;
 let database: ControlledFetch<Facts>;
 let cache: VerdictCache<Facts, Record>;
+let load: CacheFixture['load'];
+let peek: CacheFixture['peek'];
 
-beforeEach(() => {
-  clock = new ManualClock();
-  database = new ControlledFetch();
-  cache = newCache({});
-});
+beforeEach(() => setUp());
 
-function newCache(options: { maxEntries?: number; ttlMs?: number }): VerdictCache<Facts, Record> {
-  return new VerdictCache<Facts, Record>({
-    fetch: database.fetch,
-    ownerOf: ({ owner }) => owner,
-    toRecord: ({ value }, owner, staleAt) => ({ value, owner, staleAt }),
-    clock,
-    maxEntries: 100,
-    ttlMs: TTL_MS,
-    ...options,
-  });
-}
-
-function owner(profileId: bigint, changes: Partial<OwnerFacts> = {}): OwnerFacts {
-  return {
-    profileId,
-    userId: profileId,
-    username: `user-${String(profileId)}`,
-    accountId: 7n,
-    accountNumber: '0000-0000-0007',
-    isStaff: true,
-    isSuperuser: false,
-    userIsActive: true,
-    accountIsActive: true,
-    ...changes,
-  };
-}
-
-function found(digest: string, value: string, ownerFacts = owner(1n)): Map<string, Facts> {
-  return new Map([[digest, { value, owner: ownerFacts }]]);
-}
-
-/** load asks for a digest and answers the query that follows. */
-async function load(digest: string, value: string, ownerFacts = owner(1n)): Promise<Record | null> {
-  const answer = cache.get(digest);
-  database.take().resolve(found(digest, value, ownerFacts));
-  return answer;
-}
-
-function peek(digest: string): string | null | undefined {
-  const record = cache.peek(digest, clock.now());
-  return record === null || record === undefined ? record : record.value;
+function setUp(options: { maxEntries?: number; ttlMs?: number } = {}): void {
+  const fixture = new CacheFixture(options);
+  ({ clock, database, cache } = fixture);
+  load = (...of) => fixture.load(...of);
+  peek = (digest) => fixture.peek(digest);
 }
 
 describe('how long', () => {
@@ -93,7 +53,7 @@ describe('how long', () => {
   });
 
   test('an unknown digest is never remembered for longer than a known one', async () => {
-    cache = newCache({ ttlMs: 1_000 });
+    setUp({ ttlMs: 1_000 });
     const answer = cache.get('a');
     database.take().resolve(new Map());
     await answer;
@@ -132,7 +92,7 @@ describe('how much', () => {
   });
 
   test('no more than the most entries are held; those used last stay', async () => {
-    cache = newCache({ maxEntries: 2 });
+    setUp({ maxEntries: 2 });
     await load('a', '1');
     await load('b', '1');
     peek('a');
@@ -142,7 +102,7 @@ describe('how much', () => {
   });
 
   test('an owner that is pushed out takes its records along, so that evicting by owner reaches all others', async () => {
-    cache = newCache({ maxEntries: 2 });
+    setUp({ maxEntries: 2 });
     await load('a', '1', owner(1n));
     await load('b', '1', owner(2n));
     peek('a');
@@ -252,6 +212,10 @@ describe('eviction is final', () => {
   const evictions: [string, () => void][] = [
     ['evict', () => cache.evict(['a'])],
     ['evictOwners', () => cache.evictOwners(({ profileId }) => profileId === 1n)],
+    ['forget of the digest', () => cache.forget({ ...NOTHING, digests: ['a'] })],
+    ['forget of its owner', () => cache.forget(byOwners({ profileIds: [1n] }))],
+    ['forget of everything', () => cache.forget(EVERYTHING)],
+    ['clear', () => cache.clear()],
   ];
 
   test.each(evictions)('a load that began before %s never puts the old record back', async (_, evict) => {

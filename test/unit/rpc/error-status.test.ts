@@ -27,6 +27,10 @@ const CODES: Readonly<Record<Reason, status>> = {
   SECRET_REFERENCED: status.FAILED_PRECONDITION,
   VERSION_NOT_ENABLED: status.FAILED_PRECONDITION,
   NOT_DELETED: status.FAILED_PRECONDITION,
+  REVISION_TOO_OLD: status.FAILED_PRECONDITION,
+  REVISION_IN_FUTURE: status.FAILED_PRECONDITION,
+  WATCH_TOO_SLOW: status.RESOURCE_EXHAUSTED,
+  STOPPING: status.UNAVAILABLE,
   DATABASE_UNAVAILABLE: status.UNAVAILABLE,
   INTERNAL: status.INTERNAL,
 };
@@ -64,11 +68,11 @@ test.each(REASONS)('%s has its gRPC status, and details that tell the same', (re
   });
 });
 
-test('only an unreachable database tells when to try again', () => {
+test('only what is unavailable tells when to try again', () => {
   const withRetry = REASONS.filter(
     (reason) => detail(details(toStatus(new KeywardError(reason, ''))), 'RetryInfo') !== undefined,
   );
-  expect(withRetry).toEqual(['DATABASE_UNAVAILABLE']);
+  expect(withRetry).toEqual(['STOPPING', 'DATABASE_UNAVAILABLE']);
   const encoded = detail(details(toStatus(new KeywardError('DATABASE_UNAVAILABLE', ''))), 'RetryInfo');
   expect(RetryInfo.decode(encoded ?? new Uint8Array()).retryDelay).toEqual({ seconds: 1n, nanos: 0 });
 });

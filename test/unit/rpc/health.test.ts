@@ -92,6 +92,20 @@ test('an outage is survived for as long as answers can come from memory, and not
   expect(statuses('')).toBe('SERVING');
 });
 
+test('what is not serving says why, and what serves does not', async () => {
+  problem = () => Promise.resolve('the database has no Keyward schema');
+  await health.start();
+  expect(health.readiness).toEqual({ status: 'NOT_SERVING', reason: 'the database has no Keyward schema' });
+  problem = () => Promise.reject(new Error('unreachable'));
+  await nextCheck();
+  expect(health.readiness).toEqual({ status: 'NOT_SERVING', reason: 'the database cannot be reached' });
+  problem = () => Promise.resolve(undefined);
+  await nextCheck();
+  expect(health.readiness).toEqual({ status: 'SERVING' });
+  health.stop();
+  expect(health.readiness).toEqual({ status: 'NOT_SERVING', reason: 'stopping' });
+});
+
 test('an outage right at the start is not survived: there is nothing in memory', async () => {
   problem = () => Promise.reject(new Error('unreachable'));
   await health.start();

@@ -17,9 +17,9 @@ import {
   encodeValid,
   toBatchMessage,
   toMessage,
-  type Presented,
 } from '../../../src/token/validate-codec.js';
 import { VerdictRecord, type KnownReason, type VerdictFacts } from '../../../src/token/verdict.js';
+import type { Presented } from '../../../src/token/verdicts.js';
 import { anyText } from '../../support/arbitrary.js';
 
 const request = fc.record({
@@ -165,7 +165,7 @@ function recordOf(known: VerdictFacts): VerdictRecord {
   return new VerdictRecord(known, { ...known.owner, current: true }, 0, encodeValid(known));
 }
 
-function valid(known: VerdictFacts): ValidateTokenResponse {
+function valid(known: VerdictFacts, stale = false): ValidateTokenResponse {
   const { profileId, userId, username, accountId, accountNumber, isStaff, isSuperuser } = known.owner;
   return {
     valid: true,
@@ -175,11 +175,13 @@ function valid(known: VerdictFacts): ValidateTokenResponse {
     name: known.name,
     scopes: [...known.scopes],
     expiresAt: toTimestamp(known.expiresAt),
+    stale,
   };
 }
 
-function refused(reason: VerdictReason, keyId: string): ValidateTokenResponse {
-  return { valid: false, reason, keyId, principal: undefined, name: '', scopes: [], expiresAt: undefined };
+function refused(reason: VerdictReason, keyId: string, stale = false): ValidateTokenResponse {
+  const rest = { principal: undefined, name: '', scopes: [], expiresAt: undefined };
+  return { valid: false, reason, keyId, ...rest, stale };
 }
 
 function encoded(response: ValidateTokenResponse): Buffer {
@@ -197,8 +199,9 @@ const REFUSALS: readonly [KnownReason, VerdictReason][] = [
 describe('answers are written as the generated code writes them', () => {
   test('a token that passes: all that is told of it and its owner', () => {
     fc.assert(
-      fc.property(facts, (known) => {
-        expect(toMessage(answerOf({ reason: 'OK', record: recordOf(known) }))).toEqual(encoded(valid(known)));
+      fc.property(facts, fc.boolean(), (known, stale) => {
+        const answer = toMessage(answerOf({ reason: 'OK', record: recordOf(known), stale }));
+        expect(answer).toEqual(encoded(valid(known, stale)));
       }),
     );
   });
@@ -207,9 +210,9 @@ describe('answers are written as the generated code writes them', () => {
     'a known token refused as %s: its key id and nothing of the owner',
     (reason, protoReason) => {
       fc.assert(
-        fc.property(facts, (known) => {
-          const answer = toMessage(answerOf({ reason, record: recordOf(known) }));
-          expect(answer).toEqual(encoded(refused(protoReason, known.keyId)));
+        fc.property(facts, fc.boolean(), (known, stale) => {
+          const answer = toMessage(answerOf({ reason, record: recordOf(known), stale }));
+          expect(answer).toEqual(encoded(refused(protoReason, known.keyId, stale)));
         }),
         { numRuns: 20 },
       );
@@ -217,7 +220,7 @@ describe('answers are written as the generated code writes them', () => {
   );
 
   test('an unknown text: nothing but that', () => {
-    const answer = toMessage(answerOf({ reason: 'UNKNOWN', record: undefined }));
+    const answer = toMessage(answerOf({ reason: 'UNKNOWN', record: undefined, stale: false }));
     expect(answer).toEqual(encoded(refused(VerdictReason.VERDICT_REASON_UNKNOWN, '')));
   });
 

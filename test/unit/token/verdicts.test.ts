@@ -6,6 +6,7 @@ import { UsageRecorder } from '../../../src/token/usage-recorder.js';
 import { VerdictRecord, type VerdictFacts } from '../../../src/token/verdict.js';
 import { Verdicts } from '../../../src/token/verdicts.js';
 import { ManualClock } from '../../support/manual-clock.js';
+import { underLease } from '../../support/single-replica.js';
 
 const TEXT = `ab_${'0123456789abcdef'.repeat(4)}`;
 
@@ -55,7 +56,7 @@ beforeEach(() => {
   });
   const tokens = { recordUse: (uses: typeof written) => Promise.resolve(void written.push(...uses)) };
   usage = new UsageRecorder(tokens, createLogger('silent'));
-  verdicts = new Verdicts(cache, usage, clock);
+  verdicts = new Verdicts(underLease(cache), usage, clock);
 });
 
 test('text and its UTF-8 bytes get the same verdict, asked of the database once', async () => {
@@ -99,7 +100,7 @@ test('only a text that passes is a caller, and only its use is recorded', async 
   expect(written).toEqual([]);
   expect(verdicts.peekValid(TEXT)?.tokenId).toBe(1n);
   clock.advance(5);
-  expect((await verdicts.findValid(TEXT))?.tokenId).toBe(1n);
+  expect((await verdicts.findValid(TEXT))?.record.tokenId).toBe(1n);
   await usage.flush();
   expect(written).toEqual([{ tokenId: 1n, usedAt: BigInt(clock.now()) * 1000n }]);
 });

@@ -19,6 +19,7 @@ import {
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
 import { FieldMask } from "../../../google/protobuf/field_mask.js";
+import { Propagation } from "../../coherence/v1/propagation.js";
 import { Account, AccountSelector, User, UserProfile, UserProfileSelector, UserSelector } from "./account.js";
 
 /** CreateAccountRequest describes the new account. */
@@ -122,7 +123,11 @@ export interface UpdateAccountRequest {
 /** UpdateAccountResponse holds the changed account. */
 export interface UpdateAccountResponse {
   /** The account as stored. */
-  account?: Account | undefined;
+  account?:
+    | Account
+    | undefined;
+  /** How far the change has come. */
+  propagation?: Propagation | undefined;
 }
 
 /** DeleteAccountRequest names the account to delete. */
@@ -137,8 +142,10 @@ export interface DeleteAccountRequest {
   force: boolean;
 }
 
-/** DeleteAccountResponse is empty: the account is gone. */
+/** DeleteAccountResponse tells of an account that is gone. */
 export interface DeleteAccountResponse {
+  /** How far the deletion has come. */
+  propagation?: Propagation | undefined;
 }
 
 /** CreateUserRequest describes the new user. */
@@ -234,7 +241,11 @@ export interface UpdateUserRequest {
 /** UpdateUserResponse holds the changed user. */
 export interface UpdateUserResponse {
   /** The user as stored. */
-  user?: User | undefined;
+  user?:
+    | User
+    | undefined;
+  /** How far the change has come. */
+  propagation?: Propagation | undefined;
 }
 
 /** DeleteUserRequest names the user to delete. */
@@ -249,8 +260,10 @@ export interface DeleteUserRequest {
   force: boolean;
 }
 
-/** DeleteUserResponse is empty: the user is gone. */
+/** DeleteUserResponse tells of a user that is gone. */
 export interface DeleteUserResponse {
+  /** How far the deletion has come. */
+  propagation?: Propagation | undefined;
 }
 
 /** CreateUserProfileRequest describes the new user profile. */
@@ -371,8 +384,10 @@ export interface DeleteUserProfileRequest {
   force: boolean;
 }
 
-/** DeleteUserProfileResponse is empty: the user profile is gone. */
+/** DeleteUserProfileResponse tells of a user profile that is gone. */
 export interface DeleteUserProfileResponse {
+  /** How far the deletion has come. */
+  propagation?: Propagation | undefined;
 }
 
 function createBaseCreateAccountRequest(): CreateAccountRequest {
@@ -1043,13 +1058,16 @@ export const UpdateAccountRequest: MessageFns<UpdateAccountRequest> = {
 };
 
 function createBaseUpdateAccountResponse(): UpdateAccountResponse {
-  return { account: undefined };
+  return { account: undefined, propagation: undefined };
 }
 
 export const UpdateAccountResponse: MessageFns<UpdateAccountResponse> = {
   encode(message: UpdateAccountResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.account !== undefined) {
       Account.encode(message.account, writer.uint32(10).fork()).join();
+    }
+    if (message.propagation !== undefined) {
+      Propagation.encode(message.propagation, writer.uint32(18).fork()).join();
     }
     return writer;
   },
@@ -1075,6 +1093,14 @@ export const UpdateAccountResponse: MessageFns<UpdateAccountResponse> = {
             message.account = Account.decode(reader, reader.uint32());
             continue;
           }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.propagation = Propagation.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1094,6 +1120,9 @@ export const UpdateAccountResponse: MessageFns<UpdateAccountResponse> = {
     const message = createBaseUpdateAccountResponse();
     message.account = (object.account !== undefined && object.account !== null)
       ? Account.fromPartial(object.account)
+      : undefined;
+    message.propagation = (object.propagation !== undefined && object.propagation !== null)
+      ? Propagation.fromPartial(object.propagation)
       : undefined;
     return message;
   },
@@ -1181,11 +1210,14 @@ export const DeleteAccountRequest: MessageFns<DeleteAccountRequest> = {
 };
 
 function createBaseDeleteAccountResponse(): DeleteAccountResponse {
-  return {};
+  return { propagation: undefined };
 }
 
 export const DeleteAccountResponse: MessageFns<DeleteAccountResponse> = {
-  encode(_: DeleteAccountResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+  encode(message: DeleteAccountResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.propagation !== undefined) {
+      Propagation.encode(message.propagation, writer.uint32(10).fork()).join();
+    }
     return writer;
   },
 
@@ -1202,6 +1234,14 @@ export const DeleteAccountResponse: MessageFns<DeleteAccountResponse> = {
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.propagation = Propagation.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1217,8 +1257,11 @@ export const DeleteAccountResponse: MessageFns<DeleteAccountResponse> = {
   create<I extends Exact<DeepPartial<DeleteAccountResponse>, I>>(base?: I): DeleteAccountResponse {
     return DeleteAccountResponse.fromPartial(base ?? ({} as any));
   },
-  fromPartial<I extends Exact<DeepPartial<DeleteAccountResponse>, I>>(_: I): DeleteAccountResponse {
+  fromPartial<I extends Exact<DeepPartial<DeleteAccountResponse>, I>>(object: I): DeleteAccountResponse {
     const message = createBaseDeleteAccountResponse();
+    message.propagation = (object.propagation !== undefined && object.propagation !== null)
+      ? Propagation.fromPartial(object.propagation)
+      : undefined;
     return message;
   },
 };
@@ -1777,13 +1820,16 @@ export const UpdateUserRequest: MessageFns<UpdateUserRequest> = {
 };
 
 function createBaseUpdateUserResponse(): UpdateUserResponse {
-  return { user: undefined };
+  return { user: undefined, propagation: undefined };
 }
 
 export const UpdateUserResponse: MessageFns<UpdateUserResponse> = {
   encode(message: UpdateUserResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.user !== undefined) {
       User.encode(message.user, writer.uint32(10).fork()).join();
+    }
+    if (message.propagation !== undefined) {
+      Propagation.encode(message.propagation, writer.uint32(18).fork()).join();
     }
     return writer;
   },
@@ -1809,6 +1855,14 @@ export const UpdateUserResponse: MessageFns<UpdateUserResponse> = {
             message.user = User.decode(reader, reader.uint32());
             continue;
           }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.propagation = Propagation.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1827,6 +1881,9 @@ export const UpdateUserResponse: MessageFns<UpdateUserResponse> = {
   fromPartial<I extends Exact<DeepPartial<UpdateUserResponse>, I>>(object: I): UpdateUserResponse {
     const message = createBaseUpdateUserResponse();
     message.user = (object.user !== undefined && object.user !== null) ? User.fromPartial(object.user) : undefined;
+    message.propagation = (object.propagation !== undefined && object.propagation !== null)
+      ? Propagation.fromPartial(object.propagation)
+      : undefined;
     return message;
   },
 };
@@ -1913,11 +1970,14 @@ export const DeleteUserRequest: MessageFns<DeleteUserRequest> = {
 };
 
 function createBaseDeleteUserResponse(): DeleteUserResponse {
-  return {};
+  return { propagation: undefined };
 }
 
 export const DeleteUserResponse: MessageFns<DeleteUserResponse> = {
-  encode(_: DeleteUserResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+  encode(message: DeleteUserResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.propagation !== undefined) {
+      Propagation.encode(message.propagation, writer.uint32(10).fork()).join();
+    }
     return writer;
   },
 
@@ -1934,6 +1994,14 @@ export const DeleteUserResponse: MessageFns<DeleteUserResponse> = {
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.propagation = Propagation.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1949,8 +2017,11 @@ export const DeleteUserResponse: MessageFns<DeleteUserResponse> = {
   create<I extends Exact<DeepPartial<DeleteUserResponse>, I>>(base?: I): DeleteUserResponse {
     return DeleteUserResponse.fromPartial(base ?? ({} as any));
   },
-  fromPartial<I extends Exact<DeepPartial<DeleteUserResponse>, I>>(_: I): DeleteUserResponse {
+  fromPartial<I extends Exact<DeepPartial<DeleteUserResponse>, I>>(object: I): DeleteUserResponse {
     const message = createBaseDeleteUserResponse();
+    message.propagation = (object.propagation !== undefined && object.propagation !== null)
+      ? Propagation.fromPartial(object.propagation)
+      : undefined;
     return message;
   },
 };
@@ -2752,11 +2823,14 @@ export const DeleteUserProfileRequest: MessageFns<DeleteUserProfileRequest> = {
 };
 
 function createBaseDeleteUserProfileResponse(): DeleteUserProfileResponse {
-  return {};
+  return { propagation: undefined };
 }
 
 export const DeleteUserProfileResponse: MessageFns<DeleteUserProfileResponse> = {
-  encode(_: DeleteUserProfileResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+  encode(message: DeleteUserProfileResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.propagation !== undefined) {
+      Propagation.encode(message.propagation, writer.uint32(10).fork()).join();
+    }
     return writer;
   },
 
@@ -2773,6 +2847,14 @@ export const DeleteUserProfileResponse: MessageFns<DeleteUserProfileResponse> = 
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.propagation = Propagation.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2788,8 +2870,11 @@ export const DeleteUserProfileResponse: MessageFns<DeleteUserProfileResponse> = 
   create<I extends Exact<DeepPartial<DeleteUserProfileResponse>, I>>(base?: I): DeleteUserProfileResponse {
     return DeleteUserProfileResponse.fromPartial(base ?? ({} as any));
   },
-  fromPartial<I extends Exact<DeepPartial<DeleteUserProfileResponse>, I>>(_: I): DeleteUserProfileResponse {
+  fromPartial<I extends Exact<DeepPartial<DeleteUserProfileResponse>, I>>(object: I): DeleteUserProfileResponse {
     const message = createBaseDeleteUserProfileResponse();
+    message.propagation = (object.propagation !== undefined && object.propagation !== null)
+      ? Propagation.fromPartial(object.propagation)
+      : undefined;
     return message;
   },
 };
@@ -2806,6 +2891,10 @@ export const DeleteUserProfileResponse: MessageFns<DeleteUserProfileResponse> = 
  * PERMISSION_DENIED (SCOPE_MISSING, NOT_PERMITTED), INVALID_ARGUMENT
  * (INVALID_FIELDS, MALFORMED_REQUEST) and UNAVAILABLE (DATABASE_UNAVAILABLE);
  * further errors are listed with the method.
+ *
+ * A method whose response holds a `propagation` returns when no replica of the
+ * service answers by what was before any more, or after some seconds if a replica
+ * does not react; `propagation` tells which.
  */
 export type AccountServiceService = typeof AccountServiceService;
 export const AccountServiceService = {

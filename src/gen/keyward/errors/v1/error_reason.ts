@@ -114,4 +114,28 @@ export enum ErrorReason {
   ERROR_REASON_VERSION_NOT_ENABLED = 20,
   /** ERROR_REASON_NOT_DELETED - FAILED_PRECONDITION. The secret is to be brought back but is not deleted. */
   ERROR_REASON_NOT_DELETED = 21,
+  /**
+   * ERROR_REASON_REVISION_TOO_OLD - FAILED_PRECONDITION. A watch is to go on from a revision after which changes
+   * have been deleted: they are kept for a day. List anew what is watched, and watch
+   * from the present on. ErrorInfo metadata `oldest_revision` is the oldest revision
+   * that a watch can go on from.
+   */
+  ERROR_REASON_REVISION_TOO_OLD = 22,
+  /**
+   * ERROR_REASON_REVISION_IN_FUTURE - FAILED_PRECONDITION. A watch is to go on from a revision that does not exist
+   * yet, as after the database was restored from a backup. ErrorInfo metadata
+   * `latest_revision` is the present one.
+   */
+  ERROR_REASON_REVISION_IN_FUTURE = 23,
+  /**
+   * ERROR_REASON_WATCH_TOO_SLOW - RESOURCE_EXHAUSTED. The client takes the changes that it watches more slowly
+   * than they are made, and is too far behind. It can go on from the last message
+   * that it got.
+   */
+  ERROR_REASON_WATCH_TOO_SLOW = 24,
+  /**
+   * ERROR_REASON_STOPPING - UNAVAILABLE. The process that serves the stream is being stopped. Calling again
+   * reaches another one. The details hold a `google.rpc.RetryInfo`.
+   */
+  ERROR_REASON_STOPPING = 25,
 }

@@ -25,6 +25,7 @@ import { FieldMask } from "../../../google/protobuf/field_mask.js";
 import { Timestamp } from "../../../google/protobuf/timestamp.js";
 import { Status } from "../../../google/rpc/status.js";
 import { UserProfileSelector } from "../../account/v1/account.js";
+import { Propagation } from "../../coherence/v1/propagation.js";
 import {
   KeyUsage,
   Secret,
@@ -35,6 +36,35 @@ import {
   SecretVersion,
   UndecryptableVersion,
 } from "./secret.js";
+
+/** SecretEventType is what happened. */
+export enum SecretEventType {
+  /** SECRET_EVENT_TYPE_UNSPECIFIED - Never sent. */
+  SECRET_EVENT_TYPE_UNSPECIFIED = 0,
+  /** SECRET_EVENT_TYPE_CREATED - It was made. */
+  SECRET_EVENT_TYPE_CREATED = 1,
+  /**
+   * SECRET_EVENT_TYPE_UPDATED - It was changed in any way but by access: brought back, too,
+   * given another version, a version disabled, enabled or destroyed, or granted to
+   * somebody. Being encrypted with another key is no change.
+   */
+  SECRET_EVENT_TYPE_UPDATED = 2,
+  /**
+   * SECRET_EVENT_TYPE_DELETED - It does not exist for the caller any more: it was
+   * deleted, or was granted to the caller and is not any more. Once more when a
+   * deleted secret is gone for good.
+   */
+  SECRET_EVENT_TYPE_DELETED = 3,
+  /**
+   * SECRET_EVENT_TYPE_OWNER_CHANGED - A user profile, user or account was made, changed or deleted that may own
+   * secrets which the caller may read, or that the caller's own rights follow from.
+   * Only the id of what was changed is set, with a user profile those of its user
+   * and account.
+   */
+  SECRET_EVENT_TYPE_OWNER_CHANGED = 4,
+  /** SECRET_EVENT_TYPE_ALL_CHANGED - So much changed at once that it is not told singly, as by TRUNCATE: list anew. */
+  SECRET_EVENT_TYPE_ALL_CHANGED = 5,
+}
 
 /** CreateSecretRequest describes the new secret and holds its first value. */
 export interface CreateSecretRequest {
@@ -491,8 +521,13 @@ export interface RevokeAccessRequest {
   userProfile?: UserProfileSelector | undefined;
 }
 
-/** RevokeAccessResponse is empty: the grant is gone. */
+/** RevokeAccessResponse tells of a grant that is gone. */
 export interface RevokeAccessResponse {
+  /**
+   * Always complete, without any waiting: every replica reads grants from the
+   * database in every call.
+   */
+  propagation?: Propagation | undefined;
 }
 
 /** ListGrantsRequest selects a page of a secret's grants. */
@@ -573,6 +608,72 @@ export interface GetRotationStatusResponse {
   undecryptableCount: bigint;
   /** Up to 100 of those, ordered by secret and version. */
   undecryptable: UndecryptableVersion[];
+}
+
+/** WatchSecretsRequest says from where on changes are told. */
+export interface WatchSecretsRequest {
+  /** From where on; from the present on if neither is given. */
+  start?:
+    | //
+    /** Every change after this revision, 0 or above. */
+    { $case: "revision"; value: bigint }
+    | //
+    /** Every change after the message that held this `resume_token`. */
+    { $case: "resumeToken"; value: string }
+    | undefined;
+  /** How long the stream may be silent: 1 to 300 seconds, 15 if unset. */
+  heartbeatInterval?: Duration | undefined;
+}
+
+/** WatchSecretsResponse holds some changes, or none. */
+export interface WatchSecretsResponse {
+  /**
+   * Everything up to this revision has been told. A transaction that changed very
+   * much is told in several messages: only the last of them has its revision.
+   */
+  revision: bigint;
+  /** Where to go on after this message. Opaque; valid at every replica for a day. */
+  resumeToken: string;
+  /**
+   * The changes, in order, at most 100. Those of one transaction have the same
+   * revision.
+   */
+  events: SecretEvent[];
+}
+
+/** SecretEvent is one change. */
+export interface SecretEvent {
+  /** What happened. */
+  type: SecretEventType;
+  /** The revision of the transaction that made the change. */
+  revision: bigint;
+  /** When that was committed. */
+  committedAt?:
+    | Timestamp
+    | undefined;
+  /** Secret.id; 0 for events that are not about one secret. */
+  secretId: bigint;
+  /** Secret.hashed_id; empty where `secret_id` is 0. */
+  hashedId: string;
+  /** Secret.record_locator; empty where `secret_id` is 0. */
+  recordLocator: string;
+  /**
+   * What is known of the secret at present, which may be later than this change.
+   * Unset if it does not exist any more for the caller, who may still read a deleted
+   * secret by managing it, and for other events.
+   */
+  secret?:
+    | Secret
+    | undefined;
+  /**
+   * The user profile that owns the secret, or that was changed itself; 0 for other
+   * events.
+   */
+  userProfileId: bigint;
+  /** The user of that profile, or the user that was changed; 0 for other events. */
+  userId: bigint;
+  /** The account of that profile, or the account that was changed; 0 for other events. */
+  accountId: bigint;
 }
 
 function createBaseCreateSecretRequest(): CreateSecretRequest {
@@ -3649,11 +3750,14 @@ export const RevokeAccessRequest: MessageFns<RevokeAccessRequest> = {
 };
 
 function createBaseRevokeAccessResponse(): RevokeAccessResponse {
-  return {};
+  return { propagation: undefined };
 }
 
 export const RevokeAccessResponse: MessageFns<RevokeAccessResponse> = {
-  encode(_: RevokeAccessResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+  encode(message: RevokeAccessResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.propagation !== undefined) {
+      Propagation.encode(message.propagation, writer.uint32(10).fork()).join();
+    }
     return writer;
   },
 
@@ -3670,6 +3774,14 @@ export const RevokeAccessResponse: MessageFns<RevokeAccessResponse> = {
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.propagation = Propagation.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3685,8 +3797,11 @@ export const RevokeAccessResponse: MessageFns<RevokeAccessResponse> = {
   create<I extends Exact<DeepPartial<RevokeAccessResponse>, I>>(base?: I): RevokeAccessResponse {
     return RevokeAccessResponse.fromPartial(base ?? ({} as any));
   },
-  fromPartial<I extends Exact<DeepPartial<RevokeAccessResponse>, I>>(_: I): RevokeAccessResponse {
+  fromPartial<I extends Exact<DeepPartial<RevokeAccessResponse>, I>>(object: I): RevokeAccessResponse {
     const message = createBaseRevokeAccessResponse();
+    message.propagation = (object.propagation !== undefined && object.propagation !== null)
+      ? Propagation.fromPartial(object.propagation)
+      : undefined;
     return message;
   },
 };
@@ -4181,6 +4296,381 @@ export const GetRotationStatusResponse: MessageFns<GetRotationStatusResponse> = 
   },
 };
 
+function createBaseWatchSecretsRequest(): WatchSecretsRequest {
+  return { start: undefined, heartbeatInterval: undefined };
+}
+
+export const WatchSecretsRequest: MessageFns<WatchSecretsRequest> = {
+  encode(message: WatchSecretsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    switch (message.start?.$case) {
+      case "revision":
+        if (BigInt.asIntN(64, message.start.value) !== message.start.value) {
+          throw new globalThis.Error("value provided for field message.start.value of type int64 too large");
+        }
+        writer.uint32(8).int64(message.start.value);
+        break;
+      case "resumeToken":
+        writer.uint32(18).string(message.start.value);
+        break;
+    }
+    if (message.heartbeatInterval !== undefined) {
+      Duration.encode(message.heartbeatInterval, writer.uint32(26).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): WatchSecretsRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseWatchSecretsRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.start = { $case: "revision", value: reader.int64() as bigint };
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.start = { $case: "resumeToken", value: reader.string() };
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.heartbeatInterval = Duration.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<WatchSecretsRequest>, I>>(base?: I): WatchSecretsRequest {
+    return WatchSecretsRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<WatchSecretsRequest>, I>>(object: I): WatchSecretsRequest {
+    const message = createBaseWatchSecretsRequest();
+    switch (object.start?.$case) {
+      case "revision": {
+        if (object.start?.value !== undefined && object.start?.value !== null) {
+          message.start = { $case: "revision", value: BigInt(object.start.value) };
+        }
+        break;
+      }
+      case "resumeToken": {
+        if (object.start?.value !== undefined && object.start?.value !== null) {
+          message.start = { $case: "resumeToken", value: object.start.value };
+        }
+        break;
+      }
+    }
+    message.heartbeatInterval = (object.heartbeatInterval !== undefined && object.heartbeatInterval !== null)
+      ? Duration.fromPartial(object.heartbeatInterval)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseWatchSecretsResponse(): WatchSecretsResponse {
+  return { revision: 0n, resumeToken: "", events: [] };
+}
+
+export const WatchSecretsResponse: MessageFns<WatchSecretsResponse> = {
+  encode(message: WatchSecretsResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.revision !== 0n) {
+      if (BigInt.asIntN(64, message.revision) !== message.revision) {
+        throw new globalThis.Error("value provided for field message.revision of type int64 too large");
+      }
+      writer.uint32(8).int64(message.revision);
+    }
+    if (message.resumeToken !== "") {
+      writer.uint32(18).string(message.resumeToken);
+    }
+    for (const v of message.events) {
+      SecretEvent.encode(v!, writer.uint32(26).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): WatchSecretsResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseWatchSecretsResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.revision = reader.int64() as bigint;
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.resumeToken = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.events.push(SecretEvent.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<WatchSecretsResponse>, I>>(base?: I): WatchSecretsResponse {
+    return WatchSecretsResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<WatchSecretsResponse>, I>>(object: I): WatchSecretsResponse {
+    const message = createBaseWatchSecretsResponse();
+    message.revision = (object.revision !== undefined && object.revision !== null) ? BigInt(object.revision) : 0n;
+    message.resumeToken = object.resumeToken ?? "";
+    message.events = object.events?.map((e) => SecretEvent.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseSecretEvent(): SecretEvent {
+  return {
+    type: 0,
+    revision: 0n,
+    committedAt: undefined,
+    secretId: 0n,
+    hashedId: "",
+    recordLocator: "",
+    secret: undefined,
+    userProfileId: 0n,
+    userId: 0n,
+    accountId: 0n,
+  };
+}
+
+export const SecretEvent: MessageFns<SecretEvent> = {
+  encode(message: SecretEvent, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.type !== 0) {
+      writer.uint32(8).int32(message.type);
+    }
+    if (message.revision !== 0n) {
+      if (BigInt.asIntN(64, message.revision) !== message.revision) {
+        throw new globalThis.Error("value provided for field message.revision of type int64 too large");
+      }
+      writer.uint32(16).int64(message.revision);
+    }
+    if (message.committedAt !== undefined) {
+      Timestamp.encode(message.committedAt, writer.uint32(26).fork()).join();
+    }
+    if (message.secretId !== 0n) {
+      if (BigInt.asIntN(64, message.secretId) !== message.secretId) {
+        throw new globalThis.Error("value provided for field message.secretId of type int64 too large");
+      }
+      writer.uint32(32).int64(message.secretId);
+    }
+    if (message.hashedId !== "") {
+      writer.uint32(42).string(message.hashedId);
+    }
+    if (message.recordLocator !== "") {
+      writer.uint32(50).string(message.recordLocator);
+    }
+    if (message.secret !== undefined) {
+      Secret.encode(message.secret, writer.uint32(58).fork()).join();
+    }
+    if (message.userProfileId !== 0n) {
+      if (BigInt.asIntN(64, message.userProfileId) !== message.userProfileId) {
+        throw new globalThis.Error("value provided for field message.userProfileId of type int64 too large");
+      }
+      writer.uint32(64).int64(message.userProfileId);
+    }
+    if (message.userId !== 0n) {
+      if (BigInt.asIntN(64, message.userId) !== message.userId) {
+        throw new globalThis.Error("value provided for field message.userId of type int64 too large");
+      }
+      writer.uint32(72).int64(message.userId);
+    }
+    if (message.accountId !== 0n) {
+      if (BigInt.asIntN(64, message.accountId) !== message.accountId) {
+        throw new globalThis.Error("value provided for field message.accountId of type int64 too large");
+      }
+      writer.uint32(80).int64(message.accountId);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SecretEvent {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSecretEvent();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.type = reader.int32() as any;
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.revision = reader.int64() as bigint;
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.committedAt = Timestamp.decode(reader, reader.uint32());
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.secretId = reader.int64() as bigint;
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.hashedId = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.recordLocator = reader.string();
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.secret = Secret.decode(reader, reader.uint32());
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.userProfileId = reader.int64() as bigint;
+            continue;
+          }
+          case 9: {
+            if (tag !== 72) {
+              break;
+            }
+
+            message.userId = reader.int64() as bigint;
+            continue;
+          }
+          case 10: {
+            if (tag !== 80) {
+              break;
+            }
+
+            message.accountId = reader.int64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<SecretEvent>, I>>(base?: I): SecretEvent {
+    return SecretEvent.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<SecretEvent>, I>>(object: I): SecretEvent {
+    const message = createBaseSecretEvent();
+    message.type = object.type ?? 0;
+    message.revision = (object.revision !== undefined && object.revision !== null) ? BigInt(object.revision) : 0n;
+    message.committedAt = (object.committedAt !== undefined && object.committedAt !== null)
+      ? Timestamp.fromPartial(object.committedAt)
+      : undefined;
+    message.secretId = (object.secretId !== undefined && object.secretId !== null) ? BigInt(object.secretId) : 0n;
+    message.hashedId = object.hashedId ?? "";
+    message.recordLocator = object.recordLocator ?? "";
+    message.secret = (object.secret !== undefined && object.secret !== null)
+      ? Secret.fromPartial(object.secret)
+      : undefined;
+    message.userProfileId = (object.userProfileId !== undefined && object.userProfileId !== null)
+      ? BigInt(object.userProfileId)
+      : 0n;
+    message.userId = (object.userId !== undefined && object.userId !== null) ? BigInt(object.userId) : 0n;
+    message.accountId = (object.accountId !== undefined && object.accountId !== null) ? BigInt(object.accountId) : 0n;
+    return message;
+  },
+};
+
 /**
  * SecretService keeps secrets, encrypted, and gives their values to those who may
  * have them.
@@ -4569,6 +5059,22 @@ export const SecretServiceService = {
       Buffer.from(GetRotationStatusResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): GetRotationStatusResponse => GetRotationStatusResponse.decode(value),
   },
+  /**
+   * WatchSecrets tells of every change of the secrets that the caller may read, and of
+   * their owners, whoever made it and through whatever replica or program. It tells
+   * no value. Revisions, resuming, messages without events, rights and errors are
+   * those of TokenService.WatchTokens. Needs the scope `keyward.secrets.read`.
+   */
+  watchSecrets: {
+    path: "/keyward.secret.v1.SecretService/WatchSecrets" as const,
+    requestStream: false as const,
+    responseStream: true as const,
+    requestSerialize: (value: WatchSecretsRequest): Buffer => Buffer.from(WatchSecretsRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): WatchSecretsRequest => WatchSecretsRequest.decode(value),
+    responseSerialize: (value: WatchSecretsResponse): Buffer =>
+      Buffer.from(WatchSecretsResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): WatchSecretsResponse => WatchSecretsResponse.decode(value),
+  },
 } as const;
 
 export interface SecretServiceServer extends UntypedServiceImplementation {
@@ -4720,6 +5226,13 @@ export interface SecretServiceServer extends UntypedServiceImplementation {
    * (NOT_PERMITTED) if the caller is no superuser.
    */
   getRotationStatus: handleUnaryCall<GetRotationStatusRequest, GetRotationStatusResponse>;
+  /**
+   * WatchSecrets tells of every change of the secrets that the caller may read, and of
+   * their owners, whoever made it and through whatever replica or program. It tells
+   * no value. Revisions, resuming, messages without events, rights and errors are
+   * those of TokenService.WatchTokens. Needs the scope `keyward.secrets.read`.
+   */
+  watchSecrets: handleServerStreamingCall<WatchSecretsRequest, WatchSecretsResponse>;
 }
 
 export interface SecretServiceClient extends Client {
@@ -5187,6 +5700,21 @@ export interface SecretServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: GetRotationStatusResponse) => void,
   ): ClientUnaryCall;
+  /**
+   * WatchSecrets tells of every change of the secrets that the caller may read, and of
+   * their owners, whoever made it and through whatever replica or program. It tells
+   * no value. Revisions, resuming, messages without events, rights and errors are
+   * those of TokenService.WatchTokens. Needs the scope `keyward.secrets.read`.
+   */
+  watchSecrets(
+    request: WatchSecretsRequest,
+    options?: Partial<CallOptions>,
+  ): ClientReadableStream<WatchSecretsResponse>;
+  watchSecrets(
+    request: WatchSecretsRequest,
+    metadata?: Metadata,
+    options?: Partial<CallOptions>,
+  ): ClientReadableStream<WatchSecretsResponse>;
 }
 
 export const SecretServiceClient = makeGenericClientConstructor(

@@ -10,8 +10,12 @@ import {
   type CallOptions,
   type ChannelCredentials,
   Client,
+  type ClientDuplexStream,
   type ClientOptions,
+  type ClientReadableStream,
   type ClientUnaryCall,
+  type handleBidiStreamingCall,
+  type handleServerStreamingCall,
   type handleUnaryCall,
   makeGenericClientConstructor,
   type Metadata,
@@ -22,7 +26,29 @@ import { Duration } from "../../../google/protobuf/duration.js";
 import { FieldMask } from "../../../google/protobuf/field_mask.js";
 import { Timestamp } from "../../../google/protobuf/timestamp.js";
 import { UserProfileSelector, UserSelector } from "../../account/v1/account.js";
+import { Propagation } from "../../coherence/v1/propagation.js";
 import { Principal, Token, TokenSelector, VerdictReason } from "./token.js";
+
+/** TokenEventType is what happened. */
+export enum TokenEventType {
+  /** TOKEN_EVENT_TYPE_UNSPECIFIED - Never sent. */
+  TOKEN_EVENT_TYPE_UNSPECIFIED = 0,
+  /** TOKEN_EVENT_TYPE_CREATED - It was made. */
+  TOKEN_EVENT_TYPE_CREATED = 1,
+  /** TOKEN_EVENT_TYPE_UPDATED - It was changed in any way but by use: rotated, too. */
+  TOKEN_EVENT_TYPE_UPDATED = 2,
+  /** TOKEN_EVENT_TYPE_DELETED - It was revoked, or deleted otherwise. */
+  TOKEN_EVENT_TYPE_DELETED = 3,
+  /**
+   * TOKEN_EVENT_TYPE_OWNER_CHANGED - A user profile, user or account was made, changed or deleted that may own
+   * tokens which the caller may read, or that the caller's own rights follow from.
+   * Only the id of what was changed is set, with a user profile those of its user
+   * and account.
+   */
+  TOKEN_EVENT_TYPE_OWNER_CHANGED = 4,
+  /** TOKEN_EVENT_TYPE_ALL_CHANGED - So much changed at once that it is not told singly, as by TRUNCATE: list anew. */
+  TOKEN_EVENT_TYPE_ALL_CHANGED = 5,
+}
 
 /** ValidateTokenRequest is one text to judge. */
 export interface ValidateTokenRequest {
@@ -55,7 +81,64 @@ export interface ValidateTokenResponse {
   /** Token.scopes; only if `valid`. */
   scopes: string[];
   /** When this plaintext will be refused; unset: never. Only if `valid`. */
-  expiresAt?: Timestamp | undefined;
+  expiresAt?:
+    | Timestamp
+    | undefined;
+  /**
+   * True if the verdict is from memory because the database cannot be reached: a
+   * change made meanwhile through another replica may not be in it. Such answers
+   * are given for KEYWARD_MAX_STALE_SECONDS at most, and only for tokens that were
+   * asked for before; everything else is UNAVAILABLE. A caller who is known only so
+   * may validate, and do nothing else.
+   */
+  stale: boolean;
+}
+
+/**
+ * StreamValidateTokensRequest is one text to judge: the same fields as
+ * ValidateTokenRequest, which is the same in bytes.
+ */
+export interface StreamValidateTokensRequest {
+  /**
+   * The text exactly as the client presented it, without the scheme word; nothing
+   * is trimmed. Any text is allowed; over 1 KiB it is UNKNOWN.
+   */
+  token: string;
+  /**
+   * Scopes that the token must hold to pass, at most 64, each of
+   * `[a-z0-9_.:/*-]{1,128}`.
+   */
+  requiredScopes: string[];
+}
+
+/**
+ * StreamValidateTokensResponse is the verdict: the same fields as
+ * ValidateTokenResponse, which is the same in bytes.
+ */
+export interface StreamValidateTokensResponse {
+  /** Whether the token may pass: true exactly if `reason` is OK. */
+  valid: boolean;
+  /** Why, or why not. */
+  reason: VerdictReason;
+  /** Token.key_id of every known token, refused or not; empty if UNKNOWN. */
+  keyId: string;
+  /** Whom the token stands for; only if `valid`. */
+  principal?:
+    | Principal
+    | undefined;
+  /** Token.name; only if `valid`. */
+  name: string;
+  /** Token.scopes; only if `valid`. */
+  scopes: string[];
+  /** When this plaintext will be refused; unset: never. Only if `valid`. */
+  expiresAt?:
+    | Timestamp
+    | undefined;
+  /**
+   * True if the verdict is from memory because the database cannot be reached, as in
+   * ValidateTokenResponse.
+   */
+  stale: boolean;
 }
 
 /** BatchValidateTokensRequest is a list of texts to judge. */
@@ -199,7 +282,11 @@ export interface UpdateTokenRequest {
 /** UpdateTokenResponse holds the changed token. */
 export interface UpdateTokenResponse {
   /** The token as stored. */
-  token?: Token | undefined;
+  token?:
+    | Token
+    | undefined;
+  /** How far the change has come. */
+  propagation?: Propagation | undefined;
 }
 
 /** RenameTokenRequest gives a token another name. */
@@ -217,7 +304,11 @@ export interface RenameTokenRequest {
 /** RenameTokenResponse holds the changed token. */
 export interface RenameTokenResponse {
   /** The token as stored. */
-  token?: Token | undefined;
+  token?:
+    | Token
+    | undefined;
+  /** How far the change has come. */
+  propagation?: Propagation | undefined;
 }
 
 /** CloneTokenRequest names the token to copy. */
@@ -253,7 +344,11 @@ export interface ActivateTokenRequest {
 /** ActivateTokenResponse holds the changed token. */
 export interface ActivateTokenResponse {
   /** The token as stored. */
-  token?: Token | undefined;
+  token?:
+    | Token
+    | undefined;
+  /** How far the change has come. */
+  propagation?: Propagation | undefined;
 }
 
 /** DeactivateTokenRequest names the token to switch off. */
@@ -269,7 +364,11 @@ export interface DeactivateTokenRequest {
 /** DeactivateTokenResponse holds the changed token. */
 export interface DeactivateTokenResponse {
   /** The token as stored. */
-  token?: Token | undefined;
+  token?:
+    | Token
+    | undefined;
+  /** How far the change has come. */
+  propagation?: Propagation | undefined;
 }
 
 /** ToggleTokenRequest names the token to switch over. */
@@ -285,7 +384,11 @@ export interface ToggleTokenRequest {
 /** ToggleTokenResponse holds the changed token. */
 export interface ToggleTokenResponse {
   /** The token as stored. */
-  token?: Token | undefined;
+  token?:
+    | Token
+    | undefined;
+  /** How far the change has come. */
+  propagation?: Propagation | undefined;
 }
 
 /** RotateTokenRequest names the token to give a new plaintext. */
@@ -310,6 +413,11 @@ export interface RotateTokenResponse {
     | undefined;
   /** The new plaintext, shown this once. */
   plaintext: string;
+  /**
+   * How far the change has come: without a grace period, whether the old plaintext
+   * is refused by all replicas.
+   */
+  propagation?: Propagation | undefined;
 }
 
 /** RevokeTokenRequest names the token to delete. */
@@ -322,8 +430,10 @@ export interface RevokeTokenRequest {
   etag: string;
 }
 
-/** RevokeTokenResponse is empty: the token is gone. */
+/** RevokeTokenResponse tells of a token that is gone. */
 export interface RevokeTokenResponse {
+  /** How far the deletion has come. */
+  propagation?: Propagation | undefined;
 }
 
 /** RevokeUserTokensRequest names the user whose tokens are deleted. */
@@ -336,6 +446,75 @@ export interface RevokeUserTokensRequest {
 export interface RevokeUserTokensResponse {
   /** Number of tokens deleted. */
   revokedCount: number;
+  /** How far the deletion has come. */
+  propagation?: Propagation | undefined;
+}
+
+/** WatchTokensRequest says from where on changes are told. */
+export interface WatchTokensRequest {
+  /** From where on; from the present on if neither is given. */
+  start?:
+    | //
+    /** Every change after this revision, 0 or above. */
+    { $case: "revision"; value: bigint }
+    | //
+    /** Every change after the message that held this `resume_token`. */
+    { $case: "resumeToken"; value: string }
+    | undefined;
+  /** How long the stream may be silent: 1 to 300 seconds, 15 if unset. */
+  heartbeatInterval?: Duration | undefined;
+}
+
+/** WatchTokensResponse holds some changes, or none. */
+export interface WatchTokensResponse {
+  /**
+   * Everything up to this revision has been told. A transaction that changed very
+   * much is told in several messages: only the last of them has its revision.
+   */
+  revision: bigint;
+  /** Where to go on after this message. Opaque; valid at every replica for a day. */
+  resumeToken: string;
+  /**
+   * The changes, in order, at most 100. Those of one transaction have the same
+   * revision.
+   */
+  events: TokenEvent[];
+}
+
+/** TokenEvent is one change. */
+export interface TokenEvent {
+  /** What happened. */
+  type: TokenEventType;
+  /** The revision of the transaction that made the change. */
+  revision: bigint;
+  /** When that was committed. */
+  committedAt?:
+    | Timestamp
+    | undefined;
+  /** Token.id; 0 for events that are not about one token. */
+  tokenId: bigint;
+  /** Token.hashed_id; empty where `token_id` is 0. */
+  hashedId: string;
+  /** Token.record_locator; empty where `token_id` is 0. */
+  recordLocator: string;
+  /** Token.key_id; empty for other events. */
+  keyId: string;
+  /**
+   * The token as it is at present, which may be later than this change. Unset if it
+   * does not exist any more, and for other events.
+   */
+  token?:
+    | Token
+    | undefined;
+  /**
+   * The user profile that owns the token, or that was changed itself; 0 for other
+   * events.
+   */
+  userProfileId: bigint;
+  /** The user of that profile, or the user that was changed; 0 for other events. */
+  userId: bigint;
+  /** The account of that profile, or the account that was changed; 0 for other events. */
+  accountId: bigint;
 }
 
 function createBaseValidateTokenRequest(): ValidateTokenRequest {
@@ -406,7 +585,16 @@ export const ValidateTokenRequest: MessageFns<ValidateTokenRequest> = {
 };
 
 function createBaseValidateTokenResponse(): ValidateTokenResponse {
-  return { valid: false, reason: 0, keyId: "", principal: undefined, name: "", scopes: [], expiresAt: undefined };
+  return {
+    valid: false,
+    reason: 0,
+    keyId: "",
+    principal: undefined,
+    name: "",
+    scopes: [],
+    expiresAt: undefined,
+    stale: false,
+  };
 }
 
 export const ValidateTokenResponse: MessageFns<ValidateTokenResponse> = {
@@ -431,6 +619,9 @@ export const ValidateTokenResponse: MessageFns<ValidateTokenResponse> = {
     }
     if (message.expiresAt !== undefined) {
       Timestamp.encode(message.expiresAt, writer.uint32(58).fork()).join();
+    }
+    if (message.stale !== false) {
+      writer.uint32(64).bool(message.stale);
     }
     return writer;
   },
@@ -504,6 +695,14 @@ export const ValidateTokenResponse: MessageFns<ValidateTokenResponse> = {
             message.expiresAt = Timestamp.decode(reader, reader.uint32());
             continue;
           }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.stale = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -532,6 +731,226 @@ export const ValidateTokenResponse: MessageFns<ValidateTokenResponse> = {
     message.expiresAt = (object.expiresAt !== undefined && object.expiresAt !== null)
       ? Timestamp.fromPartial(object.expiresAt)
       : undefined;
+    message.stale = object.stale ?? false;
+    return message;
+  },
+};
+
+function createBaseStreamValidateTokensRequest(): StreamValidateTokensRequest {
+  return { token: "", requiredScopes: [] };
+}
+
+export const StreamValidateTokensRequest: MessageFns<StreamValidateTokensRequest> = {
+  encode(message: StreamValidateTokensRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.token !== "") {
+      writer.uint32(10).string(message.token);
+    }
+    for (const v of message.requiredScopes) {
+      writer.uint32(18).string(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): StreamValidateTokensRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseStreamValidateTokensRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.token = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.requiredScopes.push(reader.string());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<StreamValidateTokensRequest>, I>>(base?: I): StreamValidateTokensRequest {
+    return StreamValidateTokensRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<StreamValidateTokensRequest>, I>>(object: I): StreamValidateTokensRequest {
+    const message = createBaseStreamValidateTokensRequest();
+    message.token = object.token ?? "";
+    message.requiredScopes = object.requiredScopes?.map((e) => e) || [];
+    return message;
+  },
+};
+
+function createBaseStreamValidateTokensResponse(): StreamValidateTokensResponse {
+  return {
+    valid: false,
+    reason: 0,
+    keyId: "",
+    principal: undefined,
+    name: "",
+    scopes: [],
+    expiresAt: undefined,
+    stale: false,
+  };
+}
+
+export const StreamValidateTokensResponse: MessageFns<StreamValidateTokensResponse> = {
+  encode(message: StreamValidateTokensResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.valid !== false) {
+      writer.uint32(8).bool(message.valid);
+    }
+    if (message.reason !== 0) {
+      writer.uint32(16).int32(message.reason);
+    }
+    if (message.keyId !== "") {
+      writer.uint32(26).string(message.keyId);
+    }
+    if (message.principal !== undefined) {
+      Principal.encode(message.principal, writer.uint32(34).fork()).join();
+    }
+    if (message.name !== "") {
+      writer.uint32(42).string(message.name);
+    }
+    for (const v of message.scopes) {
+      writer.uint32(50).string(v!);
+    }
+    if (message.expiresAt !== undefined) {
+      Timestamp.encode(message.expiresAt, writer.uint32(58).fork()).join();
+    }
+    if (message.stale !== false) {
+      writer.uint32(64).bool(message.stale);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): StreamValidateTokensResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseStreamValidateTokensResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.valid = reader.bool();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.reason = reader.int32() as any;
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.keyId = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.principal = Principal.decode(reader, reader.uint32());
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.scopes.push(reader.string());
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.expiresAt = Timestamp.decode(reader, reader.uint32());
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.stale = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<StreamValidateTokensResponse>, I>>(base?: I): StreamValidateTokensResponse {
+    return StreamValidateTokensResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<StreamValidateTokensResponse>, I>>(object: I): StreamValidateTokensResponse {
+    const message = createBaseStreamValidateTokensResponse();
+    message.valid = object.valid ?? false;
+    message.reason = object.reason ?? 0;
+    message.keyId = object.keyId ?? "";
+    message.principal = (object.principal !== undefined && object.principal !== null)
+      ? Principal.fromPartial(object.principal)
+      : undefined;
+    message.name = object.name ?? "";
+    message.scopes = object.scopes?.map((e) => e) || [];
+    message.expiresAt = (object.expiresAt !== undefined && object.expiresAt !== null)
+      ? Timestamp.fromPartial(object.expiresAt)
+      : undefined;
+    message.stale = object.stale ?? false;
     return message;
   },
 };
@@ -1374,13 +1793,16 @@ export const UpdateTokenRequest: MessageFns<UpdateTokenRequest> = {
 };
 
 function createBaseUpdateTokenResponse(): UpdateTokenResponse {
-  return { token: undefined };
+  return { token: undefined, propagation: undefined };
 }
 
 export const UpdateTokenResponse: MessageFns<UpdateTokenResponse> = {
   encode(message: UpdateTokenResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.token !== undefined) {
       Token.encode(message.token, writer.uint32(10).fork()).join();
+    }
+    if (message.propagation !== undefined) {
+      Propagation.encode(message.propagation, writer.uint32(18).fork()).join();
     }
     return writer;
   },
@@ -1406,6 +1828,14 @@ export const UpdateTokenResponse: MessageFns<UpdateTokenResponse> = {
             message.token = Token.decode(reader, reader.uint32());
             continue;
           }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.propagation = Propagation.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1424,6 +1854,9 @@ export const UpdateTokenResponse: MessageFns<UpdateTokenResponse> = {
   fromPartial<I extends Exact<DeepPartial<UpdateTokenResponse>, I>>(object: I): UpdateTokenResponse {
     const message = createBaseUpdateTokenResponse();
     message.token = (object.token !== undefined && object.token !== null) ? Token.fromPartial(object.token) : undefined;
+    message.propagation = (object.propagation !== undefined && object.propagation !== null)
+      ? Propagation.fromPartial(object.propagation)
+      : undefined;
     return message;
   },
 };
@@ -1510,13 +1943,16 @@ export const RenameTokenRequest: MessageFns<RenameTokenRequest> = {
 };
 
 function createBaseRenameTokenResponse(): RenameTokenResponse {
-  return { token: undefined };
+  return { token: undefined, propagation: undefined };
 }
 
 export const RenameTokenResponse: MessageFns<RenameTokenResponse> = {
   encode(message: RenameTokenResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.token !== undefined) {
       Token.encode(message.token, writer.uint32(10).fork()).join();
+    }
+    if (message.propagation !== undefined) {
+      Propagation.encode(message.propagation, writer.uint32(18).fork()).join();
     }
     return writer;
   },
@@ -1542,6 +1978,14 @@ export const RenameTokenResponse: MessageFns<RenameTokenResponse> = {
             message.token = Token.decode(reader, reader.uint32());
             continue;
           }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.propagation = Propagation.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1560,6 +2004,9 @@ export const RenameTokenResponse: MessageFns<RenameTokenResponse> = {
   fromPartial<I extends Exact<DeepPartial<RenameTokenResponse>, I>>(object: I): RenameTokenResponse {
     const message = createBaseRenameTokenResponse();
     message.token = (object.token !== undefined && object.token !== null) ? Token.fromPartial(object.token) : undefined;
+    message.propagation = (object.propagation !== undefined && object.propagation !== null)
+      ? Propagation.fromPartial(object.propagation)
+      : undefined;
     return message;
   },
 };
@@ -1770,13 +2217,16 @@ export const ActivateTokenRequest: MessageFns<ActivateTokenRequest> = {
 };
 
 function createBaseActivateTokenResponse(): ActivateTokenResponse {
-  return { token: undefined };
+  return { token: undefined, propagation: undefined };
 }
 
 export const ActivateTokenResponse: MessageFns<ActivateTokenResponse> = {
   encode(message: ActivateTokenResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.token !== undefined) {
       Token.encode(message.token, writer.uint32(10).fork()).join();
+    }
+    if (message.propagation !== undefined) {
+      Propagation.encode(message.propagation, writer.uint32(18).fork()).join();
     }
     return writer;
   },
@@ -1802,6 +2252,14 @@ export const ActivateTokenResponse: MessageFns<ActivateTokenResponse> = {
             message.token = Token.decode(reader, reader.uint32());
             continue;
           }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.propagation = Propagation.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1820,6 +2278,9 @@ export const ActivateTokenResponse: MessageFns<ActivateTokenResponse> = {
   fromPartial<I extends Exact<DeepPartial<ActivateTokenResponse>, I>>(object: I): ActivateTokenResponse {
     const message = createBaseActivateTokenResponse();
     message.token = (object.token !== undefined && object.token !== null) ? Token.fromPartial(object.token) : undefined;
+    message.propagation = (object.propagation !== undefined && object.propagation !== null)
+      ? Propagation.fromPartial(object.propagation)
+      : undefined;
     return message;
   },
 };
@@ -1894,13 +2355,16 @@ export const DeactivateTokenRequest: MessageFns<DeactivateTokenRequest> = {
 };
 
 function createBaseDeactivateTokenResponse(): DeactivateTokenResponse {
-  return { token: undefined };
+  return { token: undefined, propagation: undefined };
 }
 
 export const DeactivateTokenResponse: MessageFns<DeactivateTokenResponse> = {
   encode(message: DeactivateTokenResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.token !== undefined) {
       Token.encode(message.token, writer.uint32(10).fork()).join();
+    }
+    if (message.propagation !== undefined) {
+      Propagation.encode(message.propagation, writer.uint32(18).fork()).join();
     }
     return writer;
   },
@@ -1926,6 +2390,14 @@ export const DeactivateTokenResponse: MessageFns<DeactivateTokenResponse> = {
             message.token = Token.decode(reader, reader.uint32());
             continue;
           }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.propagation = Propagation.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1944,6 +2416,9 @@ export const DeactivateTokenResponse: MessageFns<DeactivateTokenResponse> = {
   fromPartial<I extends Exact<DeepPartial<DeactivateTokenResponse>, I>>(object: I): DeactivateTokenResponse {
     const message = createBaseDeactivateTokenResponse();
     message.token = (object.token !== undefined && object.token !== null) ? Token.fromPartial(object.token) : undefined;
+    message.propagation = (object.propagation !== undefined && object.propagation !== null)
+      ? Propagation.fromPartial(object.propagation)
+      : undefined;
     return message;
   },
 };
@@ -2018,13 +2493,16 @@ export const ToggleTokenRequest: MessageFns<ToggleTokenRequest> = {
 };
 
 function createBaseToggleTokenResponse(): ToggleTokenResponse {
-  return { token: undefined };
+  return { token: undefined, propagation: undefined };
 }
 
 export const ToggleTokenResponse: MessageFns<ToggleTokenResponse> = {
   encode(message: ToggleTokenResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.token !== undefined) {
       Token.encode(message.token, writer.uint32(10).fork()).join();
+    }
+    if (message.propagation !== undefined) {
+      Propagation.encode(message.propagation, writer.uint32(18).fork()).join();
     }
     return writer;
   },
@@ -2050,6 +2528,14 @@ export const ToggleTokenResponse: MessageFns<ToggleTokenResponse> = {
             message.token = Token.decode(reader, reader.uint32());
             continue;
           }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.propagation = Propagation.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2068,6 +2554,9 @@ export const ToggleTokenResponse: MessageFns<ToggleTokenResponse> = {
   fromPartial<I extends Exact<DeepPartial<ToggleTokenResponse>, I>>(object: I): ToggleTokenResponse {
     const message = createBaseToggleTokenResponse();
     message.token = (object.token !== undefined && object.token !== null) ? Token.fromPartial(object.token) : undefined;
+    message.propagation = (object.propagation !== undefined && object.propagation !== null)
+      ? Propagation.fromPartial(object.propagation)
+      : undefined;
     return message;
   },
 };
@@ -2156,7 +2645,7 @@ export const RotateTokenRequest: MessageFns<RotateTokenRequest> = {
 };
 
 function createBaseRotateTokenResponse(): RotateTokenResponse {
-  return { token: undefined, plaintext: "" };
+  return { token: undefined, plaintext: "", propagation: undefined };
 }
 
 export const RotateTokenResponse: MessageFns<RotateTokenResponse> = {
@@ -2166,6 +2655,9 @@ export const RotateTokenResponse: MessageFns<RotateTokenResponse> = {
     }
     if (message.plaintext !== "") {
       writer.uint32(18).string(message.plaintext);
+    }
+    if (message.propagation !== undefined) {
+      Propagation.encode(message.propagation, writer.uint32(26).fork()).join();
     }
     return writer;
   },
@@ -2199,6 +2691,14 @@ export const RotateTokenResponse: MessageFns<RotateTokenResponse> = {
             message.plaintext = reader.string();
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.propagation = Propagation.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2218,6 +2718,9 @@ export const RotateTokenResponse: MessageFns<RotateTokenResponse> = {
     const message = createBaseRotateTokenResponse();
     message.token = (object.token !== undefined && object.token !== null) ? Token.fromPartial(object.token) : undefined;
     message.plaintext = object.plaintext ?? "";
+    message.propagation = (object.propagation !== undefined && object.propagation !== null)
+      ? Propagation.fromPartial(object.propagation)
+      : undefined;
     return message;
   },
 };
@@ -2292,11 +2795,14 @@ export const RevokeTokenRequest: MessageFns<RevokeTokenRequest> = {
 };
 
 function createBaseRevokeTokenResponse(): RevokeTokenResponse {
-  return {};
+  return { propagation: undefined };
 }
 
 export const RevokeTokenResponse: MessageFns<RevokeTokenResponse> = {
-  encode(_: RevokeTokenResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+  encode(message: RevokeTokenResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.propagation !== undefined) {
+      Propagation.encode(message.propagation, writer.uint32(10).fork()).join();
+    }
     return writer;
   },
 
@@ -2313,6 +2819,14 @@ export const RevokeTokenResponse: MessageFns<RevokeTokenResponse> = {
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.propagation = Propagation.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2328,8 +2842,11 @@ export const RevokeTokenResponse: MessageFns<RevokeTokenResponse> = {
   create<I extends Exact<DeepPartial<RevokeTokenResponse>, I>>(base?: I): RevokeTokenResponse {
     return RevokeTokenResponse.fromPartial(base ?? ({} as any));
   },
-  fromPartial<I extends Exact<DeepPartial<RevokeTokenResponse>, I>>(_: I): RevokeTokenResponse {
+  fromPartial<I extends Exact<DeepPartial<RevokeTokenResponse>, I>>(object: I): RevokeTokenResponse {
     const message = createBaseRevokeTokenResponse();
+    message.propagation = (object.propagation !== undefined && object.propagation !== null)
+      ? Propagation.fromPartial(object.propagation)
+      : undefined;
     return message;
   },
 };
@@ -2392,13 +2909,16 @@ export const RevokeUserTokensRequest: MessageFns<RevokeUserTokensRequest> = {
 };
 
 function createBaseRevokeUserTokensResponse(): RevokeUserTokensResponse {
-  return { revokedCount: 0 };
+  return { revokedCount: 0, propagation: undefined };
 }
 
 export const RevokeUserTokensResponse: MessageFns<RevokeUserTokensResponse> = {
   encode(message: RevokeUserTokensResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.revokedCount !== 0) {
       writer.uint32(8).int32(message.revokedCount);
+    }
+    if (message.propagation !== undefined) {
+      Propagation.encode(message.propagation, writer.uint32(18).fork()).join();
     }
     return writer;
   },
@@ -2424,6 +2944,14 @@ export const RevokeUserTokensResponse: MessageFns<RevokeUserTokensResponse> = {
             message.revokedCount = reader.int32();
             continue;
           }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.propagation = Propagation.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2442,6 +2970,395 @@ export const RevokeUserTokensResponse: MessageFns<RevokeUserTokensResponse> = {
   fromPartial<I extends Exact<DeepPartial<RevokeUserTokensResponse>, I>>(object: I): RevokeUserTokensResponse {
     const message = createBaseRevokeUserTokensResponse();
     message.revokedCount = object.revokedCount ?? 0;
+    message.propagation = (object.propagation !== undefined && object.propagation !== null)
+      ? Propagation.fromPartial(object.propagation)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseWatchTokensRequest(): WatchTokensRequest {
+  return { start: undefined, heartbeatInterval: undefined };
+}
+
+export const WatchTokensRequest: MessageFns<WatchTokensRequest> = {
+  encode(message: WatchTokensRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    switch (message.start?.$case) {
+      case "revision":
+        if (BigInt.asIntN(64, message.start.value) !== message.start.value) {
+          throw new globalThis.Error("value provided for field message.start.value of type int64 too large");
+        }
+        writer.uint32(8).int64(message.start.value);
+        break;
+      case "resumeToken":
+        writer.uint32(18).string(message.start.value);
+        break;
+    }
+    if (message.heartbeatInterval !== undefined) {
+      Duration.encode(message.heartbeatInterval, writer.uint32(26).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): WatchTokensRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseWatchTokensRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.start = { $case: "revision", value: reader.int64() as bigint };
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.start = { $case: "resumeToken", value: reader.string() };
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.heartbeatInterval = Duration.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<WatchTokensRequest>, I>>(base?: I): WatchTokensRequest {
+    return WatchTokensRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<WatchTokensRequest>, I>>(object: I): WatchTokensRequest {
+    const message = createBaseWatchTokensRequest();
+    switch (object.start?.$case) {
+      case "revision": {
+        if (object.start?.value !== undefined && object.start?.value !== null) {
+          message.start = { $case: "revision", value: BigInt(object.start.value) };
+        }
+        break;
+      }
+      case "resumeToken": {
+        if (object.start?.value !== undefined && object.start?.value !== null) {
+          message.start = { $case: "resumeToken", value: object.start.value };
+        }
+        break;
+      }
+    }
+    message.heartbeatInterval = (object.heartbeatInterval !== undefined && object.heartbeatInterval !== null)
+      ? Duration.fromPartial(object.heartbeatInterval)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseWatchTokensResponse(): WatchTokensResponse {
+  return { revision: 0n, resumeToken: "", events: [] };
+}
+
+export const WatchTokensResponse: MessageFns<WatchTokensResponse> = {
+  encode(message: WatchTokensResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.revision !== 0n) {
+      if (BigInt.asIntN(64, message.revision) !== message.revision) {
+        throw new globalThis.Error("value provided for field message.revision of type int64 too large");
+      }
+      writer.uint32(8).int64(message.revision);
+    }
+    if (message.resumeToken !== "") {
+      writer.uint32(18).string(message.resumeToken);
+    }
+    for (const v of message.events) {
+      TokenEvent.encode(v!, writer.uint32(26).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): WatchTokensResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseWatchTokensResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.revision = reader.int64() as bigint;
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.resumeToken = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.events.push(TokenEvent.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<WatchTokensResponse>, I>>(base?: I): WatchTokensResponse {
+    return WatchTokensResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<WatchTokensResponse>, I>>(object: I): WatchTokensResponse {
+    const message = createBaseWatchTokensResponse();
+    message.revision = (object.revision !== undefined && object.revision !== null) ? BigInt(object.revision) : 0n;
+    message.resumeToken = object.resumeToken ?? "";
+    message.events = object.events?.map((e) => TokenEvent.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseTokenEvent(): TokenEvent {
+  return {
+    type: 0,
+    revision: 0n,
+    committedAt: undefined,
+    tokenId: 0n,
+    hashedId: "",
+    recordLocator: "",
+    keyId: "",
+    token: undefined,
+    userProfileId: 0n,
+    userId: 0n,
+    accountId: 0n,
+  };
+}
+
+export const TokenEvent: MessageFns<TokenEvent> = {
+  encode(message: TokenEvent, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.type !== 0) {
+      writer.uint32(8).int32(message.type);
+    }
+    if (message.revision !== 0n) {
+      if (BigInt.asIntN(64, message.revision) !== message.revision) {
+        throw new globalThis.Error("value provided for field message.revision of type int64 too large");
+      }
+      writer.uint32(16).int64(message.revision);
+    }
+    if (message.committedAt !== undefined) {
+      Timestamp.encode(message.committedAt, writer.uint32(26).fork()).join();
+    }
+    if (message.tokenId !== 0n) {
+      if (BigInt.asIntN(64, message.tokenId) !== message.tokenId) {
+        throw new globalThis.Error("value provided for field message.tokenId of type int64 too large");
+      }
+      writer.uint32(32).int64(message.tokenId);
+    }
+    if (message.hashedId !== "") {
+      writer.uint32(42).string(message.hashedId);
+    }
+    if (message.recordLocator !== "") {
+      writer.uint32(50).string(message.recordLocator);
+    }
+    if (message.keyId !== "") {
+      writer.uint32(58).string(message.keyId);
+    }
+    if (message.token !== undefined) {
+      Token.encode(message.token, writer.uint32(66).fork()).join();
+    }
+    if (message.userProfileId !== 0n) {
+      if (BigInt.asIntN(64, message.userProfileId) !== message.userProfileId) {
+        throw new globalThis.Error("value provided for field message.userProfileId of type int64 too large");
+      }
+      writer.uint32(72).int64(message.userProfileId);
+    }
+    if (message.userId !== 0n) {
+      if (BigInt.asIntN(64, message.userId) !== message.userId) {
+        throw new globalThis.Error("value provided for field message.userId of type int64 too large");
+      }
+      writer.uint32(80).int64(message.userId);
+    }
+    if (message.accountId !== 0n) {
+      if (BigInt.asIntN(64, message.accountId) !== message.accountId) {
+        throw new globalThis.Error("value provided for field message.accountId of type int64 too large");
+      }
+      writer.uint32(88).int64(message.accountId);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): TokenEvent {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTokenEvent();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.type = reader.int32() as any;
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.revision = reader.int64() as bigint;
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.committedAt = Timestamp.decode(reader, reader.uint32());
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.tokenId = reader.int64() as bigint;
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.hashedId = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.recordLocator = reader.string();
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.keyId = reader.string();
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.token = Token.decode(reader, reader.uint32());
+            continue;
+          }
+          case 9: {
+            if (tag !== 72) {
+              break;
+            }
+
+            message.userProfileId = reader.int64() as bigint;
+            continue;
+          }
+          case 10: {
+            if (tag !== 80) {
+              break;
+            }
+
+            message.userId = reader.int64() as bigint;
+            continue;
+          }
+          case 11: {
+            if (tag !== 88) {
+              break;
+            }
+
+            message.accountId = reader.int64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<TokenEvent>, I>>(base?: I): TokenEvent {
+    return TokenEvent.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<TokenEvent>, I>>(object: I): TokenEvent {
+    const message = createBaseTokenEvent();
+    message.type = object.type ?? 0;
+    message.revision = (object.revision !== undefined && object.revision !== null) ? BigInt(object.revision) : 0n;
+    message.committedAt = (object.committedAt !== undefined && object.committedAt !== null)
+      ? Timestamp.fromPartial(object.committedAt)
+      : undefined;
+    message.tokenId = (object.tokenId !== undefined && object.tokenId !== null) ? BigInt(object.tokenId) : 0n;
+    message.hashedId = object.hashedId ?? "";
+    message.recordLocator = object.recordLocator ?? "";
+    message.keyId = object.keyId ?? "";
+    message.token = (object.token !== undefined && object.token !== null) ? Token.fromPartial(object.token) : undefined;
+    message.userProfileId = (object.userProfileId !== undefined && object.userProfileId !== null)
+      ? BigInt(object.userProfileId)
+      : 0n;
+    message.userId = (object.userId !== undefined && object.userId !== null) ? BigInt(object.userId) : 0n;
+    message.accountId = (object.accountId !== undefined && object.accountId !== null) ? BigInt(object.accountId) : 0n;
     return message;
   },
 };
@@ -2463,6 +3380,11 @@ export const RevokeUserTokensResponse: MessageFns<RevokeUserTokensResponse> = {
  * PERMISSION_DENIED (NOT_PERMITTED) if the caller may read but not manage it, and
  * ABORTED (ETAG_MISMATCH) if an `etag` is given and stale. Further errors are
  * listed with the method.
+ *
+ * A method whose response holds a `propagation` returns when no replica of the
+ * service answers by what was before any more, or after some seconds if a replica
+ * does not react; `propagation` tells which. That is so too where nothing was
+ * changed, because everything was so already.
  */
 export type TokenServiceService = typeof TokenServiceService;
 export const TokenServiceService = {
@@ -2494,6 +3416,28 @@ export const TokenServiceService = {
     responseSerialize: (value: BatchValidateTokensResponse): Buffer =>
       Buffer.from(BatchValidateTokensResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): BatchValidateTokensResponse => BatchValidateTokensResponse.decode(value),
+  },
+  /**
+   * StreamValidateTokens judges each text that the client sends, as ValidateToken
+   * would, and answers in the order of the requests. The client may send on without
+   * waiting for answers; the service reads no faster than it answers and its answers
+   * are taken. It ends when the client has ended its side and all are answered. A
+   * request that breaks a rule, or is none, ends it with INVALID_ARGUMENT after the
+   * answers to those before it. The caller's credentials are judged again with each
+   * request: when they cease to be valid, the next request ends it with
+   * UNAUTHENTICATED (CREDENTIALS_REFUSED). UNAVAILABLE (STOPPING) if the service is
+   * stopped. Needs the scope `keyward.tokens.validate`.
+   */
+  streamValidateTokens: {
+    path: "/keyward.token.v1.TokenService/StreamValidateTokens" as const,
+    requestStream: true as const,
+    responseStream: true as const,
+    requestSerialize: (value: StreamValidateTokensRequest): Buffer =>
+      Buffer.from(StreamValidateTokensRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): StreamValidateTokensRequest => StreamValidateTokensRequest.decode(value),
+    responseSerialize: (value: StreamValidateTokensResponse): Buffer =>
+      Buffer.from(StreamValidateTokensResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): StreamValidateTokensResponse => StreamValidateTokensResponse.decode(value),
   },
   /**
    * CreateToken makes a token and returns its plaintext, this once. Needs the
@@ -2671,6 +3615,39 @@ export const TokenServiceService = {
       Buffer.from(RevokeUserTokensResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): RevokeUserTokensResponse => RevokeUserTokensResponse.decode(value),
   },
+  /**
+   * WatchTokens tells of every change of the tokens that the caller may read, and of
+   * their owners, whoever made it and through whatever replica or program.
+   *
+   * Changes come in the order of the transactions that made them. Each of these has a
+   * revision; revisions are numbers that grow by one, over all that the service keeps.
+   * The first message holds no event and tells the revision from which on changes are
+   * told: the present one, unless the request names another. Whoever goes on with the
+   * `resume_token` of the last message that it got, at any replica, gets every later
+   * change exactly once. Changes are kept for a day.
+   *
+   * Where nothing happens, messages without an event come at the interval of the
+   * request, so that the client knows that the stream is alive and that it has seen
+   * everything up to their revision.
+   *
+   * The rights of the caller are read again for each message. The stream ends with
+   * FAILED_PRECONDITION (REVISION_TOO_OLD, REVISION_IN_FUTURE) if it cannot go on
+   * from where the request says; with RESOURCE_EXHAUSTED (WATCH_TOO_SLOW) if the
+   * client takes messages so slowly that it falls more than 20000 changes behind;
+   * with UNAUTHENTICATED (CREDENTIALS_REFUSED) when the caller's credentials cease to
+   * be valid; and with UNAVAILABLE (DATABASE_UNAVAILABLE, STOPPING). In all cases but
+   * the first the client can go on from the last message that it got. Needs the scope
+   * `keyward.tokens.read`.
+   */
+  watchTokens: {
+    path: "/keyward.token.v1.TokenService/WatchTokens" as const,
+    requestStream: false as const,
+    responseStream: true as const,
+    requestSerialize: (value: WatchTokensRequest): Buffer => Buffer.from(WatchTokensRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): WatchTokensRequest => WatchTokensRequest.decode(value),
+    responseSerialize: (value: WatchTokensResponse): Buffer => Buffer.from(WatchTokensResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): WatchTokensResponse => WatchTokensResponse.decode(value),
+  },
 } as const;
 
 export interface TokenServiceServer extends UntypedServiceImplementation {
@@ -2684,6 +3661,18 @@ export interface TokenServiceServer extends UntypedServiceImplementation {
    * would, answering in their order. Needs the scope `keyward.tokens.validate`.
    */
   batchValidateTokens: handleUnaryCall<BatchValidateTokensRequest, BatchValidateTokensResponse>;
+  /**
+   * StreamValidateTokens judges each text that the client sends, as ValidateToken
+   * would, and answers in the order of the requests. The client may send on without
+   * waiting for answers; the service reads no faster than it answers and its answers
+   * are taken. It ends when the client has ended its side and all are answered. A
+   * request that breaks a rule, or is none, ends it with INVALID_ARGUMENT after the
+   * answers to those before it. The caller's credentials are judged again with each
+   * request: when they cease to be valid, the next request ends it with
+   * UNAUTHENTICATED (CREDENTIALS_REFUSED). UNAVAILABLE (STOPPING) if the service is
+   * stopped. Needs the scope `keyward.tokens.validate`.
+   */
+  streamValidateTokens: handleBidiStreamingCall<StreamValidateTokensRequest, StreamValidateTokensResponse>;
   /**
    * CreateToken makes a token and returns its plaintext, this once. Needs the
    * scope `keyward.tokens.write` and the right to manage the owner's tokens.
@@ -2759,6 +3748,31 @@ export interface TokenServiceServer extends UntypedServiceImplementation {
    * there is one but the caller manages none of the user's profiles.
    */
   revokeUserTokens: handleUnaryCall<RevokeUserTokensRequest, RevokeUserTokensResponse>;
+  /**
+   * WatchTokens tells of every change of the tokens that the caller may read, and of
+   * their owners, whoever made it and through whatever replica or program.
+   *
+   * Changes come in the order of the transactions that made them. Each of these has a
+   * revision; revisions are numbers that grow by one, over all that the service keeps.
+   * The first message holds no event and tells the revision from which on changes are
+   * told: the present one, unless the request names another. Whoever goes on with the
+   * `resume_token` of the last message that it got, at any replica, gets every later
+   * change exactly once. Changes are kept for a day.
+   *
+   * Where nothing happens, messages without an event come at the interval of the
+   * request, so that the client knows that the stream is alive and that it has seen
+   * everything up to their revision.
+   *
+   * The rights of the caller are read again for each message. The stream ends with
+   * FAILED_PRECONDITION (REVISION_TOO_OLD, REVISION_IN_FUTURE) if it cannot go on
+   * from where the request says; with RESOURCE_EXHAUSTED (WATCH_TOO_SLOW) if the
+   * client takes messages so slowly that it falls more than 20000 changes behind;
+   * with UNAUTHENTICATED (CREDENTIALS_REFUSED) when the caller's credentials cease to
+   * be valid; and with UNAVAILABLE (DATABASE_UNAVAILABLE, STOPPING). In all cases but
+   * the first the client can go on from the last message that it got. Needs the scope
+   * `keyward.tokens.read`.
+   */
+  watchTokens: handleServerStreamingCall<WatchTokensRequest, WatchTokensResponse>;
 }
 
 export interface TokenServiceClient extends Client {
@@ -2800,6 +3814,25 @@ export interface TokenServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: BatchValidateTokensResponse) => void,
   ): ClientUnaryCall;
+  /**
+   * StreamValidateTokens judges each text that the client sends, as ValidateToken
+   * would, and answers in the order of the requests. The client may send on without
+   * waiting for answers; the service reads no faster than it answers and its answers
+   * are taken. It ends when the client has ended its side and all are answered. A
+   * request that breaks a rule, or is none, ends it with INVALID_ARGUMENT after the
+   * answers to those before it. The caller's credentials are judged again with each
+   * request: when they cease to be valid, the next request ends it with
+   * UNAUTHENTICATED (CREDENTIALS_REFUSED). UNAVAILABLE (STOPPING) if the service is
+   * stopped. Needs the scope `keyward.tokens.validate`.
+   */
+  streamValidateTokens(): ClientDuplexStream<StreamValidateTokensRequest, StreamValidateTokensResponse>;
+  streamValidateTokens(
+    options: Partial<CallOptions>,
+  ): ClientDuplexStream<StreamValidateTokensRequest, StreamValidateTokensResponse>;
+  streamValidateTokens(
+    metadata: Metadata,
+    options?: Partial<CallOptions>,
+  ): ClientDuplexStream<StreamValidateTokensRequest, StreamValidateTokensResponse>;
   /**
    * CreateToken makes a token and returns its plaintext, this once. Needs the
    * scope `keyward.tokens.write` and the right to manage the owner's tokens.
@@ -3043,6 +4076,36 @@ export interface TokenServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: RevokeUserTokensResponse) => void,
   ): ClientUnaryCall;
+  /**
+   * WatchTokens tells of every change of the tokens that the caller may read, and of
+   * their owners, whoever made it and through whatever replica or program.
+   *
+   * Changes come in the order of the transactions that made them. Each of these has a
+   * revision; revisions are numbers that grow by one, over all that the service keeps.
+   * The first message holds no event and tells the revision from which on changes are
+   * told: the present one, unless the request names another. Whoever goes on with the
+   * `resume_token` of the last message that it got, at any replica, gets every later
+   * change exactly once. Changes are kept for a day.
+   *
+   * Where nothing happens, messages without an event come at the interval of the
+   * request, so that the client knows that the stream is alive and that it has seen
+   * everything up to their revision.
+   *
+   * The rights of the caller are read again for each message. The stream ends with
+   * FAILED_PRECONDITION (REVISION_TOO_OLD, REVISION_IN_FUTURE) if it cannot go on
+   * from where the request says; with RESOURCE_EXHAUSTED (WATCH_TOO_SLOW) if the
+   * client takes messages so slowly that it falls more than 20000 changes behind;
+   * with UNAUTHENTICATED (CREDENTIALS_REFUSED) when the caller's credentials cease to
+   * be valid; and with UNAVAILABLE (DATABASE_UNAVAILABLE, STOPPING). In all cases but
+   * the first the client can go on from the last message that it got. Needs the scope
+   * `keyward.tokens.read`.
+   */
+  watchTokens(request: WatchTokensRequest, options?: Partial<CallOptions>): ClientReadableStream<WatchTokensResponse>;
+  watchTokens(
+    request: WatchTokensRequest,
+    metadata?: Metadata,
+    options?: Partial<CallOptions>,
+  ): ClientReadableStream<WatchTokensResponse>;
 }
 
 export const TokenServiceClient = makeGenericClientConstructor(

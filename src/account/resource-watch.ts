@@ -1,0 +1,121 @@
+import type { Change } from '../coherence/change.js';
+import type { FeedItem, FeedSlice } from '../coherence/feed-slice.js';
+import {
+  watchFeed,
+  type FeedEvent,
+  type News,
+  type WatchDependencies,
+  type WatchOptions,
+} from '../coherence/feed-watch.js';
+import { describedBytes, type Description } from '../lib/resource-rules.js';
+import type { Caller, Reauthorize } from './caller.js';
+import {
+  isOwnerChange,
+  mayKnowOwner,
+  reachOfChanges,
+  type OwnerReach,
+  type OwnerReachReader,
+} from './owner-reach.js';
+import type { Standing } from './rights.js';
+import type { StandingReader } from './standing.js';
+
+/** ResourceEvent is a change of a resource, or of what may own such. */
+export interface ResourceEvent<Resource> extends FeedEvent {
+  /** The resource as it is at present; undefined if it does not exist for the caller, and for other events. */
+  readonly resource: Resource | undefined;
+}
+
+/** Telling is what someone is told of a change of one resource. */
+interface Telling<Resource> {
+  readonly type: 'CREATED' | 'UPDATED' | 'DELETED';
+  readonly resource: Resource | undefined;
+}
+
+/** Subject is the kind of resources that is watched. */
+export interface Subject<Resource, Facts> {
+  readonly kind: 'token' | 'secret';
+  /** read gets what the changes of some resources are told with: the same for everyone. */
+  read(ids: readonly bigint[]): Promise<Facts>;
+  /** tell is what someone may know of a change; undefined for nothing. */
+  tell(
+    change: Change & { readonly id: bigint },
+    facts: Facts & { readonly reach: OwnerReach },
+    standing: Standing,
+  ): Telling<Resource> | undefined;
+}
+
+export interface ResourceWatchDependencies extends WatchDependencies {
+  readonly owners: OwnerReachReader;
+  readonly standings: StandingReader;
+}
+
+type Known<Facts> = Facts & { readonly reach: OwnerReach };
+
+/** ResourceWatch tells callers of the changes of resources that they may read, as their rights are with each message. */
+export class ResourceWatch<Resource extends Description, Facts extends object> {
+  readonly #deps: ResourceWatchDependencies;
+  readonly #subject: Subject<Resource, Facts>;
+  /** What is read for some changes is read once for all who watch. */
+  readonly #facts = new WeakMap<FeedSlice, Promise<Known<Facts>>>();
+
+  constructor(deps: ResourceWatchDependencies, subject: Subject<Resource, Facts>) {
+    this.#deps = deps;
+    this.#subject = subject;
+  }
+
+  watch(options: WatchOptions, reauthorize: Reauthorize): AsyncIterable<News<ResourceEvent<Resource>>> {
+    const select = async (slice: FeedSlice | undefined): Promise<ResourceEvent<Resource>[]> => {
+      const caller = await reauthorize();
+      return slice?.items.some((item) => this.#concerns(item)) === true ? this.#select(slice, caller) : [];
+    };
+    return watchFeed(this.#deps, options, select);
+  }
+
+  async #select(slice: FeedSlice, caller: Caller): Promise<ResourceEvent<Resource>[]> {
+    const facts = await this.#factsOf(slice);
+    // Last, so that rights are no older than what is told.
+    const standing = await this.#deps.standings.of(caller);
+    return slice.items
+      .filter((item) => this.#concerns(item))
+      .flatMap((item) => this.#eventOf(item, facts, standing) ?? []);
+  }
+
+  #factsOf(slice: FeedSlice): Promise<Known<Facts>> {
+    const known = this.#facts.get(slice);
+    if (known !== undefined) return known;
+    const facts = this.#read(slice);
+    this.#facts.set(slice, facts);
+    return facts;
+  }
+
+  async #read({ items }: FeedSlice): Promise<Known<Facts>> {
+    const changes = items.map(({ change }) => change);
+    const { kind } = this.#subject;
+    const ids = changes.flatMap((change) =>
+      change.kind === kind && change.id !== undefined ? [change.id] : [],
+    );
+    const [facts, reach] = await Promise.all([
+      this.#subject.read([...new Set(ids)]),
+      reachOfChanges(changes, this.#deps.owners),
+    ]);
+    return { ...facts, reach };
+  }
+
+  #concerns({ change }: FeedItem): boolean {
+    return change.kind === this.#subject.kind || isOwnerChange(change);
+  }
+
+  #eventOf(item: FeedItem, facts: Known<Facts>, standing: Standing): ResourceEvent<Resource> | undefined {
+    const { change } = item;
+    const { id } = change;
+    const about = { item, resource: undefined, bytes: 0 };
+    if (change.kind !== this.#subject.kind) {
+      return mayKnowOwner(standing, change, facts.reach) ? { ...about, type: 'OWNER_CHANGED' } : undefined;
+    }
+    if (id === undefined) return { ...about, type: 'ALL_CHANGED' };
+    const telling = this.#subject.tell({ ...change, id }, facts, standing);
+    if (telling === undefined) return undefined;
+    const { resource } = telling;
+    return { ...about, ...telling, bytes: resource === undefined ? 0 : describedBytes(resource) };
+  }
+}

@@ -1,0 +1,190 @@
+import { prepare } from '../db/prepared.js';
+import type { Database, Transaction } from '../db/knex.js';
+import { reading } from '../db/transaction.js';
+import type { Instant } from '../lib/instant.js';
+import type { Change, Revision } from './change.js';
+import type { Barriers, Outcome, Registrations, ReplicaLease } from './ports.js';
+
+interface ChangeRow {
+  readonly kind: Change['kind'];
+  readonly op: Change['op'];
+  readonly id: string | null;
+  readonly key_id?: string | null;
+  readonly profile_id?: string | null;
+  readonly user_id?: string | null;
+  readonly account_id?: string | null;
+  readonly grantees?: readonly string[];
+}
+
+interface FeedRow {
+  readonly head: bigint;
+  readonly revision: bigint | null;
+  readonly committed_at: Instant;
+  readonly changes: readonly ChangeRow[];
+}
+
+interface ReplicaRow {
+  readonly id: string | null;
+  readonly left_ms: number;
+  readonly max_stale_ms: number;
+  readonly applied: bigint;
+}
+
+const REPLICA_COLUMNS = `id, applied,
+  (extract(epoch FROM lease_expires_at - clock_timestamp()) * 1000)::float8 AS left_ms,
+  (extract(epoch FROM max_stale) * 1000)::float8 AS max_stale_ms`;
+
+/** How long changes are kept, and how many at most. */
+const KEPT = "interval '24 hours'";
+const MOST_KEPT = 1_000_000;
+/** Rows of the feed that are looked at in one statement. */
+const PRUNED_AT_ONCE = 10_000;
+/** Changes after which no further revision is read at once. */
+const MOST_CHANGES = 10_000;
+/** How long after its commit a writer may ask for its revision. */
+const BARRIERS_KEPT = "interval '10 minutes'";
+/** How long after it was last of any account a replica is still listed. */
+const REPLICAS_KEPT = "interval '1 hour'";
+
+/** ChangeFeedRepository is every statement about the change feed that needs no session of its own. */
+export class ChangeFeedRepository implements Barriers, Registrations {
+  readonly #knex: Database;
+  readonly #outcome: (values: unknown[]) => Promise<(ReplicaRow & { readonly revision: bigint | null })[]>;
+  readonly #after: (values: unknown[]) => Promise<FeedRow[]>;
+
+  constructor(knex: Database) {
+    this.#knex = knex;
+    this.#outcome = prepare(
+      knex,
+      'change-outcome',
+      `SELECT (SELECT revision FROM change_barriers WHERE id = $1) AS revision, r.*
+       FROM (SELECT) AS one_at_least LEFT JOIN (SELECT ${REPLICA_COLUMNS} FROM replicas) r ON true`,
+    );
+    this.#after = prepare(
+      knex,
+      'change-after',
+      `SELECT (SELECT coalesce(max(revision), 0) FROM change_feed) AS head, f.*
+       FROM (SELECT) AS one_at_least LEFT JOIN (
+         SELECT revision, committed_at, changes FROM (
+           SELECT *, sum(jsonb_array_length(changes)) OVER (ORDER BY revision) - jsonb_array_length(changes) AS before
+           FROM (SELECT revision, committed_at, changes FROM change_feed WHERE revision > $1 ORDER BY revision LIMIT $2) next
+         ) counted WHERE before < ${MOST_CHANGES}
+       ) f ON true ORDER BY f.revision`,
+    );
+  }
+
+  async place(trx: Transaction, id: string, writer: string): Promise<void> {
+    await trx.raw(
+      `INSERT INTO pending_revisions (barriers) VALUES (?::jsonb)
+       ON CONFLICT (txid) DO UPDATE SET barriers = pending_revisions.barriers || excluded.barriers`,
+      [JSON.stringify([{ id, writer }])],
+    );
+  }
+
+  async outcome(barrier: string): Promise<Outcome> {
+    const rows = await this.#outcome([barrier]);
+    const revision = rows[0]?.revision;
+    if (revision == null) throw new Error('a barrier that no committed transaction has placed');
+    return { revision, replicas: leasesFromRows(rows) };
+  }
+
+  async replicas(): Promise<readonly ReplicaLease[]> {
+    const { rows } = await reading(() =>
+      this.#knex.raw<{ rows: ReplicaRow[] }>(`SELECT ${REPLICA_COLUMNS} FROM replicas`),
+    );
+    return leasesFromRows(rows);
+  }
+
+  /** remove takes a replica that is no more off the list of those that writers wait for. */
+  async remove(replica: string): Promise<void> {
+    await reading(() => this.#knex.raw('DELETE FROM replicas WHERE id = ?', [replica]));
+  }
+
+  /**
+   * changesAfter reads the next revisions: at most `limit`, and after the first 10,000 changes no further one. 'pruned'
+   * if some are gone, or there was no such revision.
+   */
+  async changesAfter(revision: bigint, limit: number): Promise<readonly Revision[] | 'pruned'> {
+    const rows = await this.#after([String(revision), limit]);
+    const revisions = rows.flatMap(revisionFromRow);
+    const next = revisions[0]?.revision ?? rows[0]?.head;
+    const isComplete = next === (revisions.length === 0 ? revision : revision + 1n);
+    return isComplete ? revisions : 'pruned';
+  }
+
+  /** oldestRevision is the lowest after which all changes are kept. */
+  async oldestRevision(): Promise<bigint> {
+    const { rows } = await reading(() =>
+      this.#knex.raw<{ rows: { oldest: bigint }[] }>(
+        'SELECT coalesce(min(revision) - 1, 0) AS oldest FROM change_feed',
+      ),
+    );
+    return rows[0]?.oldest ?? 0n;
+  }
+
+  /** latestRevision is the highest that is committed; 0 before the first. */
+  async latestRevision(): Promise<bigint> {
+    const { rows } = await reading(() =>
+      this.#knex.raw<{ rows: { latest: bigint }[] }>(
+        'SELECT coalesce(max(revision), 0) AS latest FROM change_feed',
+      ),
+    );
+    return rows[0]?.latest ?? 0n;
+  }
+
+  /** prune deletes what is kept long enough; several may do so at once. The latest revision always stays. */
+  async prune(): Promise<void> {
+    await reading(async () => {
+      let pruned: number;
+      do pruned = await this.#pruneFeed();
+      while (pruned > 0);
+      await this.#knex.raw(
+        `DELETE FROM change_barriers WHERE committed_at < clock_timestamp() - ${BARRIERS_KEPT}`,
+      );
+      await this.#knex.raw(
+        `DELETE FROM replicas WHERE lease_expires_at + max_stale < clock_timestamp() - ${REPLICAS_KEPT}`,
+      );
+    });
+  }
+
+  async #pruneFeed(): Promise<number> {
+    const { rowCount } = await this.#knex.raw<{ rowCount: number }>(
+      `DELETE FROM change_feed WHERE revision <= (
+         SELECT max(revision) FROM (
+           SELECT revision, committed_at, (SELECT max(revision) FROM change_feed) AS head
+           FROM change_feed ORDER BY revision LIMIT ${PRUNED_AT_ONCE}
+         ) oldest
+         WHERE revision < head
+           AND (committed_at < clock_timestamp() - ${KEPT} OR revision <= head - ${MOST_KEPT}))`,
+    );
+    return rowCount;
+  }
+}
+
+function leasesFromRows(rows: readonly ReplicaRow[]): ReplicaLease[] {
+  return rows.flatMap(({ id, left_ms, max_stale_ms, applied }) =>
+    id === null ? [] : [{ replica: id, leftMs: left_ms, maxStaleMs: max_stale_ms, applied }],
+  );
+}
+
+function revisionFromRow({ revision, committed_at, changes }: FeedRow): Revision[] {
+  if (revision === null) return [];
+  return [{ revision, committedAt: committed_at, changes: changes.map(changeFromRow) }];
+}
+
+function changeFromRow(row: ChangeRow): Change {
+  return {
+    kind: row.kind,
+    op: row.op,
+    id: idFrom(row.id),
+    keyId: row.key_id ?? undefined,
+    profileId: idFrom(row.profile_id),
+    userId: idFrom(row.user_id),
+    accountId: idFrom(row.account_id),
+    granteeIds: row.grantees?.map(BigInt) ?? [],
+  };
+}
+
+function idFrom(text: string | null | undefined): bigint | undefined {
+  return text == null ? undefined : BigInt(text);
+}

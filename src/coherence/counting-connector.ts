@@ -1,0 +1,47 @@
+import type { CoherenceMetrics } from '../telemetry/coherence-metrics.js';
+import type { Connector, Session, SessionEvents } from './ports.js';
+
+/** CountingConnector counts what goes on in the sessions of another connector. */
+export class CountingConnector implements Connector {
+  readonly #connector: Connector;
+  readonly #metrics: Pick<CoherenceMetrics, 'acknowledged' | 'reconnected'>;
+  #hasConnected = false;
+
+  constructor(connector: Connector, metrics: Pick<CoherenceMetrics, 'acknowledged' | 'reconnected'>) {
+    this.#connector = connector;
+    this.#metrics = metrics;
+  }
+
+  async connect(replica: string, events: SessionEvents, timeoutMs: number): Promise<Session> {
+    const metrics = this.#metrics;
+    const counting: SessionEvents = {
+      onNotice: (notice) => {
+        events.onNotice(notice);
+      },
+      onAcknowledged: (sender, revision) => {
+        metrics.acknowledged('received');
+        events.onAcknowledged(sender, revision);
+      },
+      onLost: (error) => {
+        events.onLost(error);
+      },
+    };
+    const session = await this.#connector.connect(replica, counting, timeoutMs);
+    if (this.#hasConnected) metrics.reconnected();
+    this.#hasConnected = true;
+    return {
+      listen: () => session.listen(),
+      renew: (terms) => session.renew(terms),
+      head: () => session.head(),
+      noticesAfter: (revision, upTo) => session.noticesAfter(revision, upTo),
+      acknowledge: async (writers, revision) => {
+        await session.acknowledge(writers, revision);
+        for (const _ of writers) metrics.acknowledged('sent');
+      },
+      leave: () => session.leave(),
+      close: () => {
+        session.close();
+      },
+    };
+  }
+}

@@ -1,0 +1,35 @@
+import type { Logger } from '../telemetry/logger.js';
+
+/** FeedPruner deletes, now and then, what the change feed keeps no longer. */
+export class FeedPruner {
+  readonly #feed: { prune(): Promise<void> };
+  readonly #logger: Pick<Logger, 'warn'>;
+  #timer: NodeJS.Timeout | undefined;
+  #pruning: Promise<void> = Promise.resolve();
+
+  constructor(feed: { prune(): Promise<void> }, logger: Pick<Logger, 'warn'>) {
+    this.#feed = feed;
+    this.#logger = logger;
+  }
+
+  /** start prunes every `intervalMs`, until stopped. What fails is tried again then. */
+  start(intervalMs: number): void {
+    this.#timer = setInterval(() => {
+      this.#pruning = this.#pruning.then(() => this.#prune());
+    }, intervalMs).unref();
+  }
+
+  /** stop waits for what is under way. */
+  async stop(): Promise<void> {
+    clearInterval(this.#timer);
+    await this.#pruning;
+  }
+
+  async #prune(): Promise<void> {
+    try {
+      await this.#feed.prune();
+    } catch (error) {
+      this.#logger.warn({ err: error }, 'old changes could not be deleted');
+    }
+  }
+}

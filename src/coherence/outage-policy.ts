@@ -1,0 +1,101 @@
+import { KeywardError } from '../lib/errors.js';
+import { TimedOut, within, type Timers } from '../lib/timers.js';
+import type { Lease } from './lease.js';
+
+/** Source answers by digest: undefined where it cannot tell, null for what the database does not know. */
+export interface Source<Record> {
+  /** From memory. */
+  peek(digest: string, now: number): Record | null | undefined;
+  /** From memory, or from the database by a query that may be under way already. */
+  get(digest: string): Promise<Record | null>;
+  /** From the database by a query that begins after the call. */
+  ask(digest: string): Promise<Record | null>;
+  /** From memory, however old; never what was changed since as far as is known here. */
+  recall(digest: string): Record | undefined;
+}
+
+export interface Answer<Record> {
+  readonly record: Record | null;
+  /** True if it may have been changed since, and the change be complete. */
+  readonly stale: boolean;
+}
+
+/** How long the database may take where memory could answer as well. */
+const PATIENCE_MS = 250;
+
+/**
+ * OutagePolicy decides who answers: memory while the lease holds, otherwise the database. If the database
+ * cannot, memory answers for a limited time with answers marked as stale. An unknown digest is never answered so.
+ */
+export class OutagePolicy<Record> {
+  readonly #source: Source<Record>;
+  readonly #lease: Lease;
+  readonly #timers: Timers;
+  #isUnreachable = false;
+  #asking = 0;
+
+  constructor(source: Source<Record>, lease: Lease, timers: Timers) {
+    this.#source = source;
+    this.#lease = lease;
+    this.#timers = timers;
+  }
+
+  /** memory may be asked in this turn of the event loop, if the lease holds; undefined if it does not. */
+  get memory(): Pick<Source<Record>, 'peek'> | undefined {
+    return this.#lease.holds() ? this.#source : undefined;
+  }
+
+  /** peek answers from memory under the lease; undefined if the database must be asked. `now` is the wall clock. */
+  peek(digest: string, now: number): Record | null | undefined {
+    return this.memory?.peek(digest, now);
+  }
+
+  /** get answers in any way that is allowed. DATABASE_UNAVAILABLE if there is none. `now` is the wall clock. */
+  async get(digest: string, now = this.#timers.wallMs()): Promise<Answer<Record>> {
+    const remembered = this.peek(digest, now);
+    if (remembered !== undefined) return { record: remembered, stale: false };
+    const known = this.#recall(digest);
+    if (known === undefined) return { record: await this.#ask(digest), stale: false };
+    if (!this.#isUnreachable) return this.#askWithPatience(digest);
+    // One of them finds out whether the database is back; the others need not wait.
+    if (this.#asking === 0) this.#ask(digest).catch(() => undefined);
+    return { record: known, stale: true };
+  }
+
+  async #askWithPatience(digest: string): Promise<Answer<Record>> {
+    const asked = this.#ask(digest);
+    try {
+      const record = await within(this.#timers, PATIENCE_MS, 'asking the database', asked);
+      return { record, stale: false };
+    } catch (error) {
+      if (!(error instanceof TimedOut) && !isUnavailable(error)) throw error;
+      this.#isUnreachable = true;
+      // What was known may have been changed, or the time be over, while the database was waited for.
+      const known = this.#recall(digest);
+      return known === undefined ? { record: await asked, stale: false } : { record: known, stale: true };
+    }
+  }
+
+  async #ask(digest: string): Promise<Record | null> {
+    this.#asking += 1;
+    try {
+      // Without the lease nothing tells whether a query that is under way began before a complete change.
+      const record = await (this.#lease.holds() ? this.#source.get(digest) : this.#source.ask(digest));
+      this.#isUnreachable = false;
+      return record;
+    } catch (error) {
+      if (isUnavailable(error)) this.#isUnreachable = true;
+      throw error;
+    } finally {
+      this.#asking -= 1;
+    }
+  }
+
+  #recall(digest: string): Record | undefined {
+    return this.#lease.allowsStale() ? this.#source.recall(digest) : undefined;
+  }
+}
+
+function isUnavailable(error: unknown): boolean {
+  return error instanceof KeywardError && error.reason === 'DATABASE_UNAVAILABLE';
+}

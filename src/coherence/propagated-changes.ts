@@ -1,0 +1,51 @@
+import { randomUUID } from 'node:crypto';
+import type { Database, Transaction } from '../db/knex.js';
+import { inTransaction } from '../db/transaction.js';
+import type { CoherenceMetrics } from '../telemetry/coherence-metrics.js';
+import type { Barriers } from './ports.js';
+import type { Propagation, PropagationWait } from './propagation.js';
+
+/** Propagated is the result of a change, and how far the change has come. */
+export interface Propagated<T> {
+  readonly result: T;
+  readonly propagation: Propagation;
+}
+
+export interface PropagatedChangesDependencies {
+  readonly knex: Database;
+  /** Id of the replica that makes the changes. */
+  readonly replica: string;
+  readonly barriers: Barriers;
+  readonly wait: Pick<PropagationWait, 'after'>;
+  readonly metrics: Pick<CoherenceMetrics, 'waited'>;
+}
+
+/** PropagatedChanges makes changes that verdicts depend on. */
+export class PropagatedChanges {
+  readonly #deps: PropagatedChangesDependencies;
+
+  constructor(deps: PropagatedChangesDependencies) {
+    this.#deps = deps;
+  }
+
+  /**
+   * make runs `work` in one transaction, as inTransaction does, and returns when all replicas have seen what it did.
+   * It waits even if nothing was changed: an earlier change that made it so may still be on its way. While it waits
+   * it holds no connection.
+   */
+  async make<T>(work: (trx: Transaction) => Promise<T>, forget: (result: T) => void): Promise<Propagated<T>> {
+    const { knex, replica, barriers, wait, metrics } = this.#deps;
+    const barrier = randomUUID();
+    const result = await inTransaction(
+      knex,
+      async (trx) => {
+        await barriers.place(trx, barrier, replica);
+        return work(trx);
+      },
+      forget,
+    );
+    const propagation = await wait.after(barrier);
+    metrics.waited(propagation.waitedMs / 1000, propagation.complete);
+    return { result, propagation };
+  }
+}

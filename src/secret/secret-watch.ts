@@ -1,0 +1,49 @@
+import { ownershipOf } from '../account/owner-reach.js';
+import { ResourceWatch, type ResourceWatchDependencies } from '../account/resource-watch.js';
+import { reading } from '../db/transaction.js';
+import type { Clock } from '../lib/clock.js';
+import { instantFromMillis } from '../lib/instant.js';
+import type { GrantRepository, GrantTerm } from './grant-repository.js';
+import type { SecretRepository } from './secret-repository.js';
+import { accessToSecret, isOver, type Secret } from './secret.js';
+
+export interface SecretWatchDependencies extends ResourceWatchDependencies {
+  readonly secrets: Pick<SecretRepository, 'findAll'>;
+  readonly grants: Pick<GrantRepository, 'termsOf'>;
+  readonly clock: Clock;
+}
+
+/** SecretFacts are the secrets, of those that were changed, that there are, and their grants. */
+interface SecretFacts {
+  readonly secrets: ReadonlyMap<bigint, Secret>;
+  readonly grants: readonly GrantTerm[];
+}
+
+export type SecretWatch = ResourceWatch<Secret, SecretFacts>;
+
+/** secretWatch makes what tells callers of the changes of secrets that they may read, and never a value. */
+export function secretWatch(deps: SecretWatchDependencies): SecretWatch {
+  return new ResourceWatch(deps, {
+    kind: 'secret',
+    read: (ids) =>
+      reading(async () => {
+        const [secrets, grants] = await Promise.all([deps.secrets.findAll(ids), deps.grants.termsOf(ids)]);
+        return { secrets: new Map(secrets.map((secret) => [secret.id, secret])), grants };
+      }),
+    tell: (change, { secrets, grants, reach }, standing) => {
+      const now = instantFromMillis(deps.clock.now());
+      const own = new Set(standing.profiles.map(({ id }) => id));
+      const isGranted = grants.some(
+        ({ secretId, profileId, expiresAt }) =>
+          secretId === change.id && own.has(profileId) && !isOver(expiresAt, now),
+      );
+      const secret = secrets.get(change.id);
+      const access = accessToSecret(standing, secret?.owner ?? ownershipOf(change, reach), isGranted);
+      const isGrantee = change.granteeIds.some((id) => own.has(id));
+      if (access === 'none' && !isGrantee) return undefined;
+      if (secret !== undefined && access !== 'none' && secret.deletedAt === null)
+        return { type: change.op === 'created' ? 'CREATED' : 'UPDATED', resource: secret };
+      return { type: 'DELETED', resource: access === 'manage' ? secret : undefined };
+    },
+  });
+}

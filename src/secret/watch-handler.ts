@@ -1,0 +1,45 @@
+import type { ResourceEvent } from '../account/resource-watch.js';
+import type { EventType } from '../coherence/feed-watch.js';
+import {
+  SecretEventType,
+  type SecretEvent,
+  type SecretServiceService,
+} from '../gen/keyward/secret/v1/secret_service.js';
+import { checked } from '../lib/violations.js';
+import type { Handlers } from '../rpc/handlers.js';
+import { readWatch, toEventFacts, toNews } from '../rpc/watch-messages.js';
+import { toSecret } from './secret-messages.js';
+import type { SecretWatch } from './secret-watch.js';
+import type { Secret } from './secret.js';
+
+const TYPES: Readonly<Record<EventType, SecretEventType>> = {
+  CREATED: SecretEventType.SECRET_EVENT_TYPE_CREATED,
+  UPDATED: SecretEventType.SECRET_EVENT_TYPE_UPDATED,
+  DELETED: SecretEventType.SECRET_EVENT_TYPE_DELETED,
+  OWNER_CHANGED: SecretEventType.SECRET_EVENT_TYPE_OWNER_CHANGED,
+  ALL_CHANGED: SecretEventType.SECRET_EVENT_TYPE_ALL_CHANGED,
+};
+
+export function secretWatchHandlers(
+  watch: SecretWatch,
+): Handlers<Pick<typeof SecretServiceService, 'watchSecrets'>> {
+  return {
+    watchSecrets: {
+      permission: 'keyward.secrets.read',
+      stream: async function* (request, _caller, reauthorize) {
+        const options = checked((v) => readWatch(v, request));
+        for await (const news of watch.watch(options, reauthorize)) yield toNews(news, toEvent);
+      },
+    },
+  };
+}
+
+function toEvent(event: ResourceEvent<Secret>): SecretEvent {
+  const { id, facts } = toEventFacts('secret', event);
+  return {
+    ...facts,
+    type: TYPES[event.type],
+    secretId: id,
+    secret: event.resource && toSecret(event.resource),
+  };
+}

@@ -1,0 +1,46 @@
+import type { ResourceEvent } from '../account/resource-watch.js';
+import type { EventType } from '../coherence/feed-watch.js';
+import {
+  TokenEventType,
+  type TokenEvent,
+  type TokenServiceService,
+} from '../gen/keyward/token/v1/token_service.js';
+import { checked } from '../lib/violations.js';
+import type { Handlers } from '../rpc/handlers.js';
+import { readWatch, toEventFacts, toNews } from '../rpc/watch-messages.js';
+import { toToken } from './token-messages.js';
+import type { TokenWatch } from './token-watch.js';
+import type { Token } from './token.js';
+
+const TYPES: Readonly<Record<EventType, TokenEventType>> = {
+  CREATED: TokenEventType.TOKEN_EVENT_TYPE_CREATED,
+  UPDATED: TokenEventType.TOKEN_EVENT_TYPE_UPDATED,
+  DELETED: TokenEventType.TOKEN_EVENT_TYPE_DELETED,
+  OWNER_CHANGED: TokenEventType.TOKEN_EVENT_TYPE_OWNER_CHANGED,
+  ALL_CHANGED: TokenEventType.TOKEN_EVENT_TYPE_ALL_CHANGED,
+};
+
+export function tokenWatchHandlers(
+  watch: TokenWatch,
+): Handlers<Pick<typeof TokenServiceService, 'watchTokens'>> {
+  return {
+    watchTokens: {
+      permission: 'keyward.tokens.read',
+      stream: async function* (request, _caller, reauthorize) {
+        const options = checked((v) => readWatch(v, request));
+        for await (const news of watch.watch(options, reauthorize)) yield toNews(news, toEvent);
+      },
+    },
+  };
+}
+
+function toEvent(event: ResourceEvent<Token>): TokenEvent {
+  const { id, facts } = toEventFacts('token', event);
+  return {
+    ...facts,
+    type: TYPES[event.type],
+    tokenId: id,
+    keyId: event.item.change.keyId ?? '',
+    token: event.resource && toToken(event.resource),
+  };
+}

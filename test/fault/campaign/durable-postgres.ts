@@ -1,0 +1,120 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import pg from 'pg';
+import { openCluster, type Cluster } from '../../../src/db/embedded/cluster.js';
+import { DEFAULT_SETTINGS, readPidFile, spawnPostmaster } from '../../../src/db/embedded/server.js';
+import { makeDataDir, removeDataDir } from '../../support/data-dir.js';
+import { isAlive, untilGone } from '../../support/postmaster.js';
+import { freeLowPort } from './free-low-port.js';
+
+const START_LIMIT_MS = 60_000;
+const POLL_MS = 25;
+const STATEMENT_LIMIT_MS = 5_000;
+
+/** DurablePostgres is a PostgreSQL of the campaign's own that keeps what it acknowledged, and that may be stopped and killed. */
+export class DurablePostgres {
+  /** The database `keyward`, at the same port after every start. */
+  readonly url: string;
+  readonly #cluster: Cluster;
+  readonly #dataDir: string;
+  readonly #port: number;
+
+  private constructor(dataDir: string, cluster: Cluster, port: number) {
+    this.#dataDir = dataDir;
+    this.#cluster = cluster;
+    this.#port = port;
+    this.url = `postgres://keyward:${cluster.password}@127.0.0.1:${port}/keyward`;
+  }
+
+  static async create(): Promise<DurablePostgres> {
+    const dataDir = await makeDataDir();
+    const cluster = await openCluster(dataDir, DEFAULT_SETTINGS, () => undefined);
+    const postgres = new DurablePostgres(dataDir, cluster, await freeLowPort());
+    await postgres.start();
+    return postgres;
+  }
+
+  /** start waits until it answers. */
+  async start(): Promise<void> {
+    const log = join(this.#dataDir, 'postgres.log');
+    const deadline = performance.now() + START_LIMIT_MS;
+    let server: Awaited<ReturnType<typeof spawnPostmaster>> | undefined;
+    while (performance.now() < deadline) {
+      // It gives up where processes of a killed one are still there.
+      if (server?.isRunning() !== true)
+        server = await spawnPostmaster(this.#cluster, DEFAULT_SETTINGS, this.#port, log);
+      if (await this.#answers()) return;
+      await delay(POLL_MS);
+    }
+    throw new Error(`PostgreSQL does not start:\n${await readFile(log, 'utf8')}`);
+  }
+
+  /** stop ends all sessions, and the server in order. */
+  async stop(): Promise<void> {
+    const pid = await this.#postmaster();
+    process.kill(pid, 'SIGINT');
+    await untilGone(pid);
+  }
+
+  /** kill ends all its processes as a failure of the machine would. */
+  async kill(): Promise<void> {
+    const pid = await this.#postmaster();
+    const pids = [pid, ...(await childrenOf(pid))];
+    for (const each of pids) if (isAlive(each)) process.kill(each, 'SIGKILL');
+    for (const each of pids) await untilGone(each);
+  }
+
+  /** backends are the idle server processes of the sessions with an application name. */
+  async backends(applicationName: string): Promise<number[]> {
+    const rows = await this.execute(
+      "SELECT pid FROM pg_stat_activity WHERE application_name = $1 AND state = 'idle'",
+      [applicationName],
+    );
+    return rows.map(({ pid }) => Number(pid));
+  }
+
+  /** execute runs one statement, and fails if that takes long or the server is stopped meanwhile. */
+  async execute(statement: string, values: readonly unknown[] = []): Promise<Record<string, unknown>[]> {
+    const client = new pg.Client({
+      connectionString: this.url,
+      connectionTimeoutMillis: STATEMENT_LIMIT_MS,
+      query_timeout: STATEMENT_LIMIT_MS,
+    });
+    // The statement fails as well, or is over.
+    client.on('error', () => undefined);
+    try {
+      await client.connect();
+      const { rows } = await client.query<Record<string, unknown>>(statement, [...values]);
+      return rows;
+    } finally {
+      void client.end().catch(() => undefined);
+    }
+  }
+
+  async remove(): Promise<void> {
+    if ((await readPidFile(this.#cluster.path))?.isRunning === true) await this.kill();
+    await removeDataDir(this.#dataDir);
+  }
+
+  async #answers(): Promise<boolean> {
+    try {
+      await this.execute('SELECT 1');
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  async #postmaster(): Promise<number> {
+    const file = await readPidFile(this.#cluster.path);
+    if (file?.isRunning !== true) throw new Error('PostgreSQL does not run');
+    return file.pid;
+  }
+}
+
+/** childrenOf lists the processes that a process has started; none where the system does not tell. */
+async function childrenOf(pid: number): Promise<number[]> {
+  const text = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8').catch(() => '');
+  return text.split(' ').filter(Boolean).map(Number);
+}

@@ -1,0 +1,96 @@
+import type { Verdict } from './history.js';
+
+/** A fact that is known, or undefined where it may be either. */
+type Fact = boolean | undefined;
+
+/** Switched is a row that can be switched off and on. */
+export interface Switched {
+  readonly id: bigint;
+  isOn: Fact;
+  /** undefined where it must be read first: a call of which nothing is known may have changed the row. */
+  etag: string | undefined;
+}
+
+/** TokenRow is a token with its plaintexts. */
+export interface TokenRow extends Switched {
+  isExpired: Fact;
+  isGone: Fact;
+}
+
+/** Credential is a plaintext that was issued. */
+export interface Credential {
+  /** By which the history knows it. */
+  readonly number: number;
+  readonly plaintext: string;
+  readonly row: TokenRow;
+  /** True once a rotation has replaced it. */
+  isRetired: Fact;
+}
+
+/** How many refused plaintexts are still asked for. */
+const MOST_FORMER_ASKED = 3;
+/** How many are followed, for calls that are still under way. */
+const MOST_FORMER_FOLLOWED = 30;
+
+/**
+ * Estate is an account with a user and their tokens, changed by one driver alone, one change after the other. It
+ * knows which verdicts are possible after what was done: the outcome of a call that failed is not known, and it may
+ * come even later, until the row has certainly changed since, which makes the call's etag a wrong one.
+ */
+export class Estate {
+  readonly account: Switched;
+  readonly user: Switched;
+  readonly profileId: bigint;
+  /** The current plaintext of each token. */
+  readonly current: Credential[] = [];
+  /** Plaintexts that were replaced or revoked, or of which that is not known; the oldest first. */
+  #former: Credential[] = [];
+
+  constructor(account: Switched, user: Switched, profileId: bigint) {
+    this.account = account;
+    this.user = user;
+    this.profileId = profileId;
+  }
+
+  /** credentials are all that are to be asked for. */
+  get credentials(): readonly Credential[] {
+    const refused = this.#former.filter(({ row, isRetired }) => row.isGone === true || isRetired === true);
+    return [...this.current, ...refused.slice(-MOST_FORMER_ASKED)];
+  }
+
+  /** replace puts a new credential in the place of a current one. */
+  replace(old: Credential, by: Credential): void {
+    const place = this.current.indexOf(old);
+    if (place < 0) throw new Error('the credential is not current');
+    this.current[place] = by;
+    this.#former = [...this.#former, old].slice(-MOST_FORMER_FOLLOWED);
+  }
+
+  /** verdicts are those that are possible as things are, by credential. */
+  verdicts(): Map<number, ReadonlySet<Verdict>> {
+    const all = [...this.current, ...this.#former];
+    return new Map(all.map((credential) => [credential.number, this.#possible(credential)]));
+  }
+
+  /** #possible goes through the reasons in the order in which they count. */
+  #possible({ row, isRetired }: Credential): ReadonlySet<Verdict> {
+    const refusals: readonly (readonly [Verdict, Fact])[] = [
+      ['UNKNOWN', row.isGone],
+      ['EXPIRED', isRetired],
+      ['EXPIRED', row.isExpired],
+      ['OWNER_INACTIVE', not(this.user.isOn)],
+      ['INACTIVE', not(row.isOn)],
+      ['ACCOUNT_INACTIVE', not(this.account.isOn)],
+    ];
+    const possible = new Set<Verdict>();
+    for (const [verdict, applies] of refusals) {
+      if (applies !== false) possible.add(verdict);
+      if (applies === true) return possible;
+    }
+    return possible.add('OK');
+  }
+}
+
+function not(fact: Fact): Fact {
+  return fact === undefined ? undefined : !fact;
+}

@@ -1,0 +1,215 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { Random } from '../../support/random.js';
+import type { DurablePostgres } from './durable-postgres.js';
+import { FAULT_KINDS, type Fault, type FaultKind, type Recorder } from './history.js';
+import { Locks } from './locks.js';
+import type { Site } from './site.js';
+
+type Inflicted = Exclude<FaultKind, 'campaign stalled'>;
+
+interface Means {
+  /** What no other fault may touch meanwhile. */
+  readonly needs: (site: Site) => readonly string[];
+  /** It is over when the promise resolves. */
+  readonly inflict: (postgres: DurablePostgres, site: Site, durationMs: number) => Promise<void>;
+  /** True where all replicas feel it. */
+  readonly isForAll?: true;
+}
+
+const process_ = ({ index }: Site) => `process ${index}`;
+const pool = ({ index }: Site) => `pool ${index}`;
+const listener = ({ index }: Site) => `listener ${index}`;
+const POSTGRES = 'PostgreSQL';
+
+const MEANS: Readonly<Record<Inflicted, Means>> = {
+  'replica paused': {
+    needs: (site) => [process_(site)],
+    inflict: async (_postgres, site, durationMs) => {
+      site.pause();
+      await delay(durationMs);
+      site.resume();
+    },
+  },
+  'replica killed': {
+    needs: (site) => [process_(site), pool(site), listener(site)],
+    inflict: async (_postgres, site, durationMs) => {
+      await site.kill();
+      await delay(durationMs);
+      await site.start();
+    },
+  },
+  'listener terminated': {
+    needs: (site) => [listener(site), POSTGRES],
+    inflict: async (postgres, { listenerName }) => {
+      await postgres.execute(
+        'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = $1',
+        [listenerName],
+      );
+    },
+  },
+  'listener frozen': {
+    needs: (site) => [listener(site), POSTGRES],
+    inflict: async (postgres, { listenerName }, durationMs) => {
+      const pids = await postgres.backends(listenerName);
+      for (const pid of pids) process.kill(pid, 'SIGSTOP');
+      await delay(durationMs);
+      for (const pid of pids) process.kill(pid, 'SIGCONT');
+    },
+  },
+  'listener blackholed': {
+    needs: (site) => [listener(site)],
+    inflict: async (_postgres, site, durationMs) => {
+      site.listen?.silence();
+      await delay(durationMs);
+      site.listen?.mend();
+    },
+  },
+  'pool blackholed': {
+    needs: (site) => [pool(site)],
+    inflict: async (_postgres, site, durationMs) => {
+      site.pool?.silence();
+      await delay(durationMs);
+      site.pool?.mend();
+    },
+  },
+  'pool answers held back': {
+    needs: (site) => [pool(site)],
+    inflict: async (_postgres, site, durationMs) => {
+      site.pool?.holdAnswers();
+      await delay(durationMs);
+      site.pool?.mend();
+    },
+  },
+  'pool and listener blackholed': {
+    needs: (site) => [pool(site), listener(site)],
+    inflict: async (_postgres, site, durationMs) => {
+      site.pool?.silence();
+      site.listen?.silence();
+      await delay(durationMs);
+      site.pool?.mend();
+      site.listen?.mend();
+    },
+  },
+  'PostgreSQL restarted': {
+    needs: () => [POSTGRES],
+    isForAll: true,
+    inflict: async (postgres, _site, durationMs) => {
+      await postgres.stop();
+      await delay(durationMs / 3);
+      await postgres.start();
+    },
+  },
+  'PostgreSQL killed': {
+    needs: () => [POSTGRES],
+    isForAll: true,
+    inflict: async (postgres, _site, durationMs) => {
+      await postgres.kill();
+      await delay(durationMs / 3);
+      await postgres.start();
+    },
+  },
+};
+
+/** Kinds that come twice as often: what lease and stale time are for, and what makes memory learn late. */
+const AGAIN: readonly Inflicted[] = [
+  'replica paused',
+  'pool and listener blackholed',
+  'pool answers held back',
+];
+/** Faults at once, if they touch different things. */
+const LANES = 2;
+/** Each lane has that many faults, and up to that many more, before all is left to recover. */
+const FEWEST_IN_A_ROW = 3;
+const MOST_MORE_IN_A_ROW = 3;
+const LONGEST_GAP_MS = 800;
+/** In which replicas learn what they must remember, before the first fault. */
+const WARM_UP_MS = 3_000;
+/** A replica that was hit must be well again for some time, so that this is seen too. */
+const REST_MS = 7_000;
+
+export interface FaultPlan {
+  readonly seed: number;
+  readonly sites: readonly Site[];
+  readonly postgres: DurablePostgres;
+  readonly recorder: Recorder;
+  /** Of that many milliseconds, the last REST_MS are without faults. */
+  readonly durationMs: number;
+  readonly log: (line: string) => void;
+}
+
+/** inflictFaults draws faults at random, with rests in between, and returns after the last rest. */
+export async function inflictFaults(plan: FaultPlan): Promise<void> {
+  const until = plan.recorder.now() + plan.durationMs - REST_MS;
+  const locks = new Locks();
+  const lanes = Array.from({ length: LANES }, (_each, lane) => new Lane(plan, lane, locks));
+  await delay(WARM_UP_MS);
+  do {
+    await Promise.all(lanes.map((lane) => lane.inflictSome(until)));
+    await delay(REST_MS);
+  } while (plan.recorder.now() < until);
+}
+
+/** Lane inflicts one fault after the other. Kinds are dealt like cards, so that each comes soon. */
+class Lane {
+  readonly #plan: FaultPlan;
+  readonly #random: Random;
+  readonly #locks: Locks;
+  #deck: Inflicted[] = [];
+
+  constructor(plan: FaultPlan, lane: number, locks: Locks) {
+    this.#plan = plan;
+    this.#random = new Random(plan.seed + 1_000 * (lane + 1));
+    this.#locks = locks;
+  }
+
+  async inflictSome(until: number): Promise<void> {
+    const { recorder } = this.#plan;
+    const count = FEWEST_IN_A_ROW + this.#random.below(MOST_MORE_IN_A_ROW + 1);
+    for (let done = 0; done < count && recorder.now() < until; done += 1) await this.#inflictOne();
+  }
+
+  async #inflictOne(): Promise<void> {
+    const { sites, postgres, recorder, log } = this.#plan;
+    const kind = this.#deal();
+    const site = this.#random.pick(sites);
+    const durationMs = this.#drawDuration();
+    await delay(this.#random.below(LONGEST_GAP_MS));
+    const { needs, inflict, isForAll } = MEANS[kind];
+    await this.#locks.holding(needs(site), async () => {
+      const startedAt = recorder.now();
+      // It must be known even if the campaign ends or is checked while it lasts.
+      const fault = { kind, replica: isForAll ? undefined : site.index, startedAt, endedAt: Infinity };
+      recorder.faults.push(fault);
+      try {
+        await inflict(postgres, site, durationMs);
+      } finally {
+        fault.endedAt = recorder.now();
+      }
+      log(describe(fault));
+    });
+  }
+
+  #deal(): Inflicted {
+    if (this.#deck.length === 0) {
+      this.#deck = [...FAULT_KINDS, ...AGAIN];
+      for (let at = this.#deck.length - 1; at > 0; at -= 1) {
+        const other = this.#random.below(at + 1);
+        [this.#deck[at], this.#deck[other]] = [this.#deck[other] as Inflicted, this.#deck[at] as Inflicted];
+      }
+    }
+    return this.#deck.pop() ?? this.#deal();
+  }
+
+  /** Sometimes short, mostly longer than a lease, sometimes longer than what may be bridged. */
+  #drawDuration(): number {
+    const part = this.#random.below(4);
+    if (part === 0) return 200 + this.#random.below(1_300);
+    if (part < 3) return 2_500 + this.#random.below(3_000);
+    return 5_000 + this.#random.below(4_500);
+  }
+}
+
+function describe({ kind, replica, startedAt, endedAt }: Fault): string {
+  const where = replica === undefined ? '' : ` ${replica}`;
+  return `${kind}${where}, at ${(startedAt / 1000).toFixed(1)} s for ${((endedAt - startedAt) / 1000).toFixed(1)} s`;
+}

@@ -1,0 +1,107 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { keepLog } from '../../support/run-log.js';
+import { ServerProcess } from '../../support/server-process.js';
+import { startTcpProxy, type TcpProxy } from '../../support/tcp-proxy.js';
+import { freeLowPort } from './free-low-port.js';
+
+export interface SiteOptions {
+  readonly index: number;
+  readonly databaseUrl: string;
+  readonly maxStaleSeconds: number;
+  /** False: it reaches the database directly, and cannot be cut off. */
+  readonly isProxied: boolean;
+}
+
+const JOINED = 'changes are followed';
+const START_ATTEMPTS = 100;
+const RETRY_MS = 200;
+/** For a connection and for a statement. */
+const DATABASE_TIMEOUT_SECONDS = 2;
+
+/** Site is a place for a replica: it keeps its port, and its ways to the database, through restarts. */
+export class Site {
+  readonly index: number;
+  readonly port: number;
+  /** The ways to the database: of the pool, and of the session that listens. */
+  readonly pool: TcpProxy | undefined;
+  readonly listen: TcpProxy | undefined;
+  /** By which its listening session is known to the database. */
+  readonly listenerName: string;
+  /** When the replicas of this site began to follow changes, in milliseconds since 1970; told by those that ended. */
+  readonly joins: number[] = [];
+  readonly #options: SiteOptions;
+  #server: ServerProcess | undefined;
+
+  private constructor(options: SiteOptions, port: number, proxies: readonly TcpProxy[]) {
+    this.index = options.index;
+    this.port = port;
+    [this.pool, this.listen] = proxies;
+    this.listenerName = `listener-${options.index}`;
+    this.#options = options;
+  }
+
+  /** open starts the replica too. */
+  static async open(options: SiteOptions): Promise<Site> {
+    const proxies = options.isProxied
+      ? await Promise.all([startTcpProxy(options.databaseUrl), startTcpProxy(options.databaseUrl)])
+      : [];
+    const site = new Site(options, await freeLowPort(), proxies);
+    site.#server = await site.#launch();
+    return site;
+  }
+
+  /** start waits until the replica serves; if the database is away, as long as that takes. */
+  async start(): Promise<void> {
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        this.#server = await this.#launch();
+        return;
+      } catch (error) {
+        if (attempt === START_ATTEMPTS) throw error;
+        await delay(RETRY_MS);
+      }
+    }
+  }
+
+  pause(): void {
+    this.#server?.signal('SIGSTOP');
+  }
+
+  resume(): void {
+    this.#server?.signal('SIGCONT');
+  }
+
+  async kill(): Promise<void> {
+    if (this.#server?.isRunning !== true) return;
+    await this.#server.kill();
+    const output = this.#server.output();
+    keepLog(output);
+    this.joins.push(...joinsIn(output));
+  }
+
+  async close(): Promise<void> {
+    await this.kill();
+    await this.pool?.close();
+    await this.listen?.close();
+  }
+
+  #launch(): Promise<ServerProcess> {
+    const { databaseUrl, maxStaleSeconds } = this.#options;
+    const listenUrl = new URL(this.listen?.url ?? databaseUrl);
+    listenUrl.searchParams.set('application_name', this.listenerName);
+    const env = {
+      DATABASE_LISTEN_URL: listenUrl.href,
+      KEYWARD_LISTEN: `127.0.0.1:${this.port}`,
+      KEYWARD_MAX_STALE_SECONDS: String(maxStaleSeconds),
+      KEYWARD_DATABASE_TIMEOUT_SECONDS: String(DATABASE_TIMEOUT_SECONDS),
+      KEYWARD_LOG_LEVEL: 'info',
+    };
+    return ServerProcess.start(this.pool?.url ?? databaseUrl, env);
+  }
+}
+
+/** joinsIn finds when a replica began to follow changes, by what it logged. */
+function joinsIn(output: string): number[] {
+  const lines = output.split('\n').filter((line) => line.includes(JOINED));
+  return lines.map((line) => Date.parse((JSON.parse(line) as { time: string }).time));
+}

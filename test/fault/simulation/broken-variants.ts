@@ -1,0 +1,236 @@
+import { Lease, TTL_MS } from '../../../src/coherence/lease.js';
+import { MissLoader } from '../../../src/coherence/miss-loader.js';
+import type {
+  Connector,
+  Eviction,
+  LeaseTerms,
+  Memory,
+  Notice,
+  Session,
+} from '../../../src/coherence/ports.js';
+import type { Timers } from '../../../src/lib/timers.js';
+import { callPool, type Place, type SimulatedConnector, type SimulatedSession } from './connection.js';
+import type { Parts } from './simulated-replica.js';
+
+/** Broken is a protocol that is wrong in one point. */
+interface Broken {
+  readonly parts?: Parts;
+  /** Makes a part wrong that is not handed in, until what is returned is called. */
+  readonly spoil?: () => () => void;
+}
+
+export const BROKEN: Readonly<Record<string, Broken>> = {
+  'the lease is not checked when memory answers': {
+    parts: { lease: (timers, maxStaleMs) => new UncheckedLease(timers, maxStaleMs) },
+  },
+  'a change is acknowledged before it is applied': {
+    parts: {
+      memory: (memory, timers) => ({
+        forget: (eviction: Eviction) => void timers.after(20, () => memory.forget(eviction)),
+        clear: () => memory.clear(),
+      }),
+    },
+  },
+  'a load that began before a change puts back what was before': {
+    spoil: () => replaceMethods({ outdate: () => undefined, outdateAll: () => undefined }),
+  },
+  'the lease is renewed on another session than the one that listens': {
+    parts: { connector: (connector, _memory, place) => renewingElsewhere(connector, place) },
+  },
+  'the lease counts from the reply to its renewal': {
+    parts: { lease: (timers, maxStaleMs) => new LateLease(timers, maxStaleMs) },
+  },
+  'the lease lasts as long as the database believes, whatever the clocks': {
+    parts: { lease: (timers, maxStaleMs) => new WholeLease(timers, maxStaleMs) },
+  },
+  'the head is read in the snapshot of the renewal': {
+    parts: { connector: (connector) => each(connector, (session) => new SameSnapshot(session)) },
+  },
+  'memory is not cleared on a new session': {
+    parts: {
+      memory: (memory) => ({ forget: (eviction) => memory.forget(eviction), clear: () => undefined }),
+    },
+  },
+  'on a new session memory is cleared before the head is read, not after': clearingTooEarly(),
+  'the lease does not look at the wall clock': {
+    parts: { lease: (timers, maxStaleMs) => new Lease(withoutWall(timers), maxStaleMs) },
+  },
+  'without a lease, a load is joined that began before': {
+    spoil: () =>
+      replaceMethods({
+        loadAnew(digest, startedAt) {
+          return this.load(digest, startedAt);
+        },
+      }),
+  },
+  'a change is called complete although stale answers may come': {
+    parts: {
+      registrations: (registrations) => ({
+        outcome: async (barrier) => {
+          const { revision, replicas } = await registrations.outcome(barrier);
+          return { revision, replicas: replicas.map((each) => ({ ...each, maxStaleMs: 0 })) };
+        },
+        replicas: () => registrations.replicas(),
+      }),
+    },
+  },
+};
+
+type Loader = MissLoader<unknown, unknown>;
+
+/** replaceMethods replaces methods of all loaders until what is returned is called. */
+function replaceMethods(methods: Partial<Loader> & ThisType<Loader>): () => void {
+  const names = Object.keys(methods);
+  const originals = Object.getOwnPropertyDescriptors(MissLoader.prototype);
+  Object.assign(MissLoader.prototype, methods);
+  return () => {
+    for (const [name, original] of Object.entries(originals)) {
+      if (names.includes(name)) Object.defineProperty(MissLoader.prototype, name, original);
+    }
+  };
+}
+
+class UncheckedLease extends Lease {
+  override holds(): boolean {
+    return true;
+  }
+}
+
+class LateLease extends Lease {
+  override extend(): void {
+    super.extend(this.moment());
+  }
+}
+
+class WholeLease extends Lease {
+  override extend(sent: ReturnType<Lease['moment']>): void {
+    super.extend({ monotonicMs: sent.monotonicMs + TTL_MS / 30, wallMs: sent.wallMs + TTL_MS / 30 });
+  }
+}
+
+function withoutWall(timers: Timers): Timers {
+  return {
+    monotonicMs: () => timers.monotonicMs(),
+    wallMs: () => 0,
+    after: (ms, run) => timers.after(ms, run),
+    random: () => timers.random(),
+  };
+}
+
+function each(connector: SimulatedConnector, change: (session: SimulatedSession) => Session): Connector {
+  return {
+    connect: async (replica, events, timeoutMs) =>
+      change(await connector.connect(replica, events, timeoutMs)),
+  };
+}
+
+/** Passing does what a session does. */
+class Passing implements Session {
+  protected readonly session: SimulatedSession;
+
+  constructor(session: SimulatedSession) {
+    this.session = session;
+  }
+
+  listen(): Promise<void> {
+    return this.session.listen();
+  }
+
+  renew(terms: LeaseTerms): Promise<void> {
+    return this.session.renew(terms);
+  }
+
+  head(): Promise<bigint> {
+    return this.session.head();
+  }
+
+  noticesAfter(revision: bigint, upTo: bigint): ReturnType<Session['noticesAfter']> {
+    return this.session.noticesAfter(revision, upTo);
+  }
+
+  acknowledge(writers: readonly string[], revision: bigint): Promise<void> {
+    return this.session.acknowledge(writers, revision);
+  }
+
+  leave(): Promise<void> {
+    return this.session.leave();
+  }
+
+  close(): void {
+    this.session.close();
+  }
+}
+
+class SameSnapshot extends Passing {
+  override head(): Promise<bigint> {
+    return Promise.resolve(this.session.headBeforeRenewal);
+  }
+}
+
+/** RenewingElsewhere renews over the pool, and takes for the head what it was told by notices. */
+class RenewingElsewhere extends Passing {
+  readonly #place: Place;
+  readonly #replica: string;
+  #heard: bigint | undefined;
+
+  constructor(session: SimulatedSession, place: Place, replica: string) {
+    super(session);
+    this.#place = place;
+    this.#replica = replica;
+  }
+
+  hear(revision: bigint): void {
+    if (this.#heard !== undefined && revision > this.#heard) this.#heard = revision;
+  }
+
+  override renew(terms: LeaseTerms): Promise<void> {
+    return callPool(this.#place, (done) => {
+      this.#place.database.registerFromPool(this.#replica, terms, () => {
+        done(undefined);
+      });
+    });
+  }
+
+  override async head(): Promise<bigint> {
+    this.#heard ??= await this.session.head();
+    return this.#heard;
+  }
+}
+
+function renewingElsewhere(connector: SimulatedConnector, place: Place): Connector {
+  return {
+    connect: async (replica, events, timeoutMs) => {
+      const hearing: { session?: RenewingElsewhere } = {};
+      const onNotice = (notice: Notice): void => {
+        hearing.session?.hear(notice.revision);
+        events.onNotice(notice);
+      };
+      const opened = await connector.connect(replica, { ...events, onNotice }, timeoutMs);
+      hearing.session = new RenewingElsewhere(opened, place, replica);
+      return hearing.session;
+    },
+  };
+}
+
+/** clearingTooEarly clears when a session is opened, and leaves out the next time. */
+function clearingTooEarly(): Broken {
+  const cleared = new WeakSet<Memory>();
+  return {
+    parts: {
+      memory: (memory) => ({
+        forget: (eviction) => memory.forget(eviction),
+        clear: () => {
+          if (!cleared.delete(memory)) memory.clear();
+        },
+      }),
+      connector: (connector, memory) => ({
+        connect: async (replica, events, timeoutMs) => {
+          const session = await connector.connect(replica, events, timeoutMs);
+          memory.clear();
+          cleared.add(memory);
+          return session;
+        },
+      }),
+    },
+  };
+}

@@ -1,0 +1,135 @@
+import type { Random } from '../../support/random.js';
+import type { Backend } from './backend.js';
+import type { Database } from './database.js';
+import type { Machine } from './machine.js';
+import type { Network } from './network.js';
+import type { Scheduler } from './scheduler.js';
+import type { SimulatedReplica } from './simulated-replica.js';
+
+/** Site is a place for a replica: the processes on it come and go. */
+export interface Site {
+  readonly name: string;
+  readonly machine: Machine;
+  readonly network: Network;
+  replica: SimulatedReplica;
+}
+
+/** The longest that a fault lasts, in milliseconds. */
+export const LONGEST_FAULT_MS = 6_000;
+const DURATIONS_MS = [30, 300, 1_500, 4_000, LONGEST_FAULT_MS];
+
+const KINDS = [
+  'pause',
+  'suspend',
+  'kill',
+  'stop',
+  'cut the session',
+  'freeze the backend',
+  'blackhole the session',
+  'blackhole the session after its next answer',
+  'partition',
+  'restart the database',
+  'prune the feed',
+] as const;
+type Kind = (typeof KINDS)[number];
+
+export interface FaultTargets {
+  readonly scheduler: Scheduler;
+  readonly random: Random;
+  readonly database: Database;
+  /** Starts a new process at a site. */
+  readonly boot: (site: Site) => void;
+}
+
+/** strike lets one fault of a random length, and kind if that is not given, happen, and tells which. */
+export function strike(
+  site: Site,
+  { scheduler, random, database, boot }: FaultTargets,
+  kind: Kind = random.pick(KINDS),
+): string {
+  const longest = random.pick(DURATIONS_MS);
+  const ms = longest / 2 + random.below(longest / 2);
+  switch (kind) {
+    case 'pause':
+      site.machine.pause(ms);
+      break;
+    case 'suspend':
+      site.machine.suspend(ms);
+      break;
+    case 'kill':
+      if (site.replica.place.process.isDead) break;
+      site.replica.kill(random.chance(0.8));
+      scheduler.after(ms, () => boot(site));
+      break;
+    case 'stop':
+      stop(site, boot);
+      break;
+    case 'cut the session':
+      cut(database, backendOf(site));
+      break;
+    case 'freeze the backend':
+      backendOf(site)?.freeze(ms);
+      break;
+    case 'blackhole the session':
+      blackhole(site, random.pick(['up', 'down', 'both']), scheduler, ms);
+      break;
+    case 'blackhole the session after its next answer':
+      silenceAfterAnswer(site, scheduler, ms);
+      break;
+    case 'partition':
+      partition(site.network, random.pick(['up', 'down', 'both']), scheduler, ms);
+      break;
+    case 'restart the database':
+      // Everyone is hit by this, so it is rarer.
+      if (random.chance(0.3)) database.restart(ms, random.chance(0.2));
+      break;
+    case 'prune the feed':
+      database.pruneFeed();
+  }
+  return `${kind} at ${site.name} for ${ms}`;
+}
+
+/** stop is a clean end, after which a new process is started. */
+function stop(site: Site, boot: (site: Site) => void): void {
+  const { replica } = site;
+  const { process } = replica.place;
+  if (process.isDead) return;
+  process.deliver(() => {
+    void replica.stop().then(() => {
+      process.kill();
+      boot(site);
+    });
+  });
+}
+
+function backendOf(site: Site): Backend | undefined {
+  return site.replica.connector.last?.backend;
+}
+
+function cut(database: Database, backend: Backend | undefined): void {
+  if (backend === undefined || backend.isEnded) return;
+  database.end(backend);
+  backend.hangUp();
+}
+
+function blackhole(site: Site, ways: 'up' | 'down' | 'both', scheduler: Scheduler, ms: number): void {
+  const session = site.replica.connector.last;
+  session?.blackhole(ways);
+  scheduler.after(ms, () => session?.heal());
+}
+
+/** silenceAfterAnswer lets through what answers the command under way, and nothing that is told after it. */
+function silenceAfterAnswer(site: Site, scheduler: Scheduler, ms: number): void {
+  const session = site.replica.connector.last;
+  session?.silenceAfterAnswer();
+  scheduler.after(ms, () => session?.heal());
+}
+
+function partition(network: Network, ways: 'up' | 'down' | 'both', scheduler: Scheduler, ms: number): void {
+  if (ways !== 'down') network.up.hold();
+  if (ways !== 'up') network.down.hold();
+  scheduler.after(ms, () => {
+    network.up.release();
+    network.down.release();
+  });
+}

@@ -1,0 +1,22 @@
+import { Lease } from '../../src/coherence/lease.js';
+import { OutagePolicy, type Source } from '../../src/coherence/outage-policy.js';
+import type { PropagatedChanges } from '../../src/coherence/propagated-changes.js';
+import type { Database } from '../../src/db/knex.js';
+import { inTransaction } from '../../src/db/transaction.js';
+import { ManualTimers } from './manual-timers.js';
+
+/** underLease lets a memory answer by a lease that never ends. */
+export function underLease<Record>(memory: Source<Record>): OutagePolicy<Record> {
+  const timers = new ManualTimers();
+  const lease = new Lease(timers, 0);
+  lease.extend(lease.moment());
+  return new OutagePolicy(memory, lease, timers);
+}
+
+/** changesAlone makes changes that no other replica has to see. */
+export function changesAlone(knex: Database): Pick<PropagatedChanges, 'make'> {
+  const propagation = { complete: true, acknowledged: 0, pending: 0, waitedMs: 0 };
+  return {
+    make: async (work, forget) => ({ result: await inTransaction(knex, work, forget), propagation }),
+  };
+}
