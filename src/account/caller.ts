@@ -25,8 +25,10 @@ export interface Caller extends Identity {
   readonly origin: Origin;
 }
 
-/**
- * Reauthorize gives the caller of a call that lasts as it is by now; throws if the credentials are no longer valid,
- * or lack the scope.
- */
-export type Reauthorize = () => Promise<Caller>;
+/** LiveCall is a call that lasts: what was true of its caller when it began need not be true for ever. */
+export interface LiveCall {
+  /** reauthorize gives the caller as it is by now; throws if the credentials are no longer valid, or lack the scope. */
+  readonly reauthorize: () => Promise<Caller>;
+  /** Aborted when the client has gone. */
+  readonly gone: AbortSignal;
+}

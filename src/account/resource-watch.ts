@@ -8,7 +8,7 @@ import {
   type WatchOptions,
 } from '../coherence/feed-watch.js';
 import { describedBytes, type Description } from '../lib/resource-rules.js';
-import type { Caller, Reauthorize } from './caller.js';
+import type { Caller, LiveCall } from './caller.js';
 import {
   isOwnerChange,
   mayKnowOwner,
@@ -63,12 +63,12 @@ export class ResourceWatch<Resource extends Description, Facts extends object> {
     this.#subject = subject;
   }
 
-  watch(options: WatchOptions, reauthorize: Reauthorize): AsyncIterable<News<ResourceEvent<Resource>>> {
+  watch(options: WatchOptions, call: LiveCall): AsyncIterable<News<ResourceEvent<Resource>>> {
     const select = async (slice: FeedSlice | undefined): Promise<ResourceEvent<Resource>[]> => {
-      const caller = await reauthorize();
+      const caller = await call.reauthorize();
       return slice?.items.some((item) => this.#concerns(item)) === true ? this.#select(slice, caller) : [];
     };
-    return watchFeed(this.#deps, options, select);
+    return watchFeed(this.#deps, options, select, call.gone);
   }
 
   async #select(slice: FeedSlice, caller: Caller): Promise<ResourceEvent<Resource>[]> {

@@ -21,6 +21,7 @@ export interface FeedWatcher {
   next(ms: number): Promise<FeedSlice | undefined>;
   /** sending tells whether the watcher waits for its client to take a message. */
   sending(isSending: boolean): void;
+  /** close ends the watch; a `next` under way throws. */
   close(): void;
 }
 
@@ -79,7 +80,7 @@ export class FeedBroadcast {
   }
 
   /**
-   * watch begins at a position, or at the present. `onEnd` is called when the watch is ended from here.
+   * watch begins at a position, or at the present.
    * REVISION_TOO_OLD or REVISION_IN_FUTURE if it cannot begin there.
    */
   async watch(start: Position | undefined): Promise<FeedWatcher> {
@@ -275,17 +276,17 @@ class Watcher implements FeedWatcher {
     this.#wake();
   }
 
-  /** end lets go of what is kept for the watcher; it learns of that when it asks for more. */
+  /** end lets go of what is kept for the watcher, who learns of it when it asks for more. */
   end(error: Error): void {
-    this.#ended = error;
+    this.#ended ??= error;
     this.#replayed = [];
     this.#link = undefined;
-    this.close();
+    this.#options.leave(this);
+    this.#wake();
   }
 
   close(): void {
-    this.#options.leave(this);
-    this.#wake();
+    this.end(new Error('the watch was closed'));
   }
 
   /** #take is the next slice that holds something new; undefined if there is none yet. */

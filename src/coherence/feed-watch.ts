@@ -42,8 +42,14 @@ export async function* watchFeed<Event extends FeedEvent>(
   { broadcast, timers }: WatchDependencies,
   { start, heartbeatMs }: WatchOptions,
   select: (slice: FeedSlice | undefined) => Promise<readonly Event[]>,
+  gone: AbortSignal,
 ): AsyncGenerator<News<Event>, never, undefined> {
   const watcher = await broadcast.watch(start);
+  const close = (): void => {
+    watcher.close();
+  };
+  gone.addEventListener('abort', close);
+  if (gone.aborted) close();
   let sentAt = timers.monotonicMs();
   try {
     watcher.sending(true);
@@ -61,7 +67,8 @@ export async function* watchFeed<Event extends FeedEvent>(
       }
     }
   } finally {
-    watcher.close();
+    close();
+    gone.removeEventListener('abort', close);
   }
 }
 

@@ -162,9 +162,12 @@ export function streamChain<Request, Response>(
 ): handleServerStreamingCall<Request, Response> {
   const first = compose(dependencies, method, async (call) => {
     if (call.outlet === undefined) throw new Error('a stream reached its handler without an outlet');
-    const messages = method.stream(call.request as Request, callerOf(call), () =>
-      reauthorize(dependencies, call, method),
-    );
+    const gone = new AbortController();
+    call.outlet.once('cancelled', () => {
+      gone.abort();
+    });
+    const live = { reauthorize: () => reauthorize(dependencies, call, method), gone: gone.signal };
+    const messages = method.stream(call.request as Request, callerOf(call), live);
     call.isCancelled = (await sendAll(messages, call.outlet)) === 'cancelled';
   });
   return (stream) => {

@@ -1,4 +1,4 @@
-import type { Caller, Reauthorize } from '../account/caller.js';
+import type { Caller, LiveCall } from '../account/caller.js';
 import type { Permission } from '../lib/scopes.js';
 
 /** Method is what ts-proto generates for one method, as far as it matters here. */
@@ -57,7 +57,7 @@ export interface StreamHandler<Request, Response> extends Requirements {
    * Yields the messages. The next one is asked for when the client has room for it. The iteration is ended with
    * `return` when the client has gone, and nothing waits for what it still does then.
    */
-  readonly stream: (request: Request, caller: Caller, reauthorize: Reauthorize) => AsyncIterable<Response>;
+  readonly stream: (request: Request, caller: Caller, call: LiveCall) => AsyncIterable<Response>;
 }
 
 /**

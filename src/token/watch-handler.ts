@@ -26,9 +26,9 @@ export function tokenWatchHandlers(
   return {
     watchTokens: {
       permission: 'keyward.tokens.read',
-      stream: async function* (request, _caller, reauthorize) {
+      stream: async function* (request, _caller, call) {
         const options = checked((v) => readWatch(v, request));
-        for await (const news of watch.watch(options, reauthorize)) yield toNews(news, toEvent);
+        for await (const news of watch.watch(options, call)) yield toNews(news, toEvent);
       },
     },
   };

@@ -40,7 +40,11 @@ export class Asker {
       Array.from({ length: LOOPS }, (_loop, loop) => this.#loop(replica, loop, isOver)),
     );
     await Promise.all(loops);
-    await Promise.all(this.#underWay);
+  }
+
+  /** settled waits for the questions that follow changes. */
+  async settled(): Promise<void> {
+    while (this.#underWay.size > 0) await Promise.all(this.#underWay);
   }
 
   /** follow asks all replicas what a change must have changed, the moment that it says so, and by when it says so. */

@@ -100,6 +100,7 @@ async function run(options: CampaignOptions, opened: { close(): unknown }[]): Pr
   await Promise.all(driving);
   const hasRecovered = await areComplete(present(changes[0]), present(estates[0]), recorder);
   await asking;
+  await asker.settled();
   for (const site of sites) await site.kill();
   for (const { index, joins } of sites)
     recorder.joins.push(...joins.map((at) => ({ replica: index, at: recorder.timeOf(at) })));

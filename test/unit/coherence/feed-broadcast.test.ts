@@ -9,19 +9,16 @@ let feed: FakeFeed;
 let timers: ManualTimers;
 let stop: AbortController;
 let broadcast: FeedBroadcast;
-/** What watches were ended with. */
-let ends: Error[];
 
 beforeEach(() => {
   feed = new FakeFeed();
   timers = new ManualTimers();
   stop = new AbortController();
   broadcast = new FeedBroadcast(feed, timers, stop.signal);
-  ends = [];
 });
 
 function watch(start?: Position): Promise<FeedWatcher> {
-  return broadcast.watch(start, (error) => ends.push(error));
+  return broadcast.watch(start);
 }
 
 function at(revision: bigint, skip = 0): Position {
@@ -135,22 +132,22 @@ test('a position before what is kept is refused with the oldest, one that was ne
   expect(await taken(await watch(at(2n)))).toEqual(feed.ids().slice(2));
 });
 
-test('a watcher too far behind the others is ended, and what is kept for it stays within bounds', async () => {
-  const [fast, slow] = [await watch(), await watch()];
-  await taken(fast);
-  await taken(slow);
+test('a watcher too far behind the others is ended, and one that is not goes on', async () => {
+  const [fast, slow, slower] = [await watch(), await watch(), await watch()];
+  for (const watcher of [fast, slow, slower]) await taken(watcher);
   slow.sending(true);
+  slower.sending(true);
   for (let round = 0; round < 20; round += 1) {
     broadcast.wake(feed.add(1_000));
     await taken(fast);
   }
-  expect(ends).toEqual([]);
+  slow.sending(false);
+  expect(await taken(slow)).toEqual(feed.ids());
   broadcast.wake(feed.add(1));
   await taken(fast);
-  expect(ends).toMatchObject([{ reason: 'WATCH_TOO_SLOW' }]);
-  expect(await failureOf(slow.next(1))).toMatchObject({ reason: 'WATCH_TOO_SLOW' });
+  expect(await failureOf(slower.next(1))).toMatchObject({ reason: 'WATCH_TOO_SLOW' });
   broadcast.wake(feed.add(1));
-  expect(await taken(fast)).toHaveLength(1);
+  for (const watcher of [fast, slow]) expect((await taken(watcher)).at(-1)).toBe(feed.ids().at(-1));
 });
 
 test('a sole watcher whose client takes nothing is ended as well', async () => {
@@ -158,11 +155,9 @@ test('a sole watcher whose client takes nothing is ended as well', async () => {
   await taken(watcher);
   watcher.sending(true);
   for (let round = 0; round < 300; round += 1) broadcast.wake(feed.add(100));
-  await settle();
-  expect(ends).toEqual([]);
   await timers.advance(10_000);
   await settle();
-  expect(ends).toMatchObject([{ reason: 'WATCH_TOO_SLOW' }]);
+  expect(await failureOf(watcher.next(1))).toMatchObject({ reason: 'WATCH_TOO_SLOW' });
 });
 
 test('a watcher that takes what comes is not ended, however much comes at once', async () => {
@@ -170,7 +165,14 @@ test('a watcher that takes what comes is not ended, however much comes at once',
   await taken(watcher);
   broadcast.wake(feed.add(...Array.from({ length: 30 }, () => 3_000)));
   expect(await taken(watcher)).toHaveLength(90_000);
-  expect(ends).toEqual([]);
+});
+
+test('a watch that is closed ends at once, also while it waits', async () => {
+  const watcher = await watch();
+  const waiting = failureOf(watcher.next(60_000));
+  await settle();
+  watcher.close();
+  expect(await waiting).toBeInstanceOf(Error);
 });
 
 test('where the feed cannot be read every watch ends, and a later one begins when it can', async () => {
@@ -181,7 +183,6 @@ test('where the feed cannot be read every watch ends, and a later one begins whe
   await expect(watch()).rejects.toBe(feed.failure);
   await timers.advance(5_000);
   expect(await Promise.all(waiting)).toEqual([feed.failure, feed.failure]);
-  expect(ends).toHaveLength(2);
   feed.failure = undefined;
   feed.add(1);
   expect(await taken(await watch(at(0n)))).toEqual(feed.ids());

@@ -13,12 +13,17 @@ let broadcast: FeedBroadcast;
 /** What came, with the time at which it did. */
 let told: { readonly at: number; readonly news: News<FeedEvent> }[];
 let startedAt: number;
+let gone: AbortController;
+/** What the watch ended with. */
+let end: unknown;
 
 beforeEach(() => {
   feed = new FakeFeed();
   timers = new ManualTimers();
   broadcast = new FeedBroadcast(feed, timers, new AbortController().signal);
   told = [];
+  end = undefined;
+  gone = new AbortController();
   startedAt = timers.monotonicMs();
 });
 
@@ -30,11 +35,11 @@ async function follow(toEvent: (item: FeedItem) => readonly FeedEvent[], selectM
     return slice?.items.flatMap(toEvent) ?? [];
   };
   const options = { start: undefined, heartbeatMs: HEARTBEAT_MS };
-  const watching = watchFeed({ broadcast, timers }, options, select);
+  const watching = watchFeed({ broadcast, timers }, options, select, gone.signal);
   const keep = async () => {
     for await (const news of watching) told.push({ at: timers.monotonicMs() - startedAt, news });
   };
-  void keep();
+  keep().catch((error: unknown) => (end = error));
   await settle();
 }
 
@@ -95,4 +100,16 @@ test('what would be too large for one message comes in several, each of which ca
     [2, { revision: 0n, skip: 4 }],
     [1, { revision: 1n, skip: 0 }],
   ]);
+});
+
+test('a watch whose client goes ends at once, however long silence may be', async () => {
+  await follow(updated(1));
+  expect(end).toBeUndefined();
+  gone.abort();
+  await settle();
+  expect(end).toBeInstanceOf(Error);
+  feed.reads = 0;
+  broadcast.wake(feed.add(1));
+  await timers.advance(60_000);
+  expect(feed.reads).toBe(0);
 });
