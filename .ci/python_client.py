@@ -14,12 +14,12 @@ from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 from grpc_tools import protoc
 
-PROTOS = [f"keyward/{package}/v1/*.proto" for package in ("token", "secret", "account", "errors")]
+PROTOS = "keyward/*/v1/*.proto"
 
 
 def generate(proto_dir: pathlib.Path, out_dir: str) -> None:
     includes = [f"-I{proto_dir}", f"-I{proto_dir}/vendor", f"-I{pathlib.Path(grpc_tools.__file__).parent / '_proto'}"]
-    files = [str(path) for pattern in PROTOS for path in proto_dir.glob(pattern)]
+    files = [str(path) for path in proto_dir.glob(PROTOS)]
     if protoc.main(["protoc", *includes, f"--python_out={out_dir}", f"--grpc_python_out={out_dir}", *files]) != 0:
         sys.exit("the protos do not compile for Python")
     sys.path.insert(0, out_dir)

@@ -4,6 +4,7 @@ import { CountingConnector } from './coherence/counting-connector.js';
 import { FeedBroadcast } from './coherence/feed-broadcast.js';
 import { FeedPruner } from './coherence/feed-pruner.js';
 import { Lease, TTL_MS } from './coherence/lease.js';
+import { OneDatabase } from './coherence/one-database.js';
 import { OutagePolicy, type Source } from './coherence/outage-policy.js';
 import type { Eviction, Memory } from './coherence/ports.js';
 import { PropagatedChanges } from './coherence/propagated-changes.js';
@@ -80,7 +81,10 @@ export class Coherence {
     closer.add('the removal of old changes', () => pruner.stop());
     const replica = new Replica({
       id,
-      connector: new CountingConnector(new SessionConnector(listenUrl), metrics),
+      connector: new CountingConnector(
+        new OneDatabase(new SessionConnector(listenUrl), this.feed),
+        metrics,
+      ),
       memory: together(this.#memories),
       lease: this.#lease,
       acknowledgements: this.#acknowledgements,

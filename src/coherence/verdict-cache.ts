@@ -94,6 +94,7 @@ export class VerdictCache<Facts, Record extends CacheableRecord> implements Memo
 
   /** ask answers from the database, by what it holds after the call; null for an unknown digest. */
   ask(digest: string): Promise<Record | null> {
+    this.#misses += 1;
     return this.#loader.loadAnew(digest, this.#options.clock.now());
   }
 

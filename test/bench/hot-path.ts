@@ -27,8 +27,19 @@ export interface Extent {
   readonly tokens: number;
 }
 
+/** OtherBuild is the service as it was, or as it may be, to be compared in the same run. */
+export interface OtherBuild {
+  readonly program: string;
+  /** Its own database, which holds the same tokens. */
+  readonly databaseUrl: string;
+}
+
 /** measureHotPath measures all scenarios in turn, round by round, so that what disturbs the machine disturbs them alike. */
-export async function measureHotPath(databaseUrl: string, extent: Extent): Promise<Samples> {
+export async function measureHotPath(
+  databaseUrl: string,
+  extent: Extent,
+  other?: OtherBuild,
+): Promise<Samples> {
   const servers: ServerProcess[] = [];
   const watchers: { close(): void }[] = [];
   const scenarios: Record<string, Scenario> = {};
@@ -49,6 +60,11 @@ export async function measureHotPath(databaseUrl: string, extent: Extent): Promi
     );
     const secrets = await started(startKeyward(settings));
     const watched = await started(startKeyward(settings));
+    const otherwise =
+      other &&
+      (await started(
+        startKeyward({ ...settings, DATABASE_URL: other.databaseUrl }, { program: other.program }),
+      ));
     await checkAnswers(keyward.port, extent.tokens);
     await checkAnswers(forgetful.port, extent.tokens);
 
@@ -60,12 +76,14 @@ export async function measureHotPath(databaseUrl: string, extent: Extent): Promi
     if (hasProgram('h2load')) {
       scenarios['a'] = await h2loadScenario(baseline, VALIDATE, HIT_TOKENS);
       scenarios['b'] = await h2loadScenario(keyward, VALIDATE, HIT_TOKENS);
+      if (otherwise) scenarios['b, other'] = await h2loadScenario(otherwise, VALIDATE, HIT_TOKENS);
       scenarios['b, watched'] = await h2loadScenario(watched, VALIDATE, HIT_TOKENS);
       scenarios['a, kept'] = empty;
       scenarios['b, kept'] = hits;
     } else {
       scenarios['a'] = empty;
       scenarios['b'] = hits;
+      if (otherwise) scenarios['b, other'] = await startLoad(otherwise, single);
       scenarios['b, watched'] = await startLoad(watched, single);
     }
     watchers.push(await holdWatchers(watched, WATCHERS));

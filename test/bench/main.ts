@@ -1,9 +1,12 @@
+import { execFile } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
-import { parseArgs } from 'node:util';
+import { join } from 'node:path';
+import { parseArgs, promisify } from 'node:util';
 import { startEmbeddedPostgres } from '../../src/db/embedded-postgres.js';
 import { migrate } from '../../src/db/migrate.js';
 import { makeDataDir, removeDataDir } from '../support/data-dir.js';
-import { measureHotPath, type Extent, type Samples } from './hot-path.js';
+import { execute, withDatabaseName } from '../support/sql.js';
+import { measureHotPath, type Extent, type OtherBuild, type Samples } from './hot-path.js';
 import { measureMillion } from './million.js';
 import { canPin, leaveServerCore } from './processes.js';
 import { report, toText } from './report.js';
@@ -20,6 +23,7 @@ const { values: options } = parseArgs({
     million: { type: 'boolean', default: false },
     json: { type: 'string' },
     rounds: { type: 'string' },
+    against: { type: 'string' },
   },
 });
 
@@ -45,8 +49,21 @@ async function hotPath(extent: Extent): Promise<Samples> {
   try {
     await migrate(database.url);
     await fillTokens(database.url, options.million ? MILLION : extent.tokens);
-    return await measureHotPath(database.url, extent);
+    const other =
+      options.against === undefined ? undefined : await otherBuild(options.against, database.url, extent);
+    return await measureHotPath(database.url, extent, other);
   } finally {
     await database.stop();
   }
+}
+
+/** otherBuild prepares a database of its own for the service as another directory has it built. */
+async function otherBuild(directory: string, databaseUrl: string, { tokens }: Extent): Promise<OtherBuild> {
+  const program = join(directory, 'dist/cli/main.js');
+  await execute(databaseUrl, 'CREATE DATABASE keyward_other');
+  const url = withDatabaseName(databaseUrl, 'keyward_other');
+  const env = { PATH: process.env['PATH'], DATABASE_URL: url };
+  await promisify(execFile)(process.execPath, [program, 'migrate'], { env });
+  await fillTokens(url, tokens);
+  return { program, databaseUrl: url };
 }

@@ -48,14 +48,14 @@ export async function startBaseline(answer: Uint8Array): Promise<ServerProcess> 
   return { process: child, port: message.port, startMs: performance.now() - startedAt };
 }
 
-/** startKeyward starts the service as it is built. With `probe`, `memoryOf` can look into it. */
+/** startKeyward starts the service as it is built, here or elsewhere. With `probe`, `memoryOf` can look into it. */
 export async function startKeyward(
   settings: Readonly<Record<string, string>>,
-  { probe }: { readonly probe: boolean } = { probe: false },
+  { probe = false, program = KEYWARD }: { readonly probe?: boolean; readonly program?: string } = {},
 ): Promise<ServerProcess> {
   const port = await freePort();
   const startedAt = performance.now();
-  const child = fork(KEYWARD, ['serve'], {
+  const child = fork(program, ['serve'], {
     env: {
       PATH: process.env['PATH'],
       KEYWARD_LOG_LEVEL: 'warn',

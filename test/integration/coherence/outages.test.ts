@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { KeywardClient, Propagation, ValidateTokenResponse } from '../../../src/client/index.js';
+import { createTestDatabase } from '../../support/database.js';
 import { keyward } from '../../support/keyward-command.js';
 import { byId } from '../../support/requests.js';
 import { outcomeOf } from '../../support/rpc.js';
@@ -242,4 +243,21 @@ describe('a replica that loses only the session on which it listens', () => {
     await server.stop();
     await listenOnly.close();
   });
+});
+
+test('a replica that listens in another database never answers from memory, and says why', async () => {
+  await startCutOff(0);
+  const elsewhere = await createTestDatabase();
+  const server = await world.startServer({
+    DATABASE_URL: world.database.url,
+    DATABASE_LISTEN_URL: elsewhere.url,
+  });
+  const { tokens } = world.client(world.adminToken, server);
+  expect((await tokens.validateToken({ token: token.plaintext })).valid).toBe(true);
+  expect(await server.metric('keyward_coherence_lease_held')).toBe(0);
+  expect(server.log()).toContain('in another database than the one in which they are made');
+  expect(await deactivate()).toMatchObject({ complete: true });
+  expect((await tokens.validateToken({ token: token.plaintext })).valid).toBe(false);
+  await server.stop();
+  await elsewhere.drop();
 });

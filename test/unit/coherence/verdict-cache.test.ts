@@ -135,6 +135,15 @@ describe('misses', () => {
     expect(values).toEqual(['1', '1', '1', '1', '1', undefined, '2']);
   });
 
+  test('whoever waits for the database is counted as a miss, and whom memory answers as a hit', async () => {
+    await load('a', '1');
+    const asked = cache.ask('a');
+    database.take().resolve(found('a', '1'));
+    await asked;
+    peek('a');
+    expect([cache.misses, cache.hits]).toEqual([2, 1]);
+  });
+
   test('a query asks for at most 500 digests', async () => {
     const answers = Array.from({ length: 604 }, (_, index) => cache.get(`d${index}`));
     database.take().resolve(new Map());
