@@ -81,10 +81,7 @@ export class Coherence {
     closer.add('the removal of old changes', () => pruner.stop());
     const replica = new Replica({
       id,
-      connector: new CountingConnector(
-        new OneDatabase(new SessionConnector(listenUrl), this.feed),
-        metrics,
-      ),
+      connector: new CountingConnector(new OneDatabase(new SessionConnector(listenUrl), this.feed), metrics),
       memory: together(this.#memories),
       lease: this.#lease,
       acknowledgements: this.#acknowledgements,
