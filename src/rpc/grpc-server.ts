@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { logVerbosity, Server, ServerCredentials, setLogVerbosity } from '@grpc/grpc-js';
 import type { Config } from '../config.js';
+import { keepStreamsYoung } from './young-streams.js';
 
 /**
  * newGrpcServer makes the library's server with limits that keep memory flat under overload. It silences the
@@ -39,8 +40,10 @@ export function listen(
 ): Promise<number> {
   return new Promise((resolve, reject) => {
     server.bindAsync(`${host}:${port}`, credentials, (error, bound) => {
-      if (error === null) resolve(bound);
-      else reject(new Error(`cannot listen on ${host}:${port}: ${error.message}`, { cause: error }));
+      if (error === null) {
+        keepStreamsYoung(server);
+        resolve(bound);
+      } else reject(new Error(`cannot listen on ${host}:${port}: ${error.message}`, { cause: error }));
     });
   });
 }

@@ -55,6 +55,7 @@ export async function measureHotPath(
     };
     const baseline = await started(startBaseline(exchangeOf(0).response));
     const keyward = await started(startKeyward(settings));
+    const kept = await started(startKeyward(settings));
     const forgetful = await started(
       startKeyward({ ...settings, KEYWARD_CACHE_MAX_ENTRIES: String(MISS_ENTRIES) }),
     );
@@ -65,24 +66,22 @@ export async function measureHotPath(
       (await started(
         startKeyward({ ...settings, DATABASE_URL: other.databaseUrl }, { program: other.program }),
       ));
-    await checkAnswers(keyward.port, extent.tokens);
-    await checkAnswers(forgetful.port, extent.tokens);
+    for (const each of [keyward, kept, forgetful, watched, otherwise])
+      if (each) await checkAnswers(each.port, extent.tokens);
 
     const hitTokens = { tokens: HIT_TOKENS, batch: 1 };
     const single = { path: VALIDATE, connections: 8, inFlight: 12, asked: hitTokens };
     const empty = await startLoad(baseline, { ...single, asked: { ...hitTokens, constantAnswer: true } });
-    const hits = await startLoad(keyward, single);
-    await hits.run({ calls: HIT_TOKENS });
     if (hasProgram('h2load')) {
       scenarios['a'] = await h2loadScenario(baseline, VALIDATE, HIT_TOKENS);
       scenarios['b'] = await h2loadScenario(keyward, VALIDATE, HIT_TOKENS);
       if (otherwise) scenarios['b, other'] = await h2loadScenario(otherwise, VALIDATE, HIT_TOKENS);
       scenarios['b, watched'] = await h2loadScenario(watched, VALIDATE, HIT_TOKENS);
       scenarios['a, kept'] = empty;
-      scenarios['b, kept'] = hits;
+      scenarios['b, kept'] = await startLoad(kept, single);
     } else {
       scenarios['a'] = empty;
-      scenarios['b'] = hits;
+      scenarios['b'] = await startLoad(keyward, single);
       if (otherwise) scenarios['b, other'] = await startLoad(otherwise, single);
       scenarios['b, watched'] = await startLoad(watched, single);
     }
@@ -91,7 +90,7 @@ export async function measureHotPath(
       ...single,
       asked: { tokens: extent.tokens, batch: 1 },
     });
-    scenarios['d'] = await startLoad(keyward, {
+    scenarios['d'] = await startLoad(kept, {
       path: BATCH_VALIDATE,
       inFlight: 4,
       connections: 4,
