@@ -1,3 +1,4 @@
+import type { Load } from './load.js';
 import { checkAnswers } from './answers.js';
 import { h2loadScenario } from './h2load.js';
 import { hasProgram, startBaseline, startKeyward, stop, type ServerProcess } from './processes.js';
@@ -7,10 +8,16 @@ import { KEY } from './secrets.js';
 import { exchangeOf } from './tokens.js';
 import { holdWatchers } from './watchers.js';
 
-const VALIDATE = '/keyward.token.v1.TokenService/ValidateToken';
+export const VALIDATE = '/keyward.token.v1.TokenService/ValidateToken';
 const BATCH_VALIDATE = '/keyward.token.v1.TokenService/BatchValidateTokens';
 export const BATCH = 100;
-const HIT_TOKENS = 10_000;
+export const HIT_TOKENS = 10_000;
+const HITS: Load = {
+  path: VALIDATE,
+  connections: 8,
+  inFlight: 12,
+  asked: { tokens: HIT_TOKENS, batch: 1 },
+};
 /** Idle watchers on the server that has some. */
 export const WATCHERS = 200;
 /** The server that is to miss remembers far fewer tokens than are asked for in turn; its callers it knows. */
@@ -27,19 +34,8 @@ export interface Extent {
   readonly tokens: number;
 }
 
-/** OtherBuild is the service as it was, or as it may be, to be compared in the same run. */
-export interface OtherBuild {
-  readonly program: string;
-  /** Its own database, which holds the same tokens. */
-  readonly databaseUrl: string;
-}
-
 /** measureHotPath measures all scenarios in turn, round by round, so that what disturbs the machine disturbs them alike. */
-export async function measureHotPath(
-  databaseUrl: string,
-  extent: Extent,
-  other?: OtherBuild,
-): Promise<Samples> {
+export async function measureHotPath(databaseUrl: string, extent: Extent): Promise<Samples> {
   const servers: ServerProcess[] = [];
   const watchers: { close(): void }[] = [];
   const scenarios: Record<string, Scenario> = {};
@@ -61,35 +57,22 @@ export async function measureHotPath(
     );
     const secrets = await started(startKeyward(settings));
     const watched = await started(startKeyward(settings));
-    const otherwise =
-      other &&
-      (await started(
-        startKeyward({ ...settings, DATABASE_URL: other.databaseUrl }, { program: other.program }),
-      ));
-    for (const each of [keyward, kept, forgetful, watched, otherwise])
-      if (each) await checkAnswers(each.port, extent.tokens);
+    for (const { port } of [keyward, kept, forgetful, watched]) await checkAnswers(port, extent.tokens);
 
-    const hitTokens = { tokens: HIT_TOKENS, batch: 1 };
-    const single = { path: VALIDATE, connections: 8, inFlight: 12, asked: hitTokens };
-    const empty = await startLoad(baseline, { ...single, asked: { ...hitTokens, constantAnswer: true } });
+    const empty = await startLoad(baseline, { ...HITS, asked: { ...HITS.asked, constantAnswer: true } });
     if (hasProgram('h2load')) {
       scenarios['a'] = await h2loadScenario(baseline, VALIDATE, HIT_TOKENS);
       scenarios['b'] = await h2loadScenario(keyward, VALIDATE, HIT_TOKENS);
-      if (otherwise) scenarios['b, other'] = await h2loadScenario(otherwise, VALIDATE, HIT_TOKENS);
       scenarios['b, watched'] = await h2loadScenario(watched, VALIDATE, HIT_TOKENS);
       scenarios['a, kept'] = empty;
-      scenarios['b, kept'] = await startLoad(kept, single);
+      scenarios['b, kept'] = await startLoad(kept, HITS);
     } else {
       scenarios['a'] = empty;
-      scenarios['b'] = await startLoad(keyward, single);
-      if (otherwise) scenarios['b, other'] = await startLoad(otherwise, single);
-      scenarios['b, watched'] = await startLoad(watched, single);
+      scenarios['b'] = await startLoad(keyward, HITS);
+      scenarios['b, watched'] = await startLoad(watched, HITS);
     }
     watchers.push(await holdWatchers(watched, WATCHERS));
-    scenarios['c'] = await startLoad(forgetful, {
-      ...single,
-      asked: { tokens: extent.tokens, batch: 1 },
-    });
+    scenarios['c'] = await startLoad(forgetful, { ...HITS, asked: { tokens: extent.tokens, batch: 1 } });
     scenarios['d'] = await startLoad(kept, {
       path: BATCH_VALIDATE,
       inFlight: 4,

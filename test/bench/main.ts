@@ -1,12 +1,10 @@
-import { execFile } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { parseArgs, promisify } from 'node:util';
+import { parseArgs } from 'node:util';
 import { startEmbeddedPostgres } from '../../src/db/embedded-postgres.js';
 import { migrate } from '../../src/db/migrate.js';
 import { makeDataDir, removeDataDir } from '../support/data-dir.js';
-import { execute, withDatabaseName } from '../support/sql.js';
-import { measureHotPath, type Extent, type OtherBuild, type Samples } from './hot-path.js';
+import { measureAgainst } from './against.js';
+import { measureHotPath, type Extent } from './hot-path.js';
 import { measureMillion } from './million.js';
 import { canPin, leaveServerCore } from './processes.js';
 import { report, toText } from './report.js';
@@ -34,36 +32,29 @@ const extent = {
 };
 const dataDir = await makeDataDir();
 try {
-  const samples = await hotPath(extent);
-  const million = options.million ? await measureMillion(dataDir, MILLION) : undefined;
-  const result = report(samples, million);
-  console.log(toText(result));
-  if (options.json !== undefined) await writeFile(options.json, `${JSON.stringify(result, null, 2)}\n`);
+  const { against } = options;
+  if (against === undefined) await measureAll();
+  else console.log(await onDatabase((url) => measureAgainst(against, url, extent)));
 } finally {
   await removeDataDir(dataDir);
 }
 
-/** hotPath fills a database of the benchmark's own and leaves it for what comes next. */
-async function hotPath(extent: Extent): Promise<Samples> {
+async function measureAll(): Promise<void> {
+  const samples = await onDatabase((url) => measureHotPath(url, extent));
+  const million = options.million ? await measureMillion(dataDir, MILLION) : undefined;
+  const result = report(samples, million);
+  console.log(toText(result));
+  if (options.json !== undefined) await writeFile(options.json, `${JSON.stringify(result, null, 2)}\n`);
+}
+
+/** onDatabase fills a database of the benchmark's own and leaves it for what comes next. */
+async function onDatabase<Result>(measure: (url: string) => Promise<Result>): Promise<Result> {
   const database = await startEmbeddedPostgres({ dataDir });
   try {
     await migrate(database.url);
     await fillTokens(database.url, options.million ? MILLION : extent.tokens);
-    const other =
-      options.against === undefined ? undefined : await otherBuild(options.against, database.url, extent);
-    return await measureHotPath(database.url, extent, other);
+    return await measure(database.url);
   } finally {
     await database.stop();
   }
-}
-
-/** otherBuild prepares a database of its own for the service as another directory has it built. */
-async function otherBuild(directory: string, databaseUrl: string, { tokens }: Extent): Promise<OtherBuild> {
-  const program = join(directory, 'dist/cli/main.js');
-  await execute(databaseUrl, 'CREATE DATABASE keyward_other');
-  const url = withDatabaseName(databaseUrl, 'keyward_other');
-  const env = { PATH: process.env['PATH'], DATABASE_URL: url };
-  await promisify(execFile)(process.execPath, [program, 'migrate'], { env });
-  await fillTokens(url, tokens);
-  return { program, databaseUrl: url };
 }

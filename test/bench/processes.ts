@@ -10,7 +10,8 @@ import {
   HealthClient,
 } from '../../src/gen/grpc/health/v1/health.js';
 
-const KEYWARD = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
+/** KEYWARD is the program as it is built here. */
+export const KEYWARD = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 const BASELINE = fileURLToPath(new URL('baseline-server.mjs', import.meta.url));
 const PROBE = new URL('memory-probe.mjs', import.meta.url).href;
 const SERVER_CORE = 0;

@@ -7,7 +7,6 @@ import type { Sample } from './scenario.js';
 const TITLES: Readonly<Record<string, string>> = {
   a: 'a  empty handler of grpc-js',
   b: 'b  ValidateToken, hit',
-  'b, other': 'b  by the other build',
   'b, watched': `b  with ${WATCHERS} idle watchers`,
   c: 'c  ValidateToken, miss',
   d: `d  BatchValidateTokens of ${BATCH}, hits`,
@@ -98,10 +97,6 @@ function comparisonsOf(rounds: Samples): Record<string, number> {
     'f / e, CPU per call': ratio('f', 'e', cpu),
     'f - e, p99 in ms': compare('f', 'e', (one, other) => one.p99 - other.p99),
   };
-  if (rounds['b, other'] !== undefined) {
-    comparisons['b / b by the other build, calls per second'] = ratio('b', 'b, other', rate);
-    comparisons['b by the other build / b, CPU per call'] = ratio('b, other', 'b', cpu);
-  }
   if (rounds['b, kept'] !== undefined) {
     comparisons['b / a, calls per second, over kept connections'] = ratio('b, kept', 'a, kept', rate);
     comparisons['a / b, CPU per call, over kept connections'] = ratio('a, kept', 'b, kept', cpu);
@@ -121,7 +116,8 @@ function medians(samples: readonly Sample[]): Sample {
   };
 }
 
-function median(values: readonly number[]): number {
+/** median is that of the two in the middle, where there is no one. */
+export function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b);
   const middle = (sorted.length - 1) / 2;
   return ((sorted[Math.floor(middle)] ?? NaN) + (sorted[Math.ceil(middle)] ?? NaN)) / 2;
