@@ -10,7 +10,7 @@ import { execute } from '../support/sql.js';
 import { existing, newValue, textOf, World } from '../support/world.js';
 import { hostileRequest, type HostileRequest, type Victims } from './hostile-requests.js';
 
-const REQUESTS = Number(process.env['FUZZ_REQUESTS'] ?? 10_000);
+const REQUESTS = Number(process.env['FUZZ_REQUESTS'] ?? 20_000);
 const SEED = Number(process.env['FUZZ_SEED'] ?? Date.now() % 2 ** 31);
 /** Requests until there are new victims: those before have been destroyed by then. */
 const ROUND = 2_500;
