@@ -1,5 +1,6 @@
 import type { Caller } from '../account/caller.js';
 import type { Clock } from '../lib/clock.js';
+import { Repetition } from '../lib/repetition.js';
 import type { Logger } from '../telemetry/logger.js';
 import { actorOf, SERVICE, type Actor, type AuditEntry } from './audit-entry.js';
 import type { AuditLog } from './audit-log.js';
@@ -29,8 +30,7 @@ export class AuthenticationLog {
   readonly #clock: Clock;
   readonly #logger: Logger;
   #counts = new Map<string, Counted>();
-  #timer: NodeJS.Timeout | undefined;
-  #flushing: Promise<void> = Promise.resolve();
+  readonly #writing = new Repetition(() => this.#write());
 
   constructor(audit: Pick<AuditLog, 'append'>, clock: Clock, logger: Logger) {
     this.#audit = audit;
@@ -52,19 +52,18 @@ export class AuthenticationLog {
 
   /** start writes every minute, until stopped. */
   start(): void {
-    this.#timer = setInterval(() => void this.flush(), INTERVAL_MS).unref();
+    this.#writing.start(INTERVAL_MS);
   }
 
   /** stop writes what is left. */
   async stop(): Promise<void> {
-    clearInterval(this.#timer);
+    await this.#writing.stop();
     await this.flush();
   }
 
   /** flush writes all counts so far. What cannot be written is kept for the next time. */
   flush(): Promise<void> {
-    this.#flushing = this.#flushing.then(() => this.#write());
-    return this.#flushing;
+    return this.#writing.run();
   }
 
   async #write(): Promise<void> {

@@ -1,11 +1,11 @@
+import { Repetition } from '../lib/repetition.js';
 import type { Logger } from '../telemetry/logger.js';
 
 /** FeedPruner deletes, now and then, what the change feed keeps no longer. */
 export class FeedPruner {
   readonly #feed: { prune(): Promise<void> };
   readonly #logger: Pick<Logger, 'warn'>;
-  #timer: NodeJS.Timeout | undefined;
-  #pruning: Promise<void> = Promise.resolve();
+  readonly #pruning = new Repetition(() => this.#prune());
 
   constructor(feed: { prune(): Promise<void> }, logger: Pick<Logger, 'warn'>) {
     this.#feed = feed;
@@ -14,15 +14,12 @@ export class FeedPruner {
 
   /** start prunes every `intervalMs`, until stopped. What fails is tried again then. */
   start(intervalMs: number): void {
-    this.#timer = setInterval(() => {
-      this.#pruning = this.#pruning.then(() => this.#prune());
-    }, intervalMs).unref();
+    this.#pruning.start(intervalMs);
   }
 
   /** stop waits for what is under way. */
-  async stop(): Promise<void> {
-    clearInterval(this.#timer);
-    await this.#pruning;
+  stop(): Promise<void> {
+    return this.#pruning.stop();
   }
 
   async #prune(): Promise<void> {

@@ -3,6 +3,7 @@ import type { Database } from '../db/knex.js';
 import { inTransaction } from '../db/transaction.js';
 import type { Clock } from '../lib/clock.js';
 import { instantFromMillis } from '../lib/instant.js';
+import { Repetition } from '../lib/repetition.js';
 import type { Logger } from '../telemetry/logger.js';
 import { resourceOf } from './secret-audit.js';
 import type { SecretRepository } from './secret-repository.js';
@@ -20,8 +21,7 @@ const BATCH = 100;
 /** SecretPurger removes deleted secrets for good when their time has come. */
 export class SecretPurger {
   readonly #deps: SecretPurgerDependencies;
-  #timer: NodeJS.Timeout | undefined;
-  #purging: Promise<unknown> = Promise.resolve();
+  readonly #purging = new Repetition(() => this.#tryToPurge());
   #isStopped = false;
 
   constructor(deps: SecretPurgerDependencies) {
@@ -30,16 +30,13 @@ export class SecretPurger {
 
   /** start purges every `intervalMs`, until stopped. What fails is tried again then. */
   start(intervalMs: number): void {
-    this.#timer = setInterval(() => {
-      this.#purging = this.#purging.then(() => this.#tryToPurge());
-    }, intervalMs).unref();
+    this.#purging.start(intervalMs);
   }
 
   /** stop waits for the batch under way. */
   async stop(): Promise<void> {
     this.#isStopped = true;
-    clearInterval(this.#timer);
-    await this.#purging;
+    await this.#purging.stop();
   }
 
   /** purge removes all secrets that are due, in batches, and returns how many there were. */

@@ -1,4 +1,5 @@
 import { instantFromMillis } from '../lib/instant.js';
+import { Repetition } from '../lib/repetition.js';
 import type { Logger } from '../telemetry/logger.js';
 import type { TokenRepository } from './token-repository.js';
 
@@ -19,8 +20,7 @@ export class UsageRecorder {
   readonly #tokens: Pick<TokenRepository, 'recordUse'>;
   readonly #logger: Logger;
   #used: UsedRecord[] = [];
-  #timer: NodeJS.Timeout | undefined;
-  #flushing: Promise<void> = Promise.resolve();
+  readonly #writing = new Repetition(() => this.#write());
 
   constructor(tokens: Pick<TokenRepository, 'recordUse'>, logger: Logger) {
     this.#tokens = tokens;
@@ -34,19 +34,18 @@ export class UsageRecorder {
 
   /** start writes every `intervalMs`, until stopped. */
   start(intervalMs: number): void {
-    this.#timer = setInterval(() => void this.flush(), intervalMs).unref();
+    this.#writing.start(intervalMs);
   }
 
   /** stop writes what is left. */
   async stop(): Promise<void> {
-    clearInterval(this.#timer);
+    await this.#writing.stop();
     await this.flush();
   }
 
   /** flush writes all uses recorded so far. What cannot be written is kept for the next time. */
   flush(): Promise<void> {
-    this.#flushing = this.#flushing.then(() => this.#write());
-    return this.#flushing;
+    return this.#writing.run();
   }
 
   async #write(): Promise<void> {

@@ -227,9 +227,9 @@ const LONGEST_NOTICE = 7000;
 const MOST_NOTED = 200;
 
 /**
- * noticeFunction makes the function that tells what replicas must forget; it runs as a part of keyward_publish. Digests of a token are looked up at
- * commit, under the lock: one that another transaction added is either seen here, or published after this. Secrets
- * are remembered nowhere.
+ * noticeFunction makes the function that tells what replicas must forget; it runs as a part of keyward_publish. Digests
+ * of a token are looked up at commit, under the lock: one that another transaction added is either seen here, or
+ * published after this. Secrets are remembered nowhere.
  */
 function noticeFunction(schema: string): string {
   const ids = (kind: string): string =>
