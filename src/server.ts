@@ -25,6 +25,7 @@ import { stopping as stoppingError } from './lib/errors.js';
 import { systemTimers, type Timers } from './lib/timers.js';
 import { Authenticator } from './rpc/auth.js';
 import { CertificateCallers, CertificateUsers } from './rpc/certificate-callers.js';
+import { CallerLimits } from './rpc/caller-limits.js';
 import type { ChainDependencies } from './rpc/chain.js';
 import { drain, listen, newGrpcServer, serverCredentials } from './rpc/grpc-server.js';
 import { Health } from './rpc/health.js';
@@ -270,7 +271,8 @@ function addTokensAndAccounts(
 
   const authenticator = new Authenticator(verdicts, certificates);
   const { stopping } = dependencies;
-  const chain = { authenticator, authentications, logger, calls: metrics.calls, stopping };
+  const limits = new CallerLimits({ calls: config.maxCallsPerCaller, streams: config.maxStreamsPerCaller });
+  const chain = { authenticator, authentications, logger, calls: metrics.calls, limits, stopping };
   const watch = tokenWatch({ ...dependencies, tokens });
   addService(
     server,
