@@ -66,8 +66,8 @@ async function serve(stream: Stream): Promise<KeywardClient> {
     ttlMs: 60_000,
   });
   const usage = new UsageRecorder({ recordUse: () => Promise.resolve() }, logger);
-  const findUser = () => Promise.resolve(undefined);
-  const users = new CertificateUsers({ findUser, ttlMs: 1, clock });
+  const findUsers = () => Promise.resolve(new Map());
+  const users = new CertificateUsers({ findUsers, ttlMs: 1, clock });
   const certificates = new CertificateCallers(underLease(users), [], clock);
   const authenticator = new Authenticator(new Verdicts(underLease(cache), usage, clock), certificates);
   const authentications = { succeeded: () => undefined, failed: () => undefined };
