@@ -182,6 +182,18 @@ export const SETTINGS = {
     wholeNumber(0, 3_600),
     'Seconds, 0 to 3600, for which a process that has lost the database may answer by what it knew, marked as stale. Then, or at once with 0, it is UNAVAILABLE.',
   ),
+  maxCallsPerCaller: setting(
+    'KEYWARD_MAX_CALLS_PER_CALLER',
+    '200',
+    wholeNumber(1, 1_000_000),
+    'Most calls, 1 to 1000000, of one user, by whatever tokens and connections, that a process has under way. ValidateToken counts as a fiftieth of a call, AccessSecret as a tenth, what memory answers as none. One more is RESOURCE_EXHAUSTED.',
+  ),
+  maxStreamsPerCaller: setting(
+    'KEYWARD_MAX_STREAMS_PER_CALLER',
+    '200',
+    wholeNumber(1, 1_000_000),
+    'Most watches and other streams, 1 to 1000000, of one user that a process holds open. One more is RESOURCE_EXHAUSTED.',
+  ),
   shutdownSeconds: setting(
     'KEYWARD_SHUTDOWN_SECONDS',
     '10',

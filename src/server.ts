@@ -7,6 +7,7 @@ import { OwnerReachRepository } from './account/owner-reach-repository.js';
 import { StandingRepository } from './account/standing-repository.js';
 import { UserProfileRepository } from './account/user-profile-repository.js';
 import { UserRepository } from './account/user-repository.js';
+import { WatcherRights } from './account/watcher-rights.js';
 import { auditHandlers, AuditServiceService } from './audit/audit-handler.js';
 import { AuditLog } from './audit/audit-log.js';
 import { AuditRepository } from './audit/audit-repository.js';
@@ -25,6 +26,7 @@ import { stopping as stoppingError } from './lib/errors.js';
 import { systemTimers, type Timers } from './lib/timers.js';
 import { Authenticator } from './rpc/auth.js';
 import { CertificateCallers, CertificateUsers } from './rpc/certificate-callers.js';
+import { CallerLimits } from './rpc/caller-limits.js';
 import type { ChainDependencies } from './rpc/chain.js';
 import { drain, listen, newGrpcServer, serverCredentials } from './rpc/grpc-server.js';
 import { Health } from './rpc/health.js';
@@ -151,8 +153,9 @@ async function start(dependencies: ServerDependencies, closer: Closer): Promise<
     cacheTtlMs,
   };
   const standings = new StandingRepository(knex);
-  const chain = addTokensAndAccounts(server, { ...shared, standings }, closer);
-  addSecrets(server, { ...shared, standings }, chain, closer);
+  const services = { ...shared, standings, rights: new WatcherRights(standings) };
+  const chain = addTokensAndAccounts(server, services, closer);
+  addSecrets(server, services, chain, closer);
   const auditService = new AuditService({ events: new AuditRepository(knex), standings });
   addService(server, AuditServiceService, auditHandlers(auditService), chain);
 
@@ -192,6 +195,7 @@ interface ServiceDependencies {
   readonly broadcast: FeedBroadcast;
   readonly owners: OwnerReachRepository;
   readonly standings: StandingRepository;
+  readonly rights: WatcherRights;
   /** Aborted when streams that have no end of their own must end. */
   readonly stopping: AbortSignal;
   readonly keyring: Keyring;
@@ -229,7 +233,7 @@ function addTokensAndAccounts(
   closer.add('the times of use', () => usage.stop());
   const verdicts = new Verdicts(coherence.guard(cache), usage, clock);
   const certificateUsers = new CertificateUsers({
-    findUser: (username) => standings.findCertificateUser(username),
+    findUsers: (usernames) => standings.findCertificateUsers(usernames),
     ttlMs: cacheTtlMs,
     clock,
   });
@@ -270,7 +274,8 @@ function addTokensAndAccounts(
 
   const authenticator = new Authenticator(verdicts, certificates);
   const { stopping } = dependencies;
-  const chain = { authenticator, authentications, logger, calls: metrics.calls, stopping };
+  const limits = new CallerLimits({ calls: config.maxCallsPerCaller, streams: config.maxStreamsPerCaller });
+  const chain = { authenticator, authentications, logger, calls: metrics.calls, limits, stopping };
   const watch = tokenWatch({ ...dependencies, tokens });
   addService(
     server,

@@ -38,7 +38,7 @@ export class AccountRepository {
   }
 
   async list(page: PageQuery): Promise<Page<Account>> {
-    return listPage<Account>(select(this.#knex), ACCOUNT_COLUMNS, page, accountFromRow);
+    return listPage<Account>(this.#knex, select(this.#knex), ACCOUNT_COLUMNS, page, accountFromRow);
   }
 
   /** insert returns undefined if the account number is taken. */

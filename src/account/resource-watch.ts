@@ -17,7 +17,7 @@ import {
   type OwnerReachReader,
 } from './owner-reach.js';
 import type { Standing } from './rights.js';
-import type { StandingReader } from './standing.js';
+import type { WatcherRights } from './watcher-rights.js';
 
 /** ResourceEvent is a change of a resource, or of what may own such. */
 export interface ResourceEvent<Resource> extends FeedEvent {
@@ -46,17 +46,32 @@ export interface Subject<Resource, Facts> {
 
 export interface ResourceWatchDependencies extends WatchDependencies {
   readonly owners: OwnerReachReader;
-  readonly standings: StandingReader;
+  readonly rights: Pick<WatcherRights, 'of'>;
 }
 
 type Known<Facts> = Facts & { readonly reach: OwnerReach };
+
+/** Rights are those of one user, with when they were asked for. */
+interface Rights {
+  readonly askedAt: number;
+  readonly standing: Promise<Standing>;
+}
+
+/** Shared is what is read about one slice for all who watch: nothing of it outlives the slice. */
+interface Shared<Facts> {
+  readonly facts: Promise<Known<Facts>>;
+  /** By user. */
+  readonly rights: Map<bigint, Rights>;
+}
+
+/** For how long rights serve further watches of the user that come to the same slice. */
+const RIGHTS_SERVE_MS = 1_000;
 
 /** ResourceWatch tells callers of the changes of resources that they may read, as their rights are with each message. */
 export class ResourceWatch<Resource extends Description, Facts extends object> {
   readonly #deps: ResourceWatchDependencies;
   readonly #subject: Subject<Resource, Facts>;
-  /** What is read for some changes is read once for all who watch. */
-  readonly #facts = new WeakMap<FeedSlice, Promise<Known<Facts>>>();
+  readonly #shared = new WeakMap<FeedSlice, Shared<Facts>>();
 
   constructor(deps: ResourceWatchDependencies, subject: Subject<Resource, Facts>) {
     this.#deps = deps;
@@ -72,20 +87,30 @@ export class ResourceWatch<Resource extends Description, Facts extends object> {
   }
 
   async #select(slice: FeedSlice, caller: Caller): Promise<ResourceEvent<Resource>[]> {
-    const facts = await this.#factsOf(slice);
+    const shared = this.#sharedOf(slice);
+    const facts = await shared.facts;
     // Last, so that rights are no older than what is told.
-    const standing = await this.#deps.standings.of(caller);
+    const standing = await this.#rightsOf(caller, shared);
     return slice.items
       .filter((item) => this.#concerns(item))
       .flatMap((item) => this.#eventOf(item, facts, standing) ?? []);
   }
 
-  #factsOf(slice: FeedSlice): Promise<Known<Facts>> {
-    const known = this.#facts.get(slice);
+  #sharedOf(slice: FeedSlice): Shared<Facts> {
+    const known = this.#shared.get(slice);
     if (known !== undefined) return known;
-    const facts = this.#read(slice);
-    this.#facts.set(slice, facts);
-    return facts;
+    const shared = { facts: this.#read(slice), rights: new Map<bigint, Rights>() };
+    this.#shared.set(slice, shared);
+    return shared;
+  }
+
+  #rightsOf(caller: Caller, { rights }: Shared<Facts>): Promise<Standing> {
+    const now = this.#deps.timers.monotonicMs();
+    const known = rights.get(caller.userId);
+    if (known !== undefined && now - known.askedAt <= RIGHTS_SERVE_MS) return known.standing;
+    const standing = this.#deps.rights.of(caller);
+    rights.set(caller.userId, { askedAt: now, standing });
+    return standing;
   }
 
   async #read({ items }: FeedSlice): Promise<Known<Facts>> {

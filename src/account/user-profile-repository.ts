@@ -64,7 +64,13 @@ export class UserProfileRepository {
   }
 
   async list(page: PageQuery): Promise<Page<UserProfile>> {
-    return listPage<UserProfile>(select(this.#knex), USER_PROFILE_COLUMNS, page, userProfileFromRow);
+    return listPage<UserProfile>(
+      this.#knex,
+      select(this.#knex),
+      USER_PROFILE_COLUMNS,
+      page,
+      userProfileFromRow,
+    );
   }
 
   /**

@@ -40,7 +40,7 @@ export class UserRepository {
   }
 
   async list(page: PageQuery): Promise<Page<User>> {
-    return listPage<User>(select(this.#knex), USER_COLUMNS, page, userFromRow);
+    return listPage<User>(this.#knex, select(this.#knex), USER_COLUMNS, page, userFromRow);
   }
 
   /** insert returns undefined if the username is taken. */

@@ -58,7 +58,7 @@ export class AuditRepository {
         [String(actorUserId), accountIds.map(String)],
       );
     }
-    return listPage<AuditEvent>(query, AUDIT_COLUMNS, page, eventFromRow);
+    return listPage<AuditEvent>(this.#knex, query, AUDIT_COLUMNS, page, eventFromRow);
   }
 
   /** atOneMoment reads a state of the log that nothing changes meanwhile; writers do not wait for it. */

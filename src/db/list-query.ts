@@ -2,6 +2,7 @@ import type { Knex } from 'knex';
 import type { Comparison, FieldType } from '../lib/filter.js';
 import { KeywardError } from '../lib/errors.js';
 import { nextPageToken, type Page, type PageQuery } from '../lib/page.js';
+import { firstPage, PIECE, type Rows } from '../lib/page-size.js';
 import { isDataException } from './pg-errors.js';
 import { reading } from './transaction.js';
 
@@ -28,9 +29,10 @@ const CAST: Readonly<Record<FieldType, string>> = {
 
 /**
  * listPage runs `query` for one page. Pages continue after the last row seen, so rows that come or go
- * between two pages neither repeat nor hide others.
+ * between two pages neither repeat nor hide others. A page ends early where it would take too many bytes.
  */
 export async function listPage<T>(
+  knex: Knex,
   query: Knex.QueryBuilder,
   columns: ListColumns,
   page: PageQuery,
@@ -45,11 +47,10 @@ export async function listPage<T>(
     void query.select(raw(query, `(${sql})::text AS order_${index}`));
     void query.orderByRaw(`${sql} ${descending ? 'DESC' : 'ASC'}`);
   });
-  const rows = (await run(query.limit(page.size + 1), page)) as Record<string, string>[];
-  const shown = rows.slice(0, page.size);
-  const last = rows.length > page.size ? shown.at(-1) : undefined;
+  const { rows, hasMore } = await run(knex, query.limit(page.size + 1), page);
+  const last = hasMore ? rows.at(-1) : undefined;
   return {
-    items: shown.map((row) => fromRow(row as never)),
+    items: rows.map((row) => fromRow(row as never)),
     nextPageToken:
       last === undefined
         ? ''
@@ -60,9 +61,11 @@ export async function listPage<T>(
   };
 }
 
-async function run(query: Knex.QueryBuilder, page: PageQuery): Promise<unknown> {
+type Row = Readonly<Record<string, string>>;
+
+async function run(knex: Knex, query: Knex.QueryBuilder, page: PageQuery): Promise<Rows<Row>> {
   try {
-    return await reading(async () => (await query) as unknown);
+    return await reading(() => readPage(knex, query, page.size));
   } catch (error) {
     // Of all values only these come from the request: February 30th, or a page token that was tampered with.
     if (!isDataException(error)) throw error;
@@ -72,6 +75,18 @@ async function run(query: Knex.QueryBuilder, page: PageQuery): Promise<unknown> 
       cause: error,
     });
   }
+}
+
+/** readPage never holds more than a piece besides what the page does: rows may be large, and a list long. */
+async function readPage(knex: Knex, query: Knex.QueryBuilder, size: number): Promise<Rows<Row>> {
+  if (size < PIECE) return firstPage(size, async () => (await query) as Row[]);
+  return knex.transaction(async (trx) => {
+    await trx.raw('DECLARE list NO SCROLL CURSOR FOR ?', [query]);
+    return firstPage(size, async (count) => {
+      const { rows } = await trx.raw<{ rows: Row[] }>(`FETCH ${count} FROM list`);
+      return rows;
+    });
+  });
 }
 
 type Ordered = Column & { readonly descending: boolean };

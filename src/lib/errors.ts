@@ -23,6 +23,8 @@ export type Reason =
   | 'REVISION_IN_FUTURE'
   | 'WATCH_TOO_SLOW'
   | 'STOPPING'
+  | 'TOO_MANY_CALLS'
+  | 'TOO_MANY_WATCHES'
   | 'DATABASE_UNAVAILABLE'
   | 'INTERNAL';
 

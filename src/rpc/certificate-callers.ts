@@ -1,16 +1,19 @@
 import { LRUCache } from 'lru-cache';
 import type { Identity } from '../account/caller.js';
+import { MissLoader, type Fetch } from '../coherence/miss-loader.js';
 import type { OutagePolicy, Source } from '../coherence/outage-policy.js';
 import type { Eviction, Memory } from '../coherence/ports.js';
 import type { Clock } from '../lib/clock.js';
 
+/** CertificateUser is a user that a client certificate names. */
 export interface CertificateUser {
   readonly userId: bigint;
   readonly isActive: boolean;
 }
 
 export interface CertificateUsersOptions {
-  readonly findUser: (username: string) => Promise<CertificateUser | undefined>;
+  /** Asks the database for several usernames at once; those of nobody are absent from the result. */
+  readonly findUsers: Fetch<CertificateUser>;
   readonly ttlMs: number;
   readonly clock: Clock;
 }
@@ -28,10 +31,15 @@ const MOST_USERS = 10_000;
 export class CertificateUsers implements Source<CertificateUser>, Memory {
   readonly #options: CertificateUsersOptions;
   readonly #users = new LRUCache<string, Remembered>({ max: MOST_USERS });
-  #evictions = 0;
+  readonly #loader: MissLoader<CertificateUser, CertificateUser | null>;
 
   constructor(options: CertificateUsersOptions) {
     this.#options = options;
+    this.#loader = new MissLoader(options.findUsers, ({ digest: username, facts, current, startedAt }) => {
+      const user = facts ?? null;
+      if (current) this.#users.set(username, { user, staleAt: startedAt + options.ttlMs });
+      return user;
+    });
   }
 
   peek(username: string, now: number): CertificateUser | null | undefined {
@@ -40,17 +48,13 @@ export class CertificateUsers implements Source<CertificateUser>, Memory {
   }
 
   async get(username: string): Promise<CertificateUser | null> {
-    const remembered = this.peek(username, this.#options.clock.now());
-    return remembered === undefined ? this.ask(username) : remembered;
+    const now = this.#options.clock.now();
+    const remembered = this.peek(username, now);
+    return remembered === undefined ? this.#loader.load(username, now) : remembered;
   }
 
-  async ask(username: string): Promise<CertificateUser | null> {
-    const { findUser, ttlMs, clock } = this.#options;
-    const evictions = this.#evictions;
-    const staleAt = clock.now() + ttlMs;
-    const user = (await findUser(username)) ?? null;
-    if (evictions === this.#evictions) this.#users.set(username, { user, staleAt });
-    return user;
+  ask(username: string): Promise<CertificateUser | null> {
+    return this.#loader.loadAnew(username, this.#options.clock.now());
   }
 
   recall(username: string): CertificateUser | undefined {
@@ -63,8 +67,8 @@ export class CertificateUsers implements Source<CertificateUser>, Memory {
   }
 
   clear(): void {
-    this.#evictions += 1;
     this.#users.clear();
+    this.#loader.outdateAll();
   }
 }
 

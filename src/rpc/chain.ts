@@ -15,6 +15,7 @@ import { covers, type Permission } from '../lib/scopes.js';
 import type { CallMetrics } from '../telemetry/call-metrics.js';
 import type { Logger } from '../telemetry/logger.js';
 import type { Authenticated, Authenticator, Credentials } from './auth.js';
+import type { CallerLimits } from './caller-limits.js';
 import { codeOf, foreseen, toStatus } from './error-status.js';
 import type { Handler, Requirements, StreamHandler } from './handlers.js';
 import { converse, type Talk } from './conversation.js';
@@ -44,6 +45,7 @@ export interface ChainDependencies {
   readonly authentications: Pick<AuthenticationLog, 'succeeded' | 'failed'>;
   readonly logger: Logger;
   readonly calls: CallMetrics;
+  readonly limits: CallerLimits;
   /** Aborted when streams that have no end of their own must end, with the error that they end in. */
   readonly stopping: AbortSignal;
 }
@@ -63,14 +65,17 @@ export class Malformed {
  * 2. `explainFaults` makes a foreseen error of every fault, so that what is outside it only meets those.
  * 3. `authenticate` comes before the request is looked at: strangers learn nothing from error messages. A caller who
  *    is known by a stale answer alone may have been shut out meanwhile, and is served by a few methods only.
- * 4. `authorize` refuses credentials without the method's scope, whatever the request names.
- * 5. `refuseMalformed` is last, as its answer is about the request.
+ * 4. `limitCaller` comes as soon as the caller is known, and before anything asks the database for that caller. A call
+ *    that is answered from memory never comes here, and is not counted.
+ * 5. `authorize` refuses credentials without the method's scope, whatever the request names.
+ * 6. `refuseMalformed` is last, as its answer is about the request.
  */
 function interceptors({
   authenticator,
   authentications,
   logger,
   calls,
+  limits,
 }: ChainDependencies): readonly Interceptor[] {
   const ended = (call: Call, startedAt: number, failure: KeywardError | undefined): void => {
     const code = status[codeOfCall(call, failure)];
@@ -116,6 +121,17 @@ function interceptors({
     }
   };
 
+  const limitCaller: Interceptor = (next, method) => async (call) => {
+    const { userId } = callerOf(call);
+    const lasts = call.outlet !== undefined || call.talk !== undefined;
+    const end = lasts ? limits.beginStream(userId) : limits.beginCall(userId, method.weight);
+    try {
+      return await next(call);
+    } finally {
+      end();
+    }
+  };
+
   const authorize: Interceptor =
     (next, { permission, onMissingScope }) =>
     async (call) => {
@@ -130,7 +146,7 @@ function interceptors({
     return next(call);
   };
 
-  return [accessLog, explainFaults, authenticate, authorize, refuseMalformed];
+  return [accessLog, explainFaults, authenticate, limitCaller, authorize, refuseMalformed];
 }
 
 /** chain makes the library's handler of a method: all interceptors, then the handler itself. */

@@ -28,12 +28,16 @@ const STATUS: Readonly<Record<Reason, status>> = {
   REVISION_IN_FUTURE: status.FAILED_PRECONDITION,
   WATCH_TOO_SLOW: status.RESOURCE_EXHAUSTED,
   STOPPING: status.UNAVAILABLE,
+  TOO_MANY_CALLS: status.RESOURCE_EXHAUSTED,
+  TOO_MANY_WATCHES: status.RESOURCE_EXHAUSTED,
   DATABASE_UNAVAILABLE: status.UNAVAILABLE,
   INTERNAL: status.INTERNAL,
 };
 
 const DOMAIN = 'keyward';
 const RETRY_AFTER_SECONDS = 1n;
+/** What ends by itself, besides everything that is UNAVAILABLE. */
+const PASSING: readonly Reason[] = ['TOO_MANY_CALLS', 'TOO_MANY_WATCHES'];
 /** gRPC implementations refuse header lists over 8 KiB; the details must leave room for the other headers. */
 const LARGEST_DETAILS = 4096;
 
@@ -69,7 +73,7 @@ export function toRpcStatus(error: KeywardError): Status {
     metadata: new Map(Object.entries(error.metadata)),
   });
   const details = [any('google.rpc.ErrorInfo', info.finish())];
-  if (STATUS[error.reason] === status.UNAVAILABLE) {
+  if (code === status.UNAVAILABLE || PASSING.includes(error.reason)) {
     const retry = RetryInfo.encode({ retryDelay: { seconds: RETRY_AFTER_SECONDS, nanos: 0 } });
     details.push(any('google.rpc.RetryInfo', retry.finish()));
   }

@@ -40,6 +40,11 @@ export interface Requirements {
    * cannot be reached: their answers tell nothing but verdicts, which are marked as stale themselves.
    */
   readonly servesStaleCallers?: true;
+  /**
+   * How much of what one user may have under way a call takes, in hundredths of a call; WHOLE_CALL if not given. Less
+   * for methods whose calls share their statements with those of all callers.
+   */
+  readonly weight?: number;
   /** Is told of a caller without the scope, and done, before the refusal is sent. */
   readonly onMissingScope?: (caller: Caller) => Promise<void>;
 }

@@ -18,6 +18,8 @@ type Methods = Pick<typeof SecretServiceService, 'accessSecret' | 'batchAccessSe
 
 const ACCESS = 'keyward.secrets.access';
 const MOST_REQUESTS = 100;
+/** Many accesses share the statement that reads and the one that records; each decrypts by itself. */
+const WEIGHT = 10;
 
 export function accessHandlers(service: AccessService): Handlers<Methods> {
   const onMissingScope = (caller: Caller): Promise<void> => service.recordMissingScope(caller);
@@ -25,6 +27,7 @@ export function accessHandlers(service: AccessService): Handlers<Methods> {
     accessSecret: {
       permission: ACCESS,
       onMissingScope,
+      weight: WEIGHT,
       handle: async (request, caller) =>
         toResponse(
           await service.access(

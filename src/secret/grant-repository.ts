@@ -28,7 +28,7 @@ export class GrantRepository {
   }
 
   async list(secretId: bigint, page: PageQuery): Promise<Page<SecretGrant>> {
-    return listPage<SecretGrant>(select(this.#knex, secretId), GRANT_COLUMNS, page, grantFromRow);
+    return listPage<SecretGrant>(this.#knex, select(this.#knex, secretId), GRANT_COLUMNS, page, grantFromRow);
   }
 
   /** secretsGrantedTo tells which of the secrets are granted to one of the user profiles, and are so now. */

@@ -22,7 +22,7 @@ export class ReferenceRepository {
 
   async list(secretId: bigint, page: PageQuery): Promise<Page<SecretReference>> {
     const query = select(this.#knex, secretId);
-    return listPage<SecretReference>(query, REFERENCE_COLUMNS, page, referenceFromRow);
+    return listPage<SecretReference>(this.#knex, query, REFERENCE_COLUMNS, page, referenceFromRow);
   }
 
   /** first returns how many references a secret has, and the first `most` of them. */

@@ -120,7 +120,7 @@ export class SecretRepository {
         if (showDeleted) void either.orWhere((managed) => void whereManaged(managed, standing));
       });
     }
-    return listPage<Secret>(query, SECRET_COLUMNS, page, secretFromRow);
+    return listPage<Secret>(this.#knex, query, SECRET_COLUMNS, page, secretFromRow);
   }
 
   /**

@@ -54,7 +54,13 @@ export class VersionRepository {
   }
 
   async list(secretId: bigint, page: PageQuery): Promise<Page<SecretVersion>> {
-    return listPage<SecretVersion>(select(this.#knex, secretId), VERSION_COLUMNS, page, versionFromRow);
+    return listPage<SecretVersion>(
+      this.#knex,
+      select(this.#knex, secretId),
+      VERSION_COLUMNS,
+      page,
+      versionFromRow,
+    );
   }
 
   /** valueOf reads the value of a version that is not destroyed. */

@@ -111,7 +111,7 @@ export class TokenRepository {
         PLATFORM_ACCOUNT_NUMBER,
       ]);
     }
-    return listPage<Token>(query, TOKEN_COLUMNS, page, tokenFromRow);
+    return listPage<Token>(this.#knex, query, TOKEN_COLUMNS, page, tokenFromRow);
   }
 
   /** findOwner returns the user profile, and keeps it and its user from changing until the transaction ends. */

@@ -7,6 +7,8 @@ import type { Presented, Verdict, Verdicts } from './verdicts.js';
 
 const MOST_REQUESTS = 1000;
 const VALIDATE = 'keyward.tokens.validate';
+/** Hundreds of validations share a statement, and gateways have thousands under way when memory is empty. */
+const WEIGHT = 2;
 
 export interface ValidateHandlers {
   readonly validateToken: Handler<Presented, Buffer>;
@@ -20,6 +22,7 @@ export function validateHandlers(verdicts: Verdicts, counts: ValidationCounts): 
   const one: Handler<Presented, Buffer> = {
     permission: VALIDATE,
     servesStaleCallers: true,
+    weight: WEIGHT,
     handle: (request) => handler.validate(request),
     peek: (request) => handler.peek(request),
   };

@@ -45,6 +45,8 @@ test('nothing has to be set', () => {
     cacheMaxEntries: 100_000,
     cacheTtlSeconds: 60,
     maxStaleSeconds: 60,
+    maxCallsPerCaller: 200,
+    maxStreamsPerCaller: 200,
     shutdownSeconds: 10,
     logLevel: 'info',
   });

@@ -138,12 +138,10 @@ describe('the standing of a caller', () => {
 
   test('follows the username of a certificate, switched off or not', async () => {
     const user = await api.newUser({ username: 'of-a-certificate' });
-    expect(await api.standings.findCertificateUser('of-a-certificate')).toEqual({
-      userId: user.id,
-      isActive: true,
-    });
+    const find = () => api.standings.findCertificateUsers(['of-a-certificate', 'nobody']);
+    const found = (isActive: boolean) => new Map([['of-a-certificate', { userId: user.id, isActive }]]);
+    expect(await find()).toEqual(found(true));
     await api.call('updateUser', { selector: byId(user), updateMask: ['is_active'] });
-    expect(await api.standings.findCertificateUser('of-a-certificate')).toMatchObject({ isActive: false });
-    expect(await api.standings.findCertificateUser('nobody')).toBeUndefined();
+    expect(await find()).toEqual(found(false));
   });
 });

@@ -5,6 +5,7 @@ import { openDatabase } from '../../../src/db/knex.js';
 import { listPage, type ListColumns } from '../../../src/db/list-query.js';
 import { formatPgTimestamp, type Instant } from '../../../src/lib/instant.js';
 import { parseListRequest, type ListRequest, type Page } from '../../../src/lib/page.js';
+import { PIECE } from '../../../src/lib/page-size.js';
 import { checked } from '../../../src/lib/violations.js';
 import { createTestDatabase, type TestDatabase } from '../../support/database.js';
 import { execute } from '../../support/sql.js';
@@ -60,7 +61,7 @@ async function list(request: Partial<ListRequest>): Promise<Page<Item>> {
   const complete = { pageSize: 0, pageToken: '', filter: '', orderBy: '', ...request };
   const page = checked((v) => parseListRequest(v, complete, COLUMNS));
   const query = knex('items AS i').select('i.id', 'i.name', 'i.at', 'i.is_active', 'i.tags');
-  return listPage(query, COLUMNS, page, ({ id, name, at, is_active, tags }: Item) => ({
+  return listPage(knex, query, COLUMNS, page, ({ id, name, at, is_active, tags }: Item) => ({
     id,
     name,
     at,
@@ -179,3 +180,20 @@ test.each([['x'], ['99999999999999999999'], ['\0'], ['']])(
     });
   },
 );
+
+test('a page of large rows ends early, and the database gives few rows that are not on it', async () => {
+  await execute(
+    database.url,
+    `CREATE SEQUENCE given;
+     INSERT INTO items SELECT n, repeat('x', 500000), NULL, true, '{}' FROM generate_series(1, 100) AS n`,
+  );
+  const page = checked((v) =>
+    parseListRequest(v, { pageSize: 100, pageToken: '', filter: '', orderBy: 'at,id desc' }, COLUMNS),
+  );
+  const query = knex('items AS i').select('i.id', 'i.name', knex.raw("nextval('given') AS given"));
+  const { items: shown, nextPageToken } = await listPage(knex, query, COLUMNS, page, ({ id }: Item) => id);
+  expect(shown).toEqual([100n, 99n, 98n, 97n, 96n, 95n]);
+  expect(nextPageToken).not.toBe('');
+  const [given] = await execute(database.url, 'SELECT last_value FROM given');
+  expect(Number(given?.['last_value'])).toBeLessThanOrEqual(PIECE);
+});

@@ -12,6 +12,7 @@ import { VerdictCache } from '../../../src/coherence/verdict-cache.js';
 import { SecretServiceService } from '../../../src/gen/keyward/secret/v1/secret_service.js';
 import { KeywardError } from '../../../src/lib/errors.js';
 import { Authenticator } from '../../../src/rpc/auth.js';
+import { CallerLimits } from '../../../src/rpc/caller-limits.js';
 import { CertificateCallers, CertificateUsers } from '../../../src/rpc/certificate-callers.js';
 import { drain, listen, newGrpcServer, serverCredentials } from '../../../src/rpc/grpc-server.js';
 import type { StreamHandler } from '../../../src/rpc/handlers.js';
@@ -65,8 +66,8 @@ async function serve(stream: Stream): Promise<KeywardClient> {
     ttlMs: 60_000,
   });
   const usage = new UsageRecorder({ recordUse: () => Promise.resolve() }, logger);
-  const findUser = () => Promise.resolve(undefined);
-  const users = new CertificateUsers({ findUser, ttlMs: 1, clock });
+  const findUsers = () => Promise.resolve(new Map());
+  const users = new CertificateUsers({ findUsers, ttlMs: 1, clock });
   const certificates = new CertificateCallers(underLease(users), [], clock);
   const authenticator = new Authenticator(new Verdicts(underLease(cache), usage, clock), certificates);
   const authentications = { succeeded: () => undefined, failed: () => undefined };
@@ -80,6 +81,7 @@ async function serve(stream: Stream): Promise<KeywardClient> {
       authentications,
       logger,
       calls: new Metrics().calls,
+      limits: new CallerLimits({ calls: 10, streams: 10 }),
       stopping: new AbortController().signal,
     },
   );

@@ -26,7 +26,10 @@ beforeEach(() => {
   clock = new ManualClock();
   timers = new ManualTimers();
   users = new CertificateUsers({
-    findUser: () => new Promise((resolve) => answers.push(resolve)),
+    findUsers: async (usernames) => {
+      const user = await new Promise<CertificateUser | undefined>((resolve) => answers.push(resolve));
+      return new Map(user === undefined ? [] : usernames.map((username) => [username, user]));
+    },
     ttlMs: 60_000,
     clock,
   });

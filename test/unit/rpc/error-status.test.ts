@@ -31,6 +31,8 @@ const CODES: Readonly<Record<Reason, status>> = {
   REVISION_IN_FUTURE: status.FAILED_PRECONDITION,
   WATCH_TOO_SLOW: status.RESOURCE_EXHAUSTED,
   STOPPING: status.UNAVAILABLE,
+  TOO_MANY_CALLS: status.RESOURCE_EXHAUSTED,
+  TOO_MANY_WATCHES: status.RESOURCE_EXHAUSTED,
   DATABASE_UNAVAILABLE: status.UNAVAILABLE,
   INTERNAL: status.INTERNAL,
 };
@@ -68,11 +70,11 @@ test.each(REASONS)('%s has its gRPC status, and details that tell the same', (re
   });
 });
 
-test('only what is unavailable tells when to try again', () => {
+test('only what ends by itself tells when to try again', () => {
   const withRetry = REASONS.filter(
     (reason) => detail(details(toStatus(new KeywardError(reason, ''))), 'RetryInfo') !== undefined,
   );
-  expect(withRetry).toEqual(['STOPPING', 'DATABASE_UNAVAILABLE']);
+  expect(withRetry).toEqual(['STOPPING', 'TOO_MANY_CALLS', 'TOO_MANY_WATCHES', 'DATABASE_UNAVAILABLE']);
   const encoded = detail(details(toStatus(new KeywardError('DATABASE_UNAVAILABLE', ''))), 'RetryInfo');
   expect(RetryInfo.decode(encoded ?? new Uint8Array()).retryDelay).toEqual({ seconds: 1n, nanos: 0 });
 });

@@ -1,6 +1,7 @@
 import { Metadata, type sendUnaryData, type ServerUnaryCall } from '@grpc/grpc-js';
 import { expect, test } from 'vitest';
 import { Authenticator } from '../../../src/rpc/auth.js';
+import { CallerLimits } from '../../../src/rpc/caller-limits.js';
 import { CertificateCallers } from '../../../src/rpc/certificate-callers.js';
 import { chain } from '../../../src/rpc/chain.js';
 import { toStatus } from '../../../src/rpc/error-status.js';
@@ -55,6 +56,7 @@ function call(method: Method, by: 'token' | 'certificate', stale: boolean): Prom
       authentications: { succeeded: () => undefined, failed: () => undefined },
       logger,
       calls: new Metrics().calls,
+      limits: new CallerLimits({ calls: 1, streams: 1 }),
       stopping: new AbortController().signal,
     },
     '/a.Service/Method',

@@ -95,7 +95,10 @@ export interface ListAccountsRequest {
 export interface ListAccountsResponse {
   /** The accounts of this page. */
   accounts: Account[];
-  /** Token of the next page, empty on the last. */
+  /**
+   * Token of the next page, empty on the last. A page is shorter than `page_size`
+   * where it would take more than 3 MiB.
+   */
   nextPageToken: string;
 }
 
@@ -213,7 +216,10 @@ export interface ListUsersRequest {
 export interface ListUsersResponse {
   /** The users of this page. */
   users: User[];
-  /** Token of the next page, empty on the last. */
+  /**
+   * Token of the next page, empty on the last. A page is shorter than `page_size`
+   * where it would take more than 3 MiB.
+   */
   nextPageToken: string;
 }
 
@@ -341,7 +347,10 @@ export interface ListUserProfilesRequest {
 export interface ListUserProfilesResponse {
   /** The user profiles of this page. */
   userProfiles: UserProfile[];
-  /** Token of the next page, empty on the last. */
+  /**
+   * Token of the next page, empty on the last. A page is shorter than `page_size`
+   * where it would take more than 3 MiB.
+   */
   nextPageToken: string;
 }
 

@@ -50,7 +50,10 @@ export interface ListAuditEventsRequest {
 export interface ListAuditEventsResponse {
   /** The records of this page. */
   events: AuditEvent[];
-  /** Token of the next page, empty on the last. */
+  /**
+   * Token of the next page, empty on the last. A page is shorter than `page_size`
+   * where it would take more than 3 MiB.
+   */
   nextPageToken: string;
 }
 

@@ -138,4 +138,18 @@ export enum ErrorReason {
    * reaches another one. The details hold a `google.rpc.RetryInfo`.
    */
   ERROR_REASON_STOPPING = 25,
+  /**
+   * ERROR_REASON_TOO_MANY_CALLS - RESOURCE_EXHAUSTED. As many calls of the caller's user as one process works on
+   * for one user are under way already, by whichever tokens and connections. Nothing
+   * was done. ErrorInfo metadata `limit` is how many may be; ValidateToken counts as
+   * a fiftieth of a call, AccessSecret as a tenth. The details hold a
+   * `google.rpc.RetryInfo`.
+   */
+  ERROR_REASON_TOO_MANY_CALLS = 30,
+  /**
+   * ERROR_REASON_TOO_MANY_WATCHES - RESOURCE_EXHAUSTED. As many watches and other streams of the caller's user are
+   * open as one process holds open for one user. ErrorInfo metadata `limit` is how
+   * many may be. The details hold a `google.rpc.RetryInfo`.
+   */
+  ERROR_REASON_TOO_MANY_WATCHES = 31,
 }

@@ -154,7 +154,10 @@ export interface ListSecretsRequest {
 export interface ListSecretsResponse {
   /** The secrets of this page. */
   secrets: Secret[];
-  /** Token of the next page, empty on the last. */
+  /**
+   * Token of the next page, empty on the last. A page is shorter than `page_size`
+   * where it would take more than 3 MiB.
+   */
   nextPageToken: string;
 }
 
@@ -306,7 +309,10 @@ export interface ListSecretVersionsRequest {
 export interface ListSecretVersionsResponse {
   /** The versions of this page. */
   versions: SecretVersion[];
-  /** Token of the next page, empty on the last. */
+  /**
+   * Token of the next page, empty on the last. A page is shorter than `page_size`
+   * where it would take more than 3 MiB.
+   */
   nextPageToken: string;
 }
 
@@ -480,7 +486,10 @@ export interface ListReferencesRequest {
 export interface ListReferencesResponse {
   /** The references of this page. */
   references: SecretReference[];
-  /** Token of the next page, empty on the last. */
+  /**
+   * Token of the next page, empty on the last. A page is shorter than `page_size`
+   * where it would take more than 3 MiB.
+   */
   nextPageToken: string;
 }
 
@@ -562,7 +571,10 @@ export interface ListGrantsRequest {
 export interface ListGrantsResponse {
   /** The grants of this page, expired ones included. */
   grants: SecretGrant[];
-  /** Token of the next page, empty on the last. */
+  /**
+   * Token of the next page, empty on the last. A page is shorter than `page_size`
+   * where it would take more than 3 MiB.
+   */
   nextPageToken: string;
 }
 

@@ -253,7 +253,10 @@ export interface ListTokensRequest {
 export interface ListTokensResponse {
   /** The tokens of this page. */
   tokens: Token[];
-  /** Token of the next page, empty on the last. */
+  /**
+   * Token of the next page, empty on the last. A page is shorter than `page_size`
+   * where it would take more than 3 MiB.
+   */
   nextPageToken: string;
 }
 
