@@ -51,7 +51,7 @@ async function makeAdmin(
   if (token !== undefined) {
     if (!reissue) return { plaintext: undefined, entries };
     const secret = newPlaintext('');
-    await tokens.replaceDigest(trx, token.id, secret, null);
+    await tokens.replaceDigest(trx, token.id, secret, null, null);
     await tokens.setActive(trx, token.id, true);
     const restored = await restoreAdmin(trx, token.owner);
     return {
@@ -74,7 +74,7 @@ async function makeAdmin(
     isActive: true,
     prefix: '',
   };
-  const made = await tokens.insert(trx, randomUUID(), admin, settings, secret);
+  const made = await tokens.insert(trx, randomUUID(), admin, settings, secret, null);
   return { plaintext: secret.plaintext, entries: [...entries, tokenEntry('TOKEN_CREATED', made)] };
 }
 

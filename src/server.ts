@@ -261,6 +261,8 @@ function addTokensAndAccounts(
     standings,
     audit,
     changes,
+    clock,
+    certificateScopes: config.tlsClientCa === undefined ? [] : config.tlsClientScopes,
     evictOwners: (matches) => {
       cache.evictOwners(matches);
     },

@@ -1,6 +1,6 @@
 import type { AuditAction, AuditEntry, AuditResource } from '../audit/audit-log.js';
 import type { Account, User, UserProfile } from './account.js';
-import type { OwnedSecret } from './user-profile-repository.js';
+import type { DeactivatedToken, OwnedSecret } from './user-profile-repository.js';
 
 /** Entry is the record of a change, but for who made it. */
 export type Entry = Omit<AuditEntry, 'actor'>;
@@ -34,6 +34,19 @@ export function userProfileEntry(
 /** deletedSecretEntry is the record of a secret that was deleted for good with its owner. */
 export function deletedSecretEntry({ id, profileId, accountNumber }: OwnedSecret): Entry {
   return entry('SECRET_PURGED', { kind: 'secret', id, profileId, accountNumber }, undefined);
+}
+
+/** deactivatedTokenEntry is the record of a token that was switched off with a change of its owner. */
+export function deactivatedTokenEntry(
+  { id, profileId, accountNumber }: DeactivatedToken,
+  cause: 'owner_promoted' | 'owner_joined_account',
+): Entry {
+  return entry('TOKEN_DEACTIVATED', { kind: 'token', id, profileId, accountNumber }, { cause });
+}
+
+/** keptTokens is the detail of a change that was to leave tokens switched on which others know. */
+export function keptTokens(keepTokens: boolean): AuditEntry['detail'] {
+  return keepTokens ? { keep_tokens: 'true' } : {};
 }
 
 function entry(action: AuditAction, resource: AuditResource, detail: AuditEntry['detail'] = {}): Entry {

@@ -7,8 +7,8 @@ import type {
   UpdateUserProfileRequest,
   UpdateUserRequest,
 } from '../gen/keyward/account/v1/account_service.js';
-
 import { parseListRequest, type ListFields, type ListRequest, type PageQuery } from '../lib/page.js';
+import { recordLocator } from '../lib/public-id.js';
 import { DEFAULT_VERSION, type Description } from '../lib/resource-rules.js';
 import { checked, type Violations } from '../lib/violations.js';
 import { readMask } from '../rpc/field-mask.js';
@@ -18,7 +18,7 @@ import { descriptionReaders } from '../rpc/resource-messages.js';
 import { readUserProfileSelector, readUserSelector } from '../rpc/selectors.js';
 import { ACCOUNT_COLUMNS, USER_COLUMNS, USER_PROFILE_COLUMNS } from './account-columns.js';
 import { readAccountSelector, toAccount, toUser, toUserProfile } from './account-messages.js';
-import type { AccountService } from './account-service.js';
+import type { AccountService, Promoted } from './account-service.js';
 import {
   checkAccount,
   checkAccountNumber,
@@ -36,6 +36,8 @@ export { AccountServiceService } from '../gen/keyward/account/v1/account_service
 
 const READ = 'keyward.accounts.read';
 const WRITE = 'keyward.accounts.write';
+/** The number of switched-off tokens that a response lists. */
+const MOST_DEACTIVATED = 1000;
 
 export function accountHandlers(service: AccountService): Handlers<typeof AccountServiceService> {
   return {
@@ -107,8 +109,18 @@ export function accountHandlers(service: AccountService): Handlers<typeof Accoun
           ref: readUserSelector(v, 'selector', request.selector),
           change: readUserChange(v, request),
         }));
-        const { result, propagation } = await service.updateUser(caller, ref, request.etag, change);
-        return { user: toUser(result), propagation: toPropagation(propagation) };
+        const { result, propagation } = await service.updateUser(
+          caller,
+          ref,
+          request.etag,
+          change,
+          request.keepTokens,
+        );
+        return {
+          user: toUser(result.resource),
+          propagation: toPropagation(propagation),
+          ...toDeactivated(result),
+        };
       },
     },
     deleteUser: {
@@ -123,8 +135,19 @@ export function accountHandlers(service: AccountService): Handlers<typeof Accoun
       permission: WRITE,
       handle: async (request, caller) => {
         const { user, account, name, description } = readNewUserProfile(request);
-        const profile = await service.createUserProfile(caller, user, account, name, description);
-        return { userProfile: toUserProfile(profile) };
+        const { result, propagation } = await service.createUserProfile(
+          caller,
+          user,
+          account,
+          name,
+          description,
+          request.keepTokens,
+        );
+        return {
+          userProfile: toUserProfile(result.resource),
+          propagation: toPropagation(propagation),
+          ...toDeactivated(result),
+        };
       },
     },
     getUserProfile: {
@@ -161,6 +184,13 @@ export function accountHandlers(service: AccountService): Handlers<typeof Accoun
       },
     },
   };
+}
+
+function toDeactivated({ deactivated }: Promoted<unknown>) {
+  const deactivatedTokens = deactivated
+    .slice(0, MOST_DEACTIVATED)
+    .map(({ id, keyId, name }) => ({ id, recordLocator: recordLocator('token', id), keyId, name }));
+  return { deactivatedTokens, deactivatedCount: deactivated.length };
 }
 
 function readNewAccount(request: CreateAccountRequest): {

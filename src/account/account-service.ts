@@ -2,13 +2,16 @@ import { actorOf, changedFields, type AuditLog } from '../audit/audit-log.js';
 import type { Propagated, PropagatedChanges } from '../coherence/propagated-changes.js';
 import type { OwnerFacts } from '../coherence/verdict-cache.js';
 import { inTransaction, reading } from '../db/transaction.js';
+import type { Clock } from '../lib/clock.js';
 import { alreadyExists, etagMismatch, KeywardError, notFound, notPermitted } from '../lib/errors.js';
 import { etagOf } from '../lib/etag.js';
 import type { Page, PageQuery } from '../lib/page.js';
 import type { Description } from '../lib/resource-rules.js';
 import {
   accountEntry,
+  deactivatedTokenEntry,
   deletedSecretEntry,
+  keptTokens,
   userEntry,
   userProfileEntry,
   type Entry,
@@ -26,10 +29,11 @@ import {
   type UserSettings,
 } from './account.js';
 import type { Caller } from './caller.js';
+import { OwnerGains } from './owner-gains.js';
 import type { AccountRef, UserProfileRef, UserRef } from './refs.js';
 import { managesAccounts, PLATFORM_ACCOUNT_NUMBER, type Standing } from './rights.js';
 import type { StandingReader } from './standing.js';
-import type { ProfileSet, UserProfileRepository } from './user-profile-repository.js';
+import type { DeactivatedToken, ProfileSet, UserProfileRepository } from './user-profile-repository.js';
 import type { UserRepository } from './user-repository.js';
 import type { Database, Transaction } from '../db/knex.js';
 
@@ -41,6 +45,9 @@ export interface AccountServiceDependencies {
   readonly standings: StandingReader;
   readonly audit: Pick<AuditLog, 'record'>;
   readonly changes: Pick<PropagatedChanges, 'make'>;
+  readonly clock: Clock;
+  /** The scopes of callers with a client certificate; empty where the service takes none. */
+  readonly certificateScopes: readonly string[];
   /** Forgets the verdicts of matching owners' tokens. Called after commit, before the call returns. */
   readonly evictOwners: (matches: (owner: OwnerFacts) => boolean) => void;
   /** Forgets the users that client certificates name. Called after commit, before the call returns. */
@@ -53,8 +60,14 @@ export interface AccountServiceDependencies {
 interface Changed<T> {
   readonly result: T;
   readonly entry: Entry;
-  /** The records of what was deleted with it. */
+  /** The records of what was deleted, or switched off, with it. */
   readonly besides?: readonly Entry[];
+}
+
+/** Promoted is a user or a user profile after a change, with the tokens that were switched off for it. */
+export interface Promoted<T> {
+  readonly resource: T;
+  readonly deactivated: readonly DeactivatedToken[];
 }
 
 /** Random account numbers to try: with a billion accounts, each is taken once in a thousand times. */
@@ -63,9 +76,11 @@ const MOST_NUMBERS_TRIED = 10;
 /** AccountService is what can be done with accounts, users and user profiles. Superusers alone may do it. */
 export class AccountService {
   readonly #deps: AccountServiceDependencies;
+  readonly #gains: OwnerGains;
 
   constructor(deps: AccountServiceDependencies) {
     this.#deps = deps;
+    this.#gains = new OwnerGains(deps);
   }
 
   /** createAccount makes an account; without a number, one is made at random. */
@@ -107,6 +122,7 @@ export class AccountService {
         const account = current('account', await this.#deps.accounts.lock(trx, ref), etag);
         if (change.isActive === false) requireNotPlatform(account);
         const result = await this.#deps.accounts.update(trx, account.id, change);
+        await this.#gains.accountChanged(trx, caller, account, result);
         return { result, entry: accountEntry('ACCOUNT_EDITED', result, changedFields(change)) };
       },
       (account) => this.#evictAccount(account),
@@ -137,6 +153,7 @@ export class AccountService {
     return this.#change(
       caller,
       async (trx) => {
+        this.#gains.userMade(caller, settings);
         const inserted = await this.#deps.users.insert(trx, username, settings);
         if (inserted === undefined) throw alreadyExists('user', 'username');
         return { result: inserted, entry: userEntry('USER_CREATED', inserted) };
@@ -154,20 +171,28 @@ export class AccountService {
     return this.#read(caller, () => this.#deps.users.list(page));
   }
 
+  /** updateUser changes a user; `keepTokens` leaves tokens switched on that others know, though the user is promoted. */
   async updateUser(
     caller: Caller,
     ref: UserRef,
     etag: string,
     change: UserChange,
-  ): Promise<Propagated<User>> {
+    keepTokens: boolean,
+  ): Promise<Propagated<Promoted<User>>> {
     return this.#propagate(
       caller,
       async (trx) => {
-        const user = current('user', await this.#deps.users.lock(trx, ref), etag);
-        const result = await this.#deps.users.update(trx, user.id, change);
-        return { result, entry: userEntry('USER_EDITED', result, changedFields(change)) };
+        const before = current('user', await this.#deps.users.lock(trx, ref), etag);
+        const user = await this.#deps.users.update(trx, before.id, change);
+        const deactivated = await this.#gains.userChanged(trx, caller, before, user, keepTokens);
+        const detail = { ...changedFields(change), ...keptTokens(keepTokens) };
+        return {
+          result: { resource: user, deactivated },
+          entry: userEntry('USER_EDITED', user, detail),
+          besides: deactivated.map((token) => deactivatedTokenEntry(token, 'owner_promoted')),
+        };
       },
-      (user) => this.#evictUser(user),
+      ({ resource }) => this.#evictUser(resource),
     );
   }
 
@@ -185,23 +210,37 @@ export class AccountService {
     );
   }
 
-  /** createUserProfile makes a profile; without a name, it has the username. */
+  /**
+   * createUserProfile makes a profile; without a name, it has the username. `keepTokens` leaves tokens switched on that
+   * others know, though the user gets rights in another account.
+   */
   async createUserProfile(
     caller: Caller,
     userRef: UserRef,
     accountRef: AccountRef,
     name: string | undefined,
     description: Description,
-  ): Promise<UserProfile> {
+    keepTokens: boolean,
+  ): Promise<Propagated<Promoted<UserProfile>>> {
     const { users, accounts, profiles } = this.#deps;
-    return this.#change(caller, async (trx) => {
-      const user = existing('user', await users.find(userRef, trx));
-      const account = existing('account', await accounts.find(accountRef, trx));
-      const settings = { ...description, name: name ?? user.username };
-      const profile = await profiles.insert(trx, user.id, account.id, settings);
-      if (profile === undefined) throw alreadyExists('user profile', 'user_and_account');
-      return { result: profile, entry: userProfileEntry('USER_PROFILE_CREATED', profile) };
-    });
+    return this.#propagate(
+      caller,
+      async (trx) => {
+        // Whoever gives power to a token holds a lock on its user meanwhile, and counts the profiles.
+        const user = existing('user', await users.lock(trx, userRef));
+        const account = existing('account', await accounts.find(accountRef, trx));
+        const settings = { ...description, name: name ?? user.username };
+        const profile = await profiles.insert(trx, user.id, account.id, settings);
+        if (profile === undefined) throw alreadyExists('user profile', 'user_and_account');
+        const deactivated = await this.#gains.userJoined(trx, caller, user, keepTokens);
+        return {
+          result: { resource: profile, deactivated },
+          entry: userProfileEntry('USER_PROFILE_CREATED', profile, keptTokens(keepTokens)),
+          besides: deactivated.map((token) => deactivatedTokenEntry(token, 'owner_joined_account')),
+        };
+      },
+      ({ resource: { userId } }) => this.#deps.evictOwners((owner) => owner.userId === userId),
+    );
   }
 
   async getUserProfile(caller: Caller, ref: UserProfileRef): Promise<UserProfile> {

@@ -45,9 +45,12 @@ export function whereOwner(query: Query, ref: UserProfileRef): Query {
   return query.where('u.username', ref.username).where('a.account_number', ref.accountNumber);
 }
 
-/** findOwner returns the user profile, and keeps it and its user from changing until the transaction ends. */
+/**
+ * findOwner returns the user profile, and keeps it and its user from changing until the transaction ends. The user is
+ * locked first, as by those who delete users.
+ */
 export async function findOwner(trx: Transaction, ref: UserProfileRef): Promise<Owner | undefined> {
-  const [row] = (await whereOwner(selectOwner(trx).forShare('p', 'u'), ref)) as OwnerRow[];
+  const [row] = (await whereOwner(selectOwner(trx).forShare('u', 'p'), ref)) as OwnerRow[];
   return row && ownerFromRow(row);
 }
 

@@ -1,3 +1,7 @@
+import { KeywardError } from '../lib/errors.js';
+import { firstNotCovered } from '../lib/scopes.js';
+import type { Caller } from './caller.js';
+
 /**
  * Who may do what with a resource that a user profile owns. The rules are those of the platform that
  * Keyward takes over from, and hold for every kind of owned resource.
@@ -35,21 +39,32 @@ export function accessTo(standing: Standing, owner: Ownership): Access {
 }
 
 /** Readable is the same rule for lists: everything, or what belongs to these accounts and the platform's. */
-export type Readable = 'everything' | 'nothing' | { readonly accountIds: readonly bigint[] };
+export type Readable =
+  | 'everything'
+  | 'nothing'
+  | {
+      readonly accountIds: readonly bigint[];
+      /** Of this the caller manages what belongs to these accounts and profiles. */
+      readonly managed: { readonly accountIds: readonly bigint[]; readonly profileIds: readonly bigint[] };
+    };
 
 export function readable(standing: Standing): Readable {
   if (standing.profiles.length === 0) return 'nothing';
   if (standing.isSuperuser) return 'everything';
-  return { accountIds: standing.profiles.map((profile) => profile.accountId) };
+  const accountIds = standing.profiles.map((profile) => profile.accountId);
+  const profileIds = standing.profiles.map((profile) => profile.id);
+  return { accountIds, managed: { accountIds: standing.isStaff ? accountIds : [], profileIds } };
 }
 
 /**
- * mayActAs tells whether the caller may be given a credential of another user. Rights follow the user, so a token
- * made for one account acts in all accounts of its owner: managing one of them is not enough.
+ * mayActAs tells whether the caller has all rights of another user, and so may give power to a credential of theirs.
+ * Rights follow the user, so a token made for one account acts in all accounts of its owner: managing one of them is
+ * not enough.
  */
 export function mayActAs(standing: Standing, user: Omit<Standing, 'isStaff'>): boolean {
+  if (standing.profiles.length === 0) return false;
   if (standing.isSuperuser || standing.userId === user.userId) return true;
-  if (user.isSuperuser) return false;
+  if (!standing.isStaff || user.isSuperuser) return false;
   const own = new Set(standing.profiles.map((profile) => profile.accountId));
   return user.profiles.every((profile) => own.has(profile.accountId));
 }
@@ -57,4 +72,24 @@ export function mayActAs(standing: Standing, user: Omit<Standing, 'isStaff'>): b
 /** managesAccounts tells who may use AccountService. */
 export function managesAccounts(standing: Standing): boolean {
   return standing.isSuperuser && standing.profiles.length > 0;
+}
+
+/** Rank is what a user's rights follow from besides the accounts that the user belongs to. */
+type Rank = Pick<Standing, 'isStaff' | 'isSuperuser'>;
+
+/** promotes tells whether a change of rank gives a user rights. A superuser has them all already. */
+export function promotes(before: Rank, after: Rank): boolean {
+  if (before.isSuperuser) return false;
+  return after.isSuperuser || (after.isStaff && !before.isStaff);
+}
+
+/** requireScopes is for what gives power to credentials with these scopes: SCOPE_NOT_HELD if the caller lacks one. */
+export function requireScopes({ scopes: held }: Caller, scopes: readonly string[]): void {
+  const scope = firstNotCovered(held, scopes);
+  if (scope === undefined) return;
+  throw new KeywardError(
+    'SCOPE_NOT_HELD',
+    "The caller's own scopes do not cover a scope that would gain power by this.",
+    { metadata: { scope } },
+  );
 }

@@ -3,7 +3,7 @@ import { descriptionColumns, descriptionFromRow, type DescriptionRow } from '../
 import { listPage } from '../db/list-query.js';
 import { violatedForeignKey } from '../db/pg-errors.js';
 import { notFound } from '../lib/errors.js';
-import type { Instant } from '../lib/instant.js';
+import { formatPgTimestamp, type Instant } from '../lib/instant.js';
 import type { Page, PageQuery } from '../lib/page.js';
 import { USER_PROFILE_COLUMNS } from './account-columns.js';
 import type { UserProfile, UserProfileChange, UserProfileSettings } from './account.js';
@@ -16,6 +16,15 @@ export type ProfileSet =
 /** OwnedSecret is a secret that was deleted with its owner. */
 export interface OwnedSecret {
   readonly id: bigint;
+  readonly profileId: bigint;
+  readonly accountNumber: string;
+}
+
+/** DeactivatedToken is a token that was switched off with a change of its owner. */
+export interface DeactivatedToken {
+  readonly id: bigint;
+  readonly keyId: string;
+  readonly name: string;
   readonly profileId: bigint;
   readonly accountNumber: string;
 }
@@ -39,6 +48,8 @@ interface UserProfileRow extends DescriptionRow {
 }
 
 const NOW = 'statement_timestamp()';
+/** True for a token t that is switched on and has not expired. */
+const LIVE = '(t.is_active AND (t.expires_at IS NULL OR t.expires_at >= :now))';
 
 /** What a profile refers to, by the constraint that breaks when that is gone. */
 const REFERENCES: Readonly<Record<string, string>> = {
@@ -137,6 +148,40 @@ export class UserProfileRepository {
       profileId,
       accountNumber,
     }));
+  }
+
+  /** liveScopesOf lists each scope that one of the tokens has which are switched on and have not expired. */
+  async liveScopesOf(trx: Knex.Transaction, set: ProfileSet, now: Instant): Promise<string[]> {
+    return (await trx('tokens as t')
+      .distinct(trx.raw('unnest(t.scopes) AS scope'))
+      .whereIn('t.user_profile_id', profilesIn(trx, set).select('id'))
+      .whereRaw(LIVE, { now: formatPgTimestamp(now) })
+      .pluck('scope')) as string[];
+  }
+
+  /**
+   * deactivateKnownToOthers switches off those of a user's tokens that are switched on, have not expired, and have a
+   * plaintext that is accepted and was not given to the user, as far as is known. It returns them in the order of
+   * their numbers.
+   */
+  async deactivateKnownToOthers(
+    trx: Knex.Transaction,
+    userId: bigint,
+    now: Instant,
+  ): Promise<DeactivatedToken[]> {
+    const { rows } = await trx.raw<{ rows: DeactivatedToken[] }>(
+      `WITH deactivated AS (
+         UPDATE tokens t SET is_active = false, updated_at = ${NOW}
+         FROM user_profiles p JOIN accounts a ON a.id = p.account_id
+         WHERE p.id = t.user_profile_id AND p.user_id = :userId AND ${LIVE} AND EXISTS (
+           SELECT FROM token_digests d
+           WHERE d.token_id = t.id AND (d.retires_at IS NULL OR d.retires_at >= :now)
+             AND d.issued_by_user_id IS DISTINCT FROM p.user_id)
+         RETURNING t.id, t.key_id AS "keyId", t.name, p.id AS "profileId", a.account_number AS "accountNumber")
+       SELECT * FROM deactivated ORDER BY id`,
+      { userId: String(userId), now: formatPgTimestamp(now) },
+    );
+    return rows;
   }
 
   async #stored(trx: Knex.Transaction, id: bigint): Promise<UserProfile> {

@@ -58,7 +58,8 @@ async function replaceDigests(
     }
   }
   await trx.raw(
-    `UPDATE token_digests d SET digest = decode(r.digest, 'hex'), token_key = r.token_key
+    `UPDATE token_digests d SET digest = decode(r.digest, 'hex'), token_key = r.token_key,
+       issued_by_user_id = NULL, issued_by_username = NULL, issued_by_key_id = NULL
      FROM json_to_recordset(?::json) AS r (id bigint, before text, digest text, token_key text)
      WHERE d.token_id = r.id AND d.digest = decode(r.before, 'hex')`,
     [JSON.stringify(replacements)],

@@ -1,5 +1,12 @@
 import type { ListColumns } from '../db/list-query.js';
 
+/** ISSUER_COLUMNS are filters that tell of others: only of tokens that the caller manages. */
+export const ISSUER_COLUMNS: ListColumns['filter'] = {
+  issued_by_key_id: { type: 'uuid', sql: 'd.issued_by_key_id' },
+  issued_by_username: { type: 'text', sql: 'd.issued_by_username' },
+  issued_by_user_id: { type: 'integer', sql: 'd.issued_by_user_id' },
+};
+
 /** Which fields ListTokens can filter and order by, and where they are. */
 export const TOKEN_COLUMNS: ListColumns = {
   filter: {
@@ -15,6 +22,7 @@ export const TOKEN_COLUMNS: ListColumns = {
     last_used_at: { type: 'time', sql: 't.last_used_at' },
     created_at: { type: 'time', sql: 't.created_at' },
     updated_at: { type: 'time', sql: 't.updated_at' },
+    ...ISSUER_COLUMNS,
   },
   order: {
     id: { type: 'integer', sql: 't.id' },

@@ -1,11 +1,11 @@
-import type { Token as TokenMessage, TokenSelector } from '../gen/keyward/token/v1/token.js';
+import type { Token as TokenMessage, TokenIssuer, TokenSelector } from '../gen/keyward/token/v1/token.js';
 import { isUuid, mask } from '../lib/text.js';
 import type { Violations } from '../lib/violations.js';
 import { toDescription, toHistory, toIdentity, toOwner } from '../rpc/resource-messages.js';
 import { missing, readOwnedName, readPublicId } from '../rpc/selectors.js';
 import { toTimestamp } from '../rpc/timestamp.js';
 import type { TokenRef } from './token-ref.js';
-import { digestHex, type Token } from './token.js';
+import { digestHex, type Issuer, type Token } from './token.js';
 
 /** The translation between messages and tokens. */
 
@@ -24,7 +24,12 @@ export function toToken(token: Token): TokenMessage {
     tokenKey: token.tokenKey,
     prefix: token.prefix,
     graceEndsAt: toTimestamp(token.graceEndsAt),
+    issuedBy: token.issuedBy === null ? undefined : toIssuer(token.issuedBy),
   };
+}
+
+function toIssuer({ keyId = '', username, userId }: Issuer): TokenIssuer {
+  return { keyId, username, userId };
 }
 
 /** readTokenSelector reads a selector; one that names nothing is a violation of `field`. */

@@ -16,12 +16,13 @@ import { violatedUnique } from '../db/pg-errors.js';
 import { alreadyExists } from '../lib/errors.js';
 import { formatPgTimestamp, type Instant } from '../lib/instant.js';
 import type { Page, PageQuery } from '../lib/page.js';
-import { TOKEN_COLUMNS } from './token-columns.js';
+import { ISSUER_COLUMNS, TOKEN_COLUMNS } from './token-columns.js';
 import type { TokenRef } from './token-ref.js';
 import {
   digestBytes,
   digestFromBytes,
   type Digest,
+  type Issuer,
   type NewPlaintext,
   type Token,
   type TokenChange,
@@ -44,11 +45,15 @@ interface TokenRow extends OwnerRow, DescriptionRow {
   digest: Buffer;
   token_key: string;
   grace_ends_at: Instant | null;
+  issued_by_user_id: bigint | null;
+  issued_by_username: string | null;
+  issued_by_key_id: string | null;
 }
 
 /** Retired digests of a token that are kept, so that they are EXPIRED and not UNKNOWN. Older ones go. */
 const MOST_RETIRED_DIGESTS = 10;
 const NOW = 'statement_timestamp()';
+const ISSUER_FIELDS = Object.values(ISSUER_COLUMNS).map(({ sql }) => sql);
 
 /** TokenRepository is every SQL statement about tokens. What writes needs a transaction. */
 export class TokenRepository {
@@ -110,6 +115,13 @@ export class TokenRepository {
         accountIds,
         PLATFORM_ACCOUNT_NUMBER,
       ]);
+      if (page.comparisons.some(({ field }) => field in ISSUER_COLUMNS)) {
+        const { accountIds: managed, profileIds } = readable.managed;
+        void query.whereRaw('(p.account_id = ANY (?::bigint[]) OR p.id = ANY (?::bigint[]))', [
+          managed.map(String),
+          profileIds.map(String),
+        ]);
+      }
     }
     return listPage<Token>(this.#knex, query, TOKEN_COLUMNS, page, tokenFromRow);
   }
@@ -128,12 +140,14 @@ export class TokenRepository {
     return rows.map(ownerFromRow);
   }
 
+  /** insert makes a token; `issuer` is who gets its plaintext, null for an operator. */
   async insert(
     trx: Knex.Transaction,
     keyId: string,
     owner: TokenOwner,
     settings: TokenSettings,
     secret: NewPlaintext,
+    issuer: Issuer | null,
   ): Promise<Token> {
     const [row] = await namesAreUnique<{ id: bigint }[]>(() =>
       trx('tokens')
@@ -150,7 +164,7 @@ export class TokenRepository {
         .returning('id'),
     );
     if (row === undefined) throw new Error('INSERT ... RETURNING gave no row');
-    await this.#insertDigest(trx, row.id, secret);
+    await this.#insertDigest(trx, row.id, secret, issuer);
     return this.#stored(trx, row.id);
   }
 
@@ -172,12 +186,13 @@ export class TokenRepository {
     id: bigint,
     secret: NewPlaintext,
     retiresAt: Instant | null,
+    issuer: Issuer | null,
   ): Promise<Token> {
     const at = retiresAt === null ? '-infinity' : formatPgTimestamp(retiresAt);
     await trx('token_digests')
       .where({ token_id: String(id) })
       .update({ retires_at: trx.raw("least(coalesce(retires_at, 'infinity'), ?::timestamptz)", [at]) });
-    await this.#insertDigest(trx, id, secret);
+    await this.#insertDigest(trx, id, secret, issuer);
     await trx.raw(
       `DELETE FROM token_digests WHERE digest IN (
          SELECT digest FROM token_digests WHERE token_id = ? AND retires_at IS NOT NULL
@@ -235,7 +250,7 @@ export class TokenRepository {
       .join('token_digests as d', (join) => {
         join.on('d.token_id', 't.id').andOnNull('d.retires_at');
       })
-      .select('t.*', 'd.digest', 'd.token_key', ...OWNER_COLUMNS, grace);
+      .select('t.*', 'd.digest', 'd.token_key', ...ISSUER_FIELDS, ...OWNER_COLUMNS, grace);
   }
 
   async #stored(trx: Knex.Transaction, id: bigint): Promise<Token> {
@@ -251,11 +266,19 @@ export class TokenRepository {
     return this.#stored(trx, id);
   }
 
-  async #insertDigest(trx: Knex.Transaction, tokenId: bigint, secret: NewPlaintext): Promise<void> {
+  async #insertDigest(
+    trx: Knex.Transaction,
+    tokenId: bigint,
+    secret: NewPlaintext,
+    issuer: Issuer | null,
+  ): Promise<void> {
     await trx('token_digests').insert({
       digest: digestBytes(secret.digest),
       token_id: String(tokenId),
       token_key: secret.tokenKey,
+      issued_by_user_id: issuer && String(issuer.userId),
+      issued_by_username: issuer?.username,
+      issued_by_key_id: issuer?.keyId,
     });
   }
 }
@@ -293,8 +316,14 @@ function tokenFromRow(row: TokenRow): Token {
     digest: digestFromBytes(row.digest),
     tokenKey: row.token_key,
     graceEndsAt: row.grace_ends_at,
+    issuedBy: issuerFromRow(row),
     createdAt: row.created_at,
     updatedAt: row.updated_at,
     rowVersion: row.row_version,
   };
+}
+
+function issuerFromRow(row: TokenRow): Issuer | null {
+  const { issued_by_user_id: userId, issued_by_username: username, issued_by_key_id: keyId } = row;
+  return userId === null || username === null ? null : { userId, username, keyId: keyId ?? undefined };
 }

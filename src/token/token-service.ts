@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Caller } from '../account/caller.js';
 import type { UserProfileRef, UserRef } from '../account/refs.js';
-import { accessTo, mayActAs, readable, type Standing } from '../account/rights.js';
+import { accessTo, mayActAs, readable, requireScopes, type Standing } from '../account/rights.js';
 import type { StandingReader } from '../account/standing.js';
 import {
   actorOf,
@@ -18,12 +18,14 @@ import { etagOf } from '../lib/etag.js';
 import { instantFromMillis, type Instant } from '../lib/instant.js';
 import type { Page, PageQuery } from '../lib/page.js';
 import { recordLocator } from '../lib/public-id.js';
-import { firstNotCovered } from '../lib/scopes.js';
+import { isGain, type Power } from './gain.js';
 import type { TokenRef } from './token-ref.js';
 import type { TokenRepository } from './token-repository.js';
 import {
   newPlaintext,
+  shownTo,
   type Digest,
+  type Issuer,
   type Token,
   type TokenChange,
   type TokenOwner,
@@ -72,38 +74,38 @@ export class TokenService {
   }
 
   async create(caller: Caller, ownerRef: UserProfileRef, settings: TokenSettings): Promise<IssuedToken> {
-    requireScopes(caller, settings.scopes);
     return this.#issuing(async (trx) => {
       const standing = await this.#deps.standings.of(caller, trx);
       const owner = await this.#deps.tokens.findOwner(trx, ownerRef);
       if (owner === undefined) throw notFound('user profile');
       requireAccess(standing, owner, 'user profile');
-      const issued = await this.#issue(trx, standing, owner, settings);
+      const issued = await this.#issue(trx, caller, standing, owner, settings);
       await this.#deps.audit.record(trx, [entryOf(caller, 'TOKEN_CREATED', issued.token)]);
       return issued;
     });
   }
 
   async get(caller: Caller, ref: TokenRef): Promise<Token> {
-    return reading(async () => this.#findReadable(await this.#deps.standings.of(caller), ref));
+    return reading(async () => {
+      const standing = await this.#deps.standings.of(caller);
+      return shownTo(standing, await this.#findReadable(standing, ref));
+    });
   }
 
   async list(caller: Caller, page: PageQuery): Promise<Page<Token>> {
-    return reading(async () => this.#deps.tokens.list(readable(await this.#deps.standings.of(caller)), page));
+    return reading(async () => {
+      const standing = await this.#deps.standings.of(caller);
+      const { items, nextPageToken } = await this.#deps.tokens.list(readable(standing), page);
+      return { items: items.map((token) => shownTo(standing, token)), nextPageToken };
+    });
   }
 
   async update(caller: Caller, ref: TokenRef, etag: string, change: TokenChange): Promise<Propagated<Token>> {
-    return this.#change(caller, ref, etag, async (trx, token) => {
-      requireScopes(
-        caller,
-        (change.scopes ?? []).filter((scope) => !token.scopes.includes(scope)),
-      );
-      return {
-        token: await this.#deps.tokens.update(trx, token.id, change),
-        action: 'TOKEN_EDITED',
-        detail: changedFields(change),
-      };
-    });
+    return this.#change(caller, ref, etag, async (trx, { id }) => ({
+      token: await this.#deps.tokens.update(trx, id, change),
+      action: 'TOKEN_EDITED',
+      detail: changedFields(change),
+    }));
   }
 
   async rename(caller: Caller, ref: TokenRef, etag: string, name: string): Promise<Propagated<Token>> {
@@ -134,10 +136,9 @@ export class TokenService {
     return this.#issuing(async (trx) => {
       const standing = await this.#deps.standings.of(caller, trx);
       const original = await this.#findManageable(standing, ref, trx);
-      requireScopes(caller, original.scopes);
       const owner = await this.#deps.tokens.findOwner(trx, { by: 'id', id: original.owner.profileId });
       if (owner === undefined) throw notFound('token');
-      const copy = await this.#issue(trx, standing, owner, { ...original, name });
+      const copy = await this.#issue(trx, caller, standing, owner, { ...original, name });
       await this.#deps.audit.record(trx, [
         entryOf(caller, 'TOKEN_CLONED', original, { copy: String(copy.token.id) }),
         entryOf(caller, 'TOKEN_CREATED', copy.token, { original: String(original.id) }),
@@ -150,13 +151,11 @@ export class TokenService {
   async rotate(caller: Caller, ref: TokenRef, etag: string, grace: bigint): Promise<Propagated<IssuedToken>> {
     const retiresAt = grace === 0n ? null : this.#now() + grace;
     let plaintext = '';
-    const rotated = await this.#change(caller, ref, etag, async (trx, current, standing) => {
-      requireScopes(caller, current.scopes);
-      await this.#requireRank(trx, standing, current.owner);
-      const secret = newPlaintext(current.prefix);
+    const rotated = await this.#change(caller, ref, etag, async (trx, { id, prefix }) => {
+      const secret = newPlaintext(prefix);
       plaintext = secret.plaintext;
       return {
-        token: await this.#deps.tokens.replaceDigest(trx, current.id, secret, retiresAt),
+        token: await this.#deps.tokens.replaceDigest(trx, id, secret, retiresAt, issuerOf(caller)),
         action: 'TOKEN_ROTATED',
       };
     });
@@ -192,21 +191,27 @@ export class TokenService {
     return { result: result.tokens.length, propagation };
   }
 
-  /** #change locks a token that the caller manages, and changes it. */
+  /**
+   * #change locks a token that the caller manages, and changes it. What it gained is read from what is stored then, so
+   * no change can bring a token power without the right to; where that lacks, nothing is committed.
+   */
   async #change(
     caller: Caller,
     ref: TokenRef,
     etag: string,
-    change: (trx: Transaction, token: Token, standing: Standing) => Promise<Changed>,
+    change: (trx: Transaction, token: Token) => Promise<Changed>,
   ): Promise<Propagated<Token>> {
     const { result, propagation } = await this.#changing(async (trx) => {
       const standing = await this.#deps.standings.of(caller, trx);
       const found = await this.#findManageable(standing, ref, trx);
+      // The owner first, as those lock who change users: the rank that is judged below must not change meanwhile.
+      await this.#deps.tokens.findOwner(trx, { by: 'id', id: found.owner.profileId });
       const current = await this.#deps.tokens.lock(trx, found.id);
       if (current === undefined) throw notFound('token');
       if (etag !== '' && etag !== etagOf(current.rowVersion)) throw etagMismatch('token');
       const before = await this.#deps.tokens.digestsOf(trx, [current.id]);
-      const changed = await change(trx, current, standing);
+      const changed = await change(trx, current);
+      await this.#requirePower(trx, caller, standing, current, changed.token);
       if (changed.action !== undefined) {
         const entry = entryOf(caller, changed.action, changed.token, changed.detail);
         await this.#deps.audit.record(trx, [entry]);
@@ -218,30 +223,38 @@ export class TokenService {
 
   async #issue(
     trx: Transaction,
+    caller: Caller,
     standing: Standing,
     owner: TokenOwner,
     settings: TokenSettings,
   ): Promise<IssuedToken> {
-    await this.#requireRank(trx, standing, owner);
+    const secret = newPlaintext(settings.prefix);
+    const made = { ...settings, owner, digest: secret.digest, graceEndsAt: null };
+    await this.#requirePower(trx, caller, standing, undefined, made);
     if (!owner.isStaff) {
       throw new KeywardError('OWNER_NOT_STAFF', 'Only a staff user may own a new token.');
     }
-    const secret = newPlaintext(settings.prefix);
-    const token = await this.#deps.tokens.insert(trx, randomUUID(), owner, settings, secret);
+    const { tokens } = this.#deps;
+    const token = await tokens.insert(trx, randomUUID(), owner, settings, secret, issuerOf(caller));
     return { token, plaintext: secret.plaintext };
   }
 
-  /** #requireRank keeps those who manage one account from making themselves the plaintext of a mightier user. */
-  async #requireRank(
+  /** #requirePower lets a token gain only by a caller who has its owner's rights and the scopes that it will have. */
+  async #requirePower(
     trx: Transaction,
+    caller: Caller,
     standing: Standing,
-    { userId, isSuperuser }: TokenOwner,
+    before: Token | undefined,
+    after: Power,
   ): Promise<void> {
+    if (!isGain(before, after)) return;
+    requireScopes(caller, after.scopes);
+    const { userId, isSuperuser } = after.owner;
     const owned = await this.#deps.tokens.profilesOf(trx, { by: 'id', id: userId });
     const profiles = owned.map(({ profileId, accountId }) => ({ id: profileId, accountId }));
     if (mayActAs(standing, { userId, isSuperuser, profiles })) return;
     throw notPermitted(
-      'The caller may not be given the plaintext of a token whose owner has rights that the caller has not.',
+      'The caller may not give power to a token whose owner has rights that the caller has not.',
     );
   }
 
@@ -292,13 +305,8 @@ function requireAccess(standing: Standing, owner: TokenOwner, kind: string): voi
   if (access === 'read') throw notPermitted(`The caller may read this ${kind} but not manage it.`);
 }
 
-function requireScopes(caller: Caller, scopes: readonly string[]): void {
-  const scope = firstNotCovered(caller.scopes, scopes);
-  if (scope !== undefined) {
-    throw new KeywardError('SCOPE_NOT_HELD', "The caller's own scopes do not cover a scope of the token.", {
-      metadata: { scope },
-    });
-  }
+function issuerOf({ userId, username, keyId }: Caller): Issuer {
+  return { userId, username, keyId };
 }
 
 function entryOf(

@@ -3,7 +3,7 @@ import { ResourceWatch, type ResourceWatchDependencies } from '../account/resour
 import { accessTo } from '../account/rights.js';
 import { reading } from '../db/transaction.js';
 import type { TokenRepository } from './token-repository.js';
-import type { Token } from './token.js';
+import { shownTo, type Token } from './token.js';
 
 export interface TokenWatchDependencies extends ResourceWatchDependencies {
   readonly tokens: Pick<TokenRepository, 'findAll'>;
@@ -30,7 +30,7 @@ export function tokenWatch(deps: TokenWatchDependencies): TokenWatch {
       const token = tokens.get(change.id);
       const owner = token?.owner ?? ownershipOf(change, reach);
       if (accessTo(standing, owner) === 'none') return undefined;
-      return { type: TYPES[change.op], resource: token };
+      return { type: TYPES[change.op], resource: token && shownTo(standing, token) };
     },
   });
 }

@@ -1,5 +1,6 @@
 import { hash, randomBytes } from 'node:crypto';
 import type { Owner } from '../account/owner.js';
+import { accessTo, type Standing } from '../account/rights.js';
 import type { Instant } from '../lib/instant.js';
 import { MAX_INSTANT } from '../lib/instant.js';
 import { checkDescription, checkName, type Description } from '../lib/resource-rules.js';
@@ -8,6 +9,14 @@ import type { Violations } from '../lib/violations.js';
 
 /** Where a token belongs. */
 export type TokenOwner = Owner;
+
+/** Issuer is who was given a plaintext, by the credentials of the call. */
+export interface Issuer {
+  readonly userId: bigint;
+  readonly username: string;
+  /** Undefined with a client certificate. */
+  readonly keyId: string | undefined;
+}
 
 /** Token is an API key as it is stored: without its plaintext. */
 export interface Token extends Description {
@@ -25,6 +34,8 @@ export interface Token extends Description {
   readonly tokenKey: string;
   /** Until when a plaintext from before the last rotation is accepted; null if none ever was. */
   readonly graceEndsAt: Instant | null;
+  /** Who was given the present plaintext; null where that is not known. */
+  readonly issuedBy: Issuer | null;
   readonly createdAt: Instant | null;
   readonly updatedAt: Instant | null;
   readonly rowVersion: bigint;
@@ -84,6 +95,11 @@ export interface NewPlaintext {
 export function newPlaintext(prefix: string): NewPlaintext {
   const plaintext = prefix + randomBytes(RANDOM_BYTES).toString('hex');
   return { plaintext, digest: digestOf(plaintext), tokenKey: plaintext.slice(0, TOKEN_KEY_LENGTH) };
+}
+
+/** shownTo is a token as a caller may see it who may read it: who issued it is for those who manage it. */
+export function shownTo(standing: Standing, token: Token): Token {
+  return accessTo(standing, token.owner) === 'manage' ? token : { ...token, issuedBy: null };
 }
 
 /** checkSettings checks the settings of a new token. */

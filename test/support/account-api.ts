@@ -14,6 +14,7 @@ import type { OwnerFacts } from '../../src/coherence/verdict-cache.js';
 import { openDatabase } from '../../src/db/knex.js';
 import type { Account, User, UserProfile } from '../../src/gen/keyward/account/v1/account.js';
 import { AccountServiceService } from '../../src/gen/keyward/account/v1/account_service.js';
+import { systemClock } from '../../src/lib/clock.js';
 import type { Handler } from '../../src/rpc/handlers.js';
 import { testAuditLog } from './audit.js';
 import { createTestDatabase } from './database.js';
@@ -77,6 +78,8 @@ export async function openAccountApi(): Promise<AccountApi> {
     standings,
     audit: testAuditLog(knex),
     changes: changesAlone(knex),
+    clock: systemClock,
+    certificateScopes: [],
     evictOwners: (matches) => evictions.push(matches),
     evictUsers: () => evictions.push('users'),
     newAccountNumber: () => numbers.shift() ?? newAccountNumber(),

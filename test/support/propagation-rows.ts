@@ -116,6 +116,14 @@ export const PROPAGATION_ROWS = {
     ({ accounts }, { user }) => accounts.deleteUser({ selector: byId({ id: user }), force: true }),
     UNKNOWN,
   ),
+  createUserProfile: async (world) => {
+    // The superuser issued the token, and so knows it.
+    const { plaintext, user } = await issueAlone(world);
+    const account = byId(await world.newAccount());
+    const call = ({ accounts }: KeywardClient) =>
+      accounts.createUserProfile({ user: byId({ id: user }), account });
+    return { plaintext, before: OK, call, after: { reason: 'INACTIVE' } };
+  },
   deleteUserProfile: ofOwner(
     ({ accounts }, { profile }) =>
       accounts.deleteUserProfile({ selector: byId({ id: profile }), force: true }),

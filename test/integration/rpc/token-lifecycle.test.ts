@@ -142,7 +142,8 @@ describe('nobody hands out more than they have', () => {
     const update = (scopes: string[]) =>
       tokens.updateToken({ selector, token: { scopes }, updateMask: ['scopes'] });
     expect(await outcomeOf(update(['billing', 'billing.more']))).toBe(NOT_HELD);
-    expect(await outcomeOf(update(['billing', 'files.write']))).toBe('OK');
+    expect(await outcomeOf(update(['billing', 'files.write']))).toBe(NOT_HELD);
+    expect(await outcomeOf(update(['billing']))).toBe('OK');
     expect(await outcomeOf(update(['files.write']))).toBe('OK');
     expect(await outcomeOf(update(['billing']))).toBe(NOT_HELD);
   });

@@ -22,6 +22,8 @@ beforeAll(async () => {
     standings: new StandingRepository(api.knex),
     audit: testAuditLog(api.knex, api.clock),
     changes: changesAlone(api.knex),
+    clock: api.clock,
+    certificateScopes: [],
     evictOwners: () => undefined,
     evictUsers: () => undefined,
   });

@@ -242,6 +242,11 @@ export interface UpdateUserRequest {
     | undefined;
   /** If given, the change is made only while this is the user's etag. */
   etag: string;
+  /**
+   * Leave tokens switched on that a promotion would switch off: their holders get the
+   * new rights. No effect on other changes.
+   */
+  keepTokens: boolean;
 }
 
 /** UpdateUserResponse holds the changed user. */
@@ -251,7 +256,31 @@ export interface UpdateUserResponse {
     | User
     | undefined;
   /** How far the change has come. */
-  propagation?: Propagation | undefined;
+  propagation?:
+    | Propagation
+    | undefined;
+  /**
+   * The tokens that the promotion switched off, in the order of their ids; the first
+   * 1000 if there are more.
+   */
+  deactivatedTokens: DeactivatedToken[];
+  /** Number of all tokens that the promotion switched off. */
+  deactivatedCount: number;
+}
+
+/**
+ * DeactivatedToken is a token that was switched off because its owner was given
+ * rights, and someone else may know its plaintext.
+ */
+export interface DeactivatedToken {
+  /** Token.id. */
+  id: bigint;
+  /** Token.record_locator. */
+  recordLocator: string;
+  /** Token.key_id. */
+  keyId: string;
+  /** Token.name. */
+  name: string;
 }
 
 /** DeleteUserRequest names the user to delete. */
@@ -294,6 +323,11 @@ export interface CreateUserProfileRequest {
   annotations: Map<string, string>;
   /** UserProfile.manifest_path. */
   manifestPath: string;
+  /**
+   * Leave the user's tokens switched on that would be switched off: their holders get
+   * the rights in the account.
+   */
+  keepTokens: boolean;
 }
 
 export interface CreateUserProfileRequest_AnnotationsEntry {
@@ -304,7 +338,20 @@ export interface CreateUserProfileRequest_AnnotationsEntry {
 /** CreateUserProfileResponse holds the new user profile. */
 export interface CreateUserProfileResponse {
   /** The user profile as stored. */
-  userProfile?: UserProfile | undefined;
+  userProfile?:
+    | UserProfile
+    | undefined;
+  /** How far the change has come. */
+  propagation?:
+    | Propagation
+    | undefined;
+  /**
+   * The user's tokens that were switched off, in the order of their ids; the first
+   * 1000 if there are more.
+   */
+  deactivatedTokens: DeactivatedToken[];
+  /** Number of all tokens that were switched off. */
+  deactivatedCount: number;
 }
 
 /** GetUserProfileRequest names the user profile to return. */
@@ -1736,7 +1783,7 @@ export const ListUsersResponse: MessageFns<ListUsersResponse> = {
 };
 
 function createBaseUpdateUserRequest(): UpdateUserRequest {
-  return { selector: undefined, user: undefined, updateMask: undefined, etag: "" };
+  return { selector: undefined, user: undefined, updateMask: undefined, etag: "", keepTokens: false };
 }
 
 export const UpdateUserRequest: MessageFns<UpdateUserRequest> = {
@@ -1752,6 +1799,9 @@ export const UpdateUserRequest: MessageFns<UpdateUserRequest> = {
     }
     if (message.etag !== "") {
       writer.uint32(34).string(message.etag);
+    }
+    if (message.keepTokens !== false) {
+      writer.uint32(40).bool(message.keepTokens);
     }
     return writer;
   },
@@ -1801,6 +1851,14 @@ export const UpdateUserRequest: MessageFns<UpdateUserRequest> = {
             message.etag = reader.string();
             continue;
           }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.keepTokens = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1824,12 +1882,13 @@ export const UpdateUserRequest: MessageFns<UpdateUserRequest> = {
     message.user = (object.user !== undefined && object.user !== null) ? User.fromPartial(object.user) : undefined;
     message.updateMask = object.updateMask ?? undefined;
     message.etag = object.etag ?? "";
+    message.keepTokens = object.keepTokens ?? false;
     return message;
   },
 };
 
 function createBaseUpdateUserResponse(): UpdateUserResponse {
-  return { user: undefined, propagation: undefined };
+  return { user: undefined, propagation: undefined, deactivatedTokens: [], deactivatedCount: 0 };
 }
 
 export const UpdateUserResponse: MessageFns<UpdateUserResponse> = {
@@ -1839,6 +1898,12 @@ export const UpdateUserResponse: MessageFns<UpdateUserResponse> = {
     }
     if (message.propagation !== undefined) {
       Propagation.encode(message.propagation, writer.uint32(18).fork()).join();
+    }
+    for (const v of message.deactivatedTokens) {
+      DeactivatedToken.encode(v!, writer.uint32(26).fork()).join();
+    }
+    if (message.deactivatedCount !== 0) {
+      writer.uint32(32).int32(message.deactivatedCount);
     }
     return writer;
   },
@@ -1872,6 +1937,22 @@ export const UpdateUserResponse: MessageFns<UpdateUserResponse> = {
             message.propagation = Propagation.decode(reader, reader.uint32());
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.deactivatedTokens.push(DeactivatedToken.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.deactivatedCount = reader.int32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1893,6 +1974,102 @@ export const UpdateUserResponse: MessageFns<UpdateUserResponse> = {
     message.propagation = (object.propagation !== undefined && object.propagation !== null)
       ? Propagation.fromPartial(object.propagation)
       : undefined;
+    message.deactivatedTokens = object.deactivatedTokens?.map((e) => DeactivatedToken.fromPartial(e)) || [];
+    message.deactivatedCount = object.deactivatedCount ?? 0;
+    return message;
+  },
+};
+
+function createBaseDeactivatedToken(): DeactivatedToken {
+  return { id: 0n, recordLocator: "", keyId: "", name: "" };
+}
+
+export const DeactivatedToken: MessageFns<DeactivatedToken> = {
+  encode(message: DeactivatedToken, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.id !== 0n) {
+      if (BigInt.asIntN(64, message.id) !== message.id) {
+        throw new globalThis.Error("value provided for field message.id of type int64 too large");
+      }
+      writer.uint32(8).int64(message.id);
+    }
+    if (message.recordLocator !== "") {
+      writer.uint32(18).string(message.recordLocator);
+    }
+    if (message.keyId !== "") {
+      writer.uint32(26).string(message.keyId);
+    }
+    if (message.name !== "") {
+      writer.uint32(34).string(message.name);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DeactivatedToken {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDeactivatedToken();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.id = reader.int64() as bigint;
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.recordLocator = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.keyId = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<DeactivatedToken>, I>>(base?: I): DeactivatedToken {
+    return DeactivatedToken.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<DeactivatedToken>, I>>(object: I): DeactivatedToken {
+    const message = createBaseDeactivatedToken();
+    message.id = (object.id !== undefined && object.id !== null) ? BigInt(object.id) : 0n;
+    message.recordLocator = object.recordLocator ?? "";
+    message.keyId = object.keyId ?? "";
+    message.name = object.name ?? "";
     return message;
   },
 };
@@ -2045,6 +2222,7 @@ function createBaseCreateUserProfileRequest(): CreateUserProfileRequest {
     tags: [],
     annotations: new Map(),
     manifestPath: "",
+    keepTokens: false,
   };
 }
 
@@ -2073,6 +2251,9 @@ export const CreateUserProfileRequest: MessageFns<CreateUserProfileRequest> = {
     });
     if (message.manifestPath !== "") {
       writer.uint32(66).string(message.manifestPath);
+    }
+    if (message.keepTokens !== false) {
+      writer.uint32(72).bool(message.keepTokens);
     }
     return writer;
   },
@@ -2157,6 +2338,14 @@ export const CreateUserProfileRequest: MessageFns<CreateUserProfileRequest> = {
             message.manifestPath = reader.string();
             continue;
           }
+          case 9: {
+            if (tag !== 72) {
+              break;
+            }
+
+            message.keepTokens = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2194,6 +2383,7 @@ export const CreateUserProfileRequest: MessageFns<CreateUserProfileRequest> = {
       return m;
     })();
     message.manifestPath = object.manifestPath ?? "";
+    message.keepTokens = object.keepTokens ?? false;
     return message;
   },
 };
@@ -2270,13 +2460,22 @@ export const CreateUserProfileRequest_AnnotationsEntry: MessageFns<CreateUserPro
 };
 
 function createBaseCreateUserProfileResponse(): CreateUserProfileResponse {
-  return { userProfile: undefined };
+  return { userProfile: undefined, propagation: undefined, deactivatedTokens: [], deactivatedCount: 0 };
 }
 
 export const CreateUserProfileResponse: MessageFns<CreateUserProfileResponse> = {
   encode(message: CreateUserProfileResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.userProfile !== undefined) {
       UserProfile.encode(message.userProfile, writer.uint32(10).fork()).join();
+    }
+    if (message.propagation !== undefined) {
+      Propagation.encode(message.propagation, writer.uint32(18).fork()).join();
+    }
+    for (const v of message.deactivatedTokens) {
+      DeactivatedToken.encode(v!, writer.uint32(26).fork()).join();
+    }
+    if (message.deactivatedCount !== 0) {
+      writer.uint32(32).int32(message.deactivatedCount);
     }
     return writer;
   },
@@ -2302,6 +2501,30 @@ export const CreateUserProfileResponse: MessageFns<CreateUserProfileResponse> = 
             message.userProfile = UserProfile.decode(reader, reader.uint32());
             continue;
           }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.propagation = Propagation.decode(reader, reader.uint32());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.deactivatedTokens.push(DeactivatedToken.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.deactivatedCount = reader.int32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2322,6 +2545,11 @@ export const CreateUserProfileResponse: MessageFns<CreateUserProfileResponse> = 
     message.userProfile = (object.userProfile !== undefined && object.userProfile !== null)
       ? UserProfile.fromPartial(object.userProfile)
       : undefined;
+    message.propagation = (object.propagation !== undefined && object.propagation !== null)
+      ? Propagation.fromPartial(object.propagation)
+      : undefined;
+    message.deactivatedTokens = object.deactivatedTokens?.map((e) => DeactivatedToken.fromPartial(e)) || [];
+    message.deactivatedCount = object.deactivatedCount ?? 0;
     return message;
   },
 };
@@ -2901,6 +3129,14 @@ export const DeleteUserProfileResponse: MessageFns<DeleteUserProfileResponse> = 
  * (INVALID_FIELDS, MALFORMED_REQUEST) and UNAVAILABLE (DATABASE_UNAVAILABLE);
  * further errors are listed with the method.
  *
+ * Some calls give power to credentials of others: they switch a user or an account
+ * on, promote a user (to staff, or to superuser), or let a user join an account. They
+ * fail with PERMISSION_DENIED (SCOPE_NOT_HELD) unless the caller's own scopes cover
+ * those of every token that gains by it, which is every token of that user, or in
+ * that account, that is switched on and has not expired; and, where the service takes
+ * client certificates, the scopes of their callers, since a certificate may name the
+ * user.
+ *
  * A method whose response holds a `propagation` returns when no replica of the
  * service answers by what was before any more, or after some seconds if a replica
  * does not react; `propagation` tells which.
@@ -2942,6 +3178,8 @@ export const AccountServiceService = {
   /**
    * UpdateAccount changes the fields named in `update_mask`. Switching an account off refuses all its
    * tokens. FAILED_PRECONDITION (PLATFORM_ACCOUNT) if that is the platform's own.
+   * Switching it on gives its tokens power again: PERMISSION_DENIED (SCOPE_NOT_HELD)
+   * as said above.
    * NOT_FOUND if there is none, ABORTED if the etag is stale.
    */
   updateAccount: {
@@ -2970,7 +3208,10 @@ export const AccountServiceService = {
       Buffer.from(DeleteAccountResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): DeleteAccountResponse => DeleteAccountResponse.decode(value),
   },
-  /** CreateUser makes a user. ALREADY_EXISTS if the username is taken. */
+  /**
+   * CreateUser makes a user. ALREADY_EXISTS if the username is taken,
+   * PERMISSION_DENIED (SCOPE_NOT_HELD) as said above, for certificates alone.
+   */
   createUser: {
     path: "/keyward.account.v1.AccountService/CreateUser" as const,
     requestStream: false as const,
@@ -3003,6 +3244,15 @@ export const AccountServiceService = {
   /**
    * UpdateUser changes the fields named in `update_mask`. Switching a user off refuses all the
    * user's tokens.
+   *
+   * Switching a user on, or promoting one, gives the user's tokens power:
+   * PERMISSION_DENIED (SCOPE_NOT_HELD) as said above. A promotion, which is
+   * `is_superuser` or `is_staff` set for a user who is neither that nor a superuser,
+   * first switches off those of the user's tokens whose plaintext someone else may
+   * know, unless `keep_tokens` is set: tokens that are switched on and have not
+   * expired, and of which a plaintext that is accepted was not issued by the user, or
+   * by nobody knows whom, as for imported ones. The response lists them.
+   *
    * NOT_FOUND if there is none, ABORTED if the etag is stale.
    */
   updateUser: {
@@ -3028,7 +3278,14 @@ export const AccountServiceService = {
     responseSerialize: (value: DeleteUserResponse): Buffer => Buffer.from(DeleteUserResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): DeleteUserResponse => DeleteUserResponse.decode(value),
   },
-  /** CreateUserProfile makes a user profile. ALREADY_EXISTS if the user already has a profile in the account, NOT_FOUND if there is no such user or account. */
+  /**
+   * CreateUserProfile makes a user profile. ALREADY_EXISTS if the user already has a profile in the account, NOT_FOUND if there is no such user or account.
+   *
+   * A user who is no superuser and has profiles already gains rights in another
+   * account: as with a promotion by UpdateUser, tokens whose plaintext someone else
+   * may know are switched off first, unless `keep_tokens` is set, and the call fails
+   * with PERMISSION_DENIED (SCOPE_NOT_HELD) as said above.
+   */
   createUserProfile: {
     path: "/keyward.account.v1.AccountService/CreateUserProfile" as const,
     requestStream: false as const,
@@ -3107,6 +3364,8 @@ export interface AccountServiceServer extends UntypedServiceImplementation {
   /**
    * UpdateAccount changes the fields named in `update_mask`. Switching an account off refuses all its
    * tokens. FAILED_PRECONDITION (PLATFORM_ACCOUNT) if that is the platform's own.
+   * Switching it on gives its tokens power again: PERMISSION_DENIED (SCOPE_NOT_HELD)
+   * as said above.
    * NOT_FOUND if there is none, ABORTED if the etag is stale.
    */
   updateAccount: handleUnaryCall<UpdateAccountRequest, UpdateAccountResponse>;
@@ -3117,7 +3376,10 @@ export interface AccountServiceServer extends UntypedServiceImplementation {
    * ABORTED if the etag is stale.
    */
   deleteAccount: handleUnaryCall<DeleteAccountRequest, DeleteAccountResponse>;
-  /** CreateUser makes a user. ALREADY_EXISTS if the username is taken. */
+  /**
+   * CreateUser makes a user. ALREADY_EXISTS if the username is taken,
+   * PERMISSION_DENIED (SCOPE_NOT_HELD) as said above, for certificates alone.
+   */
   createUser: handleUnaryCall<CreateUserRequest, CreateUserResponse>;
   /** GetUser returns one user. NOT_FOUND if there is none. */
   getUser: handleUnaryCall<GetUserRequest, GetUserResponse>;
@@ -3126,6 +3388,15 @@ export interface AccountServiceServer extends UntypedServiceImplementation {
   /**
    * UpdateUser changes the fields named in `update_mask`. Switching a user off refuses all the
    * user's tokens.
+   *
+   * Switching a user on, or promoting one, gives the user's tokens power:
+   * PERMISSION_DENIED (SCOPE_NOT_HELD) as said above. A promotion, which is
+   * `is_superuser` or `is_staff` set for a user who is neither that nor a superuser,
+   * first switches off those of the user's tokens whose plaintext someone else may
+   * know, unless `keep_tokens` is set: tokens that are switched on and have not
+   * expired, and of which a plaintext that is accepted was not issued by the user, or
+   * by nobody knows whom, as for imported ones. The response lists them.
+   *
    * NOT_FOUND if there is none, ABORTED if the etag is stale.
    */
   updateUser: handleUnaryCall<UpdateUserRequest, UpdateUserResponse>;
@@ -3135,7 +3406,14 @@ export interface AccountServiceServer extends UntypedServiceImplementation {
    * ABORTED if the etag is stale.
    */
   deleteUser: handleUnaryCall<DeleteUserRequest, DeleteUserResponse>;
-  /** CreateUserProfile makes a user profile. ALREADY_EXISTS if the user already has a profile in the account, NOT_FOUND if there is no such user or account. */
+  /**
+   * CreateUserProfile makes a user profile. ALREADY_EXISTS if the user already has a profile in the account, NOT_FOUND if there is no such user or account.
+   *
+   * A user who is no superuser and has profiles already gains rights in another
+   * account: as with a promotion by UpdateUser, tokens whose plaintext someone else
+   * may know are switched off first, unless `keep_tokens` is set, and the call fails
+   * with PERMISSION_DENIED (SCOPE_NOT_HELD) as said above.
+   */
   createUserProfile: handleUnaryCall<CreateUserProfileRequest, CreateUserProfileResponse>;
   /** GetUserProfile returns one user profile. NOT_FOUND if there is none. */
   getUserProfile: handleUnaryCall<GetUserProfileRequest, GetUserProfileResponse>;
@@ -3206,6 +3484,8 @@ export interface AccountServiceClient extends Client {
   /**
    * UpdateAccount changes the fields named in `update_mask`. Switching an account off refuses all its
    * tokens. FAILED_PRECONDITION (PLATFORM_ACCOUNT) if that is the platform's own.
+   * Switching it on gives its tokens power again: PERMISSION_DENIED (SCOPE_NOT_HELD)
+   * as said above.
    * NOT_FOUND if there is none, ABORTED if the etag is stale.
    */
   updateAccount(
@@ -3244,7 +3524,10 @@ export interface AccountServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: DeleteAccountResponse) => void,
   ): ClientUnaryCall;
-  /** CreateUser makes a user. ALREADY_EXISTS if the username is taken. */
+  /**
+   * CreateUser makes a user. ALREADY_EXISTS if the username is taken,
+   * PERMISSION_DENIED (SCOPE_NOT_HELD) as said above, for certificates alone.
+   */
   createUser(
     request: CreateUserRequest,
     callback: (error: ServiceError | null, response: CreateUserResponse) => void,
@@ -3295,6 +3578,15 @@ export interface AccountServiceClient extends Client {
   /**
    * UpdateUser changes the fields named in `update_mask`. Switching a user off refuses all the
    * user's tokens.
+   *
+   * Switching a user on, or promoting one, gives the user's tokens power:
+   * PERMISSION_DENIED (SCOPE_NOT_HELD) as said above. A promotion, which is
+   * `is_superuser` or `is_staff` set for a user who is neither that nor a superuser,
+   * first switches off those of the user's tokens whose plaintext someone else may
+   * know, unless `keep_tokens` is set: tokens that are switched on and have not
+   * expired, and of which a plaintext that is accepted was not issued by the user, or
+   * by nobody knows whom, as for imported ones. The response lists them.
+   *
    * NOT_FOUND if there is none, ABORTED if the etag is stale.
    */
   updateUser(
@@ -3332,7 +3624,14 @@ export interface AccountServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: DeleteUserResponse) => void,
   ): ClientUnaryCall;
-  /** CreateUserProfile makes a user profile. ALREADY_EXISTS if the user already has a profile in the account, NOT_FOUND if there is no such user or account. */
+  /**
+   * CreateUserProfile makes a user profile. ALREADY_EXISTS if the user already has a profile in the account, NOT_FOUND if there is no such user or account.
+   *
+   * A user who is no superuser and has profiles already gains rights in another
+   * account: as with a promotion by UpdateUser, tokens whose plaintext someone else
+   * may know are switched off first, unless `keep_tokens` is set, and the call fails
+   * with PERMISSION_DENIED (SCOPE_NOT_HELD) as said above.
+   */
   createUserProfile(
     request: CreateUserProfileRequest,
     callback: (error: ServiceError | null, response: CreateUserProfileResponse) => void,

@@ -145,11 +145,28 @@ export interface Token {
    * not change it.
    */
   etag: string;
+  /**
+   * Who was given the present plaintext: whoever made, cloned or last rotated the
+   * token. Set by the service. Unset where that is not known: for imported tokens,
+   * those made before Keyward recorded it, and the admin token of an operator; and
+   * for callers who may read the token but not manage it.
+   */
+  issuedBy?: TokenIssuer | undefined;
 }
 
 export interface Token_AnnotationsEntry {
   key: string;
   value: string;
+}
+
+/** TokenIssuer is who a plaintext was given to, as the call was made. */
+export interface TokenIssuer {
+  /** Token.key_id of the credentials; empty where a client certificate was presented. */
+  keyId: string;
+  /** User.username. */
+  username: string;
+  /** User.id. Never given again, where a username may be. */
+  userId: bigint;
 }
 
 /** TokenOwner is the user profile that owns a token. */
@@ -250,6 +267,7 @@ function createBaseToken(): Token {
     createdAt: undefined,
     updatedAt: undefined,
     etag: "",
+    issuedBy: undefined,
   };
 }
 
@@ -326,6 +344,9 @@ export const Token: MessageFns<Token> = {
     }
     if (message.etag !== "") {
       writer.uint32(186).string(message.etag);
+    }
+    if (message.issuedBy !== undefined) {
+      TokenIssuer.encode(message.issuedBy, writer.uint32(194).fork()).join();
     }
     return writer;
   },
@@ -530,6 +551,14 @@ export const Token: MessageFns<Token> = {
             message.etag = reader.string();
             continue;
           }
+          case 24: {
+            if (tag !== 194) {
+              break;
+            }
+
+            message.issuedBy = TokenIssuer.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -590,6 +619,9 @@ export const Token: MessageFns<Token> = {
       ? Timestamp.fromPartial(object.updatedAt)
       : undefined;
     message.etag = object.etag ?? "";
+    message.issuedBy = (object.issuedBy !== undefined && object.issuedBy !== null)
+      ? TokenIssuer.fromPartial(object.issuedBy)
+      : undefined;
     return message;
   },
 };
@@ -657,6 +689,88 @@ export const Token_AnnotationsEntry: MessageFns<Token_AnnotationsEntry> = {
     const message = createBaseToken_AnnotationsEntry();
     message.key = object.key ?? "";
     message.value = object.value ?? "";
+    return message;
+  },
+};
+
+function createBaseTokenIssuer(): TokenIssuer {
+  return { keyId: "", username: "", userId: 0n };
+}
+
+export const TokenIssuer: MessageFns<TokenIssuer> = {
+  encode(message: TokenIssuer, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.keyId !== "") {
+      writer.uint32(10).string(message.keyId);
+    }
+    if (message.username !== "") {
+      writer.uint32(18).string(message.username);
+    }
+    if (message.userId !== 0n) {
+      if (BigInt.asIntN(64, message.userId) !== message.userId) {
+        throw new globalThis.Error("value provided for field message.userId of type int64 too large");
+      }
+      writer.uint32(24).int64(message.userId);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): TokenIssuer {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTokenIssuer();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.keyId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.username = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.userId = reader.int64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<TokenIssuer>, I>>(base?: I): TokenIssuer {
+    return TokenIssuer.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<TokenIssuer>, I>>(object: I): TokenIssuer {
+    const message = createBaseTokenIssuer();
+    message.keyId = object.keyId ?? "";
+    message.username = object.username ?? "";
+    message.userId = (object.userId !== undefined && object.userId !== null) ? BigInt(object.userId) : 0n;
     return message;
   },
 };

@@ -237,7 +237,8 @@ export interface ListTokensRequest {
    * Comparisons joined by AND, for example `is_active = true AND tag = "ci"`.
    * Fields: `name`, `key_id`, `username`, `account_number`, `user_profile_id`,
    * `is_active`, `tag`, `version`, `expires_at`, `last_used_at`, `created_at`,
-   * `updated_at`.
+   * `updated_at`, and of `issued_by`: `issued_by_key_id`, `issued_by_username`,
+   * `issued_by_user_id`, which find only tokens that the caller may manage.
    * Operators: `=`, `!=`, `<`, `<=`, `>`, `>=`, and `:` for "contains".
    */
   filter: string;
@@ -3384,6 +3385,16 @@ export const TokenEvent: MessageFns<TokenEvent> = {
  * ABORTED (ETAG_MISMATCH) if an `etag` is given and stale. Further errors are
  * listed with the method.
  *
+ * A token gains life or power only from someone who holds that power. A call gains if
+ * it makes a plaintext, or lets one pass that did not pass before, or for more, or
+ * for longer: CreateToken, CloneToken, RotateToken, a token switched on, a scope
+ * added, an expiry moved to later or removed, even where the token has expired. Such a
+ * call fails with PERMISSION_DENIED (SCOPE_NOT_HELD) unless the caller's own scopes
+ * cover all that the token will have then, and with PERMISSION_DENIED (NOT_PERMITTED)
+ * if the owner has rights that the caller has not: a superuser's, or in an account
+ * that the caller does not belong to. A call that both takes and gives, gains.
+ * Everything else needs only the right to manage the token.
+ *
  * A method whose response holds a `propagation` returns when no replica of the
  * service answers by what was before any more, or after some seconds if a replica
  * does not react; `propagation` tells which. That is so too where nothing was
@@ -3447,10 +3458,8 @@ export const TokenServiceService = {
    * scope `keyward.tokens.write` and the right to manage the owner's tokens.
    * FAILED_PRECONDITION (OWNER_NOT_STAFF) if the owner is not staff,
    * ALREADY_EXISTS if the owner has a token of that name, NOT_FOUND if there is no
-   * such owner that the caller may read, PERMISSION_DENIED (SCOPE_NOT_HELD) if a
-   * scope is not covered by the caller's own, PERMISSION_DENIED (NOT_PERMITTED) if
-   * the owner has rights that the caller has not: a superuser's, or in an account
-   * that the caller does not belong to.
+   * such owner that the caller may read. It gains: PERMISSION_DENIED
+   * (SCOPE_NOT_HELD, NOT_PERMITTED) as said above.
    */
   createToken: {
     path: "/keyward.token.v1.TokenService/CreateToken" as const,
@@ -3489,8 +3498,9 @@ export const TokenServiceService = {
   },
   /**
    * UpdateToken changes the fields named in `update_mask`. Needs the scope
-   * `keyward.tokens.write`. PERMISSION_DENIED (SCOPE_NOT_HELD) if it would add a
-   * scope that the caller's own do not cover.
+   * `keyward.tokens.write`. It gains if a scope is added that the token's own do not
+   * cover, or the expiry is moved to later or removed: PERMISSION_DENIED
+   * (SCOPE_NOT_HELD, NOT_PERMITTED) as said above.
    */
   updateToken: {
     path: "/keyward.token.v1.TokenService/UpdateToken" as const,
@@ -3516,8 +3526,8 @@ export const TokenServiceService = {
   },
   /**
    * CloneToken makes a new token of the same owner with the same settings, its own
-   * plaintext and its own name. Needs the scope `keyward.tokens.write`; errors as
-   * for CreateToken.
+   * plaintext and its own name. Needs the scope `keyward.tokens.write`. It gains;
+   * errors as for CreateToken.
    */
   cloneToken: {
     path: "/keyward.token.v1.TokenService/CloneToken" as const,
@@ -3530,7 +3540,8 @@ export const TokenServiceService = {
   },
   /**
    * ActivateToken switches the token on; no change if it is on. Needs the scope
-   * `keyward.tokens.write`.
+   * `keyward.tokens.write`. It gains if the token is off: PERMISSION_DENIED
+   * (SCOPE_NOT_HELD, NOT_PERMITTED) as said above.
    */
   activateToken: {
     path: "/keyward.token.v1.TokenService/ActivateToken" as const,
@@ -3559,7 +3570,8 @@ export const TokenServiceService = {
   },
   /**
    * ToggleToken switches the token off if it is on, and on if it is off. Needs the
-   * scope `keyward.tokens.write`.
+   * scope `keyward.tokens.write`. It gains if the token is off: PERMISSION_DENIED
+   * (SCOPE_NOT_HELD, NOT_PERMITTED) as said above.
    */
   toggleToken: {
     path: "/keyward.token.v1.TokenService/ToggleToken" as const,
@@ -3574,10 +3586,8 @@ export const TokenServiceService = {
    * RotateToken gives the token a new plaintext and returns it, this once. The old
    * plaintext is accepted until the grace period ends, then refused as EXPIRED; so
    * is one that is still in grace from an earlier rotation, at its own time or at
-   * this one's, whichever is earlier. Needs the scope `keyward.tokens.write`.
-   * PERMISSION_DENIED (SCOPE_NOT_HELD) if the token has a scope that the caller's
-   * own do not cover, PERMISSION_DENIED (NOT_PERMITTED) if the owner has rights
-   * that the caller has not, as for CreateToken.
+   * this one's, whichever is earlier. Needs the scope `keyward.tokens.write`. It
+   * gains: PERMISSION_DENIED (SCOPE_NOT_HELD, NOT_PERMITTED) as said above.
    */
   rotateToken: {
     path: "/keyward.token.v1.TokenService/RotateToken" as const,
@@ -3681,10 +3691,8 @@ export interface TokenServiceServer extends UntypedServiceImplementation {
    * scope `keyward.tokens.write` and the right to manage the owner's tokens.
    * FAILED_PRECONDITION (OWNER_NOT_STAFF) if the owner is not staff,
    * ALREADY_EXISTS if the owner has a token of that name, NOT_FOUND if there is no
-   * such owner that the caller may read, PERMISSION_DENIED (SCOPE_NOT_HELD) if a
-   * scope is not covered by the caller's own, PERMISSION_DENIED (NOT_PERMITTED) if
-   * the owner has rights that the caller has not: a superuser's, or in an account
-   * that the caller does not belong to.
+   * such owner that the caller may read. It gains: PERMISSION_DENIED
+   * (SCOPE_NOT_HELD, NOT_PERMITTED) as said above.
    */
   createToken: handleUnaryCall<CreateTokenRequest, CreateTokenResponse>;
   /**
@@ -3699,8 +3707,9 @@ export interface TokenServiceServer extends UntypedServiceImplementation {
   listTokens: handleUnaryCall<ListTokensRequest, ListTokensResponse>;
   /**
    * UpdateToken changes the fields named in `update_mask`. Needs the scope
-   * `keyward.tokens.write`. PERMISSION_DENIED (SCOPE_NOT_HELD) if it would add a
-   * scope that the caller's own do not cover.
+   * `keyward.tokens.write`. It gains if a scope is added that the token's own do not
+   * cover, or the expiry is moved to later or removed: PERMISSION_DENIED
+   * (SCOPE_NOT_HELD, NOT_PERMITTED) as said above.
    */
   updateToken: handleUnaryCall<UpdateTokenRequest, UpdateTokenResponse>;
   /**
@@ -3710,13 +3719,14 @@ export interface TokenServiceServer extends UntypedServiceImplementation {
   renameToken: handleUnaryCall<RenameTokenRequest, RenameTokenResponse>;
   /**
    * CloneToken makes a new token of the same owner with the same settings, its own
-   * plaintext and its own name. Needs the scope `keyward.tokens.write`; errors as
-   * for CreateToken.
+   * plaintext and its own name. Needs the scope `keyward.tokens.write`. It gains;
+   * errors as for CreateToken.
    */
   cloneToken: handleUnaryCall<CloneTokenRequest, CloneTokenResponse>;
   /**
    * ActivateToken switches the token on; no change if it is on. Needs the scope
-   * `keyward.tokens.write`.
+   * `keyward.tokens.write`. It gains if the token is off: PERMISSION_DENIED
+   * (SCOPE_NOT_HELD, NOT_PERMITTED) as said above.
    */
   activateToken: handleUnaryCall<ActivateTokenRequest, ActivateTokenResponse>;
   /**
@@ -3726,17 +3736,16 @@ export interface TokenServiceServer extends UntypedServiceImplementation {
   deactivateToken: handleUnaryCall<DeactivateTokenRequest, DeactivateTokenResponse>;
   /**
    * ToggleToken switches the token off if it is on, and on if it is off. Needs the
-   * scope `keyward.tokens.write`.
+   * scope `keyward.tokens.write`. It gains if the token is off: PERMISSION_DENIED
+   * (SCOPE_NOT_HELD, NOT_PERMITTED) as said above.
    */
   toggleToken: handleUnaryCall<ToggleTokenRequest, ToggleTokenResponse>;
   /**
    * RotateToken gives the token a new plaintext and returns it, this once. The old
    * plaintext is accepted until the grace period ends, then refused as EXPIRED; so
    * is one that is still in grace from an earlier rotation, at its own time or at
-   * this one's, whichever is earlier. Needs the scope `keyward.tokens.write`.
-   * PERMISSION_DENIED (SCOPE_NOT_HELD) if the token has a scope that the caller's
-   * own do not cover, PERMISSION_DENIED (NOT_PERMITTED) if the owner has rights
-   * that the caller has not, as for CreateToken.
+   * this one's, whichever is earlier. Needs the scope `keyward.tokens.write`. It
+   * gains: PERMISSION_DENIED (SCOPE_NOT_HELD, NOT_PERMITTED) as said above.
    */
   rotateToken: handleUnaryCall<RotateTokenRequest, RotateTokenResponse>;
   /**
@@ -3841,10 +3850,8 @@ export interface TokenServiceClient extends Client {
    * scope `keyward.tokens.write` and the right to manage the owner's tokens.
    * FAILED_PRECONDITION (OWNER_NOT_STAFF) if the owner is not staff,
    * ALREADY_EXISTS if the owner has a token of that name, NOT_FOUND if there is no
-   * such owner that the caller may read, PERMISSION_DENIED (SCOPE_NOT_HELD) if a
-   * scope is not covered by the caller's own, PERMISSION_DENIED (NOT_PERMITTED) if
-   * the owner has rights that the caller has not: a superuser's, or in an account
-   * that the caller does not belong to.
+   * such owner that the caller may read. It gains: PERMISSION_DENIED
+   * (SCOPE_NOT_HELD, NOT_PERMITTED) as said above.
    */
   createToken(
     request: CreateTokenRequest,
@@ -3901,8 +3908,9 @@ export interface TokenServiceClient extends Client {
   ): ClientUnaryCall;
   /**
    * UpdateToken changes the fields named in `update_mask`. Needs the scope
-   * `keyward.tokens.write`. PERMISSION_DENIED (SCOPE_NOT_HELD) if it would add a
-   * scope that the caller's own do not cover.
+   * `keyward.tokens.write`. It gains if a scope is added that the token's own do not
+   * cover, or the expiry is moved to later or removed: PERMISSION_DENIED
+   * (SCOPE_NOT_HELD, NOT_PERMITTED) as said above.
    */
   updateToken(
     request: UpdateTokenRequest,
@@ -3940,8 +3948,8 @@ export interface TokenServiceClient extends Client {
   ): ClientUnaryCall;
   /**
    * CloneToken makes a new token of the same owner with the same settings, its own
-   * plaintext and its own name. Needs the scope `keyward.tokens.write`; errors as
-   * for CreateToken.
+   * plaintext and its own name. Needs the scope `keyward.tokens.write`. It gains;
+   * errors as for CreateToken.
    */
   cloneToken(
     request: CloneTokenRequest,
@@ -3960,7 +3968,8 @@ export interface TokenServiceClient extends Client {
   ): ClientUnaryCall;
   /**
    * ActivateToken switches the token on; no change if it is on. Needs the scope
-   * `keyward.tokens.write`.
+   * `keyward.tokens.write`. It gains if the token is off: PERMISSION_DENIED
+   * (SCOPE_NOT_HELD, NOT_PERMITTED) as said above.
    */
   activateToken(
     request: ActivateTokenRequest,
@@ -3998,7 +4007,8 @@ export interface TokenServiceClient extends Client {
   ): ClientUnaryCall;
   /**
    * ToggleToken switches the token off if it is on, and on if it is off. Needs the
-   * scope `keyward.tokens.write`.
+   * scope `keyward.tokens.write`. It gains if the token is off: PERMISSION_DENIED
+   * (SCOPE_NOT_HELD, NOT_PERMITTED) as said above.
    */
   toggleToken(
     request: ToggleTokenRequest,
@@ -4019,10 +4029,8 @@ export interface TokenServiceClient extends Client {
    * RotateToken gives the token a new plaintext and returns it, this once. The old
    * plaintext is accepted until the grace period ends, then refused as EXPIRED; so
    * is one that is still in grace from an earlier rotation, at its own time or at
-   * this one's, whichever is earlier. Needs the scope `keyward.tokens.write`.
-   * PERMISSION_DENIED (SCOPE_NOT_HELD) if the token has a scope that the caller's
-   * own do not cover, PERMISSION_DENIED (NOT_PERMITTED) if the owner has rights
-   * that the caller has not, as for CreateToken.
+   * this one's, whichever is earlier. Needs the scope `keyward.tokens.write`. It
+   * gains: PERMISSION_DENIED (SCOPE_NOT_HELD, NOT_PERMITTED) as said above.
    */
   rotateToken(
     request: RotateTokenRequest,

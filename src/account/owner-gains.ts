@@ -1,0 +1,98 @@
+import type { Transaction } from '../db/knex.js';
+import type { Clock } from '../lib/clock.js';
+import { instantFromMillis, type Instant } from '../lib/instant.js';
+import { ALL_SCOPES, firstNotCovered } from '../lib/scopes.js';
+import type { Account, User, UserSettings } from './account.js';
+import type { Caller } from './caller.js';
+import { promotes, requireScopes } from './rights.js';
+import type { DeactivatedToken, ProfileSet, UserProfileRepository } from './user-profile-repository.js';
+
+export interface OwnerGainsDependencies {
+  readonly profiles: Pick<UserProfileRepository, 'liveScopesOf' | 'deactivateKnownToOthers'>;
+  readonly clock: Clock;
+  /** The scopes of callers with a client certificate; empty where the service takes none. */
+  readonly certificateScopes: readonly string[];
+}
+
+/** State is whether a user or an account is switched on. */
+type State = Pick<Account | User, 'isActive'>;
+
+/**
+ * OwnerGains is what credentials gain by a change of those they belong to: tokens, and client certificates, which name
+ * a user. Whoever makes such a change is a superuser, but may hold few scopes: all that gains must be covered by them,
+ * or it is SCOPE_NOT_HELD. Users must be locked, so that none of their tokens gains meanwhile by another call.
+ */
+export class OwnerGains {
+  readonly #deps: OwnerGainsDependencies;
+
+  constructor(deps: OwnerGainsDependencies) {
+    this.#deps = deps;
+  }
+
+  accountChanged(trx: Transaction, caller: Caller, before: Account, after: Account): Promise<void> {
+    return isSwitchedOn(before, after)
+      ? this.#requireTokensCovered(trx, caller, { accountId: after.id })
+      : Promise.resolve();
+  }
+
+  userMade(caller: Caller, user: UserSettings): void {
+    if (user.isActive) this.#requireCertificateCovered(caller);
+  }
+
+  /** userChanged returns the tokens that it switched off because the user was promoted: see `userJoined`. */
+  async userChanged(
+    trx: Transaction,
+    caller: Caller,
+    before: User,
+    after: User,
+    keepTokens: boolean,
+  ): Promise<readonly DeactivatedToken[]> {
+    const isPromoted = promotes(before, after);
+    if (!isPromoted && !isSwitchedOn(before, after)) return [];
+    this.#requireCertificateCovered(caller);
+    return this.#tokensGain(trx, caller, after, isPromoted && !keepTokens);
+  }
+
+  /**
+   * userJoined is for a user who has a new profile. Tokens whose plaintext someone else may know must not gain by it,
+   * unless they shall be kept: they are switched off, and returned. The tokens of a superuser have all rights already.
+   */
+  async userJoined(
+    trx: Transaction,
+    caller: Caller,
+    user: User,
+    keepTokens: boolean,
+  ): Promise<readonly DeactivatedToken[]> {
+    this.#requireCertificateCovered(caller);
+    return user.isSuperuser ? [] : this.#tokensGain(trx, caller, user, !keepTokens);
+  }
+
+  async #tokensGain(
+    trx: Transaction,
+    caller: Caller,
+    { id: userId }: User,
+    switchOff: boolean,
+  ): Promise<readonly DeactivatedToken[]> {
+    const { profiles } = this.#deps;
+    const deactivated = switchOff ? await profiles.deactivateKnownToOthers(trx, userId, this.#now()) : [];
+    await this.#requireTokensCovered(trx, caller, { userId });
+    return deactivated;
+  }
+
+  #requireCertificateCovered(caller: Caller): void {
+    requireScopes(caller, this.#deps.certificateScopes);
+  }
+
+  async #requireTokensCovered(trx: Transaction, caller: Caller, set: ProfileSet): Promise<void> {
+    if (firstNotCovered(caller.scopes, ALL_SCOPES) === undefined) return;
+    requireScopes(caller, await this.#deps.profiles.liveScopesOf(trx, set, this.#now()));
+  }
+
+  #now(): Instant {
+    return instantFromMillis(this.#deps.clock.now());
+  }
+}
+
+function isSwitchedOn(before: State, after: State): boolean {
+  return after.isActive && !before.isActive;
+}
