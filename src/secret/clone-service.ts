@@ -13,7 +13,9 @@ import { instantFromMillis } from '../lib/instant.js';
 import { covers, type Permission } from '../lib/scopes.js';
 import { noneEnabled, requireAccess, requireNotExpired } from './access.js';
 import { findManagedOwner } from './new-owner.js';
-import { openValue } from './open-value.js';
+import type { BindingService } from './binding-service.js';
+import type { Place } from './binding.js';
+import { openValue, sealValue, type Unbound } from './sealed-value.js';
 import { doneBy, isRefusal, refusedTo, type Done } from './secret-audit.js';
 import type { SecretChanges } from './secret-changes.js';
 import { theOnly, type SecretFinder } from './secret-finder.js';
@@ -30,6 +32,7 @@ export interface CloneServiceDependencies {
   readonly changes: SecretChanges;
   readonly standings: StandingReader;
   readonly keyring: Keyring;
+  readonly bindings: Pick<BindingService, 'unbound'>;
   readonly audit: Pick<AuditLog, 'append'>;
   readonly clock: Clock;
 }
@@ -60,13 +63,14 @@ export class CloneService {
     ownerRef: UserProfileRef | undefined,
   ): Promise<Secret> {
     const attempt: Attempt = { source: undefined };
+    const unbound = await this.#deps.bindings.unbound();
     try {
       return await inTransaction(this.#deps.knex, async (trx) => {
         attempt.source = undefined;
         const standing = await this.#deps.standings.of(caller, trx);
         const source = await this.#holdSource(trx, caller, standing, ref, attempt);
         const owner = await findManagedOwner(trx, standing, ownerRef ?? ownerOf(source));
-        return await this.#copy(trx, caller, source, owner, name);
+        return await this.#copy(trx, caller, source, owner, name, unbound);
       });
     } catch (error) {
       if (isRefusal(error)) {
@@ -99,13 +103,19 @@ export class CloneService {
     return source;
   }
 
-  async #copy(trx: Transaction, caller: Caller, source: Secret, owner: Owner, name: string): Promise<Secret> {
+  async #copy(
+    trx: Transaction,
+    caller: Caller,
+    source: Secret,
+    owner: Owner,
+    name: string,
+    unbound: Unbound,
+  ): Promise<Secret> {
     const { secrets, versions, changes, keyring } = this.#deps;
     await secrets.reserveName(trx, owner.profileId, name, null);
-    const { version, payload } = await this.#open(trx, source);
+    const { version, payload } = await this.#open(trx, source, unbound);
     const id = await secrets.insert(trx, owner, { ...source, name });
-    const value = { format: payload.format, ...keyring.encrypt(payload.bytes) };
-    await versions.insert(trx, id, value, caller.username);
+    await versions.insert(trx, id, (place) => sealValue(keyring, place, payload), caller);
     const copy = await secrets.stored(trx, id);
     const created: Done = { action: 'SECRET_CREATED', detail: { source_id: String(source.id) } };
     const detail = { clone_id: String(id), version: String(version) };
@@ -114,12 +124,18 @@ export class CloneService {
     return copy;
   }
 
-  async #open(trx: Transaction, source: Secret): Promise<{ version: number; payload: Payload }> {
+  async #open(
+    trx: Transaction,
+    source: Secret,
+    unbound: Unbound,
+  ): Promise<{ version: number; payload: Payload }> {
+    const { versions, keyring } = this.#deps;
     const version = source.enabledVersion;
     if (version === null) throw noneEnabled();
-    const value = await this.#deps.versions.valueOf(trx, source.id, version);
+    const place: Place = { secretId: source.id, number: version };
+    const value = await versions.valueOf(trx, place);
     if (value === undefined) throw noneEnabled();
-    return { version, payload: openValue(this.#deps.keyring, value) };
+    return { version, payload: openValue(keyring, place, value, unbound) };
   }
 }
 

@@ -11,6 +11,7 @@ import { instantFromMillis, type Instant } from '../lib/instant.js';
 import type { Page, PageQuery } from '../lib/page.js';
 import { findManagedOwner } from './new-owner.js';
 import type { ReferenceRepository } from './reference-repository.js';
+import { sealValue } from './sealed-value.js';
 import type { Change, SecretChanges } from './secret-changes.js';
 import type { SecretFinder } from './secret-finder.js';
 import type { SecretRef } from './secret-ref.js';
@@ -44,7 +45,7 @@ export class SecretService {
     caller: Caller,
     ownerRef: UserProfileRef,
     settings: SecretSettings,
-    { format, bytes }: Payload,
+    payload: Payload,
   ): Promise<Secret> {
     const { knex, standings, secrets, versions, changes, keyring } = this.#deps;
     return inTransaction(knex, async (trx) => {
@@ -52,7 +53,7 @@ export class SecretService {
       const owner = await findManagedOwner(trx, standing, ownerRef);
       await secrets.reserveName(trx, owner.profileId, settings.name, null);
       const id = await secrets.insert(trx, owner, settings);
-      await versions.insert(trx, id, { format, ...keyring.encrypt(bytes) }, caller.username);
+      await versions.insert(trx, id, (place) => sealValue(keyring, place, payload), caller);
       const secret = await secrets.stored(trx, id);
       await changes.record(trx, caller, undefined, secret, [{ action: 'SECRET_CREATED' }]);
       return secret;

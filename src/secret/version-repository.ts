@@ -2,6 +2,9 @@ import type { Knex } from 'knex';
 import { listPage } from '../db/list-query.js';
 import { formatPgTimestamp, type Instant } from '../lib/instant.js';
 import type { Page, PageQuery } from '../lib/page.js';
+import { bindingFromRow, type BindingRow } from './binding-columns.js';
+import type { BoundValue, Place } from './binding.js';
+import type { SealedValue } from './sealed-value.js';
 import { VERSION_COLUMNS } from './secret-columns.js';
 import type { PayloadFormat, SecretVersion, VersionState } from './secret.js';
 
@@ -16,17 +19,16 @@ interface VersionRow {
   destroyed_at: Instant | null;
 }
 
-interface ValueRow {
+interface ValueRow extends BindingRow {
   format: PayloadFormat;
   key_id: string | null;
   ciphertext: Buffer;
 }
 
-/** StoredValue is a value as it is stored. */
-export interface StoredValue {
-  readonly format: PayloadFormat;
-  readonly keyId: string | null;
-  readonly ciphertext: Buffer;
+/** Giver is the user who gives a value. */
+interface Giver {
+  readonly userId: bigint;
+  readonly username: string;
 }
 
 const COLUMNS = [
@@ -58,35 +60,41 @@ export class VersionRepository {
   }
 
   /** valueOf reads the value of a version that is not destroyed. */
-  async valueOf(trx: Knex.Transaction, secretId: bigint, number: number): Promise<StoredValue | undefined> {
+  async valueOf(trx: Knex.Transaction, { secretId, number }: Place): Promise<BoundValue | undefined> {
     const [row] = await where(trx, secretId, number)
       .whereNotNull('ciphertext')
-      .select<ValueRow[]>('format', 'key_id', 'ciphertext');
-    return row && { format: row.format, keyId: row.key_id, ciphertext: row.ciphertext };
+      .select<ValueRow[]>('format', 'key_id', 'ciphertext', 'binding', 'binding_key_id');
+    if (row === undefined) return undefined;
+    const { format, key_id: keyId, ciphertext } = row;
+    return { format, keyId, ciphertext, binding: bindingFromRow(row) };
   }
 
-  /** insert adds the version after the newest. */
+  /** insert adds the version after the newest, with the value that is sealed for that place. */
   async insert(
     trx: Knex.Transaction,
     secretId: bigint,
-    value: StoredValue,
-    createdBy: string,
+    seal: (place: Place) => SealedValue,
+    { userId, username }: Giver,
   ): Promise<SecretVersion> {
     const id = String(secretId);
-    const [row] = await trx('secret_versions')
-      .insert({
-        secret_id: id,
-        number: trx('secret_versions')
-          .where({ secret_id: id })
-          .select(trx.raw('coalesce(max(number), 0) + 1')),
-        format: value.format,
-        key_id: value.keyId,
-        ciphertext: value.ciphertext,
-        created_at: trx.raw('statement_timestamp()'),
-        created_by: createdBy,
-      })
-      .returning<{ number: number }[]>('number');
-    return this.#stored(trx, secretId, row?.number ?? 0);
+    const [newest] = await trx('secret_versions')
+      .where({ secret_id: id })
+      .select<{ number: number | null }[]>(trx.raw('max(number) AS number'));
+    const number = (newest?.number ?? 0) + 1;
+    const { format, keyId, ciphertext, binding } = seal({ secretId, number });
+    await trx('secret_versions').insert({
+      secret_id: id,
+      number,
+      format,
+      key_id: keyId,
+      ciphertext,
+      binding: binding.mac,
+      binding_key_id: binding.keyId,
+      created_at: trx.raw('statement_timestamp()'),
+      created_by: username,
+      created_by_user_id: String(userId),
+    });
+    return this.#stored(trx, secretId, number);
   }
 
   /** setEnabled lets a version that is not destroyed be read, or keeps it from being read. */
@@ -99,7 +107,7 @@ export class VersionRepository {
     return this.#stored(trx, secretId, number);
   }
 
-  /** destroy erases the ciphertext of a version. */
+  /** destroy erases the ciphertext of a version, and its binding with it. */
   async destroy(
     trx: Knex.Transaction,
     { secretId, number }: SecretVersion,
@@ -109,6 +117,8 @@ export class VersionRepository {
       state: 'DESTROYED',
       ciphertext: null,
       key_id: null,
+      binding: null,
+      binding_key_id: null,
       destroyed_at: formatPgTimestamp(destroyedAt),
     });
     return this.#stored(trx, secretId, number);

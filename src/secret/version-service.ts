@@ -8,6 +8,8 @@ import type { Clock } from '../lib/clock.js';
 import { KeywardError, notFound } from '../lib/errors.js';
 import { instantFromMillis } from '../lib/instant.js';
 import type { Page, PageQuery } from '../lib/page.js';
+import type { Place } from './binding.js';
+import { sealValue } from './sealed-value.js';
 import type { SecretChanges } from './secret-changes.js';
 import type { SecretFinder } from './secret-finder.js';
 import type { SecretRef } from './secret-ref.js';
@@ -40,16 +42,11 @@ export class VersionService {
   }
 
   /** add makes a value the newest version of a secret. */
-  async add(
-    caller: Caller,
-    ref: SecretRef,
-    etag: string,
-    { format, bytes }: Payload,
-  ): Promise<SecretVersion> {
+  async add(caller: Caller, ref: SecretRef, etag: string, payload: Payload): Promise<SecretVersion> {
     const { changes, secrets, versions, keyring } = this.#deps;
     return changes.change(caller, ref, etag, async (trx, { id }) => {
-      const value = { format, ...keyring.encrypt(bytes) };
-      const version = await versions.insert(trx, id, value, caller.username);
+      const seal = (place: Place) => sealValue(keyring, place, payload);
+      const version = await versions.insert(trx, id, seal, caller);
       const detail = { version: String(version.number) };
       return {
         secret: await secrets.update(trx, id, {}),

@@ -135,10 +135,7 @@ describe('who may clone', () => {
     const disabled = await api.newSecret();
     await api.services.versions.setState(api.as('owner'), byId(disabled), 1, '', 'DISABLED');
     const spoilt = await api.newSecret();
-    await api
-      .knex('secret_versions')
-      .where('secret_id', String(spoilt.id))
-      .update({ ciphertext: Buffer.from('garbage') });
+    await api.store(spoilt, Buffer.from('garbage'), null);
     api.clock.advance(1);
     const before = await api.knex('secrets').pluck('id');
     expect(

@@ -138,4 +138,10 @@ export enum ErrorReason {
    * reaches another one. The details hold a `google.rpc.RetryInfo`.
    */
   ERROR_REASON_STOPPING = 25,
+  /**
+   * ERROR_REASON_SECRET_MISPLACED - DATA_LOSS. The stored value does not belong to the version of the secret in
+   * whose place it stands, or was changed: somebody wrote to the database past the
+   * service. Nothing of it is told.
+   */
+  ERROR_REASON_SECRET_MISPLACED = 26,
 }
