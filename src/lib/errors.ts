@@ -67,6 +67,13 @@ export function notPermitted(message: string): KeywardError {
   return new KeywardError('NOT_PERMITTED', message);
 }
 
+/** scopeMissing is for credentials that lack a scope which the call needs, whatever the caller's rights. */
+export function scopeMissing(scope: string): KeywardError {
+  return new KeywardError('SCOPE_MISSING', `The credentials lack the scope ${scope}.`, {
+    metadata: { required_scope: scope },
+  });
+}
+
 /** alreadyExists names the field whose unique value is taken. */
 export function alreadyExists(kind: string, field: string): KeywardError {
   return new KeywardError('ALREADY_EXISTS', `There is a ${kind} with this ${field.replaceAll('_', ' ')}.`, {

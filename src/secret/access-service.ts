@@ -14,9 +14,8 @@ import { judgeAccess, type AccessedSecret, type AccessFacts, type Wanted } from 
 import type { BindingService } from './binding-service.js';
 import { openValue, type Unbound } from './sealed-value.js';
 import { doneBy, isRefusal, refusedTo, type Done } from './secret-audit.js';
-import { theOnly, type SecretFinder } from './secret-finder.js';
+import { ableTo, theOnly, type SecretFinder } from './secret-finder.js';
 import type { SecretRef } from './secret-ref.js';
-import type { SecretRepository } from './secret-repository.js';
 
 /** AccessRequest names a value. */
 export interface AccessRequest extends Wanted {
@@ -27,7 +26,6 @@ export interface AccessRequest extends Wanted {
 
 export interface AccessServiceDependencies {
   readonly reader: AccessReader;
-  readonly secrets: SecretRepository;
   readonly finder: SecretFinder;
   readonly standings: StandingReader;
   readonly keyring: Keyring;
@@ -151,17 +149,15 @@ export class AccessService {
     caller: Caller,
     refs: readonly NamedRef[],
   ): Promise<({ readonly by: 'id'; readonly id: bigint } | KeywardError)[]> {
-    const { standings, secrets, finder } = this.#deps;
+    const { standings, finder } = this.#deps;
     return reading(async () => {
-      const standing = await standings.of(caller);
-      const visible = await finder.visible(standing, await secrets.findNamed(refs));
+      const all = await finder.findNamedFor(await standings.of(caller), refs);
       return refs.map(({ accountNumber, name }) => {
+        const found = all.filter(
+          ({ secret }) => secret.owner.accountNumber === accountNumber && secret.name === name,
+        );
         try {
-          const { secret } = theOnly(
-            visible.filter(
-              (found) => found.secret.owner.accountNumber === accountNumber && found.secret.name === name,
-            ),
-          );
+          const { secret } = theOnly(ableTo('access', found));
           return { by: 'id', id: secret.id };
         } catch (error) {
           if (error instanceof KeywardError) return error;

@@ -1,6 +1,7 @@
 import type { Caller } from '../account/caller.js';
 import type { Owner } from '../account/owner.js';
 import type { UserProfileRef } from '../account/refs.js';
+import { meantByName } from '../account/reader-rows.js';
 import type { Standing } from '../account/rights.js';
 import type { StandingReader } from '../account/standing.js';
 import type { AuditLog } from '../audit/audit-log.js';
@@ -8,9 +9,8 @@ import type { Keyring } from '../crypto/keyring.js';
 import type { Database, Transaction } from '../db/knex.js';
 import { inTransaction } from '../db/transaction.js';
 import type { Clock } from '../lib/clock.js';
-import { KeywardError, notFound } from '../lib/errors.js';
+import { notFound } from '../lib/errors.js';
 import { instantFromMillis } from '../lib/instant.js';
-import { covers, type Permission } from '../lib/scopes.js';
 import { noneEnabled, requireAccess, requireNotExpired } from './access.js';
 import { findManagedOwner } from './new-owner.js';
 import type { BindingService } from './binding-service.js';
@@ -18,7 +18,7 @@ import type { Place } from './binding.js';
 import { openValue, sealValue, type Unbound } from './sealed-value.js';
 import { doneBy, isRefusal, refusedTo, type Done } from './secret-audit.js';
 import type { SecretChanges } from './secret-changes.js';
-import { theOnly, type SecretFinder } from './secret-finder.js';
+import { ableTo, theOnly, type SecretFinder } from './secret-finder.js';
 import type { SecretRef } from './secret-ref.js';
 import type { SecretRepository } from './secret-repository.js';
 import type { Payload, Secret } from './secret.js';
@@ -41,8 +41,6 @@ export interface CloneServiceDependencies {
 interface Attempt {
   source: Secret | undefined;
 }
-
-const ACCESS: Permission = 'keyward.secrets.access';
 
 /** CloneService copies secrets. Whoever copies a value could read it, so the right to do that is needed. */
 export class CloneService {
@@ -68,9 +66,9 @@ export class CloneService {
       return await inTransaction(this.#deps.knex, async (trx) => {
         attempt.source = undefined;
         const standing = await this.#deps.standings.of(caller, trx);
-        const source = await this.#holdSource(trx, caller, standing, ref, attempt);
+        const source = await this.#holdSource(trx, standing, ref, attempt);
         const owner = await findManagedOwner(trx, standing, ownerRef ?? ownerOf(source));
-        return await this.#copy(trx, caller, source, owner, name, unbound);
+        return await this.#copy(trx, { caller, standing }, source, owner, name, unbound);
       });
     } catch (error) {
       if (isRefusal(error)) {
@@ -81,19 +79,19 @@ export class CloneService {
     }
   }
 
+  /** recordMissingScope records a call that was refused before its request was looked at. */
+  recordMissingScope(caller: Caller): Promise<void> {
+    return this.#deps.audit.append(
+      refusedTo(caller, { action: 'SECRET_CLONED' }, 'SCOPE_MISSING', undefined),
+    );
+  }
+
   /** #holdSource finds a secret whose value the caller may have, and keeps that so until the transaction ends. */
-  async #holdSource(
-    trx: Transaction,
-    caller: Caller,
-    standing: Standing,
-    ref: SecretRef,
-    attempt: Attempt,
-  ): Promise<Secret> {
+  async #holdSource(trx: Transaction, standing: Standing, ref: SecretRef, attempt: Attempt): Promise<Secret> {
     const { finder, secrets, clock } = this.#deps;
-    const named = await secrets.find(ref, trx);
+    const named = await secrets.find(ref, trx, meantByName(standing));
     if (named.length === 1) attempt.source = named[0];
-    requireScope(caller);
-    const { secret } = theOnly(await finder.visible(standing, named, trx));
+    const { secret } = theOnly(ableTo('access', await finder.visible(standing, named, trx)));
     attempt.source = secret;
     const source = await secrets.hold(trx, secret.id);
     if (source === undefined || source.deletedAt !== null) throw notFound('secret');
@@ -105,7 +103,7 @@ export class CloneService {
 
   async #copy(
     trx: Transaction,
-    caller: Caller,
+    { caller, standing }: { readonly caller: Caller; readonly standing: Standing },
     source: Secret,
     owner: Owner,
     name: string,
@@ -115,7 +113,7 @@ export class CloneService {
     await secrets.reserveName(trx, owner.profileId, name, null);
     const { version, payload } = await this.#open(trx, source, unbound);
     const id = await secrets.insert(trx, owner, { ...source, name });
-    await versions.insert(trx, id, (place) => sealValue(keyring, place, payload), caller);
+    await versions.insert(trx, standing, id, (place) => sealValue(keyring, place, payload), caller);
     const copy = await secrets.stored(trx, id);
     const created: Done = { action: 'SECRET_CREATED', detail: { source_id: String(source.id) } };
     const detail = { clone_id: String(id), version: String(version) };
@@ -141,11 +139,4 @@ export class CloneService {
 
 function ownerOf({ owner }: Secret): UserProfileRef {
   return { by: 'id', id: owner.profileId };
-}
-
-function requireScope({ scopes }: Caller): void {
-  if (covers(scopes, ACCESS)) return;
-  throw new KeywardError('SCOPE_MISSING', `The credentials lack the scope ${ACCESS}.`, {
-    metadata: { required_scope: ACCESS },
-  });
 }

@@ -1,4 +1,6 @@
 import type { Knex } from 'knex';
+import { mayReadUser } from '../account/reader-rows.js';
+import type { Standing } from '../account/rights.js';
 import { listPage } from '../db/list-query.js';
 import { formatPgTimestamp, type Instant } from '../lib/instant.js';
 import type { Page, PageQuery } from '../lib/page.js';
@@ -31,18 +33,12 @@ interface Giver {
   readonly username: string;
 }
 
-const COLUMNS = [
-  'v.secret_id',
-  'v.number',
-  'v.state',
-  'v.format',
-  'v.key_id',
-  'v.created_at',
-  'v.created_by',
-  'v.destroyed_at',
-];
+const COLUMNS = ['secret_id', 'number', 'state', 'format', 'key_id', 'created_at', 'destroyed_at'];
 
-/** VersionRepository is every SQL statement about the versions of a secret. To write, the secret must be locked. */
+/**
+ * VersionRepository is every SQL statement about the versions of a secret, which it gives as a reader of the secret may
+ * see them. To write, the secret must be locked.
+ */
 export class VersionRepository {
   readonly #knex: Knex;
 
@@ -50,13 +46,23 @@ export class VersionRepository {
     this.#knex = knex;
   }
 
-  async find(trx: Knex.Transaction, secretId: bigint, number: number): Promise<SecretVersion | undefined> {
-    const rows = (await select(trx, secretId).where('v.number', number)) as VersionRow[];
+  async find(
+    trx: Knex.Transaction,
+    reader: Standing,
+    { secretId, number }: Place,
+  ): Promise<SecretVersion | undefined> {
+    const rows = (await select(trx, reader, secretId).where('v.number', number)) as VersionRow[];
     return rows.map(versionFromRow)[0];
   }
 
-  async list(secretId: bigint, page: PageQuery): Promise<Page<SecretVersion>> {
-    return listPage<SecretVersion>(select(this.#knex, secretId), VERSION_COLUMNS, page, versionFromRow);
+  /** list lists versions. No filter finds what the reader may not see either. */
+  async list(reader: Standing, secretId: bigint, page: PageQuery): Promise<Page<SecretVersion>> {
+    return listPage<SecretVersion>(
+      select(this.#knex, reader, secretId),
+      VERSION_COLUMNS,
+      page,
+      versionFromRow,
+    );
   }
 
   /** valueOf reads the value of a version that is not destroyed. */
@@ -72,6 +78,7 @@ export class VersionRepository {
   /** insert adds the version after the newest, with the value that is sealed for that place. */
   async insert(
     trx: Knex.Transaction,
+    reader: Standing,
     secretId: bigint,
     seal: (place: Place) => SealedValue,
     { userId, username }: Giver,
@@ -94,23 +101,25 @@ export class VersionRepository {
       created_by: username,
       created_by_user_id: String(userId),
     });
-    return this.#stored(trx, secretId, number);
+    return this.#stored(trx, reader, { secretId, number });
   }
 
   /** setEnabled lets a version that is not destroyed be read, or keeps it from being read. */
   async setEnabled(
     trx: Knex.Transaction,
-    { secretId, number }: SecretVersion,
+    reader: Standing,
+    { secretId, number }: Place,
     isEnabled: boolean,
   ): Promise<SecretVersion> {
     await where(trx, secretId, number).update({ state: isEnabled ? 'ENABLED' : 'DISABLED' });
-    return this.#stored(trx, secretId, number);
+    return this.#stored(trx, reader, { secretId, number });
   }
 
   /** destroy erases the ciphertext of a version, and its binding with it. */
   async destroy(
     trx: Knex.Transaction,
-    { secretId, number }: SecretVersion,
+    reader: Standing,
+    { secretId, number }: Place,
     destroyedAt: Instant,
   ): Promise<SecretVersion> {
     await where(trx, secretId, number).update({
@@ -121,18 +130,23 @@ export class VersionRepository {
       binding_key_id: null,
       destroyed_at: formatPgTimestamp(destroyedAt),
     });
-    return this.#stored(trx, secretId, number);
+    return this.#stored(trx, reader, { secretId, number });
   }
 
-  async #stored(trx: Knex.Transaction, secretId: bigint, number: number): Promise<SecretVersion> {
-    const version = await this.find(trx, secretId, number);
+  async #stored(trx: Knex.Transaction, reader: Standing, place: Place): Promise<SecretVersion> {
+    const version = await this.find(trx, reader, place);
     if (version === undefined) throw new Error('a version of a secret locked in this transaction is gone');
     return version;
   }
 }
 
-function select(knex: Knex, secretId: bigint): Knex.QueryBuilder {
-  return knex('secret_versions as v').select(COLUMNS).where('v.secret_id', String(secretId));
+function select(knex: Knex, reader: Standing, secretId: bigint): Knex.QueryBuilder {
+  const maker = mayReadUser(reader, 'v.created_by_user_id');
+  const versions = knex('secret_versions as v')
+    .select(COLUMNS.map((column) => `v.${column}`))
+    .select(knex.raw(`CASE WHEN ${maker.sql} THEN v.created_by ELSE '' END AS created_by`, maker.bindings))
+    .where('v.secret_id', String(secretId));
+  return knex.select('v.*').from(versions.as('v'));
 }
 
 function where(trx: Knex.Transaction, secretId: bigint, number: number): Knex.QueryBuilder {

@@ -242,21 +242,10 @@ describe('a value goes', () => {
     await set("secret_versions SET state = 'DISABLED' WHERE secret_id = $1", disabled);
     // The third and the fifth are bound to their places, the fourth is not.
     const cipher = 'secret_versions SET ciphertext = $2, key_id = $3, binding = $4, binding_key_id = $5';
-    const replace = (
-      id: bigint | undefined,
-      { keyId, ciphertext }: StoredVersion,
-      place: bigint | undefined,
-    ) => {
-      const bound = bindingColumns(
-        testKeyring(),
-        { secretId: existing(place), number: 1 },
-        { keyId, ciphertext },
-      );
-      return set(
-        `${cipher} WHERE secret_id = $1`,
-        id,
-        ...[ciphertext, keyId, bound.binding, bound.binding_key_id],
-      );
+    const replace = (id: bigint | undefined, value: StoredVersion, place: bigint | undefined) => {
+      const bound = bindingColumns(testKeyring(), { secretId: existing(place), number: 1 }, value);
+      const columns = [value.ciphertext, value.keyId, bound.binding, bound.binding_key_id];
+      return set(`${cipher} WHERE secret_id = $1`, id, ...columns);
     };
     await replace(damaged, { ...sealed(newKey(), newText()), keyId: fernetKey(TEST_KEY).id }, damaged);
     await replace(foreign, { ...sealed(newKey(), newText()), keyId: null }, damaged);

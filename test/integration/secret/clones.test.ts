@@ -116,20 +116,6 @@ describe('who may clone', () => {
     expect(await cloning).toEqual(['NOT_FOUND']);
   });
 
-  test('the scope to write is not enough: the scope to access is needed too', async () => {
-    const secret = await api.newSecret();
-    const caller = { ...api.as('owner'), scopes: ['keyward.secrets.write', 'keyward.secrets.read'] };
-    const cloning = api.services.clones.clone(caller, byId(secret), api.newName(), undefined);
-    await expect(cloning).rejects.toMatchObject({
-      reason: 'SCOPE_MISSING',
-      metadata: { required_scope: 'keyward.secrets.access' },
-    });
-    expect((await api.events(secret.id)).at(-1)).toMatchObject({
-      action: 'SECRET_CLONED',
-      outcome: 'SCOPE_MISSING',
-    });
-  });
-
   test('nobody clones what is expired, has no enabled version or cannot be decrypted', async () => {
     const expired = await api.newSecret({ expiresAt: api.now() + 1n });
     const disabled = await api.newSecret();
