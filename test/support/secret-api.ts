@@ -99,10 +99,11 @@ export class SecretApi {
     });
   }
 
-  static async open(retentionDays = RETENTION_DAYS): Promise<SecretApi> {
+  /** open makes it, as after its first start; or before that, when nothing may be bound yet. */
+  static async open(retentionDays = RETENTION_DAYS, isStarted = true): Promise<SecretApi> {
     const api = new SecretApi(await createTestDatabase(), retentionDays);
     await api.knex.transaction((trx) => api.#seed(trx));
-    await api.services.bindings.complete();
+    if (isStarted) await api.services.bindings.complete();
     return api;
   }
 
