@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { up } from '../../../src/db/migrations/0006-secret-bindings.js';
 import { BindingRepository } from '../../../src/secret/binding-repository.js';
 import { BindingService } from '../../../src/secret/binding-service.js';
 import type { Secret } from '../../../src/secret/secret.js';
@@ -118,6 +119,23 @@ describe('the first start', () => {
     expect([await countUnbound(), (await markers()).length]).toEqual([0, 1]);
   });
 
+  test('that comes late binds nothing that has lost its binding since all was bound', async () => {
+    const secrets = await old(1);
+    let isLate = true;
+    class Late extends BindingRepository {
+      override async lockCompletion(...args: Parameters<BindingRepository['lockCompletion']>): Promise<void> {
+        if (isLate) {
+          isLate = false;
+          await replica().complete();
+          await unbind(secrets);
+        }
+        await super.lockCompletion(...args);
+      }
+    }
+    await replica(api, new Late()).complete();
+    expect([await countUnbound(), (await markers()).length]).toEqual([1, 1]);
+  });
+
   test('waits for a value that a change has locked before it records that all is bound', async () => {
     const [secret] = await old(3);
     const changing = await api.knex.transaction();
@@ -175,6 +193,40 @@ describe('until all is bound', () => {
     await vi.waitFor(async () => expect(await markers()).toHaveLength(1), { timeout: 10_000 });
     await starting.stop();
   });
+});
+
+test('a database of the version before is migrated with what is in it, and loses nothing', async () => {
+  const before = await SecretApi.open(RETENTION_DAYS, false);
+  try {
+    const { knex } = before;
+    const secrets = [
+      await before.newSecret({}, text('one')),
+      await before.newSecret({}, text('two'), 'staff-b'),
+    ];
+    for (const [secret, granter] of [
+      [secrets[0], 'owner'],
+      [secrets[1], 'staff-b'],
+    ] as const) {
+      const grantee = { by: 'id', id: before.profileId('reader') } as const;
+      await before.services.grants.grant(before.as(granter), byId(existing(secret)), grantee, null);
+    }
+    await knex.raw(`
+      DROP FUNCTION keyward_require_binding CASCADE;
+      ALTER TABLE secret_versions DROP COLUMN binding, DROP COLUMN binding_key_id, DROP COLUMN created_by_user_id;
+      ALTER TABLE secret_grants DROP COLUMN granted_by_user_id, DROP COLUMN names_grantee;
+      UPDATE secret_grants SET created_at = '1970-01-01' WHERE granted_by = 'staff-b'`);
+    await up(knex);
+    await before.services.bindings.complete();
+    const values = secrets.map((secret) => before.textOf(before.as('reader'), secret));
+    expect(await Promise.all(values)).toEqual(['one', 'two']);
+    // The user who is called staff-b now was made after that grant.
+    expect(await knex('secret_grants').orderBy('secret_id').pluck('granted_by_user_id')).toEqual([
+      before.as('owner').userId,
+      null,
+    ]);
+  } finally {
+    await before.close();
+  }
 });
 
 test('who gave an old value is found by the name, unless that has come to another user since', async () => {
