@@ -32,6 +32,7 @@ import { drain, listen, newGrpcServer, serverCredentials } from './rpc/grpc-serv
 import { Health } from './rpc/health.js';
 import { reflectionServices } from './rpc/reflection.js';
 import { addService } from './rpc/service.js';
+import type { BindingService } from './secret/binding-service.js';
 import { GrantRepository } from './secret/grant-repository.js';
 import { KeyCheck } from './secret/key-check.js';
 import { RotationRepository } from './secret/rotation-repository.js';
@@ -89,6 +90,9 @@ const HEALTH_SERVICE = 'grpc.health.v1.Health';
 /** How often times of use are written, and times of access that could not be written at once. */
 const USAGE_INTERVAL_MS = 5_000;
 const PURGE_INTERVAL_MS = 600_000;
+const BINDING_INTERVAL_MS = 5_000;
+/** How long a start waits for stored values to be bound. More go on being bound, and can be read, meanwhile. */
+const BINDING_PATIENCE_MS = 5_000;
 const MICROSECONDS_A_DAY = 86_400_000_000n;
 
 /** startServer builds the whole service and starts it. What was opened is closed again if it fails. */
@@ -155,7 +159,7 @@ async function start(dependencies: ServerDependencies, closer: Closer): Promise<
   const standings = new StandingRepository(knex);
   const services = { ...shared, standings, rights: new WatcherRights(standings) };
   const chain = addTokensAndAccounts(server, services, closer);
-  addSecrets(server, services, chain, closer);
+  const bindings = addSecrets(server, services, chain, closer);
   const auditService = new AuditService({ events: new AuditRepository(knex), standings });
   addService(server, AuditServiceService, auditHandlers(auditService), chain);
 
@@ -173,6 +177,8 @@ async function start(dependencies: ServerDependencies, closer: Closer): Promise<
     }
   }
 
+  closer.add('the binding of stored values', () => bindings.stop());
+  await bindings.start(BINDING_INTERVAL_MS, BINDING_PATIENCE_MS);
   await coherence.start(closer);
   const port = await listen(server, config.listen, await serverCredentials(config));
   closer.add('the calls under way', () => drain(server, config.shutdownSeconds * 1000));
@@ -293,22 +299,24 @@ function addTokensAndAccounts(
   return chain;
 }
 
+/** addSecrets gives what is to be started before values are served. */
 function addSecrets(
   server: Server,
   dependencies: ServiceDependencies,
   chain: ChainDependencies,
   closer: Closer,
-): void {
+): BindingService {
   const { config, knex, clock } = dependencies;
   const retention = BigInt(config.secretRetentionDays) * MICROSECONDS_A_DAY;
   const services = secretServices({ ...dependencies, retention });
-  const { accessTimes, purger } = services;
+  const { accessTimes, bindings, purger } = services;
   accessTimes.start(USAGE_INTERVAL_MS);
   closer.add('the times of access', () => accessTimes.stop());
   purger.start(PURGE_INTERVAL_MS);
   closer.add('the removal of deleted secrets', () => purger.stop());
-  const rotation = new RotationService({ ...dependencies, versions: new RotationRepository(knex) });
+  const rotation = new RotationService({ ...dependencies, versions: new RotationRepository(knex), bindings });
   const secrets = new SecretRepository(knex);
   const watch = secretWatch({ ...dependencies, secrets, grants: new GrantRepository(knex) });
   addService(server, SecretServiceService, secretServiceHandlers(services, rotation, watch, clock), chain);
+  return bindings;
 }

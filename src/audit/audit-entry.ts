@@ -40,6 +40,7 @@ export const AUDIT_ACTIONS = [
   'DATA_IMPORTED',
   'AUTHENTICATION_SUCCEEDED',
   'AUTHENTICATION_FAILED',
+  'SECRETS_BOUND',
 ] as const;
 
 /** AuditAction is what was done, as `keyward.audit.v1.AuditAction` names it without its prefix. */

@@ -3,7 +3,7 @@ import type { Clock } from '../lib/clock.js';
 import { KeywardError } from '../lib/errors.js';
 import { GroupCommit } from '../lib/group-commit.js';
 import { instantFromMillis, type Instant } from '../lib/instant.js';
-import type { AuditEntry } from './audit-entry.js';
+import type { AuditAction, AuditEntry, AuditResource } from './audit-entry.js';
 import {
   extend,
   newChain,
@@ -71,6 +71,11 @@ export class AuditLog {
    */
   append(entry: AuditEntry): Promise<void> {
     return this.#appending.add({ entry, occurredAt: this.#now() });
+  }
+
+  /** hasRecorded tells whether there is a record of an action on no resource in particular of a kind that has few such. */
+  hasRecorded(action: AuditAction, kind: AuditResource['kind'], trx?: Transaction): Promise<boolean> {
+    return this.#deps.chains.hasRecorded(action, kind, trx);
   }
 
   async #append(entries: readonly Stamped[]): Promise<void> {

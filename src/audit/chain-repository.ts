@@ -22,11 +22,13 @@ const APPEND = `WITH head AS (
   ), written AS (${insertEvents('$8', 'head')} RETURNING 1)
   SELECT count(*) AS written FROM written`;
 
-/** ChainRepository is every SQL statement that writes the audit log. */
+/** ChainRepository is every SQL statement that writes the audit log, or needs to know what was written. */
 export class ChainRepository {
+  readonly #knex: Knex;
   readonly #append: (values: unknown[]) => Promise<{ written: bigint }[]>;
 
   constructor(knex: Knex) {
+    this.#knex = knex;
     this.#append = prepare(knex, 'audit-append', APPEND);
   }
 
@@ -67,6 +69,16 @@ export class ChainRepository {
     throw new KeywardError('DATABASE_UNAVAILABLE', 'The audit log cannot be written.', {
       cause: new Error(`the head of the audit chain ${chain.chain} is not the one written last`),
     });
+  }
+
+  /** hasRecorded looks through the records of a kind that name no resource. */
+  async hasRecorded(action: string, kind: string, trx: Knex = this.#knex): Promise<boolean> {
+    const found: unknown[] = await trx('audit_events')
+      .select('id')
+      .where({ resource_kind: kind, action })
+      .whereNull('resource_id')
+      .limit(1);
+    return found.length > 0;
   }
 }
 

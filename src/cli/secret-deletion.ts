@@ -18,7 +18,9 @@ export function deleteCommand(): Command {
 
 export function undeleteCommand(): Command {
   return commandAboutSecret('undelete')
-    .description('Bring a deleted secret back, by its record locator or number: "list --deleted" shows them.')
+    .description(
+      'Bring a deleted secret back, by its record locator or number: "list --deleted" shows them. Your token needs the scopes keyward.secrets.write and keyward.secrets.access.',
+    )
     .option('--json', 'print the secret as JSON')
     .action(async (text: string, given: GivenSecret) => {
       const secret = await withSecret(text, given, async ({ secrets }, selector) =>

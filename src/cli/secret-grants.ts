@@ -13,7 +13,9 @@ interface GrantsOptions extends GivenSecret {
 
 const HELP = `
 A grant lets a user, of any account, read the secret and its values, and no more. A second one replaces when the
-first expires. After "revoke" has returned, nobody gets a value by that grant.`;
+first expires. After "revoke" has returned, nobody gets a value by that grant. To grant, your token needs the scopes
+keyward.secrets.write and keyward.secrets.access; to take back, the first of them. Users are named as <user@account>,
+or by the number or record locator of their profile; of users whom you may not know the list has the number.`;
 
 export function grantsCommand(): Command {
   return commandAboutSecret('grants')
@@ -67,8 +69,9 @@ function list({ secrets }: KeywardClient, secret: SecretSelector): Promise<Secre
 function printGrants(grants: readonly SecretGrant[]): void {
   printTable(
     ['USER', 'EXPIRES', 'GRANTED BY', 'SINCE'],
-    grants.map(({ username, accountNumber, expiresAt, grantedBy, createdAt }) => [
-      `${username}@${accountNumber}`,
+    grants.map(({ userProfileId, username, accountNumber, expiresAt, grantedBy, createdAt }) => [
+      // Of those whom the caller may not know there is the number, which --revoke takes too.
+      username === '' ? String(userProfileId) : `${username}@${accountNumber}`,
       timeText(expiresAt, 'never'),
       grantedBy,
       timeText(createdAt),

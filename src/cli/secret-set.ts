@@ -21,7 +21,8 @@ interface SetOptions extends GivenSecret, GivenValue {
 
 const SET_HELP = `
 A secret that there is gets the value as its newest version, and keeps what no option changes. A name that you (or
-the --owner) have no secret of makes one.`;
+the --owner) have no secret of makes one. To put the expiry of one off, your token needs the scope
+keyward.secrets.access besides keyward.secrets.write.`;
 
 export function setCommand(): Command {
   return withValue(commandAboutSecret('set'))

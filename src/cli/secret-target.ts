@@ -28,7 +28,10 @@ export function commandAboutSecret(name: string): Command {
         'with a name: whose secret it is; yours if neither this nor --account is given',
       ).conflicts('account'),
     )
-    .option('--account <number>', 'with a name: the account in which you may read one secret of that name');
+    .option(
+      '--account <number>',
+      'with a name: the account in which you, or one of its staff, have one secret of that name',
+    );
 }
 
 /** withSecret runs what a command does with the secret that it was told. */

@@ -23,7 +23,12 @@ export function versionsCommand(): Command {
   return commandAboutSecret('versions')
     .description("List a secret's versions, without their values, or change the state of one.")
     .addOption(change('disable', 'keep a version from being read', ['enable', 'destroy']))
-    .addOption(change('enable', 'let a disabled version be read again', ['disable', 'destroy']))
+    .addOption(
+      change('enable', 'let a disabled version be read again (needs the scope keyward.secrets.access too)', [
+        'disable',
+        'destroy',
+      ]),
+    )
     .addOption(change('destroy', "erase a version's value for good", ['disable', 'enable']))
     .option('--json', 'print the list, or the changed version, as JSON')
     .action(async (text: string, given: VersionsOptions) => {

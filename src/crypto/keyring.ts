@@ -38,6 +38,8 @@ export class Keyring {
   readonly keyIds: readonly string[];
   readonly #primary: FernetKey;
   readonly #keys: ReadonlyMap<string, FernetKey>;
+  /** By key id and purpose: purposes are few, and each is needed again and again. */
+  readonly #derived = new Map<string, Buffer>();
   readonly #clock: Clock;
 
   /** @param keys at least one; a key that comes twice counts once */
@@ -84,14 +86,22 @@ export class Keyring {
     return { keyId: this.primaryId, ciphertext: this.#primary.encrypt(plaintext, timestamp) };
   }
 
-  /** derive makes a key of 32 bytes for another purpose from the primary key. */
+  /** derive makes a key of 32 bytes for another purpose from the primary key. Purposes are constants of the program. */
   derive(purpose: string): { readonly keyId: string; readonly key: Buffer } {
-    return { keyId: this.primaryId, key: this.#primary.derive(purpose) };
+    return { keyId: this.primaryId, key: this.#derive(this.#primary, purpose) };
   }
 
   /** deriveFrom makes the same from any key of the ring; undefined where the ring lacks it. */
   deriveFrom(keyId: string, purpose: string): Buffer | undefined {
-    return this.#keys.get(keyId)?.derive(purpose);
+    const key = this.#keys.get(keyId);
+    return key && this.#derive(key, purpose);
+  }
+
+  #derive(key: FernetKey, purpose: string): Buffer {
+    const name = `${key.id} ${purpose}`;
+    const derived = this.#derived.get(name) ?? key.derive(purpose);
+    this.#derived.set(name, derived);
+    return derived;
   }
 
   #open(ciphertext: Uint8Array, keyId: string | null): FernetMessage & { readonly key: FernetKey } {

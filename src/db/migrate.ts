@@ -5,6 +5,7 @@ import * as secrets from './migrations/0002-secrets.js';
 import * as audit from './migrations/0003-audit.js';
 import * as changeFeed from './migrations/0004-change-feed.js';
 import * as issuedBy from './migrations/0005-issued-by.js';
+import * as secretBindings from './migrations/0006-secret-bindings.js';
 
 /** Migrations in their order. Never edit one that was released; add another. */
 const MIGRATIONS: readonly { readonly name: string; readonly migration: Knex.Migration }[] = [
@@ -13,6 +14,7 @@ const MIGRATIONS: readonly { readonly name: string; readonly migration: Knex.Mig
   { name: '0003-audit', migration: audit },
   { name: '0004-change-feed', migration: changeFeed },
   { name: '0005-issued-by', migration: issuedBy },
+  { name: '0006-secret-bindings', migration: secretBindings },
 ];
 
 // Names are given here, not read from files, whose endings differ between source and build.

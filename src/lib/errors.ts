@@ -16,6 +16,7 @@ export type Reason =
   | 'PLATFORM_ACCOUNT'
   | 'SECRET_EXPIRED'
   | 'SECRET_UNDECRYPTABLE'
+  | 'SECRET_MISPLACED'
   | 'SECRET_REFERENCED'
   | 'VERSION_NOT_ENABLED'
   | 'NOT_DELETED'
@@ -66,6 +67,13 @@ export function notFound(kind: string): KeywardError {
 /** notPermitted is for a resource that the caller knows of but may not treat so. */
 export function notPermitted(message: string): KeywardError {
   return new KeywardError('NOT_PERMITTED', message);
+}
+
+/** scopeMissing is for credentials that lack a scope which the call needs, whatever the caller's rights. */
+export function scopeMissing(scope: string): KeywardError {
+  return new KeywardError('SCOPE_MISSING', `The credentials lack the scope ${scope}.`, {
+    metadata: { required_scope: scope },
+  });
 }
 
 /** alreadyExists names the field whose unique value is taken. */

@@ -10,8 +10,8 @@ import {
 } from '@grpc/grpc-js';
 import type { Caller } from '../account/caller.js';
 import type { AuthenticationLog } from '../audit/authentication-log.js';
-import { databaseUnavailable, KeywardError } from '../lib/errors.js';
-import { covers, type Permission } from '../lib/scopes.js';
+import { databaseUnavailable, KeywardError, scopeMissing } from '../lib/errors.js';
+import { covers, firstNotCovered } from '../lib/scopes.js';
 import type { CallMetrics } from '../telemetry/call-metrics.js';
 import type { Logger } from '../telemetry/logger.js';
 import type { Authenticated, Authenticator, Credentials } from './auth.js';
@@ -67,7 +67,7 @@ export class Malformed {
  *    is known by a stale answer alone may have been shut out meanwhile, and is served by a few methods only.
  * 4. `limitCaller` comes as soon as the caller is known, and before anything asks the database for that caller. A call
  *    that is answered from memory never comes here, and is not counted.
- * 5. `authorize` refuses credentials without the method's scope, whatever the request names.
+ * 5. `authorize` refuses credentials without the method's scopes, whatever the request names.
  * 6. `refuseMalformed` is last, as its answer is about the request.
  */
 function interceptors({
@@ -132,14 +132,12 @@ function interceptors({
     }
   };
 
-  const authorize: Interceptor =
-    (next, { permission, onMissingScope }) =>
-    async (call) => {
-      const caller = callerOf(call);
-      if (!covers(caller.scopes, permission)) await onMissingScope?.(caller);
-      requireScope(caller, permission);
-      return next(call);
-    };
+  const authorize: Interceptor = (next, method) => async (call) => {
+    const caller = callerOf(call);
+    if (missingScope(caller, method) !== undefined) await method.onMissingScope?.(caller);
+    requireScopes(caller, method);
+    return next(call);
+  };
 
   const refuseMalformed: Interceptor = (next) => async (call) => {
     requireWellFormed(call.request);
@@ -214,7 +212,7 @@ export function conversationChain<Request, Response>(
       requireWellFormed(message);
       const request = message as Request;
       const known = authenticator.peek(call.metadata);
-      if (known === undefined || !covers(known.scopes, method.permission)) {
+      if (known === undefined || missingScope(known, method) !== undefined) {
         return reauthorize(dependencies, call, method).then((caller) => method.handle(request, caller));
       }
       return method.peek?.(request) ?? method.handle(request, callerOf(call));
@@ -240,7 +238,7 @@ async function reauthorize(
   method: Requirements,
 ): Promise<Caller> {
   const caller = known(await authenticator.authenticate(call), method);
-  requireScope(caller, method.permission);
+  requireScopes(caller, method);
   return caller;
 }
 
@@ -250,11 +248,18 @@ function known({ caller, stale }: Authenticated, { servesStaleCallers }: Require
   return caller;
 }
 
-function requireScope({ scopes }: Caller, permission: Permission): void {
-  if (covers(scopes, permission)) return;
-  throw new KeywardError('SCOPE_MISSING', `The credentials lack the scope ${permission}.`, {
-    metadata: { required_scope: permission },
-  });
+/** missingScope is the first scope that a method needs and a caller lacks. */
+function missingScope(
+  { scopes }: Pick<Caller, 'scopes'>,
+  { permission, alsoNeeds }: Requirements,
+): string | undefined {
+  if (!covers(scopes, permission)) return permission;
+  return alsoNeeds && firstNotCovered(scopes, alsoNeeds);
+}
+
+function requireScopes(caller: Caller, method: Requirements): void {
+  const scope = missingScope(caller, method);
+  if (scope !== undefined) throw scopeMissing(scope);
 }
 
 function requireWellFormed(request: unknown): void {

@@ -35,6 +35,8 @@ interface ConversationMethod<Request, Response> extends Method<Request, Response
 export interface Requirements {
   /** The scope that they need. */
   readonly permission: Permission;
+  /** Further scopes that they need, each of them. */
+  readonly alsoNeeds?: readonly Permission[];
   /**
    * True for methods that also serve callers who are known only by what is remembered of them while the database
    * cannot be reached: their answers tell nothing but verdicts, which are marked as stale themselves.
@@ -45,7 +47,7 @@ export interface Requirements {
    * for methods whose calls share their statements with those of all callers.
    */
   readonly weight?: number;
-  /** Is told of a caller without the scope, and done, before the refusal is sent. */
+  /** Is told of a caller without the scopes, and done, before the refusal is sent. */
   readonly onMissingScope?: (caller: Caller) => Promise<void>;
 }
 

@@ -4,6 +4,7 @@ import type { UserProfileRef } from '../account/refs.js';
 import { prepare } from '../db/prepared.js';
 import { formatPgTimestamp, type Instant } from '../lib/instant.js';
 import type { AccessFacts } from './access.js';
+import { bindingFromRow, type BindingRow } from './binding-columns.js';
 import type { SecretRef } from './secret-ref.js';
 import type { PayloadFormat, VersionState } from './secret.js';
 
@@ -22,7 +23,7 @@ export interface AccessTime {
 }
 
 /** Nulls come together: of an unknown user, of no secret, of no version. */
-interface FactsRow extends OwnerRow {
+interface FactsRow extends OwnerRow, BindingRow {
   position: bigint;
   caller_is_staff: boolean | null;
   caller_is_superuser: boolean;
@@ -56,7 +57,7 @@ const FACTS = `
     c.profile_ids AS caller_profile_ids, c.account_ids AS caller_account_ids,
     s.id AS secret_id, s.expires_at, s.profile_id, s.user_id, s.username, s.is_staff, s.is_superuser,
     s.account_id, s.account_number, g.ends_at AS grant_ends_at,
-    v.number, v.state, v.format, v.key_id, v.ciphertext
+    v.number, v.state, v.format, v.key_id, v.ciphertext, v.binding, v.binding_key_id
   FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::int[])
     WITH ORDINALITY AS q (user_id, secret_id, profile_id, username, account_number, name, version, position)
   LEFT JOIN callers c ON c.id = q.user_id
@@ -82,7 +83,8 @@ const FACTS = `
     FROM secret_grants g WHERE g.secret_id = s.id AND g.user_profile_id = ANY (c.profile_ids)
   ) g ON true
   LEFT JOIN LATERAL (
-    SELECT v.number, v.state, v.format, v.key_id, CASE v.state WHEN 'ENABLED' THEN v.ciphertext END AS ciphertext
+    SELECT v.number, v.state, v.format, v.key_id, CASE v.state WHEN 'ENABLED' THEN v.ciphertext END AS ciphertext,
+      v.binding, v.binding_key_id
     FROM secret_versions v
     WHERE v.secret_id = s.id AND v.number <= coalesce(q.version, 2147483647)
       AND CASE WHEN q.version IS NULL THEN v.state = 'ENABLED' ELSE v.number = q.version END
@@ -174,5 +176,6 @@ function secretOf(row: FactsRow): AccessFacts['secret'] {
 
 function versionOf(row: FactsRow): AccessFacts['version'] {
   const { number, state, format, key_id: keyId, ciphertext } = row;
-  return number === null ? undefined : { number, state, format, keyId, ciphertext };
+  if (number === null) return undefined;
+  return { number, state, format, keyId, ciphertext, binding: bindingFromRow(row) };
 }

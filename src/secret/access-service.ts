@@ -11,11 +11,11 @@ import type { AccessReader } from './access-reader.js';
 import type { AccessQuery, AccessTime } from './access-repository.js';
 import type { AccessTimes } from './access-times.js';
 import { judgeAccess, type AccessedSecret, type AccessFacts, type Wanted } from './access.js';
-import { openValue } from './open-value.js';
+import type { BindingService } from './binding-service.js';
+import { openValue, type Unbound } from './sealed-value.js';
 import { doneBy, isRefusal, refusedTo, type Done } from './secret-audit.js';
-import { theOnly, type SecretFinder } from './secret-finder.js';
+import { ableTo, theOnly, type SecretFinder } from './secret-finder.js';
 import type { SecretRef } from './secret-ref.js';
-import type { SecretRepository } from './secret-repository.js';
 
 /** AccessRequest names a value. */
 export interface AccessRequest extends Wanted {
@@ -26,10 +26,10 @@ export interface AccessRequest extends Wanted {
 
 export interface AccessServiceDependencies {
   readonly reader: AccessReader;
-  readonly secrets: SecretRepository;
   readonly finder: SecretFinder;
   readonly standings: StandingReader;
   readonly keyring: Keyring;
+  readonly bindings: Pick<BindingService, 'unbound'>;
   readonly audit: Pick<AuditLog, 'append'>;
   readonly times: AccessTimes;
   readonly clock: Clock;
@@ -59,9 +59,10 @@ export class AccessService {
 
   async access(caller: Caller, request: AccessRequest): Promise<AccessedSecret> {
     const ref = await this.#resolve(caller, request.ref);
+    const unbound = await this.#deps.bindings.unbound();
     const found =
       ref instanceof KeywardError ? ref : await this.#deps.reader.one(queryOf(caller, ref, request));
-    const result = await this.#deliver(this.#decide(caller, request, found));
+    const result = await this.#deliver(this.#decide(caller, request, found, unbound));
     if (result instanceof KeywardError) throw result;
     return result;
   }
@@ -76,11 +77,13 @@ export class AccessService {
       const ref = refs[index];
       return ref === undefined || ref instanceof KeywardError ? [] : [queryOf(caller, ref, request)];
     });
+    const unbound = await this.#deps.bindings.unbound();
     const facts = (await this.#deps.reader.many(queries)).values();
     const decisions: Decision[] = [];
     for (const [index, request] of requests.entries()) {
       const ref = refs[index];
-      decisions.push(this.#decide(caller, request, ref instanceof KeywardError ? ref : next(facts)));
+      const found = ref instanceof KeywardError ? ref : next(facts);
+      decisions.push(this.#decide(caller, request, found, unbound));
       // Decrypting a hundred large values at once would keep all other calls waiting.
       await nextTurn();
     }
@@ -97,13 +100,19 @@ export class AccessService {
   }
 
   /** #decide decides and decrypts. The value must not leave before it is recorded. */
-  #decide(caller: Caller, request: AccessRequest, found: AccessFacts | KeywardError): Decision {
+  #decide(
+    caller: Caller,
+    request: AccessRequest,
+    found: AccessFacts | KeywardError,
+    unbound: Unbound,
+  ): Decision {
     const now = instantFromMillis(this.#deps.clock.now());
     if (found instanceof KeywardError) return refusal(caller, found, undefined, {});
     const detail = detailOf(found);
     try {
       const { secret, version } = judgeAccess(found, request, now);
-      const payload = openValue(this.#deps.keyring, version);
+      const place = { secretId: secret.id, number: version.number };
+      const payload = openValue(this.#deps.keyring, place, version, unbound);
       return {
         result: { secretId: secret.id, version: version.number, payload },
         entry: doneBy(caller, { action: 'SECRET_ACCESSED', detail }, secret),
@@ -140,17 +149,15 @@ export class AccessService {
     caller: Caller,
     refs: readonly NamedRef[],
   ): Promise<({ readonly by: 'id'; readonly id: bigint } | KeywardError)[]> {
-    const { standings, secrets, finder } = this.#deps;
+    const { standings, finder } = this.#deps;
     return reading(async () => {
-      const standing = await standings.of(caller);
-      const visible = await finder.visible(standing, await secrets.findNamed(refs));
+      const all = await finder.findNamedFor(await standings.of(caller), refs);
       return refs.map(({ accountNumber, name }) => {
+        const found = all.filter(
+          ({ secret }) => secret.owner.accountNumber === accountNumber && secret.name === name,
+        );
         try {
-          const { secret } = theOnly(
-            visible.filter(
-              (found) => found.secret.owner.accountNumber === accountNumber && found.secret.name === name,
-            ),
-          );
+          const { secret } = theOnly(ableTo('access', found));
           return { by: 'id', id: secret.id };
         } catch (error) {
           if (error instanceof KeywardError) return error;

@@ -2,6 +2,7 @@ import type { Owner } from '../account/owner.js';
 import type { Standing } from '../account/rights.js';
 import { credentialsRefused, KeywardError, notFound, notPermitted } from '../lib/errors.js';
 import type { Instant } from '../lib/instant.js';
+import type { Binding } from './binding.js';
 import {
   accessToSecret,
   isOver,
@@ -36,6 +37,7 @@ interface VersionFacts {
   readonly keyId: string | null;
   /** null unless the version is enabled. */
   readonly ciphertext: Buffer | null;
+  readonly binding: Binding | null;
 }
 
 /** Wanted is which value of a secret is asked for. */

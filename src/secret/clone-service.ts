@@ -1,6 +1,7 @@
 import type { Caller } from '../account/caller.js';
 import type { Owner } from '../account/owner.js';
 import type { UserProfileRef } from '../account/refs.js';
+import { meantByName } from '../account/reader-rows.js';
 import type { Standing } from '../account/rights.js';
 import type { StandingReader } from '../account/standing.js';
 import type { AuditLog } from '../audit/audit-log.js';
@@ -8,15 +9,16 @@ import type { Keyring } from '../crypto/keyring.js';
 import type { Database, Transaction } from '../db/knex.js';
 import { inTransaction } from '../db/transaction.js';
 import type { Clock } from '../lib/clock.js';
-import { KeywardError, notFound } from '../lib/errors.js';
+import { notFound } from '../lib/errors.js';
 import { instantFromMillis } from '../lib/instant.js';
-import { covers, type Permission } from '../lib/scopes.js';
 import { noneEnabled, requireAccess, requireNotExpired } from './access.js';
 import { findManagedOwner } from './new-owner.js';
-import { openValue } from './open-value.js';
+import type { BindingService } from './binding-service.js';
+import type { Place } from './binding.js';
+import { openValue, sealValue, type Unbound } from './sealed-value.js';
 import { doneBy, isRefusal, refusedTo, type Done } from './secret-audit.js';
 import type { SecretChanges } from './secret-changes.js';
-import { theOnly, type SecretFinder } from './secret-finder.js';
+import { ableTo, theOnly, type SecretFinder } from './secret-finder.js';
 import type { SecretRef } from './secret-ref.js';
 import type { SecretRepository } from './secret-repository.js';
 import type { Payload, Secret } from './secret.js';
@@ -30,6 +32,7 @@ export interface CloneServiceDependencies {
   readonly changes: SecretChanges;
   readonly standings: StandingReader;
   readonly keyring: Keyring;
+  readonly bindings: Pick<BindingService, 'unbound'>;
   readonly audit: Pick<AuditLog, 'append'>;
   readonly clock: Clock;
 }
@@ -38,8 +41,6 @@ export interface CloneServiceDependencies {
 interface Attempt {
   source: Secret | undefined;
 }
-
-const ACCESS: Permission = 'keyward.secrets.access';
 
 /** CloneService copies secrets. Whoever copies a value could read it, so the right to do that is needed. */
 export class CloneService {
@@ -60,13 +61,14 @@ export class CloneService {
     ownerRef: UserProfileRef | undefined,
   ): Promise<Secret> {
     const attempt: Attempt = { source: undefined };
+    const unbound = await this.#deps.bindings.unbound();
     try {
       return await inTransaction(this.#deps.knex, async (trx) => {
         attempt.source = undefined;
         const standing = await this.#deps.standings.of(caller, trx);
-        const source = await this.#holdSource(trx, caller, standing, ref, attempt);
+        const source = await this.#holdSource(trx, standing, ref, attempt);
         const owner = await findManagedOwner(trx, standing, ownerRef ?? ownerOf(source));
-        return await this.#copy(trx, caller, source, owner, name);
+        return await this.#copy(trx, { caller, standing }, source, owner, name, unbound);
       });
     } catch (error) {
       if (isRefusal(error)) {
@@ -77,19 +79,19 @@ export class CloneService {
     }
   }
 
+  /** recordMissingScope records a call that was refused before its request was looked at. */
+  recordMissingScope(caller: Caller): Promise<void> {
+    return this.#deps.audit.append(
+      refusedTo(caller, { action: 'SECRET_CLONED' }, 'SCOPE_MISSING', undefined),
+    );
+  }
+
   /** #holdSource finds a secret whose value the caller may have, and keeps that so until the transaction ends. */
-  async #holdSource(
-    trx: Transaction,
-    caller: Caller,
-    standing: Standing,
-    ref: SecretRef,
-    attempt: Attempt,
-  ): Promise<Secret> {
+  async #holdSource(trx: Transaction, standing: Standing, ref: SecretRef, attempt: Attempt): Promise<Secret> {
     const { finder, secrets, clock } = this.#deps;
-    const named = await secrets.find(ref, trx);
+    const named = await secrets.find(ref, trx, meantByName(standing));
     if (named.length === 1) attempt.source = named[0];
-    requireScope(caller);
-    const { secret } = theOnly(await finder.visible(standing, named, trx));
+    const { secret } = theOnly(ableTo('access', await finder.visible(standing, named, trx)));
     attempt.source = secret;
     const source = await secrets.hold(trx, secret.id);
     if (source === undefined || source.deletedAt !== null) throw notFound('secret');
@@ -99,13 +101,19 @@ export class CloneService {
     return source;
   }
 
-  async #copy(trx: Transaction, caller: Caller, source: Secret, owner: Owner, name: string): Promise<Secret> {
+  async #copy(
+    trx: Transaction,
+    { caller, standing }: { readonly caller: Caller; readonly standing: Standing },
+    source: Secret,
+    owner: Owner,
+    name: string,
+    unbound: Unbound,
+  ): Promise<Secret> {
     const { secrets, versions, changes, keyring } = this.#deps;
     await secrets.reserveName(trx, owner.profileId, name, null);
-    const { version, payload } = await this.#open(trx, source);
+    const { version, payload } = await this.#open(trx, source, unbound);
     const id = await secrets.insert(trx, owner, { ...source, name });
-    const value = { format: payload.format, ...keyring.encrypt(payload.bytes) };
-    await versions.insert(trx, id, value, caller.username);
+    await versions.insert(trx, standing, id, (place) => sealValue(keyring, place, payload), caller);
     const copy = await secrets.stored(trx, id);
     const created: Done = { action: 'SECRET_CREATED', detail: { source_id: String(source.id) } };
     const detail = { clone_id: String(id), version: String(version) };
@@ -114,22 +122,21 @@ export class CloneService {
     return copy;
   }
 
-  async #open(trx: Transaction, source: Secret): Promise<{ version: number; payload: Payload }> {
+  async #open(
+    trx: Transaction,
+    source: Secret,
+    unbound: Unbound,
+  ): Promise<{ version: number; payload: Payload }> {
+    const { versions, keyring } = this.#deps;
     const version = source.enabledVersion;
     if (version === null) throw noneEnabled();
-    const value = await this.#deps.versions.valueOf(trx, source.id, version);
+    const place: Place = { secretId: source.id, number: version };
+    const value = await versions.valueOf(trx, place);
     if (value === undefined) throw noneEnabled();
-    return { version, payload: openValue(this.#deps.keyring, value) };
+    return { version, payload: openValue(keyring, place, value, unbound) };
   }
 }
 
 function ownerOf({ owner }: Secret): UserProfileRef {
   return { by: 'id', id: owner.profileId };
-}
-
-function requireScope({ scopes }: Caller): void {
-  if (covers(scopes, ACCESS)) return;
-  throw new KeywardError('SCOPE_MISSING', `The credentials lack the scope ${ACCESS}.`, {
-    metadata: { required_scope: ACCESS },
-  });
 }

@@ -37,21 +37,29 @@ export class GrantService {
     expiresAt: Instant | null,
   ): Promise<SecretGrant> {
     const { changes, grants } = this.#deps;
-    return changes.change(caller, ref, '', async (trx, secret) => {
-      const grantee = await findGrantee(trx, granteeRef);
-      const answer = await grants.put(trx, secret.id, grantee.profileId, expiresAt, caller.username);
-      return { secret, answer, done: [{ action: 'SECRET_GRANTED', detail: detailOf(grantee) }] };
+    return changes.change(caller, ref, '', async (trx, secret, standing) => {
+      const { profileId } = await findGrantee(trx, granteeRef);
+      const answer = await grants.put(trx, standing, secret.id, {
+        granteeId: profileId,
+        namesGrantee: granteeRef.by === 'membership',
+        expiresAt,
+        granter: caller,
+      });
+      return { secret, answer, done: [{ action: 'SECRET_GRANTED', detail: detailOf(profileId) }] };
     });
   }
 
-  /** revoke takes a grant back: whoever asks for the value after it has returned is refused. */
+  /**
+   * revoke takes a grant back: whoever asks for the value after it has returned is refused. It does not tell whether
+   * there is a profile that has none.
+   */
   async revoke(caller: Caller, ref: SecretRef, granteeRef: UserProfileRef): Promise<void> {
     const { changes, grants } = this.#deps;
     await changes.change(caller, ref, '', async (trx, secret) => {
-      const grantee = await findGrantee(trx, granteeRef);
-      if (!(await grants.delete(trx, secret.id, grantee.profileId))) throw notFound('grant of this secret');
-      const detail = detailOf(grantee);
-      return { secret, answer: undefined, done: [{ action: 'SECRET_GRANT_REVOKED', detail }] };
+      const profileId = await grants.delete(trx, secret.id, granteeRef);
+      if (profileId === undefined) throw notFound('grant of this secret');
+      const done = { action: 'SECRET_GRANT_REVOKED', detail: detailOf(profileId) } as const;
+      return { secret, answer: undefined, done: [done] };
     });
   }
 
@@ -59,9 +67,10 @@ export class GrantService {
   async list(caller: Caller, ref: SecretRef, page: PageQuery): Promise<Page<SecretGrant>> {
     const { standings, finder, grants } = this.#deps;
     return reading(async () => {
-      const found = await finder.findLive(await standings.of(caller), ref);
+      const standing = await standings.of(caller);
+      const found = await finder.findLive(standing, ref);
       requireManage(found);
-      return grants.list(found.secret.id, page);
+      return grants.list(standing, found.secret.id, page);
     });
   }
 }
@@ -73,6 +82,6 @@ async function findGrantee(trx: Transaction, ref: UserProfileRef): Promise<Owner
   return grantee;
 }
 
-function detailOf({ profileId }: Owner): Readonly<Record<string, string>> {
+function detailOf(profileId: bigint): Readonly<Record<string, string>> {
   return { user_profile_id: String(profileId) };
 }

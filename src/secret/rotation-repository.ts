@@ -1,20 +1,25 @@
 import type { Knex } from 'knex';
+import { bindingFromRow, type BindingRow } from './binding-columns.js';
+import type { BoundValue, Place as VersionRef } from './binding.js';
+import type { SealedValue } from './sealed-value.js';
+import type { PayloadFormat } from './secret.js';
 
-/** VersionRef names a version of a secret. */
-export interface VersionRef {
-  readonly secretId: bigint;
-  readonly number: number;
-}
+export type { Place as VersionRef } from './binding.js';
 
 /** ListedVersion is a version with the size of its ciphertext in bytes. */
 export interface ListedVersion extends VersionRef {
   readonly size: number;
 }
 
-export interface EncryptedVersion extends VersionRef {
-  /** null if no known key opens the ciphertext. */
-  readonly keyId: string | null;
-  readonly ciphertext: Buffer;
+export interface EncryptedVersion {
+  readonly place: VersionRef;
+  readonly value: BoundValue;
+}
+
+/** ReencryptedVersion is a version with what its value is replaced by. */
+export interface ReencryptedVersion {
+  readonly place: VersionRef;
+  readonly value: SealedValue;
 }
 
 /** Range is where to go on in the order of secrets and their versions, and for how many. */
@@ -29,6 +34,12 @@ interface Row {
   number: number;
 }
 
+interface ValueRow extends Row, BindingRow {
+  format: PayloadFormat;
+  key_id: string | null;
+  ciphertext: Buffer;
+}
+
 const TABLE = 'secret_versions';
 
 /** RotationRepository is every SQL statement about the ciphertexts of all versions; destroyed ones have none. */
@@ -39,14 +50,14 @@ export class RotationRepository {
     this.#knex = knex;
   }
 
-  /** countByKey is how many versions each key has encrypted, null being unknown. */
+  /** countByKey is how many versions need each key, to be decrypted or to tell that they are in their place; null is unknown. */
   async countByKey(): Promise<{ readonly keyId: string | null; readonly count: bigint }[]> {
-    const query = encrypted(this.#knex).select('key_id', this.#knex.raw('count(*)')).groupBy('key_id');
-    const rows = (await query.orderBy('key_id')) as { key_id: string | null; count: bigint }[];
+    const query = this.#knex.raw<{ rows: { key_id: string | null; count: bigint }[] }>(COUNT_BY_KEY);
+    const { rows } = await query;
     return rows.map(({ key_id: keyId, count }) => ({ keyId, count }));
   }
 
-  /** countOutside is how many versions another key than this has encrypted, or an unknown one. */
+  /** countOutside is how many versions another key than this has encrypted or bound, or an unknown one encrypted. */
   async countOutside(keyId: string): Promise<number> {
     const rows: { count: bigint }[] = await outside(this.#knex, keyId).select(this.#knex.raw('count(*)'));
     return Number(rows[0]?.count ?? 0);
@@ -74,41 +85,57 @@ export class RotationRepository {
     return listed(trx, whereLocked === 'skip' ? query.skipLocked() : query, range);
   }
 
-  /** read gives the ciphertexts of the versions that still have one, in the order of secrets and versions. */
+  /** read gives the values of the versions that still have one, in the order of secrets and versions. */
   async read(refs: readonly VersionRef[], knex: Knex = this.#knex): Promise<EncryptedVersion[]> {
     const rows = (await encrypted(knex)
-      .select('secret_id', 'number', 'key_id', 'ciphertext')
+      .select('secret_id', 'number', 'format', 'key_id', 'ciphertext', 'binding', 'binding_key_id')
       .whereRaw('(secret_id, number) IN (SELECT * FROM unnest(?::bigint[], ?::integer[]))', columns(refs))
-      .orderBy(['secret_id', 'number'])) as (Row & { key_id: string | null; ciphertext: Buffer })[];
-    return rows.map((row) => ({ ...refFromRow(row), keyId: row.key_id, ciphertext: row.ciphertext }));
+      .orderBy(['secret_id', 'number'])) as ValueRow[];
+    return rows.map((row) => {
+      const { format, key_id: keyId, ciphertext } = row;
+      return { place: refFromRow(row), value: { format, keyId, ciphertext, binding: bindingFromRow(row) } };
+    });
   }
 
-  /** write replaces the ciphertexts of versions locked in this transaction, by ones that one key has made. */
-  async write(
-    trx: Knex.Transaction,
-    keyId: string,
-    versions: readonly (VersionRef & { readonly ciphertext: Buffer })[],
-  ): Promise<void> {
+  /** write replaces the values of versions locked in this transaction, by ones that mean the same. */
+  async write(trx: Knex.Transaction, versions: readonly ReencryptedVersion[]): Promise<void> {
     const bindings: Knex.Value[] = [
-      keyId,
-      ...columns(versions),
-      versions.map(({ ciphertext }) => ciphertext),
+      ...columns(versions.map(({ place }) => place)),
+      // The driver's types know no null in an array.
+      versions.map(({ value }) => value.keyId ?? ''),
+      versions.map(({ value }) => value.ciphertext),
+      versions.map(({ value }) => value.binding.keyId),
+      versions.map(({ value }) => value.binding.mac),
     ];
     await trx.raw(
-      `UPDATE ${TABLE} AS v SET key_id = ?, ciphertext = new.ciphertext
-       FROM unnest(?::bigint[], ?::integer[], ?::bytea[]) AS new (secret_id, number, ciphertext)
+      `UPDATE ${TABLE} AS v
+       SET key_id = nullif(new.key_id, ''), ciphertext = new.ciphertext, binding_key_id = new.binding_key_id, binding = new.mac
+       FROM unnest(?::bigint[], ?::integer[], ?::text[], ?::bytea[], ?::text[], ?::bytea[])
+         AS new (secret_id, number, key_id, ciphertext, binding_key_id, mac)
        WHERE v.secret_id = new.secret_id AND v.number = new.number`,
       bindings,
     );
   }
 }
 
+/** Nearly all are bound by the key that has encrypted them; an index holds the others. */
+const COUNT_BY_KEY = `
+  SELECT key_id, count(*) FROM (
+    SELECT key_id FROM ${TABLE} WHERE ciphertext IS NOT NULL
+    UNION ALL
+    SELECT binding_key_id FROM ${TABLE}
+    WHERE ciphertext IS NOT NULL AND binding_key_id IS DISTINCT FROM key_id AND binding_key_id IS NOT NULL
+  ) AS need GROUP BY key_id ORDER BY key_id`;
+
 function encrypted(knex: Knex): Knex.QueryBuilder {
   return knex(TABLE).whereNotNull('ciphertext');
 }
 
 function outside(knex: Knex, keyId: string): Knex.QueryBuilder {
-  return encrypted(knex).whereRaw('key_id IS DISTINCT FROM ?', [keyId]);
+  return encrypted(knex).whereRaw('(key_id IS DISTINCT FROM ? OR binding_key_id IS DISTINCT FROM ?)', [
+    keyId,
+    keyId,
+  ]);
 }
 
 async function listed(

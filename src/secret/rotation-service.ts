@@ -8,18 +8,23 @@ import { inTransaction, reading } from '../db/transaction.js';
 import { notPermitted } from '../lib/errors.js';
 import { GroupCommit } from '../lib/group-commit.js';
 import { Violations } from '../lib/violations.js';
+import type { BindingService } from './binding-service.js';
+import { bind } from './binding.js';
 import type {
   EncryptedVersion,
   ListedVersion,
   Range,
+  ReencryptedVersion,
   RotationRepository,
   VersionRef,
 } from './rotation-repository.js';
+import { isInPlace, type Unbound } from './sealed-value.js';
 
 export interface RotationServiceDependencies {
   readonly knex: Database;
   readonly versions: RotationRepository;
   readonly keyring: Keyring;
+  readonly bindings: Pick<BindingService, 'unbound' | 'complete'>;
   readonly standings: StandingReader;
   readonly audit: AuditLog;
 }
@@ -37,7 +42,7 @@ export interface RotationProgress {
   readonly done: number;
   /** To be dealt with when the rotation began. */
   readonly total: number;
-  /** Cannot be decrypted, and stay as they are. */
+  /** Cannot be decrypted or are not in their place, and stay as they are. */
   readonly failed: number;
   /** Whether this is the end. */
   readonly isFinished: boolean;
@@ -52,9 +57,12 @@ interface KeyUsage {
   readonly isPrimary: boolean;
 }
 
+/** Fault is why a value cannot be read: it cannot be decrypted, or does not belong where it stands. */
+type Fault = UndecryptableReason | 'MISPLACED';
+
 export interface UndecryptableVersion extends VersionRef {
   readonly keyId: string | null;
-  readonly cause: UndecryptableReason;
+  readonly cause: Fault;
 }
 
 export interface RotationStatus {
@@ -89,7 +97,10 @@ const SLICE_BYTES = 262_144;
 /** What others had locked is tried again. It ends even if others go on writing with another key. */
 const MOST_PASSES = 10;
 
-/** RotationService moves what is encrypted to the keyring's primary key. Superusers alone may do it. */
+/**
+ * RotationService moves what is encrypted, and its bindings, to the keyring's primary key. Superusers alone may do it.
+ * What does not belong where it stands is left as it is: with another binding nobody would see that any more.
+ */
 export class RotationService {
   readonly #deps: RotationServiceDependencies;
   readonly #reading = new GroupCommit<Asked>(async (all) => {
@@ -102,7 +113,7 @@ export class RotationService {
   }
 
   /**
-   * rotate encrypts every version anew that another key than the primary one has encrypted, and tells of the
+   * rotate encrypts every version anew that another key than the primary one has encrypted or bound, and tells of the
    * progress after each batch and at the end. Each batch is a transaction: it may be abandoned at any time, and
    * another rotation goes on where it stood. Versions can be read meanwhile, and written by others.
    */
@@ -114,6 +125,8 @@ export class RotationService {
     const { primaryId } = keyring;
     const limit = checkedBatchSize(batchSize);
     const toDo = await this.#read(caller, () => versions.countOutside(primaryId));
+    // All that is not bound yet is bound first: only then can be told what was misplaced.
+    if (!dryRun) await this.#deps.bindings.complete();
     let done = 0;
     let failed = 0;
     const progress = (isFinished: boolean): RotationProgress => {
@@ -140,18 +153,18 @@ export class RotationService {
   }
 
   async #readStatus(): Promise<RotationStatus> {
-    const { versions, keyring } = this.#deps;
+    const { versions, keyring, bindings } = this.#deps;
     const counts = await reading(() => versions.countByKey());
+    const unbound = await bindings.unbound();
     const undecryptable: UndecryptableVersion[] = [];
     let undecryptableCount = 0;
     for await (const values of this.#slices((range) => versions.list(range), LARGEST_BATCH)) {
       for (const each of values) {
-        const cause = failureOf(() => keyring.decrypt(each.ciphertext, each.keyId));
+        const cause = this.#faultOf(each, unbound);
         if (cause === undefined) continue;
         undecryptableCount += 1;
-        const { secretId, number, keyId } = each;
         if (undecryptable.length < MOST_UNDECRYPTABLE_SHOWN)
-          undecryptable.push({ secretId, number, keyId, cause });
+          undecryptable.push({ ...each.place, keyId: each.value.keyId, cause });
       }
     }
     return {
@@ -193,40 +206,58 @@ export class RotationService {
       const toDo = locked.filter((ref) => !failedBefore.has(keyOf(ref)));
       const failed: VersionRef[] = [];
       for (const slice of slicesOf(toDo)) {
-        const { reencrypted, undecryptable } = this.#reencrypt(await versions.read(slice, trx));
-        failed.push(...undecryptable);
-        await versions.write(trx, keyring.primaryId, reencrypted);
+        const { replaced, notReencrypted } = this.#reencrypt(await versions.read(slice, trx));
+        failed.push(...notReencrypted);
+        await versions.write(trx, replaced);
       }
       if (toDo.length > failed.length) await this.#record(trx, caller, toDo.length - failed.length);
       return { last: locked.at(-1), done: toDo.length, failed };
     });
   }
 
+  /** #reencrypt binds anew what stands in its place, and encrypts it anew where it can be decrypted. */
   #reencrypt(values: readonly EncryptedVersion[]): {
-    readonly reencrypted: EncryptedVersion[];
-    readonly undecryptable: VersionRef[];
+    readonly replaced: ReencryptedVersion[];
+    readonly notReencrypted: VersionRef[];
   } {
     const { keyring } = this.#deps;
-    const reencrypted: EncryptedVersion[] = [];
-    const undecryptable: VersionRef[] = [];
-    for (const { secretId, number, keyId, ciphertext } of values) {
-      const ref = { secretId, number };
-      const cause = failureOf(() => {
-        reencrypted.push({ ...ref, ...keyring.reencrypt(ciphertext, keyId) });
-      });
-      if (cause !== undefined) undecryptable.push(ref);
+    const replaced: ReencryptedVersion[] = [];
+    const notReencrypted: VersionRef[] = [];
+    for (const { place, value: before } of values) {
+      if (!isInPlace(keyring, place, before, 'misplaced')) {
+        notReencrypted.push(place);
+        continue;
+      }
+      let value = before;
+      if (before.keyId !== keyring.primaryId) {
+        const cause = failureOf(() => {
+          value = { ...before, ...keyring.reencrypt(before.ciphertext, before.keyId) };
+        });
+        if (cause !== undefined) notReencrypted.push(place);
+      }
+      replaced.push({ place, value: { ...value, binding: bind(keyring, place, value) } });
     }
-    return { reencrypted, undecryptable };
+    return { replaced, notReencrypted };
+  }
+
+  /** #faultOf is why a value cannot be read, undefined if it can. */
+  #faultOf({ place, value }: EncryptedVersion, unbound: Unbound): Fault | undefined {
+    const { keyring } = this.#deps;
+    if (!isInPlace(keyring, place, value, unbound)) return 'MISPLACED';
+    return failureOf(() => keyring.decrypt(value.ciphertext, value.keyId));
   }
 
   async *#tryAll(caller: Caller, limit: number): AsyncGenerator<Batch, void, undefined> {
-    const { versions, keyring } = this.#deps;
+    const { versions, keyring, bindings } = this.#deps;
+    const unbound = await bindings.unbound();
     const list = (range: Range) => this.#read(caller, () => versions.listOutside(keyring.primaryId, range));
     for await (const values of this.#slices(list, limit)) {
-      const failed = values.filter(
-        ({ ciphertext, keyId }) => failureOf(() => keyring.decrypt(ciphertext, keyId)) !== undefined,
-      );
-      yield { last: values.at(-1), done: values.length, failed };
+      const failed = values.filter((each) => this.#faultOf(each, unbound) !== undefined);
+      yield {
+        last: values.at(-1)?.place,
+        done: values.length,
+        failed: failed.map(({ place }) => place),
+      };
     }
   }
 

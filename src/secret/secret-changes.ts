@@ -1,4 +1,5 @@
 import type { Caller } from '../account/caller.js';
+import type { Standing } from '../account/rights.js';
 import type { AuditEntry, AuditLog } from '../audit/audit-log.js';
 import type { Database, Transaction } from '../db/knex.js';
 import { inTransaction } from '../db/transaction.js';
@@ -39,11 +40,11 @@ export class SecretChanges {
     caller: Caller,
     ref: SecretRef,
     etag: string,
-    work: (trx: Transaction, secret: Secret) => Promise<Change<T>>,
+    work: (trx: Transaction, secret: Secret, standing: Standing) => Promise<Change<T>>,
   ): Promise<T> {
-    return this.changeAny(caller, ref, etag, (trx, secret) => {
+    return this.changeAny(caller, ref, etag, (trx, secret, standing) => {
       if (secret.deletedAt !== null) throw notFound('secret');
-      return work(trx, secret);
+      return work(trx, secret, standing);
     });
   }
 
@@ -52,11 +53,12 @@ export class SecretChanges {
     caller: Caller,
     ref: SecretRef,
     etag: string,
-    work: (trx: Transaction, secret: Secret) => Promise<Change<T>>,
+    work: (trx: Transaction, secret: Secret, standing: Standing) => Promise<Change<T>>,
   ): Promise<T> {
     return inTransaction(this.#deps.knex, async (trx) => {
-      const before = await this.#deps.finder.lockManaged(trx, caller, ref, etag);
-      const { secret, answer, done } = await work(trx, before);
+      const found = await this.#deps.finder.lockManaged(trx, caller, ref, etag);
+      const before = found.secret;
+      const { secret, answer, done } = await work(trx, before, found.standing);
       await this.record(trx, caller, before, secret, done);
       return answer;
     });

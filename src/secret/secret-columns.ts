@@ -69,16 +69,16 @@ export const REFERENCE_COLUMNS: ListColumns = {
 export const GRANT_COLUMNS: ListColumns = {
   filter: {
     user_profile_id: { type: 'integer', sql: 'g.user_profile_id' },
-    username: { type: 'text', sql: 'u.username' },
-    account_number: { type: 'text', sql: 'a.account_number' },
+    username: { type: 'text', sql: 'g.username' },
+    account_number: { type: 'text', sql: 'g.account_number' },
     granted_by: { type: 'text', sql: 'g.granted_by' },
     expires_at: { type: 'time', sql: 'g.expires_at' },
     created_at: { type: 'time', sql: 'g.created_at' },
   },
   order: {
     id: { type: 'integer', sql: 'g.user_profile_id' },
-    username: { type: 'text', sql: 'u.username' },
-    account_number: { type: 'text', sql: 'a.account_number' },
+    username: { type: 'text', sql: 'g.username' },
+    account_number: { type: 'text', sql: 'g.account_number' },
     expires_at: { type: 'time', sql: "coalesce(g.expires_at, 'infinity')" },
     created_at: { type: 'time', sql: 'g.created_at' },
   },

@@ -1,4 +1,5 @@
 import type { Caller } from '../account/caller.js';
+import { meantByName } from '../account/reader-rows.js';
 import type { Standing } from '../account/rights.js';
 import type { StandingReader } from '../account/standing.js';
 import type { Transaction } from '../db/knex.js';
@@ -25,6 +26,9 @@ export interface SecretFinderDependencies {
   readonly clock: Clock;
 }
 
+/** Purpose is what a secret is looked for, but to read about it: to have its value, or to manage it. */
+type Purpose = 'access' | 'manage';
+
 const MOST_CANDIDATES = 10;
 
 /** SecretFinder finds the secrets that callers name, and tells absence, prohibition and permission apart. */
@@ -36,14 +40,30 @@ export class SecretFinder {
   }
 
   /** find finds a secret that the caller may read; a deleted one only for those who manage it. */
-  async find(standing: Standing, ref: SecretRef, trx?: Transaction): Promise<Found> {
-    const found = await this.visible(standing, await this.#deps.secrets.find(ref, trx), trx);
-    return theOnly(found);
+  async find(standing: Standing, ref: SecretRef): Promise<Found> {
+    return theOnly(await this.visible(standing, await this.#deps.secrets.find(ref)));
+  }
+
+  /**
+   * findFor finds a secret to do something with it. By a name in a whole account only that of the caller or of staff is
+   * found, and of several those with which the caller may do that.
+   */
+  async findFor(purpose: Purpose, standing: Standing, ref: SecretRef, trx: Transaction): Promise<Found> {
+    const named = await this.#deps.secrets.find(ref, trx, meantByName(standing));
+    return theOnly(ableTo(purpose, await this.visible(standing, named, trx)));
+  }
+
+  /** findNamedFor finds those that names in whole accounts mean to the caller, in the order of their ids. */
+  async findNamedFor(
+    standing: Standing,
+    refs: readonly { readonly accountNumber: string; readonly name: string }[],
+  ): Promise<Found[]> {
+    return this.visible(standing, await this.#deps.secrets.findNamed(refs, meantByName(standing)));
   }
 
   /** findLive finds a secret that the caller may read and that is not deleted. */
-  async findLive(standing: Standing, ref: SecretRef, trx?: Transaction): Promise<Found> {
-    const found = await this.find(standing, ref, trx);
+  async findLive(standing: Standing, ref: SecretRef): Promise<Found> {
+    const found = await this.find(standing, ref);
     if (found.secret.deletedAt !== null) throw notFound('secret');
     return found;
   }
@@ -59,14 +79,19 @@ export class SecretFinder {
   }
 
   /** lockManaged locks a secret that the caller manages, deleted or not, in the state that the etag marks. */
-  async lockManaged(trx: Transaction, caller: Caller, ref: SecretRef, etag: string): Promise<Secret> {
+  async lockManaged(
+    trx: Transaction,
+    caller: Caller,
+    ref: SecretRef,
+    etag: string,
+  ): Promise<{ readonly secret: Secret; readonly standing: Standing }> {
     const standing = await this.#deps.standings.of(caller, trx);
-    const found = await this.find(standing, ref, trx);
+    const found = await this.findFor('manage', standing, ref, trx);
     requireManage(found);
     const secret = await this.#deps.secrets.lock(trx, found.secret.id);
     if (secret === undefined) throw notFound('secret');
     if (etag !== '' && etag !== etagOf(secret.rowVersion)) throw etagMismatch('secret');
-    return secret;
+    return { secret, standing };
   }
 
   async #grantedOf(
@@ -85,6 +110,12 @@ export class SecretFinder {
 /** requireManage refuses those who may only read a secret, or only have its value. */
 export function requireManage({ access }: Found): void {
   if (access !== 'manage') throw notPermitted('The caller may read this secret but not manage it.');
+}
+
+/** ableTo leaves those of some secrets with which the caller may do something; all if there is none such. */
+export function ableTo(purpose: Purpose, found: readonly Found[]): readonly Found[] {
+  const able = found.filter(({ access }) => access === 'manage' || access === purpose);
+  return able.length === 0 ? found : able;
 }
 
 /** theOnly is the one secret among those that a reference names for the caller. */

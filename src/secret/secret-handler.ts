@@ -42,6 +42,8 @@ type Methods = Pick<
 
 const READ = 'keyward.secrets.read';
 const WRITE = 'keyward.secrets.write';
+/** Of methods by which a value that is there already may reach somebody. */
+const alsoNeeds = ['keyward.secrets.access'] as const;
 
 export function secretHandlers(
   service: SecretService,
@@ -94,6 +96,8 @@ export function secretHandlers(
     },
     cloneSecret: {
       permission: WRITE,
+      alsoNeeds,
+      onMissingScope: (caller) => cloning.recordMissingScope(caller),
       handle: async ({ selector, newName, owner }, caller) => {
         const refs = checked((v) => {
           checkName(v, 'new_name', newName);
@@ -114,6 +118,8 @@ export function secretHandlers(
     },
     undeleteSecret: {
       permission: WRITE,
+      // It brings back grants, too.
+      alsoNeeds,
       handle: async ({ selector, etag }, caller) => {
         const ref = checked((v) => readSecretSelector(v, 'selector', selector));
         return { secret: toSecret(await service.undelete(caller, ref, etag)) };

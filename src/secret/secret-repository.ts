@@ -1,6 +1,7 @@
 import type { Knex } from 'knex';
 import { joinOwner, OWNER_COLUMNS, ownerFromRow, whereOwner, type OwnerRow } from '../account/owner-rows.js';
 import type { Owner } from '../account/owner.js';
+import type { Condition } from '../account/reader-rows.js';
 import { PLATFORM_ACCOUNT_NUMBER, type Standing } from '../account/rights.js';
 import { descriptionColumns, descriptionFromRow, type DescriptionRow } from '../db/description-columns.js';
 import { listPage } from '../db/list-query.js';
@@ -41,9 +42,9 @@ export class SecretRepository {
 
   /**
    * find returns the secrets that a reference names: at most one, but for a name in a whole account. By its id it
-   * finds a deleted one too.
+   * finds a deleted one too. With `meant`, a name in a whole account names only what is meant by it.
    */
-  async find(ref: SecretRef, trx: Knex = this.#knex): Promise<Secret[]> {
+  async find(ref: SecretRef, trx: Knex = this.#knex, meant?: Condition): Promise<Secret[]> {
     const query = select(trx);
     switch (ref.by) {
       case 'id':
@@ -57,8 +58,9 @@ export class SecretRepository {
           .where('a.account_number', ref.accountNumber)
           .where('s.name', ref.name)
           .whereNull('s.deleted_at')
-          .orderBy('s.id')
-          .limit(100);
+          .orderBy('s.id');
+        if (meant === undefined) void query.limit(100);
+        else void query.whereRaw(meant.sql, meant.bindings);
         break;
     }
     const rows = (await query) as SecretRow[];
@@ -73,15 +75,17 @@ export class SecretRepository {
     return rows.map(secretFromRow);
   }
 
-  /** findNamed returns the secrets of whole accounts that have these names, in the order of their ids. */
+  /** findNamed returns the secrets that are meant by names in whole accounts, in the order of their ids. */
   async findNamed(
     refs: readonly { readonly accountNumber: string; readonly name: string }[],
+    meant: Condition,
   ): Promise<Secret[]> {
     const rows = (await select(this.#knex)
       .whereRaw('(a.account_number, s.name) IN (SELECT * FROM unnest(?::text[], ?::text[]))', [
         refs.map(({ accountNumber }) => accountNumber),
         refs.map(({ name }) => name),
       ])
+      .whereRaw(meant.sql, meant.bindings)
       .whereNull('s.deleted_at')
       .orderBy('s.id')) as SecretRow[];
     return rows.map(secretFromRow);

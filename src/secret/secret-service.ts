@@ -6,16 +6,25 @@ import type { Keyring } from '../crypto/keyring.js';
 import type { Database, Transaction } from '../db/knex.js';
 import { inTransaction, reading } from '../db/transaction.js';
 import type { Clock } from '../lib/clock.js';
-import { KeywardError } from '../lib/errors.js';
+import { KeywardError, scopeMissing } from '../lib/errors.js';
 import { instantFromMillis, type Instant } from '../lib/instant.js';
 import type { Page, PageQuery } from '../lib/page.js';
+import { covers, type Permission } from '../lib/scopes.js';
 import { findManagedOwner } from './new-owner.js';
 import type { ReferenceRepository } from './reference-repository.js';
+import { sealValue } from './sealed-value.js';
 import type { Change, SecretChanges } from './secret-changes.js';
 import type { SecretFinder } from './secret-finder.js';
 import type { SecretRef } from './secret-ref.js';
 import type { SecretRepository } from './secret-repository.js';
-import { consumerList, type Payload, type Secret, type SecretChange, type SecretSettings } from './secret.js';
+import {
+  consumerList,
+  prolongs,
+  type Payload,
+  type Secret,
+  type SecretChange,
+  type SecretSettings,
+} from './secret.js';
 import type { VersionRepository } from './version-repository.js';
 
 export interface SecretServiceDependencies {
@@ -32,6 +41,8 @@ export interface SecretServiceDependencies {
   readonly retention: bigint;
 }
 
+const ACCESS: Permission = 'keyward.secrets.access';
+
 /** SecretService is what can be done with secrets as a whole, and who may do it. */
 export class SecretService {
   readonly #deps: SecretServiceDependencies;
@@ -44,7 +55,7 @@ export class SecretService {
     caller: Caller,
     ownerRef: UserProfileRef,
     settings: SecretSettings,
-    { format, bytes }: Payload,
+    payload: Payload,
   ): Promise<Secret> {
     const { knex, standings, secrets, versions, changes, keyring } = this.#deps;
     return inTransaction(knex, async (trx) => {
@@ -52,7 +63,7 @@ export class SecretService {
       const owner = await findManagedOwner(trx, standing, ownerRef);
       await secrets.reserveName(trx, owner.profileId, settings.name, null);
       const id = await secrets.insert(trx, owner, settings);
-      await versions.insert(trx, id, { format, ...keyring.encrypt(bytes) }, caller.username);
+      await versions.insert(trx, standing, id, (place) => sealValue(keyring, place, payload), caller);
       const secret = await secrets.stored(trx, id);
       await changes.record(trx, caller, undefined, secret, [{ action: 'SECRET_CREATED' }]);
       return secret;
@@ -71,8 +82,10 @@ export class SecretService {
     return reading(async () => secrets.list(await standings.of(caller), this.#now(), showDeleted, page));
   }
 
+  /** update changes settings. A later expiry lets values be read that could not be, which needs the scope for that. */
   async update(caller: Caller, ref: SecretRef, etag: string, change: SecretChange): Promise<Secret> {
-    return this.#deps.changes.change(caller, ref, etag, async (trx, { id }) => {
+    return this.#deps.changes.change(caller, ref, etag, async (trx, { id, expiresAt }) => {
+      if (prolongs(expiresAt, change) && !covers(caller.scopes, ACCESS)) throw scopeMissing(ACCESS);
       const secret = await this.#deps.secrets.update(trx, id, change);
       return changed(secret, 'SECRET_EDITED', changedFields(change));
     });

@@ -8,6 +8,8 @@ import { AccessReader } from './access-reader.js';
 import { AccessRepository } from './access-repository.js';
 import { AccessService } from './access-service.js';
 import { AccessTimes } from './access-times.js';
+import { BindingRepository } from './binding-repository.js';
+import { BindingService } from './binding-service.js';
 import { CloneService } from './clone-service.js';
 import { GrantRepository } from './grant-repository.js';
 import { GrantService } from './grant-service.js';
@@ -25,7 +27,7 @@ export interface SecretServicesDependencies {
   readonly knex: Database;
   readonly standings: StandingReader;
   readonly keyring: Keyring;
-  readonly audit: Pick<AuditLog, 'record' | 'append'>;
+  readonly audit: Pick<AuditLog, 'record' | 'append' | 'hasRecorded'>;
   readonly clock: Clock;
   readonly logger: Logger;
   /** Microseconds for which a deleted secret can be brought back; 0: not at all. */
@@ -40,6 +42,8 @@ export interface SecretServices {
   readonly access: AccessService;
   readonly references: ReferenceService;
   readonly grants: GrantService;
+  /** To be started and stopped. */
+  readonly bindings: BindingService;
   /** To be started and stopped. */
   readonly purger: SecretPurger;
   /** To be started and stopped. */
@@ -57,7 +61,8 @@ export function secretServices(deps: SecretServicesDependencies): SecretServices
   const finder = new SecretFinder({ ...deps, secrets, grants });
   const changes = new SecretChanges({ ...deps, finder });
   const accessTimes = new AccessTimes(accesses, logger);
-  const shared = { ...deps, secrets, versions, grants, references, finder, changes };
+  const bindings = new BindingService({ ...deps, bindings: new BindingRepository() });
+  const shared = { ...deps, secrets, versions, grants, references, finder, changes, bindings };
   return {
     secrets: new SecretService(shared),
     clones: new CloneService(shared),
@@ -65,6 +70,7 @@ export function secretServices(deps: SecretServicesDependencies): SecretServices
     access: new AccessService({ ...shared, reader: new AccessReader(accesses), times: accessTimes }),
     references: new ReferenceService(shared),
     grants: new GrantService(shared),
+    bindings,
     purger: new SecretPurger(shared),
     accessTimes,
   };

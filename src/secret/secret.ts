@@ -44,6 +44,7 @@ export interface SecretVersion {
   /** The key that the ciphertext is under; null if no known key opens it, and once it is destroyed. */
   readonly keyId: string | null;
   readonly createdAt: Instant | null;
+  /** Empty for those who may not know that user. */
   readonly createdBy: string;
   readonly destroyedAt: Instant | null;
 }
@@ -70,12 +71,20 @@ export interface SecretReference extends ReferenceSettings {
   readonly createdAt: Instant;
 }
 
-/** SecretGrant lets whoever has a user profile read a secret and access its value. */
+/** SecretGrant lets whoever has a user profile read a secret and access its value, as somebody may see it. */
 export interface SecretGrant {
-  readonly grantee: Owner;
+  readonly grantee: Grantee;
   readonly expiresAt: Instant | null;
+  /** Empty for those who may not know that user. */
   readonly grantedBy: string;
   readonly createdAt: Instant;
+}
+
+interface Grantee {
+  readonly profileId: bigint;
+  /** Empty for those who may not know that user, as the account's number is. */
+  readonly username: string;
+  readonly accountNumber: string;
 }
 
 /** What a caller may do with a secret. Each includes the ones before; `access` is to get the value. */
@@ -95,6 +104,12 @@ export function accessToSecret(standing: Standing, owner: Ownership, isGranted: 
 /** isOver tells whether a secret or a grant has expired: null is never. */
 export function isOver(expiresAt: Instant | null, now: Instant): boolean {
   return expiresAt !== null && expiresAt < now;
+}
+
+/** prolongs tells whether a change lets a secret's values be read for longer than until `expiresAt`. */
+export function prolongs(expiresAt: Instant | null, change: SecretChange): boolean {
+  if (change.expiresAt === undefined || expiresAt === null) return false;
+  return change.expiresAt === null || change.expiresAt > expiresAt;
 }
 
 /** isReady tells whether those who may have the value can get it now. */

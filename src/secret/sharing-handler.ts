@@ -61,6 +61,8 @@ export function sharingHandlers(
     },
     grantAccess: {
       permission: WRITE,
+      // Whoever grants could grant to himself.
+      alsoNeeds: ['keyward.secrets.access'],
       handle: async ({ selector, userProfile, expiry }, caller) => {
         const now = instantFromMillis(clock.now());
         const { ref, grantee, expiresAt } = checked((v) => {

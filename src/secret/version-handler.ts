@@ -45,7 +45,7 @@ export function versionHandlers(service: VersionService): Handlers<Methods> {
       },
     },
     disableSecretVersion: stateHandler(service, 'DISABLED'),
-    enableSecretVersion: stateHandler(service, 'ENABLED'),
+    enableSecretVersion: { ...stateHandler(service, 'ENABLED'), alsoNeeds: ['keyward.secrets.access'] },
     destroySecretVersion: stateHandler(service, 'DESTROYED'),
   };
 }

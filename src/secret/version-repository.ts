@@ -1,7 +1,12 @@
 import type { Knex } from 'knex';
+import { mayReadUser } from '../account/reader-rows.js';
+import type { Standing } from '../account/rights.js';
 import { listPage } from '../db/list-query.js';
 import { formatPgTimestamp, type Instant } from '../lib/instant.js';
 import type { Page, PageQuery } from '../lib/page.js';
+import { bindingFromRow, type BindingRow } from './binding-columns.js';
+import type { BoundValue, Place } from './binding.js';
+import type { SealedValue } from './sealed-value.js';
 import { VERSION_COLUMNS } from './secret-columns.js';
 import type { PayloadFormat, SecretVersion, VersionState } from './secret.js';
 
@@ -16,31 +21,24 @@ interface VersionRow {
   destroyed_at: Instant | null;
 }
 
-interface ValueRow {
+interface ValueRow extends BindingRow {
   format: PayloadFormat;
   key_id: string | null;
   ciphertext: Buffer;
 }
 
-/** StoredValue is a value as it is stored. */
-export interface StoredValue {
-  readonly format: PayloadFormat;
-  readonly keyId: string | null;
-  readonly ciphertext: Buffer;
+/** Giver is the user who gives a value. */
+interface Giver {
+  readonly userId: bigint;
+  readonly username: string;
 }
 
-const COLUMNS = [
-  'v.secret_id',
-  'v.number',
-  'v.state',
-  'v.format',
-  'v.key_id',
-  'v.created_at',
-  'v.created_by',
-  'v.destroyed_at',
-];
+const COLUMNS = ['secret_id', 'number', 'state', 'format', 'key_id', 'created_at', 'destroyed_at'];
 
-/** VersionRepository is every SQL statement about the versions of a secret. To write, the secret must be locked. */
+/**
+ * VersionRepository is every SQL statement about the versions of a secret, which it gives as a reader of the secret may
+ * see them. To write, the secret must be locked.
+ */
 export class VersionRepository {
   readonly #knex: Knex;
 
@@ -48,15 +46,20 @@ export class VersionRepository {
     this.#knex = knex;
   }
 
-  async find(trx: Knex.Transaction, secretId: bigint, number: number): Promise<SecretVersion | undefined> {
-    const rows = (await select(trx, secretId).where('v.number', number)) as VersionRow[];
+  async find(
+    trx: Knex.Transaction,
+    reader: Standing,
+    { secretId, number }: Place,
+  ): Promise<SecretVersion | undefined> {
+    const rows = (await select(trx, reader, secretId).where('v.number', number)) as VersionRow[];
     return rows.map(versionFromRow)[0];
   }
 
-  async list(secretId: bigint, page: PageQuery): Promise<Page<SecretVersion>> {
+  /** list lists versions. No filter finds what the reader may not see either. */
+  async list(reader: Standing, secretId: bigint, page: PageQuery): Promise<Page<SecretVersion>> {
     return listPage<SecretVersion>(
       this.#knex,
-      select(this.#knex, secretId),
+      select(this.#knex, reader, secretId),
       VERSION_COLUMNS,
       page,
       versionFromRow,
@@ -64,71 +67,87 @@ export class VersionRepository {
   }
 
   /** valueOf reads the value of a version that is not destroyed. */
-  async valueOf(trx: Knex.Transaction, secretId: bigint, number: number): Promise<StoredValue | undefined> {
+  async valueOf(trx: Knex.Transaction, { secretId, number }: Place): Promise<BoundValue | undefined> {
     const [row] = await where(trx, secretId, number)
       .whereNotNull('ciphertext')
-      .select<ValueRow[]>('format', 'key_id', 'ciphertext');
-    return row && { format: row.format, keyId: row.key_id, ciphertext: row.ciphertext };
+      .select<ValueRow[]>('format', 'key_id', 'ciphertext', 'binding', 'binding_key_id');
+    if (row === undefined) return undefined;
+    const { format, key_id: keyId, ciphertext } = row;
+    return { format, keyId, ciphertext, binding: bindingFromRow(row) };
   }
 
-  /** insert adds the version after the newest. */
+  /** insert adds the version after the newest, with the value that is sealed for that place. */
   async insert(
     trx: Knex.Transaction,
+    reader: Standing,
     secretId: bigint,
-    value: StoredValue,
-    createdBy: string,
+    seal: (place: Place) => SealedValue,
+    { userId, username }: Giver,
   ): Promise<SecretVersion> {
     const id = String(secretId);
-    const [row] = await trx('secret_versions')
-      .insert({
-        secret_id: id,
-        number: trx('secret_versions')
-          .where({ secret_id: id })
-          .select(trx.raw('coalesce(max(number), 0) + 1')),
-        format: value.format,
-        key_id: value.keyId,
-        ciphertext: value.ciphertext,
-        created_at: trx.raw('statement_timestamp()'),
-        created_by: createdBy,
-      })
-      .returning<{ number: number }[]>('number');
-    return this.#stored(trx, secretId, row?.number ?? 0);
+    const [newest] = await trx('secret_versions')
+      .where({ secret_id: id })
+      .select<{ number: number | null }[]>(trx.raw('max(number) AS number'));
+    const number = (newest?.number ?? 0) + 1;
+    const { format, keyId, ciphertext, binding } = seal({ secretId, number });
+    await trx('secret_versions').insert({
+      secret_id: id,
+      number,
+      format,
+      key_id: keyId,
+      ciphertext,
+      binding: binding.mac,
+      binding_key_id: binding.keyId,
+      created_at: trx.raw('statement_timestamp()'),
+      created_by: username,
+      created_by_user_id: String(userId),
+    });
+    return this.#stored(trx, reader, { secretId, number });
   }
 
   /** setEnabled lets a version that is not destroyed be read, or keeps it from being read. */
   async setEnabled(
     trx: Knex.Transaction,
-    { secretId, number }: SecretVersion,
+    reader: Standing,
+    { secretId, number }: Place,
     isEnabled: boolean,
   ): Promise<SecretVersion> {
     await where(trx, secretId, number).update({ state: isEnabled ? 'ENABLED' : 'DISABLED' });
-    return this.#stored(trx, secretId, number);
+    return this.#stored(trx, reader, { secretId, number });
   }
 
-  /** destroy erases the ciphertext of a version. */
+  /** destroy erases the ciphertext of a version, and its binding with it. */
   async destroy(
     trx: Knex.Transaction,
-    { secretId, number }: SecretVersion,
+    reader: Standing,
+    { secretId, number }: Place,
     destroyedAt: Instant,
   ): Promise<SecretVersion> {
     await where(trx, secretId, number).update({
       state: 'DESTROYED',
       ciphertext: null,
       key_id: null,
+      binding: null,
+      binding_key_id: null,
       destroyed_at: formatPgTimestamp(destroyedAt),
     });
-    return this.#stored(trx, secretId, number);
+    return this.#stored(trx, reader, { secretId, number });
   }
 
-  async #stored(trx: Knex.Transaction, secretId: bigint, number: number): Promise<SecretVersion> {
-    const version = await this.find(trx, secretId, number);
+  async #stored(trx: Knex.Transaction, reader: Standing, place: Place): Promise<SecretVersion> {
+    const version = await this.find(trx, reader, place);
     if (version === undefined) throw new Error('a version of a secret locked in this transaction is gone');
     return version;
   }
 }
 
-function select(knex: Knex, secretId: bigint): Knex.QueryBuilder {
-  return knex('secret_versions as v').select(COLUMNS).where('v.secret_id', String(secretId));
+function select(knex: Knex, reader: Standing, secretId: bigint): Knex.QueryBuilder {
+  const maker = mayReadUser(reader, 'v.created_by_user_id');
+  const versions = knex('secret_versions as v')
+    .select(COLUMNS.map((column) => `v.${column}`))
+    .select(knex.raw(`CASE WHEN ${maker.sql} THEN v.created_by ELSE '' END AS created_by`, maker.bindings))
+    .where('v.secret_id', String(secretId));
+  return knex.select('v.*').from(versions.as('v'));
 }
 
 function where(trx: Knex.Transaction, secretId: bigint, number: number): Knex.QueryBuilder {

@@ -1,4 +1,5 @@
 import type { Caller } from '../account/caller.js';
+import type { Standing } from '../account/rights.js';
 import type { StandingReader } from '../account/standing.js';
 import type { AuditAction } from '../audit/audit-log.js';
 import type { Keyring } from '../crypto/keyring.js';
@@ -8,6 +9,8 @@ import type { Clock } from '../lib/clock.js';
 import { KeywardError, notFound } from '../lib/errors.js';
 import { instantFromMillis } from '../lib/instant.js';
 import type { Page, PageQuery } from '../lib/page.js';
+import type { Place } from './binding.js';
+import { sealValue } from './sealed-value.js';
 import type { SecretChanges } from './secret-changes.js';
 import type { SecretFinder } from './secret-finder.js';
 import type { SecretRef } from './secret-ref.js';
@@ -40,16 +43,11 @@ export class VersionService {
   }
 
   /** add makes a value the newest version of a secret. */
-  async add(
-    caller: Caller,
-    ref: SecretRef,
-    etag: string,
-    { format, bytes }: Payload,
-  ): Promise<SecretVersion> {
+  async add(caller: Caller, ref: SecretRef, etag: string, payload: Payload): Promise<SecretVersion> {
     const { changes, secrets, versions, keyring } = this.#deps;
-    return changes.change(caller, ref, etag, async (trx, { id }) => {
-      const value = { format, ...keyring.encrypt(bytes) };
-      const version = await versions.insert(trx, id, value, caller.username);
+    return changes.change(caller, ref, etag, async (trx, { id }, standing) => {
+      const seal = (place: Place) => sealValue(keyring, place, payload);
+      const version = await versions.insert(trx, standing, id, seal, caller);
       const detail = { version: String(version.number) };
       return {
         secret: await secrets.update(trx, id, {}),
@@ -62,8 +60,9 @@ export class VersionService {
   async list(caller: Caller, ref: SecretRef, page: PageQuery): Promise<Page<SecretVersion>> {
     const { standings, finder, versions } = this.#deps;
     return reading(async () => {
-      const { secret } = await finder.findLive(await standings.of(caller), ref);
-      return versions.list(secret.id, page);
+      const standing = await standings.of(caller);
+      const { secret } = await finder.findLive(standing, ref);
+      return versions.list(standing, secret.id, page);
     });
   }
 
@@ -79,11 +78,11 @@ export class VersionService {
     state: VersionState,
   ): Promise<SecretVersion> {
     const { changes, secrets, versions } = this.#deps;
-    return changes.change(caller, ref, etag, async (trx, secret) => {
-      const version = await versions.find(trx, secret.id, number);
+    return changes.change(caller, ref, etag, async (trx, secret, standing) => {
+      const version = await versions.find(trx, standing, { secretId: secret.id, number });
       if (version === undefined) throw notFound('version of this secret');
       if (version.state === state) return { secret, answer: version, done: [] };
-      const answer = await this.#change(trx, version, state);
+      const answer = await this.#change(trx, standing, version, state);
       return {
         secret: await secrets.update(trx, secret.id, {}),
         answer,
@@ -92,14 +91,20 @@ export class VersionService {
     });
   }
 
-  async #change(trx: Transaction, version: SecretVersion, state: VersionState): Promise<SecretVersion> {
+  async #change(
+    trx: Transaction,
+    standing: Standing,
+    version: SecretVersion,
+    state: VersionState,
+  ): Promise<SecretVersion> {
     const { versions, clock } = this.#deps;
     if (version.state === 'DESTROYED') {
       throw new KeywardError('VERSION_NOT_ENABLED', 'This version of the secret is destroyed for good.', {
         metadata: { state: version.state },
       });
     }
-    if (state === 'DESTROYED') return versions.destroy(trx, version, instantFromMillis(clock.now()));
-    return versions.setEnabled(trx, version, state === 'ENABLED');
+    if (state === 'DESTROYED')
+      return versions.destroy(trx, standing, version, instantFromMillis(clock.now()));
+    return versions.setEnabled(trx, standing, version, state === 'ENABLED');
   }
 }

@@ -130,7 +130,7 @@ class SmarterImport {
       );
     }
     await this.#importKind('secret', readSecrets(read, this.#options.keyring), (trx, rows) =>
-      importSecrets(trx, this.#secretNames, rows),
+      importSecrets(trx, this.#options.keyring, this.#secretNames, rows),
     );
     for (const table of STAYING_TABLES.filter((name) => tables.has(name))) {
       this.#report.addStaying(table, await this.#countSource(table));

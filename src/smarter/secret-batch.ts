@@ -1,4 +1,5 @@
 import type { Knex } from 'knex';
+import type { Keyring } from '../crypto/keyring.js';
 import { foldName } from '../lib/text.js';
 import { applyChanges, noteFindings, sortBatch, type Change, type Fresh } from './batch.js';
 import type { FreeNames } from './free-names.js';
@@ -13,6 +14,7 @@ import { SECRETS } from './target-tables.js';
 /** importSecrets takes one batch of secrets. Their owners must have been imported. */
 export async function importSecrets(
   trx: Knex.Transaction,
+  keyring: Keyring,
   names: FreeNames,
   rows: readonly SecretRow[],
 ): Promise<BatchReport> {
@@ -21,10 +23,10 @@ export async function importSecrets(
   const { fresh, changes, unchanged } = await sortBatch(trx, SECRETS, rows, report, replaced);
   await names.settle(trx, changes, report);
   for (const change of changes) foldReplacedName(change);
-  await addChangedValues(trx, changes, report);
-  await setFoundKeys(trx, changes, report);
+  await addChangedValues(trx, keyring, changes, report);
+  await setFoundKeys(trx, keyring, changes, report);
   await applyChanges(trx, SECRETS, changes, report);
-  await create(trx, await names.name(trx, fresh, report), report);
+  await create(trx, keyring, await names.name(trx, fresh, report), report);
   for (const row of unchanged) {
     // Told every time: somebody may have to look for the key.
     if (row.fields['decryptable'] === false) noteValue(row, report);
@@ -44,6 +46,7 @@ function noteValue({ label, value }: SecretRow, report: BatchReport): void {
 /** addChangedValues makes new versions of values that changed in the source, unless they changed in Keyward too. */
 async function addChangedValues(
   trx: Knex.Transaction,
+  keyring: Keyring,
   changes: readonly Change<SecretRow>[],
   report: BatchReport,
 ): Promise<void> {
@@ -67,18 +70,20 @@ async function addChangedValues(
       report.note('secret', row.label, 'value-changed-twice', what);
     }
   }
-  await addVersions(trx, additions);
+  await addVersions(trx, keyring, additions);
 }
 
 /** setFoundKeys is for values that no key opened when they were imported, and one does now. */
 async function setFoundKeys(
   trx: Knex.Transaction,
+  keyring: Keyring,
   changes: readonly Change<SecretRow>[],
   report: BatchReport,
 ): Promise<void> {
   const rekeyed = changes.filter(({ changed }) => changed.has('decryptable') && !changed.has('value'));
   const found = await setKeys(
     trx,
+    keyring,
     rekeyed
       .filter(({ row }) => row.value.keyId !== null)
       .map(({ row, targetId, before }) => {
@@ -94,6 +99,7 @@ async function setFoundKeys(
 
 async function create(
   trx: Knex.Transaction,
+  keyring: Keyring,
   fresh: readonly Fresh<SecretRow>[],
   report: BatchReport,
 ): Promise<void> {
@@ -114,6 +120,7 @@ async function create(
   );
   await addVersions(
     trx,
+    keyring,
     secrets.map(({ row, id }) => {
       return { secretId: id, number: 1, value: row.value, createdAt: timeField(row.fields, 'created_at') };
     }),

@@ -1,4 +1,6 @@
 import type { Knex } from 'knex';
+import type { Keyring } from '../crypto/keyring.js';
+import { bind } from '../secret/binding.js';
 import { NO_TOKEN, VALUE_VERSION, type SecretRow } from './secret-rows.js';
 import type { SecretValue } from './secret-value.js';
 import { query } from './target-store.js';
@@ -10,18 +12,30 @@ export interface ValueOfVersion {
   readonly value: SecretValue;
 }
 
-/** addVersions writes new versions: enabled, text, and made by nobody of Keyward. */
+/** All that the source has are texts. */
+const FORMAT = 'TEXT';
+
+/** What `flat` gives, as columns. */
+const FLAT = `"secretId" bigint, number integer, format text, "keyId" text, ciphertext text, mac text, "macKeyId" text`;
+
+/** addVersions writes new versions: enabled, bound to their places, and made by nobody of Keyward. */
 export async function addVersions(
   trx: Knex.Transaction,
+  keyring: Keyring,
   versions: readonly (ValueOfVersion & { readonly createdAt: string | null })[],
 ): Promise<void> {
   if (versions.length === 0) return;
   await trx.raw(
-    `INSERT INTO secret_versions (secret_id, number, format, key_id, ciphertext, created_at)
-     SELECT r."secretId", r.number, 'TEXT', r."keyId", decode(r.ciphertext, 'base64'), r."createdAt"
-     FROM json_to_recordset(?::json)
-       AS r ("secretId" bigint, number integer, "keyId" text, ciphertext text, "createdAt" timestamptz)`,
-    [JSON.stringify(versions.map((version) => ({ ...flat(version), createdAt: version.createdAt })))],
+    `INSERT INTO secret_versions
+       (secret_id, number, format, key_id, ciphertext, binding, binding_key_id, created_at)
+     SELECT r."secretId", r.number, r.format, r."keyId", decode(r.ciphertext, 'base64'),
+       decode(r.mac, 'base64'), r."macKeyId", r."createdAt"
+     FROM json_to_recordset(?::json) AS r (${FLAT}, "createdAt" timestamptz)`,
+    [
+      JSON.stringify(
+        versions.map((version) => ({ ...flat(keyring, version), createdAt: version.createdAt })),
+      ),
+    ],
   );
 }
 
@@ -31,22 +45,31 @@ export async function addVersions(
  */
 export async function setKeys(
   trx: Knex.Transaction,
+  keyring: Keyring,
   versions: readonly ValueOfVersion[],
 ): Promise<ReadonlySet<string>> {
   if (versions.length === 0) return new Set();
   const set = await query<{ id: string }>(
     trx,
-    `UPDATE secret_versions v SET key_id = r."keyId", ciphertext = decode(r.ciphertext, 'base64')
-     FROM json_to_recordset(?::json) AS r ("secretId" bigint, number integer, "keyId" text, ciphertext text)
-     WHERE v.secret_id = r."secretId" AND v.number = r.number AND v.key_id IS NULL AND v.ciphertext IS NOT NULL
+    `UPDATE secret_versions v SET key_id = r."keyId", ciphertext = decode(r.ciphertext, 'base64'),
+       binding = decode(r.mac, 'base64'), binding_key_id = r."macKeyId"
+     FROM json_to_recordset(?::json) AS r (${FLAT})
+     WHERE v.secret_id = r."secretId" AND v.number = r.number AND v.format = r.format
+       AND v.key_id IS NULL AND v.ciphertext IS NOT NULL
      RETURNING v.secret_id::text AS id`,
-    [JSON.stringify(versions.map(flat))],
+    [JSON.stringify(versions.map((version) => flat(keyring, version)))],
   );
   return new Set(set.map(({ id }) => id));
 }
 
-function flat({ secretId, number, value: { keyId, ciphertext } }: ValueOfVersion): Record<string, unknown> {
-  return { secretId, number, keyId, ciphertext: ciphertext.toString('base64') };
+function flat(
+  keyring: Keyring,
+  { secretId, number, value: { keyId, ciphertext } }: ValueOfVersion,
+): Record<string, unknown> {
+  const place = { secretId: BigInt(secretId), number };
+  const { mac, keyId: macKeyId } = bind(keyring, place, { format: FORMAT, keyId, ciphertext });
+  const base64 = { ciphertext: ciphertext.toString('base64'), mac: mac.toString('base64') };
+  return { secretId, number, format: FORMAT, keyId, macKeyId, ...base64 };
 }
 
 /** readNewestVersions finds the newest version of each of these secrets. */

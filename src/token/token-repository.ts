@@ -8,6 +8,7 @@ import {
   whereOwner,
   type OwnerRow,
 } from '../account/owner-rows.js';
+import type { Condition } from '../account/reader-rows.js';
 import type { UserProfileRef, UserRef } from '../account/refs.js';
 import { PLATFORM_ACCOUNT_NUMBER, type Readable } from '../account/rights.js';
 import { descriptionColumns, descriptionFromRow, type DescriptionRow } from '../db/description-columns.js';
@@ -63,8 +64,8 @@ export class TokenRepository {
     this.#knex = knex;
   }
 
-  /** find returns the tokens that a reference names: at most one, but for a name in a whole account. */
-  async find(ref: TokenRef, trx: Knex = this.#knex): Promise<Token[]> {
+  /** find returns the tokens that a reference names: at most one, but for a name in a whole account, if it is meant. */
+  async find(ref: TokenRef, trx: Knex = this.#knex, meant?: Condition): Promise<Token[]> {
     const query = this.#select(trx);
     switch (ref.by) {
       case 'id':
@@ -82,6 +83,7 @@ export class TokenRepository {
           .where('t.name', ref.name)
           .orderBy('t.id')
           .limit(100);
+        if (meant !== undefined) void query.whereRaw(meant.sql, meant.bindings);
         break;
     }
     const rows = (await query) as TokenRow[];

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Caller } from '../account/caller.js';
+import { meantByName, type Condition } from '../account/reader-rows.js';
 import type { UserProfileRef, UserRef } from '../account/refs.js';
 import { accessTo, mayActAs, readable, requireScopes, type Standing } from '../account/rights.js';
 import type { StandingReader } from '../account/standing.js';
@@ -258,8 +259,13 @@ export class TokenService {
     );
   }
 
-  async #findReadable(standing: Standing, ref: TokenRef, trx?: Transaction): Promise<Token> {
-    const found = await this.#deps.tokens.find(ref, trx);
+  async #findReadable(
+    standing: Standing,
+    ref: TokenRef,
+    trx?: Transaction,
+    meant?: Condition,
+  ): Promise<Token> {
+    const found = await this.#deps.tokens.find(ref, trx, meant);
     const [token, ...others] = found.filter(({ owner }) => accessTo(standing, owner) !== 'none');
     if (token === undefined) throw notFound('token');
     if (others.length === 0) return token;
@@ -272,7 +278,7 @@ export class TokenService {
   }
 
   async #findManageable(standing: Standing, ref: TokenRef, trx: Transaction): Promise<Token> {
-    const token = await this.#findReadable(standing, ref, trx);
+    const token = await this.#findReadable(standing, ref, trx, meantByName(standing));
     requireAccess(standing, token.owner, 'token');
     return token;
   }

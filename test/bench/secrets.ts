@@ -2,12 +2,15 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import type { KeywardClient } from '../../src/client/index.js';
 import { FernetKey } from '../../src/crypto/fernet.js';
+import { Keyring } from '../../src/crypto/keyring.js';
 import {
   AccessSecretRequest,
   AccessSecretResponse,
   GetSecretRequest,
   GetSecretResponse,
 } from '../../src/gen/keyward/secret/v1/secret_service.js';
+import { systemClock } from '../../src/lib/clock.js';
+import { bind } from '../../src/secret/binding.js';
 import { execute } from '../support/sql.js';
 import { ownerIdOf, type Exchange } from './tokens.js';
 
@@ -23,6 +26,12 @@ export async function fillSecrets(databaseUrl: string, count: number): Promise<v
   assert(key);
   const secrets = Array.from({ length: count }, (_, secret) => secret);
   const ids = secrets.map((secret) => String(idOf(secret)));
+  const keyring = new Keyring([key], systemClock);
+  const ciphertexts = secrets.map((secret) => key.encrypt(Buffer.from(valueOf(secret)), 0n));
+  const macs = ciphertexts.map((ciphertext, secret) => {
+    const place = { secretId: idOf(secret), number: 1 };
+    return bind(keyring, place, { format: 'TEXT', keyId: key.id, ciphertext }).mac;
+  });
   await execute(
     databaseUrl,
     `INSERT INTO secrets (id, user_profile_id, name, name_key)
@@ -31,9 +40,10 @@ export async function fillSecrets(databaseUrl: string, count: number): Promise<v
   );
   await execute(
     databaseUrl,
-    `INSERT INTO secret_versions (secret_id, number, format, key_id, ciphertext)
-     SELECT id, 1, 'TEXT', $2, ciphertext FROM unnest($1::bigint[], $3::bytea[]) AS version (id, ciphertext)`,
-    [ids, key.id, secrets.map((secret) => key.encrypt(Buffer.from(valueOf(secret)), 0n))],
+    `INSERT INTO secret_versions (secret_id, number, format, key_id, ciphertext, binding, binding_key_id)
+     SELECT id, 1, 'TEXT', $2, ciphertext, mac, $2
+     FROM unnest($1::bigint[], $3::bytea[], $4::bytea[]) AS version (id, ciphertext, mac)`,
+    [ids, key.id, ciphertexts, macs],
   );
   await execute(databaseUrl, 'VACUUM ANALYZE secrets, secret_versions');
 }

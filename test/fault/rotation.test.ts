@@ -26,7 +26,7 @@ beforeAll(async () => {
   world = await World.create();
   knex = connectTo(world.database.url);
   const secrets = Array.from({ length: SECRETS }, (_, at) => ({ versions: [sealed(OLD_KEY, valueAt(at))] }));
-  ids = await storeSecrets(knex, world.profileOf('admin').id, secrets);
+  ids = await storeSecrets(knex, world.profileOf('admin').id, OLD_KEY, secrets);
 }, 120_000);
 
 afterAll(async () => {

@@ -16,6 +16,7 @@ import { parseListRequest, type ListFields, type PageQuery } from '../../src/lib
 import { checked } from '../../src/lib/violations.js';
 import type { AccessRequest } from '../../src/secret/access-service.js';
 import type { AccessedSecret } from '../../src/secret/access.js';
+import { bind } from '../../src/secret/binding.js';
 import type { SecretRef } from '../../src/secret/secret-ref.js';
 import { secretServices, type SecretServices } from '../../src/secret/secret-services.js';
 import type { Payload, Secret, SecretSettings } from '../../src/secret/secret.js';
@@ -86,6 +87,7 @@ export class SecretApi {
       keyring: this.keyring,
       audit: {
         record: (trx, entries) => log.record(trx, entries),
+        hasRecorded: (action, kind, trx) => log.hasRecorded(action, kind, trx),
         append: async (entry) => {
           await this.appending(entry);
           await log.append(entry);
@@ -97,9 +99,11 @@ export class SecretApi {
     });
   }
 
-  static async open(retentionDays = RETENTION_DAYS): Promise<SecretApi> {
+  /** open makes it, as after its first start; or before that, when nothing may be bound yet. */
+  static async open(retentionDays = RETENTION_DAYS, isStarted = true): Promise<SecretApi> {
     const api = new SecretApi(await createTestDatabase(), retentionDays);
     await api.knex.transaction((trx) => api.#seed(trx));
+    if (isStarted) await api.services.bindings.complete();
     return api;
   }
 
@@ -174,6 +178,15 @@ export class SecretApi {
   /** actions are what is recorded of a secret, in order. */
   async actions(secretId: bigint): Promise<string[]> {
     return (await this.events(secretId)).map(({ action }) => action);
+  }
+
+  /** store puts other bytes in the place of a secret's first version, bound to it as an import binds them. */
+  async store(secret: Secret, ciphertext: Buffer, keyId: string | null): Promise<void> {
+    const place = { secretId: secret.id, number: 1 };
+    const { mac, keyId: macKeyId } = bind(this.keyring, place, { format: 'TEXT', keyId, ciphertext });
+    await this.knex('secret_versions')
+      .where({ secret_id: String(secret.id), number: 1 })
+      .update({ ciphertext, key_id: keyId, binding: mac, binding_key_id: macKeyId });
   }
 
   /** ciphertexts are the bytes that the table holds for a secret, by version. */

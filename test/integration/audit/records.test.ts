@@ -116,7 +116,9 @@ const PREPARED: { readonly [Name in MethodName]?: () => Promise<RequestOf<Name>>
   },
   rotateEncryptionKey: async () => {
     const knex = connectTo(world.database.url, 1);
-    await storeSecrets(knex, world.profileOf('owner-a').id, [{ versions: [sealed(OLD_KEY, 'value')] }]);
+    await storeSecrets(knex, world.profileOf('owner-a').id, OLD_KEY, [
+      { versions: [sealed(OLD_KEY, 'value')] },
+    ]);
     await knex.destroy();
     return {};
   },

@@ -18,6 +18,9 @@ beforeEach(async () => {
   await feed.heard();
 });
 
+/** As far as the table looks at it. */
+const BINDING = `sha256('x'), '0123456789abcdef'`;
+
 async function insertSecrets(first: number, last: number): Promise<void> {
   await writer.query(
     `INSERT INTO secrets (id, user_profile_id, name, name_key)
@@ -25,8 +28,8 @@ async function insertSecrets(first: number, last: number): Promise<void> {
     [first, last],
   );
   await writer.query(
-    `INSERT INTO secret_versions (secret_id, number, format, key_id, ciphertext)
-     SELECT id, 1, 'TEXT', '0123456789abcdef', 'x' FROM generate_series($1::bigint, $2) AS id`,
+    `INSERT INTO secret_versions (secret_id, number, format, key_id, ciphertext, binding, binding_key_id)
+     SELECT id, 1, 'TEXT', '0123456789abcdef', 'x', ${BINDING} FROM generate_series($1::bigint, $2) AS id`,
     [first, last],
   );
 }
@@ -46,7 +49,8 @@ describe('a secret', () => {
   test.each([
     `UPDATE secrets SET name = 'other' WHERE id = 1`,
     'UPDATE secrets SET deleted_at = now(), purge_at = now() WHERE id = 1',
-    `INSERT INTO secret_versions (secret_id, number, format, ciphertext) VALUES (1, 2, 'TEXT', 'y')`,
+    `INSERT INTO secret_versions (secret_id, number, format, ciphertext, binding, binding_key_id)
+     VALUES (1, 2, 'TEXT', 'y', ${BINDING})`,
     `UPDATE secret_versions SET state = 'DISABLED' WHERE secret_id = 1`,
     'DELETE FROM secret_versions WHERE secret_id = 1',
   ])('is told of as updated by %s', async (statement) => {
@@ -103,7 +107,7 @@ describe('a secret', () => {
 
   test.each([
     'UPDATE secrets SET last_accessed_at = now()',
-    `UPDATE secret_versions SET key_id = 'fedcba9876543210', ciphertext = 'z'`,
+    `UPDATE secret_versions SET key_id = 'fedcba9876543210', ciphertext = 'z', binding = sha256('z')`,
     `INSERT INTO secret_references (secret_id, kind, consumer) VALUES (1, 'a', 'b')`,
   ])('is not told of by %s', async (statement) => {
     await writer.query(statement);

@@ -51,8 +51,8 @@ async function imported(name: string): Promise<bigint> {
   const [row] = await execute(
     world.database.url,
     `WITH s AS (INSERT INTO secrets (user_profile_id, name, name_key) VALUES ($1, $2, $3) RETURNING id)
-     INSERT INTO secret_versions (secret_id, number, format, ciphertext)
-     SELECT id, 1, 'TEXT', ''::bytea FROM s RETURNING secret_id`,
+     INSERT INTO secret_versions (secret_id, number, format, ciphertext, binding, binding_key_id)
+     SELECT id, 1, 'TEXT', ''::bytea, sha256(''), '0123456789abcdef' FROM s RETURNING secret_id`,
     [String(world.profileOf('owner-a').id), name, foldName(name)],
   );
   return BigInt(existing(row)['secret_id'] as string);

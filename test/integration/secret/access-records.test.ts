@@ -20,12 +20,9 @@ async function lastAccessOf(secret: Secret): Promise<bigint | null> {
   return (await api.services.secrets.get(api.as('admin'), byId(secret))).lastAccessedAt;
 }
 
-/** spoil writes other bytes in the place of a version's ciphertext. */
+/** spoil puts other bytes in the place of a value. */
 async function spoil(secret: Secret, ciphertext: string, keyId: string | null): Promise<void> {
-  await api
-    .knex('secret_versions')
-    .where('secret_id', String(secret.id))
-    .update({ ciphertext: Buffer.from(ciphertext), key_id: keyId });
+  await api.store(secret, Buffer.from(ciphertext), keyId);
 }
 
 describe('the record of an access', () => {

@@ -10,6 +10,8 @@ import {
 } from '../../../src/gen/keyward/secret/v1/secret_service.js';
 import { registerCanary } from '../../support/canaries.js';
 import { fieldsWith, requestFields } from '../../support/descriptors.js';
+import { testKeyring } from '../../support/audit.js';
+import { fernetKey } from '../../support/fernet-vectors.js';
 import { TEST_KEY } from '../../support/keyring.js';
 import { byId, requestFor } from '../../support/requests.js';
 import {
@@ -23,7 +25,7 @@ import {
 import { runKeyward } from '../../support/keyward-command.js';
 import { ServerProcess } from '../../support/server-process.js';
 import { execute } from '../../support/sql.js';
-import { newKey, sealed } from '../../support/stored-secrets.js';
+import { bindingColumns, newKey, sealed, type StoredVersion } from '../../support/stored-secrets.js';
 import { startTcpProxy, type TcpProxy } from '../../support/tcp-proxy.js';
 import { readTables } from '../../support/tables.js';
 import { tracesOf } from '../../support/traces.js';
@@ -231,23 +233,25 @@ describe('a value goes', () => {
     }
   });
 
-  test('where it cannot be read: expired, disabled, damaged, under another key, or text that is none', async () => {
+  test('where it cannot be read: expired, disabled, damaged, of another place, or text that is none', async () => {
     const secrets = await Promise.all([1, 2, 3, 4, 5].map(() => keep(newPayload('text'))));
     const [expired, disabled, damaged, foreign, binary] = secrets.map(({ selector }) => selector.value);
     const set = (assignment: string, id: bigint | undefined, ...more: unknown[]) =>
       execute(world.database.url, `UPDATE ${assignment}`, [String(id), ...more]);
     await set("secrets SET expires_at = now() - interval '1 s' WHERE id = $1", expired);
     await set("secret_versions SET state = 'DISABLED' WHERE secret_id = $1", disabled);
-    const cipher = 'secret_versions SET ciphertext = $2';
-    await set(`${cipher} WHERE secret_id = $1`, damaged, sealed(newKey(), newText()).ciphertext);
-    await set(
-      `${cipher}, key_id = NULL WHERE secret_id = $1`,
-      foreign,
-      sealed(newKey(), newText()).ciphertext,
-    );
+    // The third and the fifth are bound to their places, the fourth is not.
+    const cipher = 'secret_versions SET ciphertext = $2, key_id = $3, binding = $4, binding_key_id = $5';
+    const replace = (id: bigint | undefined, value: StoredVersion, place: bigint | undefined) => {
+      const bound = bindingColumns(testKeyring(), { secretId: existing(place), number: 1 }, value);
+      const columns = [value.ciphertext, value.keyId, bound.binding, bound.binding_key_id];
+      return set(`${cipher} WHERE secret_id = $1`, id, ...columns);
+    };
+    await replace(damaged, { ...sealed(newKey(), newText()), keyId: fernetKey(TEST_KEY).id }, damaged);
+    await replace(foreign, { ...sealed(newKey(), newText()), keyId: null }, damaged);
     const bytes = randomBytes(48);
     values.push(bytes);
-    await set(`${cipher} WHERE secret_id = $1`, binary, sealed(TEST_KEY, bytes).ciphertext);
+    await replace(binary, sealed(TEST_KEY, bytes), binary);
     const lost = 'DATA_LOSS';
     const expected = ['FAILED_PRECONDITION', 'FAILED_PRECONDITION', lost, lost, lost];
     for (const [index, secret] of secrets.entries()) {

@@ -33,7 +33,7 @@ function start(databaseUrl: string, keys: string): Promise<TestServer> {
 }
 
 async function storeLost(): Promise<void> {
-  await storeSecrets(knex, world.profileOf('admin').id, [
+  await storeSecrets(knex, world.profileOf('admin').id, KEY, [
     { versions: [sealed(FIRST_LOST, 'a'), sealed(FIRST_LOST, 'b'), sealed(KEY, 'c')] },
     { versions: [sealed(SECOND_LOST, 'd')], isDeleted: true },
     {

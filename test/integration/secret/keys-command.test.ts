@@ -34,7 +34,7 @@ afterAll(async () => {
 /** storeOld stores two values of the old key, and one that nobody can read; it gives that one's secret. */
 async function storeOld(): Promise<bigint> {
   const lost = { ...sealed(newKey(), 'lost'), keyId: null };
-  const [id = 0n] = await storeSecrets(knex, world.profileOf('admin').id, [
+  const [id = 0n] = await storeSecrets(knex, world.profileOf('admin').id, OLD_KEY, [
     { versions: [sealed(OLD_KEY, 'a'), sealed(OLD_KEY, 'b'), lost] },
   ]);
   return id;
@@ -104,7 +104,7 @@ describe('status', () => {
       [
         'key               values',
         `${NEW_ID}       0  encrypts new values`,
-        `${OLD_ID}       2  needed`,
+        `${OLD_ID}       3  needed`,
         'unknown                1  not configured',
         '',
         '1 cannot be decrypted:',
@@ -122,7 +122,7 @@ describe('status', () => {
       primaryKeyId: NEW_ID,
       keys: [
         { keyId: NEW_ID, versionCount: 0, isConfigured: true, isPrimary: true },
-        { keyId: OLD_ID, versionCount: 2, isConfigured: true, isPrimary: false },
+        { keyId: OLD_ID, versionCount: 3, isConfigured: true, isPrimary: false },
         { keyId: '', versionCount: 1, isConfigured: false, isPrimary: false },
       ],
       undecryptableCount: 1,

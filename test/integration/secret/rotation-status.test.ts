@@ -33,7 +33,9 @@ test('however many ask for the status at once, everything is read by one of them
   const { knex, keyring } = api;
   const versions = new CountingRepository(knex);
   const standings = new StandingRepository(knex);
-  const service = new RotationService({ knex, versions, keyring, standings, audit: testAuditLog(knex) });
+  const { bindings } = api.services;
+  const audit = testAuditLog(knex);
+  const service = new RotationService({ knex, versions, keyring, bindings, standings, audit });
 
   const asked = Array.from({ length: 50 }, () => service.status(api.as('admin')));
   const statuses = await Promise.all(asked);

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { GRANT_COLUMNS, REFERENCE_COLUMNS } from '../../../src/secret/secret-columns.js';
 import { ACCOUNT_B, byId, outcomes, page, SecretApi, type Person } from '../../support/secret-api.js';
+import { existing } from '../../support/world.js';
 
 let api: SecretApi;
 
@@ -17,7 +18,7 @@ describe('grants', () => {
       grants.grant(api.as('owner'), byId(secret), { by: 'membership', username, accountNumber }, null);
     const plainB = { by: 'id', id: api.profileId('plain-b') } as const;
     expect(await grants.grant(api.as('owner'), byId(secret), plainB, null)).toMatchObject({
-      grantee: { profileId: plainB.id, username: 'plain-b', accountNumber: ACCOUNT_B },
+      grantee: { profileId: plainB.id, username: '', accountNumber: '' },
       expiresAt: null,
       grantedBy: 'owner',
     });
@@ -57,7 +58,8 @@ describe('grants', () => {
     const secret = await api.newSecret();
     const { grants } = api.services;
     for (const person of ['reader', 'plain-b', 'plain-b'] as const) {
-      const grantee = { by: 'id', id: api.profileId(person) } as const;
+      const accountNumber = existing(api.as(person).accountNumber);
+      const grantee = { by: 'membership', username: person, accountNumber } as const;
       await grants.grant(api.as('owner'), byId(secret), grantee, api.now() + 1n);
     }
     api.clock.advance(1);

@@ -126,7 +126,9 @@ describe('the state of a version', () => {
     const rows = (await api
       .knex('secret_versions')
       .where({ secret_id: String(secret.id), number: 1 })) as unknown[];
-    expect(rows).toMatchObject([{ state: 'DESTROYED', ciphertext: null, key_id: null }]);
+    expect(rows).toMatchObject([
+      { state: 'DESTROYED', ciphertext: null, key_id: null, binding: null, binding_key_id: null },
+    ]);
     const { rows: found } = await api.knex.raw<{ rows: { found: boolean }[] }>(
       'SELECT EXISTS (SELECT FROM secret_versions v WHERE v.ciphertext = ?) AS found',
       [existing(ciphertext)],

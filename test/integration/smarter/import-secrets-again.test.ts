@@ -4,6 +4,7 @@ import { parsePgTimestamp } from '../../../src/lib/instant.js';
 import { foldName } from '../../../src/lib/text.js';
 import { ringOf } from '../../support/import-target.js';
 import { createSecretImport, notesOf, strangerRing, type SecretImport } from '../../support/secret-import.js';
+import { bindingColumns } from '../../support/stored-secrets.js';
 import { keysOf } from '../../support/smarter-source.js';
 
 const NOT_UPDATED = 'not updated: value (it was changed in Keyward too)';
@@ -59,7 +60,12 @@ test('a value that was encrypted anew in Keyward still follows the source', asyn
   const rotated = ringOf(FernetKey.generate(), ...keysOf(smarter.expected));
   const { keyId, ciphertext } = rotated.reencrypt(version.ciphertext, version.key_id);
   const versions = smarter.target.knex('secret_versions').where({ secret_id: secret.id });
-  await versions.update({ key_id: keyId, ciphertext });
+  const place = { secretId: BigInt(secret.id), number: 1 };
+  await versions.update({
+    key_id: keyId,
+    ciphertext,
+    ...bindingColumns(rotated, place, { keyId, ciphertext }),
+  });
 
   const report = await smarter.run();
   expect(report.counts.secret.unchanged).toBe(smarter.expected.secrets.length);
@@ -78,7 +84,10 @@ test.each([
   const { keyId, ciphertext } = smarter.keyring.encrypt(Buffer.from('of Keyward'));
   await smarter.target
     .knex('secret_versions')
-    .insert({ secret_id: secret.id, number, state, format: 'TEXT', key_id: keyId, ciphertext })
+    .insert({
+      ...{ secret_id: secret.id, number, state, format: 'TEXT', key_id: keyId, ciphertext },
+      ...bindingColumns(smarter.keyring, { secretId: BigInt(secret.id), number }, { keyId, ciphertext }),
+    })
     .onConflict(['secret_id', 'number'])
     .merge(['state']);
   await smarter.store(secret, smarter.encrypt('of the source'));

@@ -32,6 +32,7 @@ const VERSION = {
   state: 'ENABLED' as const,
   format: 'TEXT' as const,
   keyId: null,
+  binding: null,
   ciphertext: Buffer.from('x'),
 };
 

@@ -97,6 +97,13 @@ export enum AuditAction {
    * address within a minute; `count` in the detail is their number.
    */
   AUDIT_ACTION_AUTHENTICATION_FAILED = 38,
+  /**
+   * AUDIT_ACTION_SECRETS_BOUND - Every stored value is bound to its place by now: from here on, one without a
+   * binding is refused (SECRET_MISPLACED) and never bound again. Recorded once, at
+   * the first start of a service that binds values. `key_id` in the detail is the
+   * key that new bindings are made with.
+   */
+  AUDIT_ACTION_SECRETS_BOUND = 39,
 }
 
 /**

@@ -139,6 +139,12 @@ export enum ErrorReason {
    */
   ERROR_REASON_STOPPING = 25,
   /**
+   * ERROR_REASON_SECRET_MISPLACED - DATA_LOSS. The stored value does not belong to the version of the secret in
+   * whose place it stands, or was changed: somebody wrote to the database past the
+   * service. Nothing of it is told.
+   */
+  ERROR_REASON_SECRET_MISPLACED = 26,
+  /**
    * ERROR_REASON_TOO_MANY_CALLS - RESOURCE_EXHAUSTED. As many calls of the caller's user as one process works on
    * for one user are under way already, by whichever tokens and connections. Nothing
    * was done. ErrorInfo metadata `limit` is how many may be; ValidateToken counts as

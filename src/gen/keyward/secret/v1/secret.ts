@@ -173,9 +173,18 @@ export interface OwnedSecretName {
     { $case: "userProfile"; value: UserProfileSelector }
     | //
     /**
-     * An account number. The name must then match once among the secrets of the
-     * account that the caller may read, otherwise the call fails with
-     * FAILED_PRECONDITION (NAME_AMBIGUOUS).
+     * An account number. Methods that only tell what is known of a secret (GetSecret,
+     * ListSecretVersions, ListReferences, ListGrants) then find every secret of the
+     * account that the caller may read. All other methods find the caller's own
+     * secrets and those of staff and superusers of the account: for AccessSecret,
+     * BatchAccessSecrets and CloneSecret those whose value the caller may have, for
+     * methods that change something those that the caller manages. A secret of
+     * anybody else is named with its owner, or by its id: what members who are not
+     * staff make, grant or delete changes nobody else's answer. Whether an owner is
+     * staff is judged at the time of the call; a user who is switched off goes on
+     * counting. If several are found, the call fails with FAILED_PRECONDITION
+     * (NAME_AMBIGUOUS); if only such are found that the caller may read and no more,
+     * with PERMISSION_DENIED (NOT_PERMITTED).
      */
     { $case: "accountNumber"; value: string }
     | undefined;
@@ -223,7 +232,10 @@ export interface SecretVersion {
   createdAt?:
     | Timestamp
     | undefined;
-  /** User.username of the caller who gave the value. Empty where it was imported. */
+  /**
+   * User.username of the caller who gave the value. Empty where it was imported, and
+   * for callers who may read no profile of that user.
+   */
   createdBy: string;
   /** When the value was erased; unset: it is not. */
   destroyedAt?: Timestamp | undefined;
@@ -248,21 +260,27 @@ export interface SecretReference {
 export interface SecretGrant {
   /** UserProfile.id of the profile that it is granted to. */
   userProfileId: bigint;
-  /** The profile's User.username. */
+  /**
+   * The profile's User.username. Empty for callers who may not read the profile,
+   * unless it was named by its membership when it was granted.
+   */
   username: string;
-  /** The profile's Account.account_number. */
+  /** The profile's Account.account_number. Empty as `username` is. */
   accountNumber: string;
   /** The grant counts until then; unset: until it is revoked. */
   expiresAt?:
     | Timestamp
     | undefined;
-  /** User.username of the caller who granted it. */
+  /**
+   * User.username of the caller who granted it. Empty for callers who may read no
+   * profile of that user.
+   */
   grantedBy: string;
   /** When it was first granted. Set by the service. */
   createdAt?: Timestamp | undefined;
 }
 
-/** KeyUsage tells how much is encrypted with one key. */
+/** KeyUsage tells how much needs one key. */
 export interface KeyUsage {
   /**
    * Id of the key, as in SecretVersion.key_id. Empty for values that no configured
@@ -270,8 +288,9 @@ export interface KeyUsage {
    */
   keyId: string;
   /**
-   * Number of versions whose value is encrypted with the key, those of deleted
-   * secrets included.
+   * Number of versions whose value is encrypted with the key, or bound to its place
+   * by it, those of deleted secrets included. Where the two are different keys, the
+   * version counts for both.
    */
   versionCount: bigint;
   /** Whether the service has the key. */
@@ -293,7 +312,7 @@ export interface UndecryptableVersion {
    * not known which key encrypted the value and no configured one opens it,
    * `DAMAGED` if the value is not what was once encrypted with the key, `MALFORMED`
    * if what is stored is no Fernet token, `NOT_UTF8` if it is said to be text and is
-   * none.
+   * none, `MISPLACED` if the value does not belong to this version.
    */
   cause: string;
 }

@@ -595,7 +595,10 @@ export interface RotateEncryptionKeyResponse {
   done: bigint;
   /** Number of values that were to be dealt with when the call began. */
   total: bigint;
-  /** Number of values so far that cannot be decrypted; they stay as they are. */
+  /**
+   * Number of values so far that cannot be decrypted, or do not belong to their
+   * versions; they stay as they are.
+   */
   failed: bigint;
   /** Whether this is the last message: all is done. */
   finished: boolean;
@@ -616,7 +619,7 @@ export interface GetRotationStatusResponse {
    * versions are encrypted with.
    */
   keys: KeyUsage[];
-  /** Number of versions whose value cannot be decrypted. */
+  /** Number of versions whose value cannot be decrypted or does not belong to them. */
   undecryptableCount: bigint;
   /** Up to 100 of those, ordered by secret and version. */
   undecryptable: UndecryptableVersion[];
@@ -4695,6 +4698,13 @@ export const SecretEvent: MessageFns<SecretEvent> = {
  * without a profile has no rights. A grant lets a user read one secret and its
  * values. A secret that the caller may not read does not exist for the caller.
  *
+ * To write is not to read: whatever lets a value that is there already reach
+ * somebody needs the scope `keyward.secrets.access` besides that for writing.
+ *
+ * Of other people an answer tells only what the caller sent or may read: a superuser
+ * reads everybody, others read the members of their own accounts and of the platform
+ * account.
+ *
  * Values are read by AccessSecret and BatchAccessSecrets alone; no other method
  * returns one.
  *
@@ -4755,7 +4765,8 @@ export const SecretServiceService = {
   },
   /**
    * UpdateSecret changes the fields named in `update_mask`. Needs the scope
-   * `keyward.secrets.write`.
+   * `keyward.secrets.write`, and `keyward.secrets.access` too where a secret that
+   * expires shall expire later or never: its values can be read for longer.
    */
   updateSecret: {
     path: "/keyward.secret.v1.SecretService/UpdateSecret" as const,
@@ -4817,7 +4828,8 @@ export const SecretServiceService = {
   },
   /**
    * UndeleteSecret brings a deleted secret back, with its versions, grants and
-   * references. Needs the scope `keyward.secrets.write`. NOT_FOUND if there is no
+   * references. Needs the scopes `keyward.secrets.write` and
+   * `keyward.secrets.access`, for its values can be read again. NOT_FOUND if there is no
    * such secret that the caller may manage, FAILED_PRECONDITION (NOT_DELETED) if it
    * is not deleted, ALREADY_EXISTS (field `name`) if its name is taken by now.
    */
@@ -4880,8 +4892,9 @@ export const SecretServiceService = {
   },
   /**
    * EnableSecretVersion lets a disabled version's value be read again; no change if
-   * it is enabled. Needs the scope `keyward.secrets.write`. FAILED_PRECONDITION
-   * (VERSION_NOT_ENABLED) if it is destroyed.
+   * it is enabled. Needs the scopes `keyward.secrets.write` and
+   * `keyward.secrets.access`. FAILED_PRECONDITION (VERSION_NOT_ENABLED) if it is
+   * destroyed.
    */
   enableSecretVersion: {
     path: "/keyward.secret.v1.SecretService/EnableSecretVersion" as const,
@@ -4916,7 +4929,9 @@ export const SecretServiceService = {
    * durable before the value leaves the service. FAILED_PRECONDITION
    * (SECRET_EXPIRED) if the secret has expired, FAILED_PRECONDITION
    * (VERSION_NOT_ENABLED) if the version is disabled or destroyed, or none is
-   * enabled, DATA_LOSS (SECRET_UNDECRYPTABLE) if no configured key opens the value.
+   * enabled, DATA_LOSS (SECRET_UNDECRYPTABLE) if no configured key opens the value,
+   * DATA_LOSS (SECRET_MISPLACED) if the stored value does not belong to this version
+   * of this secret: somebody wrote to the database past the service.
    */
   accessSecret: {
     path: "/keyward.secret.v1.SecretService/AccessSecret" as const,
@@ -4994,8 +5009,9 @@ export const SecretServiceService = {
   /**
    * GrantAccess lets the callers of a user, of any account, read the secret and its
    * values, and no more; a second grant for the same profile replaces when the
-   * first expires. Needs the scope `keyward.secrets.write`. NOT_FOUND if there is no
-   * such user profile.
+   * first expires. Needs the scopes `keyward.secrets.write` and
+   * `keyward.secrets.access`: who may grant could grant to themselves. NOT_FOUND if
+   * there is no such user profile.
    */
   grantAccess: {
     path: "/keyward.secret.v1.SecretService/GrantAccess" as const,
@@ -5009,7 +5025,7 @@ export const SecretServiceService = {
   /**
    * RevokeAccess takes a grant back: calls that begin after it has returned do not
    * get a value by it. Needs the scope `keyward.secrets.write`. NOT_FOUND if there
-   * is no such grant.
+   * is no such grant, in the same words whether there is such a user profile or not.
    */
   revokeAccess: {
     path: "/keyward.secret.v1.SecretService/RevokeAccess" as const,
@@ -5037,7 +5053,8 @@ export const SecretServiceService = {
   },
   /**
    * RotateEncryptionKey encrypts every value anew that is encrypted with another key
-   * than the first of the configured ones, and tells of its progress. Reading and
+   * than the first of the configured ones, or bound to its place by another, and tells
+   * of its progress. Reading and
    * writing secrets goes on meanwhile. It may be broken off at any time and called
    * again: what is done stays done. Needs the scope `keyward.keys.rotate`;
    * PERMISSION_DENIED (NOT_PERMITTED) if the caller is no superuser.
@@ -5055,7 +5072,7 @@ export const SecretServiceService = {
   },
   /**
    * GetRotationStatus tells which key encrypts how many values, and which values
-   * cannot be decrypted. A key that encrypts none may be removed from the
+   * cannot be decrypted. A key that no value needs may be removed from the
    * configuration. It decrypts every value, which takes a while where there are many.
    * Needs the scope `keyward.keys.rotate`; PERMISSION_DENIED
    * (NOT_PERMITTED) if the caller is no superuser.
@@ -5111,7 +5128,8 @@ export interface SecretServiceServer extends UntypedServiceImplementation {
   listSecrets: handleUnaryCall<ListSecretsRequest, ListSecretsResponse>;
   /**
    * UpdateSecret changes the fields named in `update_mask`. Needs the scope
-   * `keyward.secrets.write`.
+   * `keyward.secrets.write`, and `keyward.secrets.access` too where a secret that
+   * expires shall expire later or never: its values can be read for longer.
    */
   updateSecret: handleUnaryCall<UpdateSecretRequest, UpdateSecretResponse>;
   /**
@@ -5138,7 +5156,8 @@ export interface SecretServiceServer extends UntypedServiceImplementation {
   deleteSecret: handleUnaryCall<DeleteSecretRequest, DeleteSecretResponse>;
   /**
    * UndeleteSecret brings a deleted secret back, with its versions, grants and
-   * references. Needs the scope `keyward.secrets.write`. NOT_FOUND if there is no
+   * references. Needs the scopes `keyward.secrets.write` and
+   * `keyward.secrets.access`, for its values can be read again. NOT_FOUND if there is no
    * such secret that the caller may manage, FAILED_PRECONDITION (NOT_DELETED) if it
    * is not deleted, ALREADY_EXISTS (field `name`) if its name is taken by now.
    */
@@ -5161,8 +5180,9 @@ export interface SecretServiceServer extends UntypedServiceImplementation {
   disableSecretVersion: handleUnaryCall<DisableSecretVersionRequest, DisableSecretVersionResponse>;
   /**
    * EnableSecretVersion lets a disabled version's value be read again; no change if
-   * it is enabled. Needs the scope `keyward.secrets.write`. FAILED_PRECONDITION
-   * (VERSION_NOT_ENABLED) if it is destroyed.
+   * it is enabled. Needs the scopes `keyward.secrets.write` and
+   * `keyward.secrets.access`. FAILED_PRECONDITION (VERSION_NOT_ENABLED) if it is
+   * destroyed.
    */
   enableSecretVersion: handleUnaryCall<EnableSecretVersionRequest, EnableSecretVersionResponse>;
   /**
@@ -5177,7 +5197,9 @@ export interface SecretServiceServer extends UntypedServiceImplementation {
    * durable before the value leaves the service. FAILED_PRECONDITION
    * (SECRET_EXPIRED) if the secret has expired, FAILED_PRECONDITION
    * (VERSION_NOT_ENABLED) if the version is disabled or destroyed, or none is
-   * enabled, DATA_LOSS (SECRET_UNDECRYPTABLE) if no configured key opens the value.
+   * enabled, DATA_LOSS (SECRET_UNDECRYPTABLE) if no configured key opens the value,
+   * DATA_LOSS (SECRET_MISPLACED) if the stored value does not belong to this version
+   * of this secret: somebody wrote to the database past the service.
    */
   accessSecret: handleUnaryCall<AccessSecretRequest, AccessSecretResponse>;
   /**
@@ -5206,14 +5228,15 @@ export interface SecretServiceServer extends UntypedServiceImplementation {
   /**
    * GrantAccess lets the callers of a user, of any account, read the secret and its
    * values, and no more; a second grant for the same profile replaces when the
-   * first expires. Needs the scope `keyward.secrets.write`. NOT_FOUND if there is no
-   * such user profile.
+   * first expires. Needs the scopes `keyward.secrets.write` and
+   * `keyward.secrets.access`: who may grant could grant to themselves. NOT_FOUND if
+   * there is no such user profile.
    */
   grantAccess: handleUnaryCall<GrantAccessRequest, GrantAccessResponse>;
   /**
    * RevokeAccess takes a grant back: calls that begin after it has returned do not
    * get a value by it. Needs the scope `keyward.secrets.write`. NOT_FOUND if there
-   * is no such grant.
+   * is no such grant, in the same words whether there is such a user profile or not.
    */
   revokeAccess: handleUnaryCall<RevokeAccessRequest, RevokeAccessResponse>;
   /**
@@ -5224,7 +5247,8 @@ export interface SecretServiceServer extends UntypedServiceImplementation {
   listGrants: handleUnaryCall<ListGrantsRequest, ListGrantsResponse>;
   /**
    * RotateEncryptionKey encrypts every value anew that is encrypted with another key
-   * than the first of the configured ones, and tells of its progress. Reading and
+   * than the first of the configured ones, or bound to its place by another, and tells
+   * of its progress. Reading and
    * writing secrets goes on meanwhile. It may be broken off at any time and called
    * again: what is done stays done. Needs the scope `keyward.keys.rotate`;
    * PERMISSION_DENIED (NOT_PERMITTED) if the caller is no superuser.
@@ -5232,7 +5256,7 @@ export interface SecretServiceServer extends UntypedServiceImplementation {
   rotateEncryptionKey: handleServerStreamingCall<RotateEncryptionKeyRequest, RotateEncryptionKeyResponse>;
   /**
    * GetRotationStatus tells which key encrypts how many values, and which values
-   * cannot be decrypted. A key that encrypts none may be removed from the
+   * cannot be decrypted. A key that no value needs may be removed from the
    * configuration. It decrypts every value, which takes a while where there are many.
    * Needs the scope `keyward.keys.rotate`; PERMISSION_DENIED
    * (NOT_PERMITTED) if the caller is no superuser.
@@ -5311,7 +5335,8 @@ export interface SecretServiceClient extends Client {
   ): ClientUnaryCall;
   /**
    * UpdateSecret changes the fields named in `update_mask`. Needs the scope
-   * `keyward.secrets.write`.
+   * `keyward.secrets.write`, and `keyward.secrets.access` too where a secret that
+   * expires shall expire later or never: its values can be read for longer.
    */
   updateSecret(
     request: UpdateSecretRequest,
@@ -5394,7 +5419,8 @@ export interface SecretServiceClient extends Client {
   ): ClientUnaryCall;
   /**
    * UndeleteSecret brings a deleted secret back, with its versions, grants and
-   * references. Needs the scope `keyward.secrets.write`. NOT_FOUND if there is no
+   * references. Needs the scopes `keyward.secrets.write` and
+   * `keyward.secrets.access`, for its values can be read again. NOT_FOUND if there is no
    * such secret that the caller may manage, FAILED_PRECONDITION (NOT_DELETED) if it
    * is not deleted, ALREADY_EXISTS (field `name`) if its name is taken by now.
    */
@@ -5473,8 +5499,9 @@ export interface SecretServiceClient extends Client {
   ): ClientUnaryCall;
   /**
    * EnableSecretVersion lets a disabled version's value be read again; no change if
-   * it is enabled. Needs the scope `keyward.secrets.write`. FAILED_PRECONDITION
-   * (VERSION_NOT_ENABLED) if it is destroyed.
+   * it is enabled. Needs the scopes `keyward.secrets.write` and
+   * `keyward.secrets.access`. FAILED_PRECONDITION (VERSION_NOT_ENABLED) if it is
+   * destroyed.
    */
   enableSecretVersion(
     request: EnableSecretVersionRequest,
@@ -5517,7 +5544,9 @@ export interface SecretServiceClient extends Client {
    * durable before the value leaves the service. FAILED_PRECONDITION
    * (SECRET_EXPIRED) if the secret has expired, FAILED_PRECONDITION
    * (VERSION_NOT_ENABLED) if the version is disabled or destroyed, or none is
-   * enabled, DATA_LOSS (SECRET_UNDECRYPTABLE) if no configured key opens the value.
+   * enabled, DATA_LOSS (SECRET_UNDECRYPTABLE) if no configured key opens the value,
+   * DATA_LOSS (SECRET_MISPLACED) if the stored value does not belong to this version
+   * of this secret: somebody wrote to the database past the service.
    */
   accessSecret(
     request: AccessSecretRequest,
@@ -5616,8 +5645,9 @@ export interface SecretServiceClient extends Client {
   /**
    * GrantAccess lets the callers of a user, of any account, read the secret and its
    * values, and no more; a second grant for the same profile replaces when the
-   * first expires. Needs the scope `keyward.secrets.write`. NOT_FOUND if there is no
-   * such user profile.
+   * first expires. Needs the scopes `keyward.secrets.write` and
+   * `keyward.secrets.access`: who may grant could grant to themselves. NOT_FOUND if
+   * there is no such user profile.
    */
   grantAccess(
     request: GrantAccessRequest,
@@ -5637,7 +5667,7 @@ export interface SecretServiceClient extends Client {
   /**
    * RevokeAccess takes a grant back: calls that begin after it has returned do not
    * get a value by it. Needs the scope `keyward.secrets.write`. NOT_FOUND if there
-   * is no such grant.
+   * is no such grant, in the same words whether there is such a user profile or not.
    */
   revokeAccess(
     request: RevokeAccessRequest,
@@ -5676,7 +5706,8 @@ export interface SecretServiceClient extends Client {
   ): ClientUnaryCall;
   /**
    * RotateEncryptionKey encrypts every value anew that is encrypted with another key
-   * than the first of the configured ones, and tells of its progress. Reading and
+   * than the first of the configured ones, or bound to its place by another, and tells
+   * of its progress. Reading and
    * writing secrets goes on meanwhile. It may be broken off at any time and called
    * again: what is done stays done. Needs the scope `keyward.keys.rotate`;
    * PERMISSION_DENIED (NOT_PERMITTED) if the caller is no superuser.
@@ -5692,7 +5723,7 @@ export interface SecretServiceClient extends Client {
   ): ClientReadableStream<RotateEncryptionKeyResponse>;
   /**
    * GetRotationStatus tells which key encrypts how many values, and which values
-   * cannot be decrypted. A key that encrypts none may be removed from the
+   * cannot be decrypted. A key that no value needs may be removed from the
    * configuration. It decrypts every value, which takes a while where there are many.
    * Needs the scope `keyward.keys.rotate`; PERMISSION_DENIED
    * (NOT_PERMITTED) if the caller is no superuser.

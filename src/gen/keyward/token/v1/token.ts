@@ -214,9 +214,10 @@ export interface OwnedName {
     { $case: "userProfile"; value: UserProfileSelector }
     | //
     /**
-     * An account number. The name must then match once among the tokens of the
-     * account that the caller may read, otherwise the call fails with
-     * FAILED_PRECONDITION (NAME_AMBIGUOUS).
+     * An account number. GetToken then finds every token of the account that the
+     * caller may read; methods that change something find the caller's own tokens and
+     * those of staff and superusers of the account, as they are at the time. If
+     * several are found, the call fails with FAILED_PRECONDITION (NAME_AMBIGUOUS).
      */
     { $case: "accountNumber"; value: string }
     | undefined;

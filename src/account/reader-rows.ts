@@ -1,0 +1,40 @@
+import { PLATFORM_ACCOUNT_NUMBER, readable, type Standing } from './rights.js';
+
+/** Condition is an SQL condition and the values of its question marks. */
+export interface Condition {
+  readonly sql: string;
+  readonly bindings: readonly (string | string[])[];
+}
+
+const ALWAYS: Condition = { sql: 'true', bindings: [] };
+const NEVER: Condition = { sql: 'false', bindings: [] };
+
+/** mayReadProfile is whether someone may read the user profile `p` of the account `a`. */
+export function mayReadProfile(standing: Standing): Condition {
+  const own = readable(standing);
+  if (own === 'everything') return ALWAYS;
+  if (own === 'nothing') return NEVER;
+  const bindings = [own.accountIds.map(String), PLATFORM_ACCOUNT_NUMBER];
+  return { sql: '(p.account_id = ANY (?::bigint[]) OR a.account_number = ?)', bindings };
+}
+
+/** mayReadUser is whether someone may read a profile of the user whose number is in a column, or is that user. */
+export function mayReadUser(standing: Standing, column: string): Condition {
+  const { sql, bindings } = mayReadProfile(standing);
+  if (bindings.length === 0) return { sql, bindings };
+  return {
+    sql: `(${column} = ?::bigint OR EXISTS (
+      SELECT FROM user_profiles p JOIN accounts a ON a.id = p.account_id WHERE p.user_id = ${column} AND ${sql}))`,
+    bindings: [String(standing.userId), ...bindings],
+  };
+}
+
+/**
+ * meantByName is whether what belongs to the user profile `p` of the user `u` is meant where someone names it by its
+ * account alone, and not only to read about it: what is someone's own, and what belongs to staff. Others of the account
+ * may give what is theirs any name, and would be taken for staff.
+ */
+export function meantByName(standing: Standing): Condition {
+  const own = standing.profiles.map(({ id }) => String(id));
+  return { sql: '(u.is_staff OR u.is_superuser OR p.id = ANY (?::bigint[]))', bindings: [own] };
+}
