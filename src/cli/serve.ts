@@ -14,6 +14,7 @@ import { createLogger, type Logger } from '../telemetry/logger.js';
 import { adminTokenFile } from './client-options.js';
 import { openFace } from './http.js';
 import { openKeyring } from './keyring.js';
+import { printText } from './output.js';
 import { startService, type Service } from './service.js';
 
 /** serveCommand is `keyward serve`. */
@@ -52,7 +53,7 @@ async function run(config: Config, logger: Logger, closer: Closer): Promise<Serv
   face?.show(service);
   const address = `${config.listen.host}:${service.port}`;
   logger.info({ address, tls: config.tlsCert !== undefined }, 'listening');
-  if (config.databaseUrl === undefined) process.stdout.write(welcome(config, address));
+  if (config.databaseUrl === undefined) printText(welcome(config, address));
   return service;
 }
 
