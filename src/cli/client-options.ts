@@ -25,32 +25,38 @@ export interface GivenOptions {
 
 /** withClientOptions adds the options that every command has that asks a running service. */
 export function withClientOptions(command: Command): Command {
-  return command
-    .option(
-      '--server <host:port>',
-      `the service to ask (or KEYWARD_SERVER, or where KEYWARD_LISTEN is; ${DEFAULT_SERVER})`,
-    )
-    .option(
-      '--token-file <file>',
-      "file with the caller's own token (or KEYWARD_TOKEN, or the data directory's admin-token file on this machine)",
-    )
-    .addOption(
-      new Option('--token <token>', 'the token itself, where nobody else can see command lines').conflicts(
-        'tokenFile',
-      ),
-    )
-    .option(
-      '--tls',
-      'use TLS on this machine too; on any other address it is used unless --plaintext is given',
-    )
-    .option(
-      '--ca <file>',
-      "authorities to check the server's certificate against, PEM (this machine's); means --tls",
-    )
-    .option('--cert <file>', "the caller's certificate, PEM; means --tls")
-    .option('--key <file>', "the private key of the caller's certificate, PEM")
-    .option('--plaintext', 'send everything unencrypted, the token too')
-    .option('--proxy', 'connect through the proxy of grpc_proxy, https_proxy or http_proxy, with TLS');
+  return (
+    command
+      .option(
+        '--server <host:port>',
+        `the service to ask (or KEYWARD_SERVER, or where KEYWARD_LISTEN is; ${DEFAULT_SERVER})`,
+      )
+      .option(
+        '--token-file <file>',
+        "file with the caller's own token (or KEYWARD_TOKEN, or the data directory's admin-token file on this machine)",
+      )
+      .addOption(
+        new Option('--token <token>', 'the token itself, where nobody else can see command lines').conflicts(
+          'tokenFile',
+        ),
+      )
+      .option(
+        '--tls',
+        'use TLS on this machine too; on any other address it is used unless --plaintext is given',
+      )
+      .option(
+        '--ca <file>',
+        "authorities to check the server's certificate against, PEM (this machine's); means --tls",
+      )
+      .option('--cert <file>', "the caller's certificate, PEM; means --tls")
+      .option('--key <file>', "the private key of the caller's certificate, PEM")
+      .option('--plaintext', 'send everything unencrypted, the token too')
+      .option('--proxy', 'connect through the proxy of grpc_proxy, https_proxy or http_proxy, with TLS')
+      // What the gRPC library uses of Node that is deprecated is nothing that users of a command can change.
+      .hook('preAction', () => {
+        process.noDeprecation = true;
+      })
+  );
 }
 
 /** clientOptions completes what was given on the command line from the environment and the admin-token file. */

@@ -3,7 +3,7 @@ import * as tls from 'node:tls';
 
 /** What newer versions of Node (22.15, 23.9) tell of the machine's authorities. */
 interface NewerTls {
-  readonly getCACertificates?: (type: 'system' | 'extra') => string[];
+  readonly getCACertificates?: (type: 'system') => string[];
 }
 
 /** Where Linux distributions, the BSDs and macOS keep all authorities that the machine trusts in one file. */
@@ -14,18 +14,24 @@ const SYSTEM_FILES = [
   '/etc/ssl/cert.pem',
 ];
 
+/** Variables with which gRPC and OpenSSL are told of another file. */
+const NAMED_BY = ['GRPC_DEFAULT_SSL_ROOTS_FILE_PATH', 'SSL_CERT_FILE'];
+
 /**
  * systemAuthorities are the authorities that this machine trusts, PEM, with those of NODE_EXTRA_CA_CERTS. Where it
- * keeps none, as slim container images do, they are those that come with Node. SSL_CERT_FILE names another file.
+ * keeps none, as slim container images do, they are those that come with Node.
  */
 export function systemAuthorities(env: NodeJS.ProcessEnv): Buffer {
   const { getCACertificates } = tls as NewerTls;
+  const named = NAMED_BY.map((variable) => env[variable]).find((file) => file !== undefined && file !== '');
   const system =
-    getCACertificates?.('system') ?? filesOf(env['SSL_CERT_FILE'] ?? SYSTEM_FILES.find(existsSync));
-  const extra = getCACertificates?.('extra') ?? filesOf(env['NODE_EXTRA_CA_CERTS']);
+    named === undefined
+      ? (getCACertificates?.('system') ?? contentOf(SYSTEM_FILES.find(existsSync)))
+      : contentOf(named);
+  const extra = contentOf(env['NODE_EXTRA_CA_CERTS']);
   return Buffer.from([...(system.length === 0 ? tls.rootCertificates : system), ...extra].join('\n'));
 }
 
-function filesOf(file: string | undefined): string[] {
+function contentOf(file: string | undefined): string[] {
   return file === undefined || file === '' ? [] : [readFileSync(file, 'utf8')];
 }

@@ -73,14 +73,9 @@ function usesTls({
 
 function tlsCredentials({ ca, cert, key, skipVerification }: ClientOptions): ChannelCredentials {
   const file = (path: string | undefined): Buffer | null => (path === undefined ? null : readFileSync(path));
-  return credentials.createSsl(file(ca) ?? defaultAuthorities(process.env), file(key), file(cert), {
+  return credentials.createSsl(file(ca) ?? systemAuthorities(process.env), file(key), file(cert), {
     rejectUnauthorized: skipVerification !== true,
   });
-}
-
-/** defaultAuthorities leaves the choice to the library where its own variable names a file. */
-function defaultAuthorities(env: NodeJS.ProcessEnv): Buffer | null {
-  return env['GRPC_DEFAULT_SSL_ROOTS_FILE_PATH'] === undefined ? systemAuthorities(env) : null;
 }
 
 /** callMetadata is what every call carries. */
