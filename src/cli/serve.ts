@@ -3,7 +3,7 @@ import { Command } from 'commander';
 import { AuditLog } from '../audit/audit-log.js';
 import { ChainRepository } from '../audit/chain-repository.js';
 import { bootstrap } from '../bootstrap.js';
-import { loadConfig, unknownVariables, type Config } from '../config.js';
+import { unknownVariables, type Config } from '../config.js';
 import type { Keyring } from '../crypto/keyring.js';
 import { startEmbeddedPostgres } from '../db/embedded-postgres.js';
 import { openDatabase } from '../db/knex.js';
@@ -15,6 +15,7 @@ import { adminTokenFile } from './client-options.js';
 import { openFace } from './http.js';
 import { openKeyring } from './keyring.js';
 import { printText } from './output.js';
+import { readConfig } from './read-config.js';
 import { startService, type Service } from './service.js';
 
 /** serveCommand is `keyward serve`. */
@@ -24,7 +25,7 @@ export function serveCommand(): Command {
       'Serve until stopped. Settings come from the environment; without any, everything runs on this machine.',
     )
     .action(async () => {
-      const config = loadConfig(process.env);
+      const config = readConfig(process.env);
       const logger = createLogger(config.logLevel);
       for (const variable of unknownVariables(process.env)) logger.warn({ variable }, 'no such setting');
       const stopped = stopSignal(logger);
