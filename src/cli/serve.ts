@@ -130,13 +130,15 @@ function stopSignal(logger: Logger): Promise<void> {
 function welcome(config: Config, address: string): string {
   const file = adminTokenFile(config.dataDir);
   const tls = config.tlsCert === undefined ? '-plaintext' : '-cacert <ca file>';
-  const authorization = `-H "authorization: Bearer $(cat ${file})"`;
+  // Others can read command lines, so grpcurl puts the token in, and reads what else is a credential from its input.
+  const service = `${address} keyward.token.v1.TokenService`;
   return `
 Keyward serves on ${address}. The admin token is in ${file}. Try, in another terminal:
 
+  export KEYWARD_TOKEN=$(cat ${file}) AUTH='authorization: Bearer \${KEYWARD_TOKEN}'
   grpcurl ${tls} ${address} list
-  grpcurl ${tls} ${authorization} -d '{"name": "my-first-token"}' ${address} keyward.token.v1.TokenService/CreateToken
-  grpcurl ${tls} ${authorization} -d '{"token": "<plaintext>"}' ${address} keyward.token.v1.TokenService/ValidateToken
+  grpcurl ${tls} -expand-headers -H "$AUTH" -d '{"name": "my-first-token"}' ${service}/CreateToken
+  echo '{"token": "<plaintext>"}' | grpcurl ${tls} -expand-headers -H "$AUTH" -d @ ${service}/ValidateToken
 
 or without grpcurl:
 
