@@ -33,6 +33,11 @@ def bad_request_fields(error: grpc.RpcError) -> list[str]:
     return []
 
 
+def open_channel(address: str) -> grpc.Channel:
+    # The library would send everything to the proxy of http_proxy, if there is one.
+    return grpc.insecure_channel(address, options=[("grpc.enable_http_proxy", 0)])
+
+
 def keep_secrets(channel: grpc.Channel, call: dict) -> None:
     """Gives a text and then bytes to a secret, and gets both back as they were given."""
     secrets = importlib.import_module("keyward.secret.v1.secret_pb2")
@@ -61,7 +66,7 @@ def keep_secrets(channel: grpc.Channel, call: dict) -> None:
 
 def main(address: str, token_file: str, proto_dir: str) -> None:
     token = pathlib.Path(token_file).read_text().strip()
-    with tempfile.TemporaryDirectory() as out_dir, grpc.insecure_channel(address) as channel:
+    with tempfile.TemporaryDirectory() as out_dir, open_channel(address) as channel:
         generate(pathlib.Path(proto_dir), out_dir)
         messages = importlib.import_module("keyward.token.v1.token_service_pb2")
         services = importlib.import_module("keyward.token.v1.token_service_pb2_grpc")

@@ -97,6 +97,12 @@ export const SETTINGS = {
     databaseUrl,
     'The same database without a pooler in between, to hear of changes. Needed where DATABASE_URL is that of a pooler such as PgBouncer.',
   ),
+  databasePasswordFile: setting(
+    'DATABASE_PASSWORD_FILE',
+    '',
+    optionalText,
+    'File with the password of DATABASE_URL and DATABASE_LISTEN_URL, which then hold none.',
+  ),
   databasePoolSize: setting(
     'KEYWARD_DATABASE_POOL_SIZE',
     '10',
@@ -251,12 +257,28 @@ function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '[::1]' || /^127(\.\d{1,3}){3}$/.test(host);
 }
 
+/** holdsPassword looks at both places of a URL that may hold one. */
+function holdsPassword(url: string): boolean {
+  return /^\w+:\/\/[^/?#@]*:[^/?#@]+@|[?&]password=/.test(url);
+}
+
 /** contradictions between settings; those that could not be read by themselves are undefined here. */
 function contradictions(config: Partial<Config>): string[] {
   const { tlsCert, tlsKey, tlsClientCa, listen, allowPlaintext, fernetKeys, fernetKeysFile } = config;
   const problems: string[] = [];
   if (config.databaseListenUrl !== undefined && config.databaseUrl === undefined) {
     problems.push('DATABASE_LISTEN_URL needs DATABASE_URL');
+  }
+  if (config.databasePasswordFile !== undefined) {
+    if (config.databaseUrl === undefined) problems.push('DATABASE_PASSWORD_FILE needs DATABASE_URL');
+    for (const [variable, url] of [
+      ['DATABASE_URL', config.databaseUrl],
+      ['DATABASE_LISTEN_URL', config.databaseListenUrl],
+    ] as const) {
+      if (url !== undefined && holdsPassword(url.reveal())) {
+        problems.push(`${variable} must hold no password where DATABASE_PASSWORD_FILE is set`);
+      }
+    }
   }
   if ((tlsCert === undefined) !== (tlsKey === undefined)) {
     problems.push('KEYWARD_TLS_CERT and KEYWARD_TLS_KEY must be set together');

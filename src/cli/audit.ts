@@ -3,6 +3,7 @@ import { AuditRepository } from '../audit/audit-repository.js';
 import { verifyAudit } from '../audit/verify.js';
 import { readHeads, writeHeads } from './audit-heads.js';
 import { formatReport, reportJson } from './audit-report.js';
+import { printJsonText, printText, showLine } from './output.js';
 import { withTargetDatabase } from './target-database.js';
 
 interface Options {
@@ -37,18 +38,14 @@ function verifyCommand(): Command {
       const savedHeads = heads === undefined ? [] : await readHeads(heads);
       const report = await withTargetDatabase((knex, keys) =>
         verifyAudit({ events: new AuditRepository(knex), keys, savedHeads, onProgress: showProgress }),
-      ).finally(clearProgress);
-      process.stdout.write(json === true ? `${reportJson(report)}\n` : formatReport(report));
+      ).finally(() => showLine(''));
+      if (json === true) printJsonText(reportJson(report));
+      else printText(formatReport(report));
       if (!report.isIntact) throw new Error('the audit log is not proved to be as it was written');
       if (saveHeads !== undefined) await writeHeads(saveHeads, report.heads);
     });
 }
 
-/** showProgress keeps one line up to date on a terminal, and is silent elsewhere. */
 function showProgress(checked: bigint, total: bigint): void {
-  if (process.stderr.isTTY) process.stderr.write(`\r\x1b[Krecords: ${checked} of ${total}`);
-}
-
-function clearProgress(): void {
-  if (process.stderr.isTTY) process.stderr.write('\r\x1b[K');
+  showLine(`records: ${checked} of ${total}`);
 }

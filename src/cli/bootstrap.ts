@@ -3,6 +3,7 @@ import { AuditLog } from '../audit/audit-log.js';
 import { ChainRepository } from '../audit/chain-repository.js';
 import { bootstrap } from '../bootstrap.js';
 import { systemClock } from '../lib/clock.js';
+import { printJsonLine, printLine } from './output.js';
 import { withTargetDatabase } from './target-database.js';
 
 /** bootstrapCommand is `keyward bootstrap`. */
@@ -24,6 +25,7 @@ export function bootstrapCommand(): Command {
       });
       if (plaintext === undefined)
         throw new Error('there is an admin token already; --reissue gives it a new plaintext');
-      process.stdout.write(`${json === true ? JSON.stringify({ token: plaintext }) : plaintext}\n`);
+      if (json === true) printJsonLine({ token: plaintext });
+      else printLine(plaintext);
     });
 }

@@ -5,16 +5,11 @@ import { Client, type ServiceError } from '@grpc/grpc-js';
 import { loadSync, type MethodDefinition } from '@grpc/proto-loader';
 import { Command } from 'commander';
 import { toCallError } from '../client/call-error.js';
-import {
-  callMetadata,
-  channelCredentials,
-  channelOptions,
-  DEFAULT_SERVER,
-  type ClientOptions,
-} from '../client/channel.js';
+import { callMetadata, channelArguments, type ClientOptions } from '../client/channel.js';
 import { FILE_DESCRIPTOR_SET } from '../gen/file-descriptor-set.js';
 import { clientOptions, withClientOptions, type GivenOptions } from './client-options.js';
 import { detailLines } from './failure.js';
+import { printErrorText, printJsonText } from './output.js';
 import { readAll } from './stdin.js';
 
 const PROTOS = fileURLToPath(new URL('../../proto', import.meta.url));
@@ -45,9 +40,9 @@ export function callCommand(): Command {
       const text = request === '-' ? await readAll(process.stdin) : request;
       try {
         const responses = call(clientOptions(given), method, text, given.json === true ? 0 : 2);
-        for await (const response of responses) process.stdout.write(`${response}\n`);
+        for await (const response of responses) printJsonText(response);
       } catch (error) {
-        process.stderr.write(detailLines(error));
+        printErrorText(detailLines(error));
         throw error;
       }
     });
@@ -63,7 +58,7 @@ async function* call(
   const method = findMethod(name);
   const codec = jsonCodec(name);
   const bytes = codec.encode(request);
-  const client = new Client(options.server ?? DEFAULT_SERVER, channelCredentials(options), channelOptions);
+  const client = new Client(...channelArguments(options));
   const deadline = performance.timeOrigin + performance.now() + TIMEOUT_MS;
   const responses = client.makeServerStreamRequest(
     method.path,

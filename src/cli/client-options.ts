@@ -1,46 +1,113 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Command } from 'commander';
+import { Option, type Command } from 'commander';
 import { DEFAULT_SERVER, type ClientOptions } from '../client/channel.js';
+import { isLoopback } from '../client/server-address.js';
 import { SETTINGS } from '../config.js';
+import { printErrorLine } from './output.js';
+
+/** The bits of a file's mode that let others than its owner and group in. */
+const OTHERS = 0o007;
 
 /** GivenOptions are the options of such a command, as the command line gives them. */
 export interface GivenOptions {
   readonly server?: string;
   readonly token?: string;
+  readonly tokenFile?: string;
+  readonly tls?: true;
   readonly ca?: string;
   readonly cert?: string;
   readonly key?: string;
+  readonly plaintext?: true;
+  readonly proxy?: true;
   readonly json?: true;
 }
 
 /** withClientOptions adds the options that every command has that asks a running service. */
 export function withClientOptions(command: Command): Command {
-  return command
-    .option(
-      '--server <host:port>',
-      `the service to ask (or KEYWARD_SERVER, or where KEYWARD_LISTEN is; ${DEFAULT_SERVER})`,
-    )
-    .option(
-      '--token <token>',
-      "the caller's own token (better: KEYWARD_TOKEN, or the data directory's admin-token file)",
-    )
-    .option('--ca <file>', "authorities to check the server's certificate against, PEM; without it no TLS")
-    .option('--cert <file>', "the caller's certificate, PEM")
-    .option('--key <file>', "the private key of the caller's certificate, PEM");
+  return (
+    command
+      .option(
+        '--server <host:port>',
+        `the service to ask (or KEYWARD_SERVER, or where KEYWARD_LISTEN is; ${DEFAULT_SERVER})`,
+      )
+      .option(
+        '--token-file <file>',
+        "file with the caller's own token (or KEYWARD_TOKEN, or the data directory's admin-token file on this machine)",
+      )
+      .addOption(
+        new Option('--token <token>', 'the token itself, where nobody else can see command lines').conflicts(
+          'tokenFile',
+        ),
+      )
+      .option(
+        '--tls',
+        'use TLS on this machine too; on any other address it is used unless --plaintext is given',
+      )
+      .option(
+        '--ca <file>',
+        "authorities to check the server's certificate against, PEM (this machine's); means --tls",
+      )
+      .option('--cert <file>', "the caller's certificate, PEM; means --tls")
+      .option('--key <file>', "the private key of the caller's certificate, PEM")
+      .option('--plaintext', 'send everything unencrypted, the token too')
+      .option('--proxy', 'connect through the proxy of grpc_proxy, https_proxy or http_proxy, with TLS')
+      // What the gRPC library uses of Node that is deprecated is nothing that users of a command can change.
+      .hook('preAction', () => {
+        process.noDeprecation = true;
+      })
+  );
 }
 
 /** clientOptions completes what was given on the command line from the environment and the admin-token file. */
 export function clientOptions(given: GivenOptions): ClientOptions {
-  const server = given.server ?? process.env['KEYWARD_SERVER'] ?? ownServer();
-  const token = given.token ?? process.env['KEYWARD_TOKEN'] ?? adminToken();
+  const { ca, cert, key, tls, plaintext, proxy } = given;
+  const server = givenServer(given) ?? ownServer();
+  const token =
+    givenToken(given) ?? process.env['KEYWARD_TOKEN'] ?? (asksOwnServer(given) ? adminToken() : undefined);
   return {
     ...(server === undefined ? {} : { server }),
     ...(token === undefined ? {} : { token }),
-    ...(given.ca === undefined ? {} : { ca: given.ca }),
-    ...(given.cert === undefined ? {} : { cert: given.cert }),
-    ...(given.key === undefined ? {} : { key: given.key }),
+    ...(tls === undefined ? {} : { tls }),
+    ...(ca === undefined ? {} : { ca }),
+    ...(cert === undefined ? {} : { cert }),
+    ...(key === undefined ? {} : { key }),
+    ...(plaintext === undefined ? {} : { plaintext }),
+    ...(proxy === undefined ? {} : { proxy }),
   };
+}
+
+/** asksOwnServer tells whether the service is the one of this machine, whose token and settings are at hand. */
+export function asksOwnServer(given: GivenOptions): boolean {
+  const server = givenServer(given);
+  return server === undefined || isLoopback(server);
+}
+
+function givenServer({ server }: GivenOptions): string | undefined {
+  return server ?? process.env['KEYWARD_SERVER'];
+}
+
+function givenToken({ token, tokenFile }: GivenOptions): string | undefined {
+  if (token !== undefined) warnOfCommandLine('--token');
+  return tokenFile === undefined ? token : readTokenFile(tokenFile);
+}
+
+/** warnOfCommandLine tells whoever sits at a terminal what others on the machine can see. */
+export function warnOfCommandLine(what: string): void {
+  if (process.stderr.isTTY) warn(`others on this machine can see ${what} in the list of processes`);
+}
+
+function warn(what: string): void {
+  printErrorLine(`keyward: warning: ${what}`);
+}
+
+/** readTokenFile reads a file with one token. Mounted ones are often readable by all, so that is only told. */
+function readTokenFile(file: string): string {
+  const token = readFileSync(file, 'utf8').trim();
+  if (token === '') throw new Error(`${file} holds no token`);
+  if ((statSync(file).mode & OTHERS) !== 0)
+    warn(`others on this machine can read or replace ${file}: chmod 600`);
+  return token;
 }
 
 /** ownServer is where a server with these same settings can be reached from its own machine. */

@@ -1,18 +1,23 @@
 import { KeywardCallError } from '../client/index.js';
 import { ConfigError } from '../config.js';
 import { KeywardError } from '../lib/errors.js';
-import { printable } from './output.js';
+import { printable } from '../lib/text.js';
 
 /** failureLine is the one line that a failed command ends with. It never shows a stack. */
 export function failureLine(error: unknown): string {
+  // These are lines of our own.
+  if (error instanceof ConfigError) return `keyward: ${error.message}`;
+  return printable(`keyward: ${failureText(error)}`);
+}
+
+function failureText(error: unknown): string {
   if (error instanceof KeywardCallError) {
     const reason = error.reason === '' ? '' : ` (${error.reason})`;
-    return `keyward: ${error.codeName}${reason}: ${error.message}`;
+    return `${error.codeName}${reason}: ${error.message}`;
   }
-  if (error instanceof ConfigError) return `keyward: ${error.message}`;
   const cause =
     error instanceof KeywardError && error.cause instanceof Error ? `: ${firstLine(error.cause)}` : '';
-  return `keyward: ${error instanceof Error ? firstLine(error) : String(error)}${cause}`;
+  return `${error instanceof Error ? firstLine(error) : String(error)}${cause}`;
 }
 
 /** detailLines are what the service says of a failed call besides: which rules are broken, what is in the way. */

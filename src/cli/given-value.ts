@@ -5,6 +5,7 @@ import { Writable } from 'node:stream';
 import type { Command } from 'commander';
 import type { SecretPayload } from '../client/index.js';
 import { LARGEST_PAYLOAD } from '../secret/secret.js';
+import { printErrorLine, printErrorText } from './output.js';
 
 /** GivenValue is how a command is told a secret's value: never by an argument, which others can read. */
 export interface GivenValue {
@@ -36,7 +37,7 @@ export async function readValue({ file, binary, trimNewline }: GivenValue): Prom
   if (!isUtf8(value)) throw new Error('the value is not UTF-8 text; --binary keeps bytes of any kind');
   // One line with a break at its end is hardly ever meant; text of more lines, as PEM, ends with one.
   if (value.length > 0 && value.indexOf('\n') === value.length - 1) {
-    process.stderr.write('The value ends with a line break, which is kept; --trim-newline leaves it out.\n');
+    printErrorLine('The value ends with a line break, which is kept; --trim-newline leaves it out.');
   }
   return { value: { $case: 'text', value: value.toString('utf8') } };
 }
@@ -62,7 +63,7 @@ async function readBytes(stream: NodeJS.ReadableStream): Promise<Buffer> {
 async function askForLine(): Promise<Buffer> {
   const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() });
   const lines = createInterface({ input: process.stdin, output: nowhere, terminal: true, historySize: 0 });
-  process.stderr.write('Value (one line, not shown): ');
+  printErrorText('Value (one line, not shown): ');
   try {
     const line = await new Promise<string | undefined>((resolve) => {
       lines.once('line', resolve);
@@ -72,7 +73,7 @@ async function askForLine(): Promise<Buffer> {
     return Buffer.from(line, 'utf8');
   } finally {
     lines.close();
-    process.stderr.write('\n');
+    printErrorText('\n');
   }
 }
 

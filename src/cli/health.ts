@@ -2,17 +2,23 @@ import { Command } from 'commander';
 import type { ClientOptions } from '../client/channel.js';
 import { checkHealth } from '../client/health.js';
 import { loadConfig } from '../config.js';
-import { clientOptions, withClientOptions, type GivenOptions } from './client-options.js';
+import { asksOwnServer, clientOptions, withClientOptions, type GivenOptions } from './client-options.js';
+import { printJsonLine, printLine } from './output.js';
 
 /**
- * ownTls is for the health check inside a container, which has the server's own settings: whatever the
- * certificate's name is, this asks the machine that it runs on. Options given on the command line come first.
+ * ownTransport is for the health check inside a container, which has the server's own settings: whatever the
+ * certificate's name is, this asks the machine that it runs on. A check sends no credentials, so a service that may
+ * serve plaintext is asked in plaintext. Options given on the command line take the place of all this.
  */
-function ownTls(): ClientOptions {
-  const { tlsCert, tlsKey } = loadConfig(process.env);
-  return tlsCert === undefined || tlsKey === undefined
-    ? {}
-    : { cert: tlsCert, key: tlsKey, skipVerification: true };
+function ownTransport(given: GivenOptions): ClientOptions {
+  const { tlsCert, tlsKey, allowPlaintext } = loadConfig(process.env);
+  const { tls, ca, cert, plaintext, proxy } = given;
+  const isTold = [tls, ca, cert, plaintext, proxy].some((option) => option !== undefined);
+  if (isTold || !asksOwnServer(given)) return {};
+  if (tlsCert !== undefined && tlsKey !== undefined) {
+    return { cert: tlsCert, key: tlsKey, skipVerification: true };
+  }
+  return allowPlaintext ? { plaintext: true } : {};
 }
 
 /** healthCommand is `keyward health`, for container health checks. */
@@ -21,8 +27,9 @@ export function healthCommand(): Command {
     .description('Ask a running service for its health; succeeds only if it is SERVING.')
     .option('--json', 'print the result as JSON')
     .action(async (given: GivenOptions) => {
-      const status = await checkHealth({ ...ownTls(), ...clientOptions(given) });
-      process.stdout.write(`${given.json === true ? JSON.stringify({ status }) : status}\n`);
+      const status = await checkHealth({ ...ownTransport(given), ...clientOptions(given) });
+      if (given.json === true) printJsonLine({ status });
+      else printLine(status);
       if (status !== 'SERVING') throw new Error(`the service is ${status}`);
     });
 }

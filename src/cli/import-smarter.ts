@@ -6,6 +6,8 @@ import { importSmarter, type ImportOptions, type Progress } from '../smarter/imp
 import { formatReport } from '../smarter/report-text.js';
 import type { ImportReport } from '../smarter/report.js';
 import { SmarterImportError } from '../smarter/smarter-import-error.js';
+import { warnOfCommandLine } from './client-options.js';
+import { printJson, printText, showLine } from './output.js';
 import { withTargetDatabase } from './target-database.js';
 
 interface Options {
@@ -39,7 +41,8 @@ export function importSmarterCommand(): Command {
     .option('--dry-run', 'compute and report everything, write nothing')
     .option('--json', 'print the report as JSON')
     .addHelpText('after', HELP)
-    .action(async ({ from: sourceUrl, dryRun = false, json }: Options) => {
+    .action(async ({ from: sourceUrl, dryRun = false, json }: Options, command: Command) => {
+      if (command.getOptionValueSource('from') === 'cli') warnOfCommandLine('--from, with its password,');
       const report = await withTargetDatabase((target, keyring) =>
         runImport({
           sourceUrl,
@@ -50,9 +53,8 @@ export function importSmarterCommand(): Command {
           onProgress: showProgress,
         }),
       );
-      process.stdout.write(
-        json === true ? `${JSON.stringify(report, undefined, 2)}\n` : formatReport(report),
-      );
+      if (json === true) printJson(report);
+      else printText(formatReport(report));
     });
 }
 
@@ -62,18 +64,12 @@ async function runImport(options: ImportOptions): Promise<ImportReport> {
   } catch (cause) {
     throw new SmarterImportError(withoutPassword(messageOf(cause), options.sourceUrl), { cause });
   } finally {
-    clearProgress();
+    showLine('');
   }
 }
 
-/** showProgress keeps one line up to date on a terminal, and is silent elsewhere. */
 function showProgress({ kind, read, total }: Progress): void {
-  if (!process.stderr.isTTY) return;
-  process.stderr.write(`\r\x1b[K${kind.replace('_', ' ')}s: ${read} of ${total}`);
-}
-
-function clearProgress(): void {
-  if (process.stderr.isTTY) process.stderr.write('\r\x1b[K');
+  showLine(`${kind.replace('_', ' ')}s: ${read} of ${total}`);
 }
 
 /** messageOf is one line; a failed connection to several addresses has its text in the single failures. */

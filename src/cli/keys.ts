@@ -8,7 +8,8 @@ import type {
 } from '../client/index.js';
 import { FernetKey } from '../crypto/fernet.js';
 import { clientOptions, withClientOptions, type GivenOptions } from './client-options.js';
-import { progressBar, showLine } from './progress-bar.js';
+import { printJsonLine, printJsonText, printLine, printText, showLine } from './output.js';
+import { progressBar } from './progress-bar.js';
 import { withClient } from './with-client.js';
 
 /** The status decrypts everything. */
@@ -37,7 +38,8 @@ function generateCommand(): Command {
     .action(({ json }: { json?: true }) => {
       const key = FernetKey.generate();
       const keyId = FernetKey.parse(key)?.id;
-      process.stdout.write(`${json === true ? JSON.stringify({ key, keyId }) : key}\n`);
+      if (json === true) printJsonLine({ key, keyId });
+      else printLine(key);
     });
 }
 
@@ -51,11 +53,8 @@ function rotateCommand(): Command {
       const result = await withClient(options(given), (client) => rotate(client, dryRun));
       const { done, total, failed, primaryKeyId } = result;
       const counts = { done: Number(done), total: Number(total), failed: Number(failed) };
-      process.stdout.write(
-        given.json === true
-          ? `${JSON.stringify({ dryRun, primaryKeyId, ...counts })}\n`
-          : describeRotation(result, dryRun),
-      );
+      if (given.json === true) printJsonLine({ dryRun, primaryKeyId, ...counts });
+      else printText(describeRotation(result, dryRun));
     });
 }
 
@@ -87,7 +86,8 @@ function statusCommand(): Command {
     .option('--json', 'print the result as JSON')
     .action(async (given: GivenOptions) => {
       const status = await withClient(options(given), (client) => client.secrets.getRotationStatus({}));
-      process.stdout.write(given.json === true ? `${toJson(status)}\n` : describeStatus(status));
+      if (given.json === true) printJsonText(toJson(status));
+      else printText(describeStatus(status));
     });
 }
 

@@ -8,6 +8,7 @@ import { healthCommand } from './health.js';
 import { importSmarterCommand } from './import-smarter.js';
 import { keysCommand } from './keys.js';
 import { migrateCommand } from './migrate.js';
+import { printErrorText, printText } from './output.js';
 import { secretCommand } from './secret.js';
 import { serveCommand } from './serve.js';
 import { validateCommand } from './validate.js';
@@ -30,9 +31,16 @@ const program = new Command('keyward')
   .addCommand(callCommand())
   .addCommand(healthCommand());
 
+printSafely(program);
 try {
   await program.parseAsync();
 } catch (error) {
-  if (!(error instanceof CommanderError)) process.stderr.write(`${failureLine(error)}\n`);
+  if (!(error instanceof CommanderError)) printErrorText(`${failureLine(error)}\n`);
   process.exitCode = 1;
+}
+
+/** printSafely lets commander's own texts, which quote arguments, take the same way to the terminal as all others. */
+function printSafely(command: Command): void {
+  command.configureOutput({ writeOut: printText, writeErr: printErrorText });
+  for (const subcommand of command.commands) printSafely(subcommand);
 }

@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import { migrate } from '../db/migrate.js';
+import { printJsonLine, printLine } from './output.js';
 import { withTargetUrl } from './target-database.js';
 
 /** migrateCommand is `keyward migrate`. */
@@ -9,10 +10,7 @@ export function migrateCommand(): Command {
     .option('--json', 'print the result as JSON')
     .action(async ({ json }: { json?: true }) => {
       const applied = await withTargetUrl(migrate);
-      if (json === true) process.stdout.write(`${JSON.stringify({ applied })}\n`);
-      else
-        process.stdout.write(
-          applied.length === 0 ? 'The schema is up to date.\n' : `Applied ${applied.join(', ')}.\n`,
-        );
+      if (json === true) printJsonLine({ applied });
+      else printLine(applied.length === 0 ? 'The schema is up to date.' : `Applied ${applied.join(', ')}.`);
     });
 }

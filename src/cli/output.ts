@@ -1,17 +1,62 @@
 import type { Secret } from '../client/index.js';
 import { formatPgTimestamp } from '../lib/instant.js';
+import { printable, printableJson } from '../lib/text.js';
 
 type Timestamp = NonNullable<Secret['createdAt']>;
 
+/*
+ * This is the only file that writes to the terminal: what it prints came from others in part, and a terminal obeys
+ * control characters. Each function escapes them.
+ */
+
+/** printLine prints one line. */
+export function printLine(line: string): void {
+  process.stdout.write(`${printable(line)}\n`);
+}
+
+/** printText prints lines that the caller has put together. */
+export function printText(text: string): void {
+  process.stdout.write(printableLines(text));
+}
+
+/** printErrorText does the same on standard error. */
+export function printErrorText(text: string): void {
+  process.stderr.write(printableLines(text));
+}
+
+export function printErrorLine(line: string): void {
+  process.stderr.write(`${printable(line)}\n`);
+}
+
+/** showLine keeps one line of a terminal up to date; elsewhere it shows nothing. An empty line clears it. */
+export function showLine(line: string): void {
+  if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${printable(line)}`);
+}
+
+/** printBytes prints a secret's value as it is. */
+export function printBytes(bytes: Uint8Array): void {
+  process.stdout.write(bytes);
+}
+
 /** printJson prints what the service answered, as protobuf writes it: 64-bit numbers and times are text. */
 export function printJson(value: unknown): void {
-  process.stdout.write(`${JSON.stringify(value, replacer, 2)}\n`);
+  printJsonText(JSON.stringify(value, replacer, 2));
+}
+
+/** printJsonLine is JSON on one line, for what has neither. */
+export function printJsonLine(value: unknown): void {
+  printJsonText(JSON.stringify(value));
+}
+
+/** printJsonText prints what is JSON already. */
+export function printJsonText(json: string): void {
+  process.stdout.write(`${printableJson(json)}\n`);
 }
 
 /** report prints what was done, as JSON where that is asked for. */
 export function report({ json }: { readonly json?: true }, value: object, line: string): void {
   if (json === true) printJson(value);
-  else process.stdout.write(`${line}\n`);
+  else printLine(line);
 }
 
 function replacer(_: string, value: unknown): unknown {
@@ -39,7 +84,7 @@ export function printTable(headings: readonly string[], rows: readonly (readonly
   const widths = headings.map((_, column) => Math.max(...lines.map((line) => line[column]?.length ?? 0)));
   for (const line of lines) {
     const cells = line.map((cell, column) => cell.padEnd(widths[column] ?? 0));
-    process.stdout.write(`${cells.join('  ').trimEnd()}\n`);
+    printLine(cells.join('  ').trimEnd());
   }
 }
 
@@ -47,12 +92,9 @@ export function printTable(headings: readonly string[], rows: readonly (readonly
 export function printFields(fields: Readonly<Record<string, string>>): void {
   const given = Object.entries(fields).filter(([, value]) => value !== '');
   const width = Math.max(...given.map(([name]) => name.length));
-  for (const [name, value] of given) process.stdout.write(`${name.padEnd(width)}  ${printable(value)}\n`);
+  for (const [name, value] of given) printLine(`${name.padEnd(width)}  ${value}`);
 }
 
-/** printable writes control characters as escapes: names that were imported may hold any, and a terminal obeys. */
-export function printable(text: string): string {
-  return text.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (character) => {
-    return `\\u{${character.codePointAt(0)?.toString(16) ?? ''}}`;
-  });
+function printableLines(text: string): string {
+  return text.split('\n').map(printable).join('\n');
 }

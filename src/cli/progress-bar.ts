@@ -7,8 +7,3 @@ export function progressBar(done: bigint, total: bigint): string {
   const bar = '#'.repeat(filled) + '.'.repeat(WIDTH - filled);
   return `[${bar}] ${Math.floor(share * 100)} %, ${done} of ${total}`;
 }
-
-/** showLine keeps one line of a terminal up to date; elsewhere it shows nothing. An empty line clears it. */
-export function showLine(line: string): void {
-  if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${line}`);
-}

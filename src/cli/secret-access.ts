@@ -1,6 +1,7 @@
 import { Option, type Command } from 'commander';
 import type { AccessSecretResponse } from '../client/index.js';
-import { printJson } from './output.js';
+import { printable } from '../lib/text.js';
+import { printBytes, printJson, printText } from './output.js';
 import { writePrivately } from './private-file.js';
 import { commandAboutSecret, withSecret, type GivenSecret } from './secret-target.js';
 import { readVersionNumber } from './version-number.js';
@@ -11,8 +12,8 @@ interface AccessOptions extends GivenSecret {
 }
 
 const HELP = `
-It prints the bytes of the value and nothing else; on a terminal a line break follows, and bytes that are no text
-are not shown. Every access is recorded in the audit log.`;
+It prints the bytes of the value and nothing else. On a terminal a line break follows, and a value that is no text,
+or holds control characters other than line breaks and tabs, is not shown. Every access is recorded in the audit log.`;
 
 export function accessCommand(): Command {
   return commandAboutSecret('access')
@@ -58,15 +59,24 @@ function bytesOf({ payload }: AccessSecretResponse): Uint8Array {
   return value.$case === 'text' ? Buffer.from(value.value, 'utf8') : value.value;
 }
 
+/** isPrintable accepts the line breaks and tabs of a text of several lines, such as PEM. */
+function isPrintable(text: string): boolean {
+  const line = text.replaceAll(/\r?\n|\t/g, '');
+  return printable(line) === line;
+}
+
 function printValue(accessed: AccessSecretResponse): void {
   const bytes = bytesOf(accessed);
   if (!process.stdout.isTTY) {
-    process.stdout.write(bytes);
+    printBytes(bytes);
     return;
   }
-  if (accessed.payload?.value?.$case === 'data') {
-    throw new Error('the value is no text: pass it to another program, or give --out or --json');
+  const value = accessed.payload?.value;
+  const instead = 'pass it to another program, or give --out or --json';
+  if (value?.$case === 'data') throw new Error(`the value is no text: ${instead}`);
+  if (!isPrintable(value?.value ?? '')) {
+    throw new Error(`the value holds characters that steer a terminal: ${instead}`);
   }
-  process.stdout.write(bytes);
-  process.stdout.write('\n');
+  printBytes(bytes);
+  printText('\n');
 }

@@ -2,7 +2,7 @@ import { Option, type Command } from 'commander';
 import type { KeywardClient, SecretGrant, SecretSelector } from '../client/index.js';
 import { allPages } from './all-pages.js';
 import { EXPIRY_HELP, readExpiry, type Expiry } from './expiry.js';
-import { printable, printJson, printTable, report, timeText } from './output.js';
+import { printJson, printTable, report, timeText } from './output.js';
 import { commandAboutSecret, readProfile, withSecret, type GivenSecret } from './secret-target.js';
 
 interface GrantsOptions extends GivenSecret {
@@ -35,10 +35,10 @@ export function grantsCommand(): Command {
       await withSecret(text, given, async (client, selector) => {
         if (grant !== undefined) {
           const granted = await grantTo(client, selector, grant, given.expires);
-          report(given, { granted }, `Granted to ${printable(grant)}.`);
+          report(given, { granted }, `Granted to ${grant}.`);
         } else if (revoke !== undefined) {
           await client.secrets.revokeAccess({ selector, userProfile: readProfile(revoke) });
-          report(given, { revoked: revoke }, `Revoked from ${printable(revoke)}.`);
+          report(given, { revoked: revoke }, `Revoked from ${revoke}.`);
         } else {
           const grants = await list(client, selector);
           if (given.json === true) printJson(grants);

@@ -1,7 +1,7 @@
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import type { KeywardClient, SecretReference, SecretSelector } from '../client/index.js';
 import { allPages } from './all-pages.js';
-import { printable, printJson, printTable, report, timeText } from './output.js';
+import { printJson, printTable, report, timeText } from './output.js';
 import { commandAboutSecret, withSecret, type GivenSecret } from './secret-target.js';
 
 interface Consumer {
@@ -52,7 +52,7 @@ function readConsumer(text: string): Consumer {
 }
 
 function consumerText({ kind, consumer }: Consumer): string {
-  return printable(`${kind}=${consumer}`);
+  return `${kind}=${consumer}`;
 }
 
 function list({ secrets }: KeywardClient, secret: SecretSelector): Promise<SecretReference[]> {

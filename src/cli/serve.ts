@@ -3,7 +3,7 @@ import { Command } from 'commander';
 import { AuditLog } from '../audit/audit-log.js';
 import { ChainRepository } from '../audit/chain-repository.js';
 import { bootstrap } from '../bootstrap.js';
-import { loadConfig, unknownVariables, type Config } from '../config.js';
+import { unknownVariables, type Config } from '../config.js';
 import type { Keyring } from '../crypto/keyring.js';
 import { startEmbeddedPostgres } from '../db/embedded-postgres.js';
 import { openDatabase } from '../db/knex.js';
@@ -14,6 +14,8 @@ import { createLogger, type Logger } from '../telemetry/logger.js';
 import { adminTokenFile } from './client-options.js';
 import { openFace } from './http.js';
 import { openKeyring } from './keyring.js';
+import { printText } from './output.js';
+import { readConfig } from './read-config.js';
 import { startService, type Service } from './service.js';
 
 /** serveCommand is `keyward serve`. */
@@ -23,7 +25,7 @@ export function serveCommand(): Command {
       'Serve until stopped. Settings come from the environment; without any, everything runs on this machine.',
     )
     .action(async () => {
-      const config = loadConfig(process.env);
+      const config = readConfig(process.env);
       const logger = createLogger(config.logLevel);
       for (const variable of unknownVariables(process.env)) logger.warn({ variable }, 'no such setting');
       const stopped = stopSignal(logger);
@@ -52,7 +54,7 @@ async function run(config: Config, logger: Logger, closer: Closer): Promise<Serv
   face?.show(service);
   const address = `${config.listen.host}:${service.port}`;
   logger.info({ address, tls: config.tlsCert !== undefined }, 'listening');
-  if (config.databaseUrl === undefined) process.stdout.write(welcome(config, address));
+  if (config.databaseUrl === undefined) printText(welcome(config, address));
   return service;
 }
 
@@ -128,13 +130,15 @@ function stopSignal(logger: Logger): Promise<void> {
 function welcome(config: Config, address: string): string {
   const file = adminTokenFile(config.dataDir);
   const tls = config.tlsCert === undefined ? '-plaintext' : '-cacert <ca file>';
-  const authorization = `-H "authorization: Bearer $(cat ${file})"`;
+  // Others can read command lines, so grpcurl puts the token in, and reads what else is a credential from its input.
+  const service = `${address} keyward.token.v1.TokenService`;
   return `
 Keyward serves on ${address}. The admin token is in ${file}. Try, in another terminal:
 
+  export KEYWARD_TOKEN=$(cat ${file}) AUTH='authorization: Bearer \${KEYWARD_TOKEN}'
   grpcurl ${tls} ${address} list
-  grpcurl ${tls} ${authorization} -d '{"name": "my-first-token"}' ${address} keyward.token.v1.TokenService/CreateToken
-  grpcurl ${tls} ${authorization} -d '{"token": "<plaintext>"}' ${address} keyward.token.v1.TokenService/ValidateToken
+  grpcurl ${tls} -expand-headers -H "$AUTH" -d '{"name": "my-first-token"}' ${service}/CreateToken
+  echo '{"token": "<plaintext>"}' | grpcurl ${tls} -expand-headers -H "$AUTH" -d @ ${service}/ValidateToken
 
 or without grpcurl:
 

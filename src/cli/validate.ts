@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import { connect, VerdictReason, type KeywardClient, type ValidateTokenResponse } from '../client/index.js';
-import { clientOptions, withClientOptions, type GivenOptions } from './client-options.js';
+import { clientOptions, warnOfCommandLine, withClientOptions, type GivenOptions } from './client-options.js';
+import { printJsonLine, printLine } from './output.js';
 
 /** Verdict is what the command prints of an answer. */
 interface Verdict {
@@ -29,9 +30,11 @@ export function validateCommand(): Command {
     )
     .option('--json', 'print verdicts as JSON, one a line')
     .action(async (token: string, given: GivenOptions) => {
+      if (token !== '-') warnOfCommandLine('the text that is asked about');
       const client = connect(clientOptions(given));
       const print = (verdict: Verdict): void => {
-        process.stdout.write(`${given.json === true ? JSON.stringify(verdict) : describe(verdict)}\n`);
+        if (given.json === true) printJsonLine(verdict);
+        else printLine(describe(verdict));
       };
       try {
         if (token === '-') await validateLines(client, print);

@@ -1,6 +1,7 @@
 import type { ClientOptions } from '../client/channel.js';
 import { connect, type KeywardClient } from '../client/index.js';
 import { detailLines } from './failure.js';
+import { printErrorText } from './output.js';
 
 /** withClient lends a client, and puts what the service says of a failure before the one line that ends a command. */
 export async function withClient<T>(
@@ -11,7 +12,7 @@ export async function withClient<T>(
   try {
     return await use(client);
   } catch (error) {
-    process.stderr.write(detailLines(error));
+    printErrorText(detailLines(error));
     throw error;
   } finally {
     client.close();

@@ -2,6 +2,14 @@ import { status, type ServiceError } from '@grpc/grpc-js';
 import { BadRequest, ErrorInfo } from '../gen/google/rpc/error_details.js';
 import { Status } from '../gen/google/rpc/status.js';
 
+const SPEAKS_NO_TLS =
+  'the server speaks no TLS; give plaintext (--plaintext) if nobody else can read the network';
+
+/** isAnsweredInPlaintext knows OpenSSL's words for an answer that is no TLS. */
+function isAnsweredInPlaintext({ code, details }: ServiceError): boolean {
+  return code === status.UNAVAILABLE && /wrong version number|packet length too long/.test(details);
+}
+
 /** KeywardCallError is a call that failed, with what the service says of the cause. */
 export class KeywardCallError extends Error {
   override readonly name = 'KeywardCallError';
@@ -15,7 +23,7 @@ export class KeywardCallError extends Error {
   readonly violations: readonly { readonly field: string; readonly rule: string }[];
 
   constructor(error: ServiceError, details: Status['details']) {
-    super(error.details, { cause: error });
+    super(isAnsweredInPlaintext(error) ? SPEAKS_NO_TLS : error.details, { cause: error });
     this.code = error.code;
     const info = details.find(({ typeUrl }) => typeUrl.endsWith('/google.rpc.ErrorInfo'));
     const { reason, metadata } = ErrorInfo.decode(info?.value ?? new Uint8Array());

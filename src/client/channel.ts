@@ -1,33 +1,79 @@
 import { readFileSync } from 'node:fs';
 import { credentials, Metadata, type ChannelCredentials, type ChannelOptions } from '@grpc/grpc-js';
+import { systemAuthorities } from './authorities.js';
+import { isLoopback } from './server-address.js';
 
 export const DEFAULT_SERVER = '127.0.0.1:50051';
 
-/** channelOptions let the largest answer in: a batch of a hundred secrets of 64 KiB. The library's limit is 4 MiB. */
-export const channelOptions: ChannelOptions = { 'grpc.max_receive_message_length': 8 * 1024 * 1024 };
+/** A batch of a hundred secrets of 64 KiB is the largest answer; the library's limit is 4 MiB. */
+const LARGEST_ANSWER = 8 * 1024 * 1024;
 
 export interface ClientOptions {
-  /** host:port of the service, `127.0.0.1:50051` if not given. */
+  /**
+   * host:port of the service, `127.0.0.1:50051` if not given. On loopback (127.0.0.0/8, ::1, localhost, a Unix socket)
+   * the channel is plaintext unless `tls`, `ca` or `cert` is given; anywhere else it is TLS unless `plaintext` is.
+   */
   readonly server?: string;
   /** The caller's own token, sent as `authorization: Bearer`. */
   readonly token?: string;
-  /** File of the authorities, PEM, that the server's certificate is checked against. Without it the channel is plaintext. */
+  /** Use TLS on loopback too. */
+  readonly tls?: true;
+  /** File of the authorities, PEM, that the server's certificate is checked against; this machine's if not given. */
   readonly ca?: string;
   /** Files of the caller's certificate chain and private key, PEM, for mutual TLS. */
   readonly cert?: string;
   readonly key?: string;
+  /** Send everything, the token too, unencrypted: only for a network that encrypts by itself. */
+  readonly plaintext?: true;
+  /** Connect through the proxy that `grpc_proxy`, `https_proxy` or `http_proxy` names, with TLS, and never to loopback. */
+  readonly proxy?: true;
   /** Use TLS without checking the server's certificate: only for what neither carries nor brings anything that matters. */
   readonly skipVerification?: true;
   /** Milliseconds that a call may take, 10000 if not given. Streams have no limit. */
   readonly timeoutMs?: number;
 }
 
-/** channelCredentials reads the files that the options name. */
-export function channelCredentials({ ca, cert, key, skipVerification }: ClientOptions): ChannelCredentials {
-  if (ca === undefined && cert === undefined && skipVerification === undefined)
-    return credentials.createInsecure();
+/**
+ * channelArguments are what the library's clients are constructed with.
+ *
+ * @throws Error if the options contradict each other, or a file that they name cannot be read
+ */
+export function channelArguments(options: ClientOptions): [string, ChannelCredentials, ChannelOptions] {
+  const { server = DEFAULT_SERVER, proxy } = options;
+  const isPlaintext = !usesTls(options);
+  if (proxy === true && isLoopback(server))
+    throw new Error(`no proxy leads to ${server}, which is this machine`);
+  if (proxy === true && isPlaintext)
+    throw new Error('a proxy would see what is sent in plaintext: use TLS with it');
+  return [
+    server,
+    isPlaintext ? credentials.createInsecure() : tlsCredentials(options),
+    {
+      'grpc.max_receive_message_length': LARGEST_ANSWER,
+      // Otherwise the library obeys http_proxy, even on loopback and in plaintext.
+      'grpc.enable_http_proxy': proxy === true ? 1 : 0,
+    },
+  ];
+}
+
+function usesTls({
+  server = DEFAULT_SERVER,
+  plaintext,
+  tls,
+  ca,
+  cert,
+  key,
+  skipVerification,
+}: ClientOptions): boolean {
+  const asksForTls = [tls, ca, cert, key, skipVerification].some((option) => option !== undefined);
+  if (plaintext === true && asksForTls) throw new Error('plaintext does not go with tls, ca, cert or key');
+  if ((cert === undefined) !== (key === undefined)) throw new Error('cert and key must be given together');
+  return asksForTls || (plaintext !== true && !isLoopback(server));
+}
+
+function tlsCredentials({ ca, cert, key, skipVerification }: ClientOptions): ChannelCredentials {
   const file = (path: string | undefined): Buffer | null => (path === undefined ? null : readFileSync(path));
-  return credentials.createSsl(file(ca), file(key), file(cert), {
+  return credentials.createSsl(file(ca) ?? systemAuthorities(process.env), file(key), file(cert), {
     rejectUnauthorized: skipVerification !== true,
   });
 }

@@ -4,14 +4,14 @@ import {
   HealthClient,
 } from '../gen/grpc/health/v1/health.js';
 import { toCallError } from './call-error.js';
-import { channelCredentials, DEFAULT_SERVER, type ClientOptions } from './channel.js';
+import { channelArguments, type ClientOptions } from './channel.js';
 
 /**
  * checkHealth asks a service for its health: `SERVING`, `NOT_SERVING` or `UNKNOWN`. It needs no credentials and
  * sends none. It rejects with a KeywardCallError if the service cannot be asked.
  */
 export async function checkHealth(options: ClientOptions): Promise<string> {
-  const client = new HealthClient(options.server ?? DEFAULT_SERVER, channelCredentials(options));
+  const client = new HealthClient(...channelArguments(options));
   const deadline = performance.timeOrigin + performance.now() + (options.timeoutMs ?? 3_000);
   try {
     return await new Promise<string>((resolve, reject) => {

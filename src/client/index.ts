@@ -4,13 +4,7 @@ import * as auditMessages from '../gen/keyward/audit/v1/audit_service.js';
 import * as secretMessages from '../gen/keyward/secret/v1/secret_service.js';
 import * as tokenMessages from '../gen/keyward/token/v1/token_service.js';
 import { toCallError } from './call-error.js';
-import {
-  callMetadata,
-  channelCredentials,
-  channelOptions,
-  DEFAULT_SERVER,
-  type ClientOptions,
-} from './channel.js';
+import { callMetadata, channelArguments, type ClientOptions } from './channel.js';
 
 export type { ClientOptions } from './channel.js';
 export { KeywardCallError } from './call-error.js';
@@ -61,10 +55,13 @@ export interface KeywardClient {
 
 const DEFAULT_TIMEOUT_MS = 10_000;
 
-/** connect makes a client. The connection is made with the first call, and again whenever it is lost. */
+/**
+ * connect makes a client. The connection is made with the first call, and again whenever it is lost.
+ *
+ * @throws Error if the options contradict each other, or a file that they name cannot be read
+ */
 export function connect(options: ClientOptions = {}): KeywardClient {
-  const server = options.server ?? DEFAULT_SERVER;
-  const client = new Client(server, channelCredentials(options), channelOptions);
+  const client = new Client(...channelArguments(options));
   return {
     tokens: methods(client, options, tokenMessages.TokenServiceService, tokenMessages),
     secrets: methods(client, options, secretMessages.SecretServiceService, secretMessages),

@@ -20,6 +20,33 @@ export function foldName(name: string): string {
   return name.normalize('NFKC').toUpperCase().toLowerCase().normalize('NFKC');
 }
 
+/**
+ * What a terminal obeys or a reader cannot see: control characters (C0, DEL, C1), format characters (those that turn
+ * the direction of writing among them), and Unicode's line and paragraph separators.
+ */
+const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
+
+/** printable writes such characters as escapes, for example `\u{1b}`: names come from others, and may hold any. */
+export function printable(text: string): string {
+  return text.replaceAll(UNPRINTABLE, (character) => `\\u{${character.codePointAt(0)?.toString(16) ?? ''}}`);
+}
+
+/**
+ * printableJson does the same to a JSON text, with JSON's own escapes, so that its meaning stays. Line breaks between
+ * tokens stay too; within strings JSON has escaped them already.
+ */
+export function printableJson(json: string): string {
+  return json.replaceAll(UNPRINTABLE, (character) =>
+    character === '\n'
+      ? character
+      : Array.from({ length: character.length }, (_, unit) => unitEscape(character, unit)).join(''),
+  );
+}
+
+function unitEscape(text: string, unit: number): string {
+  return `\\u${text.charCodeAt(unit).toString(16).padStart(4, '0')}`;
+}
+
 /** mask hides all but the last four characters behind at most four `*`. Counts code points. */
 export function mask(text: string): string {
   const characters = Array.from(text);

@@ -1,3 +1,4 @@
+import { printable } from '../lib/text.js';
 import { KINDS, type ImportReport, type Kind } from './report.js';
 
 const TITLES: Readonly<Record<Kind, string>> = {
@@ -31,12 +32,4 @@ export function formatReport(report: ImportReport): string {
     lines.push(`  ${name}: ${values} ${values === 1 ? 'value' : 'values'}`);
   }
   return `${lines.join('\n')}\n`;
-}
-
-/** printable shows control characters as escapes: texts of the source must not steer a terminal. */
-function printable(text: string): string {
-  return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (character) => {
-    const code = character.codePointAt(0) ?? 0;
-    return `\\u{${code.toString(16)}}`;
-  });
 }

@@ -1,4 +1,5 @@
 import { pino, type DestinationStream, type Logger } from 'pino';
+import { printableJson } from '../lib/text.js';
 
 export type { Logger } from 'pino';
 
@@ -16,6 +17,8 @@ export function createLogger(level: LogLevel, destination?: DestinationStream): 
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: (label: string) => ({ level: label }) },
     serializers: { err: describeError },
+    // Names and addresses are those of others, and the log may be read on a terminal.
+    hooks: { streamWrite: printableJson },
   };
   return destination === undefined ? pino(options) : pino(options, destination);
 }

@@ -1,6 +1,6 @@
 import { Client, Metadata, status, type ServiceError } from '@grpc/grpc-js';
 import { toCallError } from '../../src/client/call-error.js';
-import { channelCredentials, channelOptions } from '../../src/client/channel.js';
+import { channelArguments } from '../../src/client/channel.js';
 import { KeywardCallError, type ClientOptions, type KeywardClient } from '../../src/client/index.js';
 import * as accountMessages from '../../src/gen/keyward/account/v1/account_service.js';
 import * as auditMessages from '../../src/gen/keyward/audit/v1/audit_service.js';
@@ -78,7 +78,7 @@ export class Peer {
 
   constructor(address: string, options: ClientOptions = {}, headers: Readonly<Record<string, string>> = {}) {
     const { token } = options;
-    this.#client = new Client(address, channelCredentials(options), channelOptions);
+    this.#client = new Client(...channelArguments({ ...options, server: address }));
     this.#headers = token === undefined ? headers : { authorization: `Bearer ${token}`, ...headers };
   }
 

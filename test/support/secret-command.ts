@@ -1,9 +1,9 @@
-import { execFile, spawn } from 'node:child_process';
-import { once } from 'node:events';
+import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { expect } from 'vitest';
 import { runKeyward, type CommandResult } from './keyward-command.js';
+import { onTerminal } from './terminal.js';
 import type { World } from './world.js';
 
 const MAIN = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
@@ -50,20 +50,8 @@ export class SecretCommand {
   }
 
   /** onTerminal runs a command on a terminal, types the lines, and gives all that the terminal showed. */
-  async onTerminal(args: readonly string[], prompt?: string, typed = ''): Promise<string> {
-    const words = [process.execPath, MAIN, 'secret', ...args].map((word) => `'${word}'`);
-    const child = spawn('script', ['--quiet', '--command', words.join(' '), '/dev/null'], {
-      env: this.#env(this.world.adminToken),
-    });
-    let shown = '';
-    child.stdout.on('data', (chunk: Buffer) => {
-      if (prompt !== undefined && !shown.includes(prompt) && (shown + chunk.toString()).includes(prompt)) {
-        child.stdin.write(typed);
-      }
-      shown += chunk.toString();
-    });
-    await once(child, 'close');
-    return shown;
+  onTerminal(args: readonly string[], prompt?: string, typed = ''): Promise<string> {
+    return onTerminal(['secret', ...args], { env: this.#env(this.world.adminToken), prompt, typed });
   }
 
   #env(token: string): NodeJS.ProcessEnv {

@@ -30,6 +30,7 @@ test('nothing has to be set', () => {
     workers: 1,
     databaseUrl: undefined,
     databaseListenUrl: undefined,
+    databasePasswordFile: undefined,
     databasePoolSize: 10,
     databaseTimeoutSeconds: 5,
     dataDir: './.keyward',
@@ -164,6 +165,28 @@ describe('contradictions', () => {
     expect(
       problems({ DATABASE_LISTEN_URL: 'postgres://db/keyward', DATABASE_URL: 'postgres://pooler/keyward' }),
     ).toEqual([]);
+  });
+
+  test('a password in a file and in a URL, or in a file and for no database', () => {
+    const DATABASE_PASSWORD_FILE = 'password';
+    expect(problems({ DATABASE_PASSWORD_FILE })).toEqual(['DATABASE_PASSWORD_FILE needs DATABASE_URL']);
+    const refused = (variable: string) =>
+      `${variable} must hold no password where DATABASE_PASSWORD_FILE is set`;
+    for (const url of [
+      'postgres://keyward:canary@db/keyward',
+      'postgres://db/keyward?user=a&password=canary',
+    ]) {
+      expect(problems({ DATABASE_PASSWORD_FILE, DATABASE_URL: url })).toEqual([refused('DATABASE_URL')]);
+      expect(
+        problems({ DATABASE_PASSWORD_FILE, DATABASE_URL: 'postgres://db/k', DATABASE_LISTEN_URL: url }),
+      ).toEqual([refused('DATABASE_LISTEN_URL')]);
+    }
+    for (const url of [
+      'postgres://keyward@db:5432/keyward?sslmode=disable',
+      'postgres://keyward@[::1]:5432/keyward',
+    ]) {
+      expect(problems({ DATABASE_PASSWORD_FILE, DATABASE_URL: url })).toEqual([]);
+    }
   });
 
   test('a certificate without its key, and the other way round', () => {

@@ -1,17 +1,17 @@
-import { loadConfig } from '../../config.js';
 import { systemClock } from '../../lib/clock.js';
 import { startServer, type RunningServer } from '../../server.js';
 import type { Readiness } from '../../telemetry/http-face.js';
 import { createLogger } from '../../telemetry/logger.js';
 import type { MetricsSnapshot } from '../../telemetry/metrics.js';
 import { openKeyring } from '../keyring.js';
+import { readConfig } from '../read-config.js';
 import type { FromWorker, StartOrder, ToWorker, WorkerAnswers } from './messages.js';
 
 /**
  * A worker of `keyward serve`: the service, on the port that it shares with the other workers. It starts and stops
  * when the main process says so. It ends by itself when the main process is gone: node:cluster sees to that.
  */
-const config = loadConfig(process.env);
+const config = readConfig(process.env);
 let logger = createLogger(config.logLevel);
 let starting: Promise<RunningServer> | undefined;
 let server: RunningServer | undefined;

@@ -1,7 +1,7 @@
 import { Client, Metadata, status, type ServiceError } from '@grpc/grpc-js';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { toCallError } from '../../../src/client/call-error.js';
-import { channelCredentials } from '../../../src/client/channel.js';
+import { channelArguments } from '../../../src/client/channel.js';
 import {
   KeywardCallError,
   VerdictReason,
@@ -184,7 +184,7 @@ test('a service that stops does not wait for a conversation without an end, and 
 
 /** raw sends bytes as they are, and gives the number of answers, and how the call ended. */
 async function raw(messages: readonly Buffer[]): Promise<{ answers: number; code: string; reason: string }> {
-  const client = new Client(world.server.address, channelCredentials({}));
+  const client = new Client(...channelArguments({ server: world.server.address }));
   const metadata = new Metadata();
   metadata.set('authorization', `Bearer ${world.adminToken}`);
   const same = (value: Buffer): Buffer => value;
