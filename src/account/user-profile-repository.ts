@@ -17,12 +17,14 @@ export type ProfileSet =
 export interface OwnedSecret {
   readonly id: bigint;
   readonly profileId: bigint;
+  readonly accountId: bigint;
   readonly accountNumber: string;
 }
 
 interface OwnedSecretRow {
   id: bigint;
   user_profile_id: bigint;
+  account_id: bigint;
   account_number: string;
 }
 
@@ -123,13 +125,14 @@ export class UserProfileRepository {
       .join('accounts as a', 'a.id', 'p.account_id')
       .whereIn('s.user_profile_id', profilesIn(trx, set).select('id'))
       .orderBy('s.id')
-      .select<OwnedSecretRow[]>('s.id', 's.user_profile_id', 'a.account_number');
+      .select<OwnedSecretRow[]>('s.id', 's.user_profile_id', 'p.account_id', 'a.account_number');
     await trx('secrets').whereIn('user_profile_id', profilesIn(trx, set).select('id')).delete();
     await profilesIn(trx, set).delete();
-    return secrets.map(({ id, user_profile_id: profileId, account_number: accountNumber }) => ({
-      id,
-      profileId,
-      accountNumber,
+    return secrets.map((secret) => ({
+      id: secret.id,
+      profileId: secret.user_profile_id,
+      accountId: secret.account_id,
+      accountNumber: secret.account_number,
     }));
   }
 

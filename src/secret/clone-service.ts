@@ -3,7 +3,7 @@ import type { Owner } from '../account/owner.js';
 import type { UserProfileRef } from '../account/refs.js';
 import type { Standing } from '../account/rights.js';
 import type { StandingReader } from '../account/standing.js';
-import type { AuditLog } from '../audit/audit-log.js';
+import type { RefusalLog } from '../audit/refusal-log.js';
 import type { Keyring } from '../crypto/keyring.js';
 import type { Database, Transaction } from '../db/knex.js';
 import { inTransaction } from '../db/transaction.js';
@@ -14,7 +14,7 @@ import { covers, type Permission } from '../lib/scopes.js';
 import { noneEnabled, requireAccess, requireNotExpired } from './access.js';
 import { findManagedOwner } from './new-owner.js';
 import { openValue } from './open-value.js';
-import { doneBy, isRefusal, refusedTo, type Done } from './secret-audit.js';
+import { attemptOf, doneBy, isRefusal, refusedTo, type Done } from './secret-audit.js';
 import type { SecretChanges } from './secret-changes.js';
 import { theOnly, type SecretFinder } from './secret-finder.js';
 import type { SecretRef } from './secret-ref.js';
@@ -30,7 +30,7 @@ export interface CloneServiceDependencies {
   readonly changes: SecretChanges;
   readonly standings: StandingReader;
   readonly keyring: Keyring;
-  readonly audit: Pick<AuditLog, 'append'>;
+  readonly refusals: Pick<RefusalLog, 'add'>;
   readonly clock: Clock;
 }
 
@@ -71,7 +71,8 @@ export class CloneService {
     } catch (error) {
       if (isRefusal(error)) {
         const tried: Done = { action: 'SECRET_CLONED' };
-        await this.#deps.audit.append(refusedTo(caller, tried, error.reason, attempt.source));
+        const entry = refusedTo(caller, tried, error.reason, attempt.source);
+        await this.#deps.refusals.add(entry, attemptOf(ref, null));
       }
       throw error;
     }

@@ -108,5 +108,5 @@ test('a file that holds no heads is refused', async () => {
   const file = join(directory, 'other.json');
   await writeFile(file, '{"heads": [1]}');
   const { code, stderr } = await verify(['--heads', file]);
-  expect([code, stderr]).toEqual([1, `keyward: ${file} is no file of --save-heads\n`]);
+  expect([code, stderr]).toEqual([1, `keyward: ${file}, line 1: no heads of the audit log\n`]);
 });

@@ -75,7 +75,7 @@ test('an empty log is intact', async () => {
 
 /** What somebody might make of the third of five records, by column, and what is then found. */
 const TAMPERINGS: Readonly<Record<string, readonly [change: string, faults: readonly string[]]>> = {
-  id: ['id + 100', ['REORDERED 4']],
+  id: ['id + 100', ['CHANGED 3', 'REORDERED 4']],
   occurred_at: ["occurred_at + interval '1 microsecond'", ['CHANGED 3']],
   chain: ["'00000000-0000-4000-8000-000000000000'", ['HEAD_MISSING', 'REMOVED 1 2', 'REMOVED 3']],
   seq: ['seq + 100', ['REMOVED 3', 'REMOVED 6 102', 'REORDERED 103']],
@@ -92,6 +92,7 @@ const TAMPERINGS: Readonly<Record<string, readonly [change: string, faults: read
   resource_kind: ["'secret'", ['CHANGED 3']],
   resource_id: ['NULL', ['CHANGED 3']],
   resource_profile_id: ['NULL', ['CHANGED 3']],
+  resource_account_id: ['resource_account_id + 1', ['CHANGED 3']],
   resource_account_number: ["'3333-3333-3333'", ['CHANGED 3']],
   detail: [`'{"seq": 3}'`, ['CHANGED 3']],
 };
@@ -119,25 +120,27 @@ describe('a change of one record is found', () => {
     await sql("ALTER TABLE audit_events ADD CHECK (jsonb_typeof(detail) = 'object')");
   });
 
-  test.each(['key_id', 'purpose', 'started_at', 'seq', 'mac'])(
+  test.each(['key_id', 'purpose', 'started_at', 'format', 'seq', 'mac'])(
     "and of the chain's row, in %s",
     async (column) => {
       const changes: Record<string, string> = {
         key_id: "'0000000000000000'",
         purpose: "'APPENDED'",
         started_at: "started_at - interval '1 microsecond'",
+        format: '1',
         seq: 'seq - 1',
         mac: 'decode(repeat($$00$$, 32), $$hex$$)',
       };
-      const expected: Record<string, string> = {
-        key_id: 'KEY_MISSING',
-        purpose: 'CHANGED 1',
-        started_at: 'CHANGED 1',
-        seq: 'HEAD_CHANGED',
-        mac: 'HEAD_CHANGED',
+      const expected: Record<string, string[]> = {
+        key_id: ['KEY_MISSING'],
+        purpose: ['CHANGED 1'],
+        started_at: ['CHANGED 1'],
+        format: [1, 2, 3, 4, 5].map((seq) => `CHANGED ${seq}`),
+        seq: ['HEAD_CHANGED'],
+        mac: ['HEAD_CHANGED'],
       };
       await sql(`UPDATE audit_chains SET ${column} = ${existing(changes[column])} WHERE chain = '${chain}'`);
-      expect(await faults()).toEqual([expected[column]]);
+      expect(await faults()).toEqual(expected[column]);
     },
   );
 });
@@ -221,8 +224,8 @@ describe('an insertion is found', () => {
     const forged = '00000000-0000-4000-8000-000000000000';
     const others = columns.filter((column) => column !== 'chain').join();
     await sql(
-      `INSERT INTO audit_chains SELECT '${forged}', purpose, key_id, started_at, 1, mac
-       FROM audit_chains WHERE chain = '${chain}'`,
+      `INSERT INTO audit_chains (chain, purpose, key_id, started_at, format, seq, mac)
+       SELECT '${forged}', purpose, key_id, started_at, format, 1, mac FROM audit_chains WHERE chain = '${chain}'`,
     );
     await sql(
       `INSERT INTO audit_events (chain, seq, mac, ${others}) SELECT '${forged}', 1, mac, ${others}

@@ -5,7 +5,7 @@ import { migrate, schemaProblem } from '../../../src/db/migrate.js';
 import { createEmptyDatabase, type TestDatabase } from '../../support/database.js';
 import { execute } from '../../support/sql.js';
 
-const ALL = ['0001-tokens', '0002-secrets', '0003-audit', '0004-change-feed'];
+const ALL = ['0001-tokens', '0002-secrets', '0003-audit', '0004-change-feed', '0007-audit-accounts'];
 
 let database: TestDatabase;
 let knex: Knex;
