@@ -57,7 +57,7 @@ export interface AuditRecord extends Omit<AuditEntry, 'action' | 'outcome' | 'de
 }
 
 /** StoredResource is an AuditResource as it is stored: records of earlier versions may lack the account's id. */
-export interface StoredResource {
+interface StoredResource {
   readonly kind: string;
   readonly id: bigint | null;
   readonly profileId?: bigint | undefined;

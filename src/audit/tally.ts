@@ -44,8 +44,8 @@ const INTERVAL_MS = 60_000;
  */
 export class Tally {
   readonly #deps: TallyDependencies;
-  /** The widest records come first. */
-  #tiers: Map<string, Counted>[] = [];
+  /** By the number of places that are wider. */
+  #tiers = new Map<number, Map<string, Counted>>();
   #groups = new Map<string, number>();
   readonly #writing = new Repetition(() => this.#write());
 
@@ -72,7 +72,7 @@ export class Tally {
 
   /** remove forgets what was counted in a record. */
   remove(key: string): void {
-    for (const tier of this.#tiers) tier.delete(key);
+    for (const tier of this.#tiers.values()) tier.delete(key);
   }
 
   /** start writes every minute, until stopped. */
@@ -92,8 +92,9 @@ export class Tally {
   }
 
   async #write(): Promise<void> {
-    const counts = this.#tiers.flatMap((tier) => [...tier.values()]).filter(({ count }) => count > 0);
-    this.#tiers = [];
+    const open = [...this.#tiers.values()].flatMap((tier) => [...tier.values()]);
+    const counts = open.filter(({ count }) => count > 0);
+    this.#tiers = new Map();
     this.#groups = new Map();
     const written = await Promise.allSettled(counts.map((each) => this.#deps.audit.append(entryOf(each))));
     const kept = counts.filter((_, index) => written[index]?.status === 'rejected');
@@ -130,8 +131,12 @@ export class Tally {
     return tier.size < MOST_TOLD_APART && ofGroup < MOST_OF_GROUP;
   }
 
-  #tier(index: number): Map<string, Counted> {
-    return (this.#tiers[index] ??= new Map<string, Counted>());
+  #tier(width: number): Map<string, Counted> {
+    const known = this.#tiers.get(width);
+    if (known !== undefined) return known;
+    const tier = new Map<string, Counted>();
+    this.#tiers.set(width, tier);
+    return tier;
   }
 }
 

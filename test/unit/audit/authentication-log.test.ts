@@ -103,8 +103,8 @@ test('a thousand are told apart, and the rest is counted together', async () => 
   await tally.flush();
   const counts = written.map(({ actor, action, detail }) => [action, actor.peer, detail['count']]);
   expect(counts).toHaveLength(1_002);
-  expect(counts[2 + 3]).toEqual(['AUTHENTICATION_FAILED', 'host-3', '2']);
-  expect(counts.slice(0, 2)).toEqual([
+  expect(counts[3]).toEqual(['AUTHENTICATION_FAILED', 'host-3', '2']);
+  expect(counts.slice(1_000)).toEqual([
     ['AUTHENTICATION_FAILED', 'many', '500'],
     ['AUTHENTICATION_SUCCEEDED', 'many', '1'],
   ]);
