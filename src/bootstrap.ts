@@ -79,6 +79,7 @@ async function makeAdmin(
 }
 
 function tokenEntry(action: AuditAction, { id, owner }: Token): Entry {
-  const { profileId, accountNumber } = owner;
-  return { action, outcome: 'OK', resource: { kind: 'token', id, profileId, accountNumber }, detail: {} };
+  const { profileId, accountId, accountNumber } = owner;
+  const resource = { kind: 'token', id, profileId, accountId, accountNumber } as const;
+  return { action, outcome: 'OK', resource, detail: {} };
 }

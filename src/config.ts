@@ -139,6 +139,12 @@ export const SETTINGS = {
     wholeNumber(0, 3650),
     'Days, 0 to 3650, for which a deleted secret can be brought back. After that it is gone.',
   ),
+  auditHeadsFile: setting(
+    'KEYWARD_AUDIT_HEADS_FILE',
+    '',
+    optionalText,
+    'File to write out to, once a minute, how far the audit log is, for "keyward audit verify --heads". Empty for none. Best on another disk or machine than the database.',
+  ),
   tlsCert: setting(
     'KEYWARD_TLS_CERT',
     '',

@@ -22,6 +22,8 @@ export interface CoherenceDependencies {
   /** Leads to a session of its own in the same database. */
   readonly listenUrl: string;
   readonly replicaId: string;
+  /** The key that this process encrypts with. */
+  readonly keyId: string;
   /** Milliseconds for which answers may be stale once the database is lost. */
   readonly maxStaleMs: number;
   readonly timers: Timers;
@@ -75,13 +77,16 @@ export class Coherence {
 
   /** start begins to follow changes, and returns once they are followed or that has failed for the first time. */
   async start(closer: Closer): Promise<void> {
-    const { replicaId: id, listenUrl, timers, logger, metrics } = this.#deps;
+    const { replicaId: id, listenUrl, keyId, timers, logger, metrics } = this.#deps;
     const pruner = new FeedPruner(this.feed, logger);
     pruner.start(PRUNE_INTERVAL_MS);
     closer.add('the removal of old changes', () => pruner.stop());
     const replica = new Replica({
       id,
-      connector: new CountingConnector(new OneDatabase(new SessionConnector(listenUrl), this.feed), metrics),
+      connector: new CountingConnector(
+        new OneDatabase(new SessionConnector(listenUrl, keyId), this.feed),
+        metrics,
+      ),
       memory: together(this.#memories),
       lease: this.#lease,
       acknowledgements: this.#acknowledgements,

@@ -9,11 +9,8 @@ import { UserProfileRepository } from './account/user-profile-repository.js';
 import { UserRepository } from './account/user-repository.js';
 import { WatcherRights } from './account/watcher-rights.js';
 import { auditHandlers, AuditServiceService } from './audit/audit-handler.js';
-import { AuditLog } from './audit/audit-log.js';
 import { AuditRepository } from './audit/audit-repository.js';
 import { AuditService } from './audit/audit-service.js';
-import { AuthenticationLog } from './audit/authentication-log.js';
-import { ChainRepository } from './audit/chain-repository.js';
 import type { FeedBroadcast } from './coherence/feed-broadcast.js';
 import { VerdictCache } from './coherence/verdict-cache.js';
 import type { Config } from './config.js';
@@ -41,6 +38,7 @@ import { SecretRepository } from './secret/secret-repository.js';
 import { secretServiceHandlers, SecretServiceService } from './secret/secret-service-handler.js';
 import { secretServices } from './secret/secret-services.js';
 import { secretWatch } from './secret/secret-watch.js';
+import { startAudit, type Audit } from './server-audit.js';
 import { Coherence } from './server-coherence.js';
 import type { Readiness } from './telemetry/http-face.js';
 import type { Logger } from './telemetry/logger.js';
@@ -122,18 +120,15 @@ async function start(dependencies: ServerDependencies, closer: Closer): Promise<
   await keys.stopIfMissing();
 
   const server = newGrpcServer();
-  const audit = new AuditLog({ chains: new ChainRepository(knex), keys: keyring, clock });
-  const authentications = new AuthenticationLog(audit, clock, logger);
-  authentications.start();
-  closer.add('the counts of authentications', () => authentications.stop());
-
   const metrics = new Metrics();
+  const writers = await startAudit({ config, knex, keyring, clock, logger, metrics: metrics.audit }, closer);
   const timers = dependencies.timers ?? systemTimers;
   const stopping = new AbortController();
   const coherence = new Coherence({
     knex,
     listenUrl: config.databaseListenUrl?.reveal() ?? databaseUrl,
     replicaId: dependencies.replicaId ?? randomUUID(),
+    keyId: keyring.primaryId,
     maxStaleMs: config.maxStaleSeconds * 1000,
     timers,
     stopping: stopping.signal,
@@ -148,8 +143,7 @@ async function start(dependencies: ServerDependencies, closer: Closer): Promise<
     owners: new OwnerReachRepository(knex),
     stopping: stopping.signal,
     keyring,
-    audit,
-    authentications,
+    ...writers,
     clock,
     timers,
     logger,
@@ -194,7 +188,7 @@ async function start(dependencies: ServerDependencies, closer: Closer): Promise<
   return { port, metrics, readiness: () => health.readiness };
 }
 
-interface ServiceDependencies {
+interface ServiceDependencies extends Audit {
   readonly config: Config;
   readonly knex: Database;
   readonly coherence: Coherence;
@@ -205,8 +199,6 @@ interface ServiceDependencies {
   /** Aborted when streams that have no end of their own must end. */
   readonly stopping: AbortSignal;
   readonly keyring: Keyring;
-  readonly audit: AuditLog;
-  readonly authentications: AuthenticationLog;
   readonly clock: Clock;
   readonly timers: Timers;
   readonly logger: Logger;

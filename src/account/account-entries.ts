@@ -12,7 +12,7 @@ export function accountEntry(
   { id, accountNumber }: Pick<Account, 'id' | 'accountNumber'>,
   detail?: AuditEntry['detail'],
 ): Entry {
-  return entry(action, { kind: 'account', id, accountNumber }, detail);
+  return entry(action, { kind: 'account', id, accountId: id, accountNumber }, detail);
 }
 
 export function userEntry(
@@ -25,23 +25,23 @@ export function userEntry(
 
 export function userProfileEntry(
   action: ActionOn<'USER_PROFILE'>,
-  { id, accountNumber }: Pick<UserProfile, 'id' | 'accountNumber'>,
+  { id, accountId, accountNumber }: Pick<UserProfile, 'id' | 'accountId' | 'accountNumber'>,
   detail?: AuditEntry['detail'],
 ): Entry {
-  return entry(action, { kind: 'user_profile', id, profileId: id, accountNumber }, detail);
+  return entry(action, { kind: 'user_profile', id, profileId: id, accountId, accountNumber }, detail);
 }
 
 /** deletedSecretEntry is the record of a secret that was deleted for good with its owner. */
-export function deletedSecretEntry({ id, profileId, accountNumber }: OwnedSecret): Entry {
-  return entry('SECRET_PURGED', { kind: 'secret', id, profileId, accountNumber }, undefined);
+export function deletedSecretEntry(secret: OwnedSecret): Entry {
+  return entry('SECRET_PURGED', { kind: 'secret', ...secret }, undefined);
 }
 
 /** deactivatedTokenEntry is the record of a token that was switched off with a change of its owner. */
 export function deactivatedTokenEntry(
-  { id, profileId, accountNumber }: DeactivatedToken,
+  { id, profileId, accountId, accountNumber }: DeactivatedToken,
   cause: 'owner_promoted' | 'owner_joined_account',
 ): Entry {
-  return entry('TOKEN_DEACTIVATED', { kind: 'token', id, profileId, accountNumber }, { cause });
+  return entry('TOKEN_DEACTIVATED', { kind: 'token', id, profileId, accountId, accountNumber }, { cause });
 }
 
 /** keptTokens is the detail of a change that was to leave tokens switched on which others know. */

@@ -17,6 +17,7 @@ export type ProfileSet =
 export interface OwnedSecret {
   readonly id: bigint;
   readonly profileId: bigint;
+  readonly accountId: bigint;
   readonly accountNumber: string;
 }
 
@@ -26,12 +27,14 @@ export interface DeactivatedToken {
   readonly keyId: string;
   readonly name: string;
   readonly profileId: bigint;
+  readonly accountId: bigint;
   readonly accountNumber: string;
 }
 
 interface OwnedSecretRow {
   id: bigint;
   user_profile_id: bigint;
+  account_id: bigint;
   account_number: string;
 }
 
@@ -140,13 +143,14 @@ export class UserProfileRepository {
       .join('accounts as a', 'a.id', 'p.account_id')
       .whereIn('s.user_profile_id', profilesIn(trx, set).select('id'))
       .orderBy('s.id')
-      .select<OwnedSecretRow[]>('s.id', 's.user_profile_id', 'a.account_number');
+      .select<OwnedSecretRow[]>('s.id', 's.user_profile_id', 'p.account_id', 'a.account_number');
     await trx('secrets').whereIn('user_profile_id', profilesIn(trx, set).select('id')).delete();
     await profilesIn(trx, set).delete();
-    return secrets.map(({ id, user_profile_id: profileId, account_number: accountNumber }) => ({
-      id,
-      profileId,
-      accountNumber,
+    return secrets.map((secret) => ({
+      id: secret.id,
+      profileId: secret.user_profile_id,
+      accountId: secret.account_id,
+      accountNumber: secret.account_number,
     }));
   }
 
@@ -177,7 +181,8 @@ export class UserProfileRepository {
            SELECT FROM token_digests d
            WHERE d.token_id = t.id AND (d.retires_at IS NULL OR d.retires_at >= :now)
              AND d.issued_by_user_id IS DISTINCT FROM p.user_id)
-         RETURNING t.id, t.key_id AS "keyId", t.name, p.id AS "profileId", a.account_number AS "accountNumber")
+         RETURNING t.id, t.key_id AS "keyId", t.name, p.id AS "profileId",
+           a.id AS "accountId", a.account_number AS "accountNumber")
        SELECT * FROM deactivated ORDER BY id`,
       { userId: String(userId), now: formatPgTimestamp(now) },
     );

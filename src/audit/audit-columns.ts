@@ -8,6 +8,7 @@ export const AUDIT_COLUMNS: ListColumns = {
     resource_kind: { type: 'text', sql: 'e.resource_kind' },
     resource_id: { type: 'integer', sql: 'e.resource_id' },
     user_profile_id: { type: 'integer', sql: 'e.resource_profile_id' },
+    account_id: { type: 'integer', sql: 'e.resource_account_id' },
     account_number: { type: 'text', sql: 'e.resource_account_number' },
     actor_key_id: { type: 'text', sql: 'e.actor_key_id' },
     actor_user_id: { type: 'integer', sql: 'e.actor_user_id' },

@@ -41,6 +41,8 @@ export const AUDIT_ACTIONS = [
   'AUTHENTICATION_SUCCEEDED',
   'AUTHENTICATION_FAILED',
   'SECRETS_BOUND',
+  'AUDIT_TAMPERED',
+  'KEYS_RETIRED',
 ] as const;
 
 /** AuditAction is what was done, as `keyward.audit.v1.AuditAction` names it without its prefix. */
@@ -59,13 +61,23 @@ export interface Actor {
 
 type AuditResourceKind = 'secret' | 'token' | 'account' | 'user' | 'user_profile' | 'keyring' | 'service';
 
-/** AuditResource is what it was done to, with the owner, which decides who may see the record. */
-export interface AuditResource {
+/** AuditResource is what it was done to, with the owner, whose account decides who may see the record. */
+export type AuditResource = {
   readonly kind: AuditResourceKind;
   /** null where the resource does not exist, or is not one of many. */
   readonly id: bigint | null;
   readonly profileId?: bigint | undefined;
-  readonly accountNumber?: string | undefined;
+} & (OfAccount | OfNoAccount);
+
+/** Records are read by the account's id: its number may be that of another account some day. */
+interface OfAccount {
+  readonly accountId: bigint;
+  readonly accountNumber: string;
+}
+
+interface OfNoAccount {
+  readonly accountId?: undefined;
+  readonly accountNumber?: undefined;
 }
 
 /** AuditEntry is one record in the making. It never holds a value, a plaintext or a name that a user gave. */
@@ -91,6 +103,9 @@ export const OPERATOR: Actor = {
 
 /** SERVICE is the service itself, where nobody asked. */
 export const SERVICE: Actor = { ...OPERATOR, username: 'keyward', peer: 'service' };
+
+/** MANY stands for callers who are not told apart. */
+export const MANY: Actor = { ...SERVICE, username: '', peer: 'many' };
 
 export function actorOf({ keyId, userId, username, accountNumber, origin }: Caller): Actor {
   return { keyId, userId, username, accountNumber, ...origin };

@@ -1,19 +1,11 @@
 import type { Transaction } from '../db/knex.js';
-import type { Clock } from '../lib/clock.js';
-import { KeywardError } from '../lib/errors.js';
 import { GroupCommit } from '../lib/group-commit.js';
-import { instantFromMillis, type Instant } from '../lib/instant.js';
-import type { AuditAction, AuditEntry, AuditResource } from './audit-entry.js';
-import {
-  extend,
-  newChain,
-  originOf,
-  type AuditKeys,
-  type Chain,
-  type ChainHead,
-  type Stamped,
-} from './audit-record.js';
-import type { ChainRepository } from './chain-repository.js';
+import { AppendingWriter } from './appending-writer.js';
+import type { Actor, AuditAction, AuditEntry, AuditResource } from './audit-entry.js';
+import { KEY_PURPOSE, type Stamped } from './audit-record.js';
+import { now, type ChainWriterDependencies } from './chain-writer.js';
+import { ChangesWriter } from './changes-writer.js';
+import { retirementEntry } from './retirement.js';
 
 export {
   actorOf,
@@ -25,44 +17,32 @@ export {
   type AuditResource,
 } from './audit-entry.js';
 
-export interface AuditLogDependencies {
-  readonly chains: ChainRepository;
-  readonly keys: AuditKeys;
-  readonly clock: Clock;
-}
-
 const MOST_TOGETHER = 1000;
 
 /**
  * AuditLog writes what was done, so that it can neither be lost nor changed unseen. A process has two chains of
  * records: one that its changes extend in their own transactions, so that a change and its record are there or are
- * not there together, and one that it appends to, whose head it knows without asking. Both begin with their
- * first record.
+ * not there together, and one that it appends to. Both begin with their first record, and their heads are kept in
+ * memory: where a chain is not as this process left it, another one begins, and tells of it.
  */
 export class AuditLog {
-  readonly #deps: AuditLogDependencies;
+  readonly #deps: ChainWriterDependencies;
+  readonly #changes: ChangesWriter;
   readonly #appending: GroupCommit<Stamped>;
-  #changes: Chain | undefined;
-  #appended: { readonly chain: Chain; readonly head: ChainHead } | undefined;
 
-  constructor(deps: AuditLogDependencies) {
+  constructor(deps: ChainWriterDependencies) {
     this.#deps = deps;
-    this.#appending = new GroupCommit((entries) => this.#append(entries), MOST_TOGETHER);
+    this.#changes = new ChangesWriter(deps);
+    const writer = new AppendingWriter(deps);
+    this.#appending = new GroupCommit((entries) => writer.append(entries), MOST_TOGETHER);
   }
 
   /**
    * record writes in the transaction of a change. It must be the last thing in it: it locks a row that all
-   * changes of this process need.
+   * changes of this process need. A roll-back must come from an error, or it is taken for a commit.
    */
   async record(trx: Transaction, entries: readonly AuditEntry[]): Promise<void> {
-    if (entries.length === 0) return;
-    const { chains, keys } = this.#deps;
-    const occurredAt = this.#now();
-    this.#changes ??= newChain(keys, 'CHANGES', occurredAt);
-    const before = await chains.lockHead(trx, this.#changes);
-    const stamped = entries.map((entry) => ({ entry, occurredAt }));
-    const { records, head } = extend(this.#changes, before, stamped);
-    await chains.extend(trx, this.#changes, head, records);
+    if (entries.length > 0) await this.#changes.record(trx, entries);
   }
 
   /**
@@ -70,7 +50,7 @@ export class AuditLog {
    * durable, and throws DATABASE_UNAVAILABLE where it may not be.
    */
   append(entry: AuditEntry): Promise<void> {
-    return this.#appending.add({ entry, occurredAt: this.#now() });
+    return this.#appending.add({ entry, occurredAt: now(this.#deps) });
   }
 
   /** hasRecorded tells whether there is a record of an action on no resource in particular of a kind that has few such. */
@@ -78,26 +58,15 @@ export class AuditLog {
     return this.#deps.chains.hasRecorded(action, kind, trx);
   }
 
-  async #append(entries: readonly Stamped[]): Promise<void> {
+  /**
+   * retireOlderKeys records that the keys which were first before the present one are so no more: a chain that is
+   * written with one of them from now on is forged. It records nothing while a replica may still have one of them
+   * first. It comes last in its transaction, as record does.
+   */
+  async retireOlderKeys(trx: Transaction, actor: Actor): Promise<void> {
     const { chains, keys } = this.#deps;
-    const { chain, head: before } = this.#appended ?? begin(newChain(keys, 'APPENDED', this.#now()));
-    // Where the outcome is not known, the head is not known either: the next records begin another chain.
-    this.#appended = undefined;
-    const { records, head } = extend(chain, before, entries);
-    try {
-      await chains.append(chain, before, head, records);
-    } catch (cause) {
-      if (cause instanceof KeywardError) throw cause;
-      throw new KeywardError('DATABASE_UNAVAILABLE', 'The audit log cannot be written.', { cause });
-    }
-    this.#appended = { chain, head };
+    const { keyId } = keys.derive(KEY_PURPOSE);
+    const retired = await chains.olderKeys(trx, keyId);
+    if (retired.length > 0) await this.record(trx, [retirementEntry(actor, keyId, retired)]);
   }
-
-  #now(): Instant {
-    return instantFromMillis(this.#deps.clock.now());
-  }
-}
-
-function begin(chain: Chain): { readonly chain: Chain; readonly head: ChainHead } {
-  return { chain, head: originOf(chain) };
 }

@@ -22,6 +22,7 @@ export function toAuditEvent({ actor, resource, ...event }: AuditEvent): AuditEv
       id: resource.id ?? 0n,
       userProfileId: resource.profileId ?? 0n,
       accountNumber: resource.accountNumber ?? '',
+      accountId: resource.accountId ?? 0n,
     },
     detail: new Map(Object.entries(event.detail).map(([name, fact]) => [name, toText(fact)])),
     requestId: actor.requestId ?? '',

@@ -1,6 +1,6 @@
 import { createHmac, randomUUID } from 'node:crypto';
 import type { Instant } from '../lib/instant.js';
-import type { AuditEntry, AuditResource } from './audit-entry.js';
+import type { AuditEntry } from './audit-entry.js';
 
 /**
  * ChainPurpose is what a chain holds: records written in the transactions of the changes that they are about, or
@@ -14,6 +14,12 @@ export interface AuditKeys {
   deriveFrom(keyId: string, purpose: string): Uint8Array | undefined;
 }
 
+/**
+ * ChainFormat is how the records of a chain are authenticated. Chains begin in format 2, which covers the number of a
+ * record and the account that it is about; those of format 1 were begun by earlier versions.
+ */
+export type ChainFormat = 1 | 2;
+
 /** KEY_PURPOSE is what the key of a chain is derived for. */
 export const KEY_PURPOSE = 'keyward audit chain v1';
 
@@ -23,6 +29,7 @@ export interface ChainHeader {
   readonly purpose: ChainPurpose;
   readonly keyId: string;
   readonly startedAt: Instant;
+  readonly format: ChainFormat;
 }
 
 /** Chain is a chain to write to, with its key. */
@@ -36,15 +43,26 @@ export interface ChainHead {
   readonly mac: Buffer;
 }
 
-/** AuditRecord is an entry with its time and its place. */
+/** AuditRecord is an entry with its number, its time and its place. */
 export interface AuditRecord extends Omit<AuditEntry, 'action' | 'outcome' | 'detail' | 'resource'> {
+  /** Records are listed in the order of their numbers. They rise along a chain. */
+  readonly id: bigint;
   readonly chain: string;
   readonly seq: bigint;
   readonly occurredAt: Instant;
   readonly action: string;
   readonly outcome: string;
-  readonly resource: Omit<AuditResource, 'kind'> & { readonly kind: string };
+  readonly resource: StoredResource;
   readonly detail: Readonly<Record<string, unknown>>;
+}
+
+/** StoredResource is an AuditResource as it is stored: records of earlier versions may lack the account's id. */
+interface StoredResource {
+  readonly kind: string;
+  readonly id: bigint | null;
+  readonly profileId?: bigint | undefined;
+  readonly accountId?: bigint | undefined;
+  readonly accountNumber?: string | undefined;
 }
 
 /** ChainedRecord is a record with the MAC that authenticates it and its predecessor. */
@@ -61,7 +79,7 @@ export interface Stamped {
 /** newChain begins a chain, in memory. */
 export function newChain(keys: AuditKeys, purpose: ChainPurpose, startedAt: Instant): Chain {
   const { keyId, key } = keys.derive(KEY_PURPOSE);
-  return { chain: randomUUID(), purpose, keyId, startedAt, key };
+  return { chain: randomUUID(), purpose, keyId, startedAt, format: 2, key };
 }
 
 /** originOf is the head of a chain without records. Its MAC binds the first record to the chain's header. */
@@ -69,35 +87,48 @@ export function originOf({ key, ...header }: Chain): ChainHead {
   return { seq: 0n, mac: hmac(key, canonicalHeader(header)) };
 }
 
-/** extend puts entries behind the head of a chain, in their order, and gives them with the new head. */
+/** sameHead compares two heads of one chain. */
+export function sameHead(one: ChainHead, other: ChainHead): boolean {
+  return one.seq === other.seq && one.mac.equals(other.mac);
+}
+
+/**
+ * extend puts entries behind the head of a chain, in their order, and gives them with the new head. `ids` are their
+ * numbers, one for each.
+ */
 export function extend(
-  { chain, key }: Chain,
+  { chain, format, key }: Chain,
   head: ChainHead,
   entries: readonly Stamped[],
+  ids: readonly bigint[],
 ): { readonly records: ChainedRecord[]; readonly head: ChainHead } {
   const records: ChainedRecord[] = [];
   let last = head;
-  for (const { entry, occurredAt } of entries) {
-    const record = { ...storable(entry), chain, seq: last.seq + 1n, occurredAt };
-    last = { seq: record.seq, mac: macOf(key, record, last.mac) };
+  for (const [index, { entry, occurredAt }] of entries.entries()) {
+    const id = ids[index];
+    if (id === undefined) throw new Error('there are fewer numbers than records');
+    const record = { ...storable(entry), id, chain, seq: last.seq + 1n, occurredAt };
+    last = { seq: record.seq, mac: macOf(key, format, record, last.mac) };
     records.push({ ...record, mac: last.mac });
   }
   return { records, head: last };
 }
 
 /** macOf authenticates a record that comes after one with the MAC `previous`. */
-export function macOf(key: Uint8Array, record: AuditRecord, previous: Buffer): Buffer {
-  return hmac(key, canonicalRecord(record, previous));
+export function macOf(key: Uint8Array, format: ChainFormat, record: AuditRecord, previous: Buffer): Buffer {
+  return hmac(key, canonicalRecord(format, record, previous));
 }
 
 /**
- * canonicalRecord is the one text of a record. It is a JSON array of fixed length and order, so that no two records
- * have the same: every value is a text, or null, in its own place. Times are microseconds since 1970.
+ * canonicalRecord is the one text of a record. It is a JSON array whose length and order are fixed by its format, so that no two
+ * records have the same: every value is a text, or null, in its own place. Times are microseconds since 1970.
  */
-export function canonicalRecord(record: AuditRecord, previous: Buffer): string {
+export function canonicalRecord(format: ChainFormat, record: AuditRecord, previous: Buffer): string {
   const { actor, resource } = record;
+  const sinceFormat2 = format === 1 ? [] : [String(record.id), textOrNull(resource.accountId)];
   return JSON.stringify([
-    'keyward audit record 1',
+    `keyward audit record ${format}`,
+    ...sinceFormat2,
     record.chain,
     String(record.seq),
     previous.toString('hex'),
@@ -119,8 +150,8 @@ export function canonicalRecord(record: AuditRecord, previous: Buffer): string {
   ]);
 }
 
-function canonicalHeader({ chain, purpose, keyId, startedAt }: ChainHeader): string {
-  return JSON.stringify(['keyward audit chain 1', chain, purpose, keyId, String(startedAt)]);
+function canonicalHeader({ format, chain, purpose, keyId, startedAt }: ChainHeader): string {
+  return JSON.stringify([`keyward audit chain ${format}`, chain, purpose, keyId, String(startedAt)]);
 }
 
 function hmac(key: Uint8Array, text: string): Buffer {

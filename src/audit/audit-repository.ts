@@ -3,7 +3,7 @@ import { listPage } from '../db/list-query.js';
 import type { Instant } from '../lib/instant.js';
 import type { Page, PageQuery } from '../lib/page.js';
 import { AUDIT_COLUMNS } from './audit-columns.js';
-import type { ChainHead, ChainHeader, ChainPurpose } from './audit-record.js';
+import type { ChainFormat, ChainHead, ChainHeader, ChainPurpose } from './audit-record.js';
 import { eventFromRow, type AuditEvent, type EventRow } from './audit-rows.js';
 
 /** VisibleEvents says whose records a caller may see. */
@@ -27,6 +27,7 @@ interface ChainRow {
   purpose: ChainPurpose;
   key_id: string;
   started_at: Instant;
+  format: ChainFormat;
   seq: bigint;
   mac: Buffer;
 }
@@ -39,6 +40,10 @@ export interface AuditSnapshot {
 }
 
 const PIECE = 2000;
+
+/** EVER is the SQL of the ids that some accounts or users have and had. Its two values are the ids that they have. */
+const EVER = (kind: 'account' | 'user'): string =>
+  `?::bigint[] || ARRAY(SELECT former_id FROM former_ids WHERE kind = '${kind}' AND id = ANY (?::bigint[]))`;
 
 /** AuditRepository is every SQL statement that reads the audit log. */
 export class AuditRepository {
@@ -53,9 +58,9 @@ export class AuditRepository {
     if (visible !== 'everything') {
       const { actorUserId, accountIds } = visible;
       void query.whereRaw(
-        `((e.actor_user_id = ? AND e.outcome <> 'NOT_FOUND') OR e.resource_account_number IN (
-           SELECT a.account_number FROM accounts a WHERE a.id = ANY (?::bigint[])))`,
-        [String(actorUserId), accountIds.map(String)],
+        `((e.actor_user_id = ANY (${EVER('user')}) AND e.outcome <> 'NOT_FOUND')
+           OR e.resource_account_id = ANY (${EVER('account')}))`,
+        [[String(actorUserId)], [String(actorUserId)], accountIds.map(String), accountIds.map(String)],
       );
     }
     return listPage<AuditEvent>(this.#knex, query, AUDIT_COLUMNS, page, eventFromRow);

@@ -20,17 +20,17 @@ export interface EventRow {
   resource_kind: string;
   resource_id: bigint | null;
   resource_profile_id: bigint | null;
+  resource_account_id: bigint | null;
   resource_account_number: string | null;
   detail: unknown;
 }
 
 /** AuditEvent is a record as it is stored. */
-export interface AuditEvent extends ChainedRecord {
-  readonly id: bigint;
-}
+export type AuditEvent = ChainedRecord;
 
 /** The columns that a writer sets, but for the chain and the MAC, with their types. */
 const WRITTEN: Readonly<Record<string, string>> = {
+  id: 'bigint',
   seq: 'bigint',
   occurred_at: 'timestamptz',
   action: 'text',
@@ -45,21 +45,21 @@ const WRITTEN: Readonly<Record<string, string>> = {
   resource_kind: 'text',
   resource_id: 'bigint',
   resource_profile_id: 'bigint',
+  resource_account_id: 'bigint',
   resource_account_number: 'text',
   detail: 'jsonb',
 };
 
 /**
  * insertEvents is the SQL that writes records: `parameter` stands for what recordsJson gives, and `head` for a
- * table that has one row, with the chain, if they are to be written. Numbers rise with the place in the chain.
+ * table that has one row, with the chain, if they are to be written.
  */
 export function insertEvents(parameter: string, head: string): string {
   const names = Object.keys(WRITTEN).join();
   const typed = Object.entries(WRITTEN).map(([name, type]) => `${name} ${type}`);
-  return `INSERT INTO audit_events (chain, mac, ${names})
+  return `INSERT INTO audit_events (chain, mac, ${names}) OVERRIDING SYSTEM VALUE
     SELECT ${head}.chain, decode(r.mac_hex, 'hex'), ${names}
-    FROM ${head}, json_to_recordset(${parameter}::json) AS r (mac_hex text, ${typed.join()})
-    ORDER BY r.seq`;
+    FROM ${head}, json_to_recordset(${parameter}::json) AS r (mac_hex text, ${typed.join()})`;
 }
 
 export function recordsJson(records: readonly ChainedRecord[]): string {
@@ -69,6 +69,7 @@ export function recordsJson(records: readonly ChainedRecord[]): string {
 function toJson({ actor, resource, ...record }: ChainedRecord): Record<string, unknown> {
   return {
     mac_hex: record.mac.toString('hex'),
+    id: String(record.id),
     seq: String(record.seq),
     occurred_at: formatPgTimestamp(record.occurredAt),
     action: record.action,
@@ -83,6 +84,7 @@ function toJson({ actor, resource, ...record }: ChainedRecord): Record<string, u
     resource_kind: resource.kind,
     resource_id: resource.id?.toString(),
     resource_profile_id: resource.profileId?.toString(),
+    resource_account_id: resource.accountId?.toString(),
     resource_account_number: resource.accountNumber,
     detail: record.detail,
   };
@@ -110,6 +112,7 @@ export function eventFromRow(row: EventRow): AuditEvent {
       kind: row.resource_kind,
       id: row.resource_id,
       profileId: row.resource_profile_id ?? undefined,
+      accountId: row.resource_account_id ?? undefined,
       accountNumber: row.resource_account_number ?? undefined,
     },
     // Whatever else than an object somebody made of it must not read like one.

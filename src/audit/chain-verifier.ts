@@ -7,6 +7,7 @@ import {
   type ChainPurpose,
 } from './audit-record.js';
 import type { StoredChain } from './audit-repository.js';
+import { goesOnAfter, retirementIn, type Retirement } from './retirement.js';
 import type { AuditEvent } from './audit-rows.js';
 import type { Instant } from '../lib/instant.js';
 
@@ -20,9 +21,17 @@ import type { Instant } from '../lib/instant.js';
  * - HEAD_CHANGED: the chain's row does not tell its last record.
  * - HEAD_MISSING: there are records of a chain that has no row: it was removed, or they were inserted.
  * - KEY_MISSING: the keyring lacks the chain's key, so nothing can be told of it.
+ * - KEY_RETIRED: the chain was begun, or went on, after its key was retired: who has an old key may have forged it.
  */
 export type FaultKind =
-  'CHANGED' | 'REORDERED' | 'INSERTED' | 'REMOVED' | 'HEAD_CHANGED' | 'HEAD_MISSING' | 'KEY_MISSING';
+  | 'CHANGED'
+  | 'REORDERED'
+  | 'INSERTED'
+  | 'REMOVED'
+  | 'HEAD_CHANGED'
+  | 'HEAD_MISSING'
+  | 'KEY_MISSING'
+  | 'KEY_RETIRED';
 
 export interface Fault {
   readonly kind: FaultKind;
@@ -62,6 +71,9 @@ export class ChainVerifier {
   #lastMac: Buffer | undefined;
   #lastSeq = 0n;
   #lastId = 0n;
+  #newestId = 0n;
+  #newestAt = 0n;
+  readonly #retirements: Retirement[] = [];
   #vouchedFrom = 1n;
   #records = 0n;
   #faults = 0;
@@ -99,6 +111,9 @@ export class ChainVerifier {
       this.#previous = undefined;
     }
     const isAsWritten = this.#checkContent(event);
+    this.#newestId = max(this.#newestId, event.id);
+    this.#newestAt = max(this.#newestAt, event.occurredAt);
+    if (isNext && isAsWritten) this.#noteRetirement(event);
     const isAsSaved = this.#checkSaved(event);
     // Nothing proves the first record after a gap.
     if (!isNext || !isAsWritten || !isAsSaved) this.#vouchedFrom = event.seq + 1n;
@@ -108,15 +123,27 @@ export class ChainVerifier {
     this.#previous = event.mac;
   }
 
-  /** finish is told that there are no more records, and compares the last one with the chain's row. */
-  finish(): ChainReport {
+  /** retirements are those of keys that proved records of this chain tell of. */
+  get retirements(): readonly Retirement[] {
+    return this.#retirements;
+  }
+
+  /** end is told that there are no more records, and compares the last one with the chain's row. */
+  end(): void {
     const stored = this.#stored;
     const newest = max(stored?.seq ?? 0n, this.#saved?.seq ?? 0n);
     if (newest > this.#lastSeq) this.#fault('REMOVED', this.#lastSeq + 1n, null, newest);
     else if (stored !== undefined && !this.#beyondHead && !isSame(this.#lastMac, stored.mac)) {
       this.#fault('HEAD_CHANGED', null);
     }
-    const isProved = this.#key !== undefined && this.#vouchedFrom <= this.#lastSeq;
+  }
+
+  /** report is told the keys that were retired, of which the records of other chains tell. */
+  report(retirements: readonly Retirement[]): ChainReport {
+    const stored = this.#stored;
+    const isRetired = retirements.some((retirement) => this.#goesOnAfter(retirement));
+    if (isRetired) this.#fault('KEY_RETIRED', null);
+    const isProved = this.#key !== undefined && !isRetired && this.#vouchedFrom <= this.#lastSeq;
     return {
       chain: this.#name,
       purpose: stored?.purpose ?? null,
@@ -126,6 +153,18 @@ export class ChainVerifier {
       vouched: isProved ? { from: this.#vouchedFrom, to: this.#lastSeq } : null,
       faults: this.#faults,
     };
+  }
+
+  #goesOnAfter(retirement: Retirement): boolean {
+    if (this.#stored === undefined) return false;
+    const { keyId, startedAt } = this.#stored;
+    return goesOnAfter({ keyId, startedAt, lastId: this.#newestId, lastAt: this.#newestAt }, retirement);
+  }
+
+  #noteRetirement(event: AuditEvent): void {
+    if (this.#stored === undefined || this.#key === undefined) return;
+    const retirement = retirementIn(event, this.#stored.keyId);
+    if (retirement !== undefined) this.#retirements.push(retirement);
   }
 
   #checkContent(event: AuditEvent): boolean {
@@ -140,9 +179,10 @@ export class ChainVerifier {
 
   #wrongWith(event: AuditEvent): FaultKind | undefined {
     const isAuthentic =
+      this.#stored === undefined ||
       this.#key === undefined ||
       this.#previous === undefined ||
-      macOf(this.#key, event, this.#previous).equals(event.mac);
+      macOf(this.#key, this.#stored.format, event, this.#previous).equals(event.mac);
     if (!isAuthentic && this.#isBeyondHead(event)) return 'INSERTED';
     if (event.id <= this.#lastId) return 'REORDERED';
     return isAuthentic ? undefined : 'CHANGED';

@@ -1,6 +1,7 @@
 import type { AuditKeys } from './audit-record.js';
 import type { AuditRepository, AuditSnapshot, StoredChain } from './audit-repository.js';
 import { ChainVerifier, type ChainReport, type Fault, type SavedHead } from './chain-verifier.js';
+import type { Retirement } from './retirement.js';
 
 export type { ChainReport, Fault, SavedHead } from './chain-verifier.js';
 
@@ -36,7 +37,8 @@ export function verifyAudit({ events, ...options }: VerifyOptions): Promise<Audi
 class Verification {
   readonly #options: Omit<VerifyOptions, 'events'>;
   readonly #saved: ReadonlyMap<string, SavedHead>;
-  readonly #reports = new Map<string, ChainReport>();
+  /** One for each chain, which holds a few numbers of it. */
+  readonly #ended = new Map<string, ChainVerifier>();
   readonly #faults: Fault[] = [];
   #faultsLeftOff = 0;
 
@@ -49,13 +51,13 @@ class Verification {
     const stored = new Map((await snapshot.chains()).map((chain) => [chain.chain, chain]));
     const records = await this.#checkRecords(snapshot, stored);
     for (const name of [...stored.keys(), ...this.#saved.keys()]) {
-      if (!this.#reports.has(name)) this.#finish(this.#verifier(name, stored));
+      if (!this.#ended.has(name)) this.#end(name, this.#verifier(name, stored));
     }
-    const order = [...stored.keys()];
+    const chains = this.#reports([...stored.keys()]);
     return {
       isIntact: this.#faults.length === 0,
       records,
-      chains: [...this.#reports.values()].sort((a, b) => order.indexOf(a.chain) - order.indexOf(b.chain)),
+      chains,
       faults: this.#faults,
       faultsLeftOff: this.#faultsLeftOff,
       heads: [...stored.values()].map(({ chain, seq, mac }) => ({ chain, seq, mac })),
@@ -69,7 +71,7 @@ class Verification {
     for await (const events of snapshot.events()) {
       for (const event of events) {
         if (current?.name !== event.chain) {
-          if (current !== undefined) this.#finish(current.verifier);
+          if (current !== undefined) this.#end(current.name, current.verifier);
           current = { name: event.chain, verifier: this.#verifier(event.chain, stored) };
         }
         current.verifier.add(event);
@@ -77,7 +79,7 @@ class Verification {
       records += BigInt(events.length);
       this.#options.onProgress?.(records, total);
     }
-    if (current !== undefined) this.#finish(current.verifier);
+    if (current !== undefined) this.#end(current.name, current.verifier);
     return records;
   }
 
@@ -88,8 +90,18 @@ class Verification {
     });
   }
 
-  #finish(verifier: ChainVerifier): void {
-    const report = verifier.finish();
-    this.#reports.set(report.chain, report);
+  #end(name: string, verifier: ChainVerifier): void {
+    verifier.end();
+    this.#ended.set(name, verifier);
+  }
+
+  /** #reports comes when all records are checked: those of one chain tell when the key of another was retired. */
+  #reports(order: readonly string[]): ChainReport[] {
+    const places = new Map(order.map((name, place) => [name, place]));
+    const place = ({ chain }: ChainReport): number => places.get(chain) ?? -1;
+    const retirements: Retirement[] = [...this.#ended.values()].flatMap((each) => each.retirements);
+    return [...this.#ended.values()]
+      .map((each) => each.report(retirements))
+      .sort((a, b) => place(a) - place(b));
   }
 }

@@ -9,6 +9,7 @@ const FAULTS: Readonly<Record<Fault['kind'], string>> = {
   HEAD_CHANGED: "the chain's row does not tell its last record",
   HEAD_MISSING: "the chain's row was removed, or its records were inserted",
   KEY_MISSING: "the chain's key is not among the configured keys, so nothing can be told of it",
+  KEY_RETIRED: 'the chain was begun, or went on, after its key was retired',
 };
 
 /** reportJson is the report as `--json` prints it: numbers of records as text, since they may exceed 2^53. */

@@ -9,10 +9,15 @@ const ACKNOWLEDGEMENTS = 'keyward_acks_';
 /** SessionConnector makes the sessions by which a replica follows the changes of all. */
 export class SessionConnector implements Connector {
   readonly #url: string;
+  readonly #keyId: string;
 
-  /** `url` must lead to the database of the service, and to a session of its own there. */
-  constructor(url: string) {
+  /**
+   * `url` must lead to the database of the service, and to a session of its own there. `keyId` is the key that the
+   * process encrypts with: a key is only retired when no replica has it first any more.
+   */
+  constructor(url: string, keyId: string) {
     this.#url = url;
+    this.#keyId = keyId;
   }
 
   async connect(replica: string, events: SessionEvents, timeoutMs: number): Promise<Session> {
@@ -28,7 +33,7 @@ export class SessionConnector implements Connector {
     });
     // A registration that is committed must survive a crash of the database, or writers would not wait for it.
     await session.query('SET synchronous_commit = on');
-    return new SessionRepository(session, replica);
+    return new SessionRepository(session, replica, this.#keyId);
   }
 }
 
@@ -47,10 +52,12 @@ function dispatch(events: SessionEvents, channel: string, payload: string): void
 class SessionRepository implements Session {
   readonly #session: ListenSession;
   readonly #replica: string;
+  readonly #keyId: string;
 
-  constructor(session: ListenSession, replica: string) {
+  constructor(session: ListenSession, replica: string, keyId: string) {
     this.#session = session;
     this.#replica = replica;
+    this.#keyId = keyId;
   }
 
   async listen(): Promise<void> {
@@ -62,12 +69,12 @@ class SessionRepository implements Session {
 
   async renew({ ttlMs, maxStaleMs, applied }: LeaseTerms): Promise<void> {
     await this.#session.query(
-      `INSERT INTO replicas (id, lease_expires_at, max_stale, applied)
-       VALUES ($1, clock_timestamp() + $2::float8 * interval '1 ms', $3::float8 * interval '1 ms', $4)
+      `INSERT INTO replicas (id, lease_expires_at, max_stale, applied, key_id)
+       VALUES ($1, clock_timestamp() + $2::float8 * interval '1 ms', $3::float8 * interval '1 ms', $4, $5)
        ON CONFLICT (id) DO UPDATE
        SET lease_expires_at = clock_timestamp() + $2::float8 * interval '1 ms',
-         max_stale = excluded.max_stale, applied = excluded.applied`,
-      [this.#replica, ttlMs, maxStaleMs, String(applied)],
+         max_stale = excluded.max_stale, applied = excluded.applied, key_id = excluded.key_id`,
+      [this.#replica, ttlMs, maxStaleMs, String(applied), this.#keyId],
     );
   }
 

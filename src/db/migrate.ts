@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import type { Knex } from 'knex';
 import { openDatabase } from './knex.js';
 import * as tokens from './migrations/0001-tokens.js';
@@ -6,6 +7,7 @@ import * as audit from './migrations/0003-audit.js';
 import * as changeFeed from './migrations/0004-change-feed.js';
 import * as issuedBy from './migrations/0005-issued-by.js';
 import * as secretBindings from './migrations/0006-secret-bindings.js';
+import * as auditAccounts from './migrations/0007-audit-accounts.js';
 
 /** Migrations in their order. Never edit one that was released; add another. */
 const MIGRATIONS: readonly { readonly name: string; readonly migration: Knex.Migration }[] = [
@@ -15,6 +17,7 @@ const MIGRATIONS: readonly { readonly name: string; readonly migration: Knex.Mig
   { name: '0004-change-feed', migration: changeFeed },
   { name: '0005-issued-by', migration: issuedBy },
   { name: '0006-secret-bindings', migration: secretBindings },
+  { name: '0007-audit-accounts', migration: auditAccounts },
 ];
 
 // Names are given here, not read from files, whose endings differ between source and build.
@@ -32,6 +35,7 @@ function refuseToGoBack(): Promise<never> {
 const TABLE = 'keyward_migrations';
 // Any fixed number; it only has to differ from other users of advisory locks in the same database.
 const MIGRATION_LOCK = 7_033_291_501;
+const LOCK_POLL_MS = 100;
 
 /**
  * migrate brings the schema of a database up to date and returns the names of the migrations it ran.
@@ -46,7 +50,7 @@ export async function migrate(databaseUrl: string): Promise<string[]> {
   });
   try {
     return await knex.transaction(async (lock) => {
-      await lock.raw('SELECT pg_advisory_xact_lock(?)', [MIGRATION_LOCK]);
+      await takeLock(lock);
       // Knex's own lock is a row that outlives a crash; the advisory lock stands in for it.
       await knex.migrate.forceFreeMigrationsLock({ tableName: TABLE, migrationSource });
       const [, ran] = (await knex.migrate.latest({ tableName: TABLE, migrationSource })) as [
@@ -57,6 +61,20 @@ export async function migrate(databaseUrl: string): Promise<string[]> {
     });
   } finally {
     await knex.destroy();
+  }
+}
+
+/**
+ * takeLock asks again and again, in statements without values: a statement that waits in the database, and one with
+ * values even after its end, holds a snapshot, for whose end an index that is made CONCURRENTLY would wait for ever.
+ */
+async function takeLock(trx: Knex.Transaction): Promise<void> {
+  for (;;) {
+    const { rows } = await trx.raw<{ rows: { taken: boolean }[] }>(
+      `SELECT pg_try_advisory_xact_lock(${MIGRATION_LOCK}) AS taken`,
+    );
+    if (rows[0]?.taken === true) return;
+    await pause(LOCK_POLL_MS);
   }
 }
 

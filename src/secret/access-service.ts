@@ -2,6 +2,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Caller } from '../account/caller.js';
 import type { StandingReader } from '../account/standing.js';
 import type { AuditEntry, AuditLog } from '../audit/audit-log.js';
+import type { RefusalLog } from '../audit/refusal-log.js';
 import type { Keyring } from '../crypto/keyring.js';
 import { reading } from '../db/transaction.js';
 import type { Clock } from '../lib/clock.js';
@@ -13,7 +14,7 @@ import type { AccessTimes } from './access-times.js';
 import { judgeAccess, type AccessedSecret, type AccessFacts, type Wanted } from './access.js';
 import type { BindingService } from './binding-service.js';
 import { openValue, type Unbound } from './sealed-value.js';
-import { doneBy, isRefusal, refusedTo, type Done } from './secret-audit.js';
+import { attemptOf, doneBy, isRefusal, refusedTo, type Done } from './secret-audit.js';
 import { ableTo, theOnly, type SecretFinder } from './secret-finder.js';
 import type { SecretRef } from './secret-ref.js';
 
@@ -31,6 +32,7 @@ export interface AccessServiceDependencies {
   readonly keyring: Keyring;
   readonly bindings: Pick<BindingService, 'unbound'>;
   readonly audit: Pick<AuditLog, 'append'>;
+  readonly refusals: Pick<RefusalLog, 'add'>;
   readonly times: AccessTimes;
   readonly clock: Clock;
 }
@@ -39,6 +41,7 @@ export interface AccessServiceDependencies {
 interface Decision {
   readonly result: AccessedSecret | KeywardError;
   readonly entry: AuditEntry;
+  readonly request: AccessRequest;
   /** undefined where the time of the last access stays as it is. */
   readonly accessTime: AccessTime | undefined;
 }
@@ -96,7 +99,7 @@ export class AccessService {
   /** recordMissingScope records a call that was refused before its request was looked at. */
   recordMissingScope(caller: Caller): Promise<void> {
     const tried: Done = { action: 'SECRET_ACCESSED' };
-    return this.#deps.audit.append(refusedTo(caller, tried, 'SCOPE_MISSING', undefined));
+    return this.#deps.refusals.add(refusedTo(caller, tried, 'SCOPE_MISSING', undefined), '');
   }
 
   /** #decide decides and decrypts. The value must not leave before it is recorded. */
@@ -107,7 +110,7 @@ export class AccessService {
     unbound: Unbound,
   ): Decision {
     const now = instantFromMillis(this.#deps.clock.now());
-    if (found instanceof KeywardError) return refusal(caller, found, undefined, {});
+    if (found instanceof KeywardError) return refusal(caller, request, found, undefined, {});
     const detail = detailOf(found);
     try {
       const { secret, version } = judgeAccess(found, request, now);
@@ -116,17 +119,23 @@ export class AccessService {
       return {
         result: { secretId: secret.id, version: version.number, payload },
         entry: doneBy(caller, { action: 'SECRET_ACCESSED', detail }, secret),
+        request,
         accessTime: request.skipAccessTime ? undefined : { secretId: secret.id, at: now },
       };
     } catch (error) {
       if (!isRefusal(error)) throw error;
-      return refusal(caller, error, found.secret, detail);
+      return refusal(caller, request, error, found.secret, detail);
     }
   }
 
   /** #deliver records, and only then gives the result. */
-  async #deliver({ result, entry, accessTime }: Decision): Promise<AccessedSecret | KeywardError> {
-    await Promise.all([this.#deps.audit.append(entry), accessTime && this.#deps.times.add(accessTime)]);
+  async #deliver({ result, entry, request, accessTime }: Decision): Promise<AccessedSecret | KeywardError> {
+    const { audit, refusals, times } = this.#deps;
+    const recorded =
+      result instanceof KeywardError
+        ? refusals.add(entry, attemptOf(request.ref, request.version))
+        : audit.append(entry);
+    await Promise.all([recorded, accessTime && times.add(accessTime)]);
     return result;
   }
 
@@ -178,6 +187,7 @@ function detailOf({ version }: AccessFacts): Readonly<Record<string, string>> {
 
 function refusal(
   caller: Caller,
+  request: AccessRequest,
   error: KeywardError,
   secret: AccessFacts['secret'],
   known: Readonly<Record<string, string>>,
@@ -185,7 +195,7 @@ function refusal(
   const isLost = error.reason === 'SECRET_UNDECRYPTABLE';
   const detail = isLost ? { ...known, ...error.metadata } : known;
   const entry = refusedTo(caller, { action: 'SECRET_ACCESSED', detail }, error.reason, secret);
-  return { result: error, entry, accessTime: undefined };
+  return { result: error, entry, request, accessTime: undefined };
 }
 
 /** errorOf makes an answer of an error that concerns one request of a batch. */

@@ -4,7 +4,7 @@ import type { UserProfileRef } from '../account/refs.js';
 import { meantByName } from '../account/reader-rows.js';
 import type { Standing } from '../account/rights.js';
 import type { StandingReader } from '../account/standing.js';
-import type { AuditLog } from '../audit/audit-log.js';
+import type { RefusalLog } from '../audit/refusal-log.js';
 import type { Keyring } from '../crypto/keyring.js';
 import type { Database, Transaction } from '../db/knex.js';
 import { inTransaction } from '../db/transaction.js';
@@ -16,7 +16,7 @@ import { findManagedOwner } from './new-owner.js';
 import type { BindingService } from './binding-service.js';
 import type { Place } from './binding.js';
 import { openValue, sealValue, type Unbound } from './sealed-value.js';
-import { doneBy, isRefusal, refusedTo, type Done } from './secret-audit.js';
+import { attemptOf, doneBy, isRefusal, refusedTo, type Done } from './secret-audit.js';
 import type { SecretChanges } from './secret-changes.js';
 import { ableTo, theOnly, type SecretFinder } from './secret-finder.js';
 import type { SecretRef } from './secret-ref.js';
@@ -33,7 +33,7 @@ export interface CloneServiceDependencies {
   readonly standings: StandingReader;
   readonly keyring: Keyring;
   readonly bindings: Pick<BindingService, 'unbound'>;
-  readonly audit: Pick<AuditLog, 'append'>;
+  readonly refusals: Pick<RefusalLog, 'add'>;
   readonly clock: Clock;
 }
 
@@ -73,7 +73,8 @@ export class CloneService {
     } catch (error) {
       if (isRefusal(error)) {
         const tried: Done = { action: 'SECRET_CLONED' };
-        await this.#deps.audit.append(refusedTo(caller, tried, error.reason, attempt.source));
+        const entry = refusedTo(caller, tried, error.reason, attempt.source);
+        await this.#deps.refusals.add(entry, attemptOf(ref, null));
       }
       throw error;
     }
@@ -81,9 +82,8 @@ export class CloneService {
 
   /** recordMissingScope records a call that was refused before its request was looked at. */
   recordMissingScope(caller: Caller): Promise<void> {
-    return this.#deps.audit.append(
-      refusedTo(caller, { action: 'SECRET_CLONED' }, 'SCOPE_MISSING', undefined),
-    );
+    const tried: Done = { action: 'SECRET_CLONED' };
+    return this.#deps.refusals.add(refusedTo(caller, tried, 'SCOPE_MISSING', undefined), '');
   }
 
   /** #holdSource finds a secret whose value the caller may have, and keeps that so until the transaction ends. */

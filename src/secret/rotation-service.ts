@@ -188,8 +188,16 @@ export class RotationService {
         if (batch.done > 0) yield batch;
       } while (after !== undefined);
       const left = await reading(() => versions.countOutside(keyring.primaryId));
-      if (left <= failed.size) return;
+      if (left <= failed.size) return this.#retireOlderKeys(caller);
     }
+  }
+
+  #retireOlderKeys(caller: Caller): Promise<void> {
+    const { knex, audit } = this.#deps;
+    return inTransaction(knex, async (trx) => {
+      await this.#requireManager(caller, trx);
+      await audit.retireOlderKeys(trx, actorOf(caller));
+    });
   }
 
   /** #rotateBatch commits one batch; versions that failed before are left alone. */

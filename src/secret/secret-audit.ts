@@ -2,6 +2,7 @@ import type { Caller } from '../account/caller.js';
 import type { Owner } from '../account/owner.js';
 import { actorOf, type AuditAction, type AuditEntry, type AuditResource } from '../audit/audit-log.js';
 import { KeywardError, type Reason } from '../lib/errors.js';
+import type { SecretRef } from './secret-ref.js';
 
 /** Done is something that was done to a secret, for the audit log. */
 export interface Done {
@@ -30,11 +31,18 @@ export function refusedTo(
   return { actor: actorOf(caller), action, outcome, resource, detail };
 }
 
+/** attemptOf is what was asked for, as a text that tells it from everything else. */
+export function attemptOf(ref: SecretRef, version: number | null): string {
+  const asText = (_: string, value: unknown): unknown => (typeof value === 'bigint' ? String(value) : value);
+  return JSON.stringify([ref, version], asText);
+}
+
 /** isRefusal tells an error that was decided from one that kept the service from deciding. */
 export function isRefusal(error: unknown): error is KeywardError {
   return error instanceof KeywardError && error.reason !== 'DATABASE_UNAVAILABLE';
 }
 
 export function resourceOf({ id, owner }: Owned): AuditResource {
-  return { kind: 'secret', id, profileId: owner.profileId, accountNumber: owner.accountNumber };
+  const { profileId, accountId, accountNumber } = owner;
+  return { kind: 'secret', id, profileId, accountId, accountNumber };
 }

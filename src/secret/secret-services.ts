@@ -1,5 +1,6 @@
 import type { StandingReader } from '../account/standing.js';
 import type { AuditLog } from '../audit/audit-log.js';
+import type { RefusalLog } from '../audit/refusal-log.js';
 import type { Keyring } from '../crypto/keyring.js';
 import type { Database } from '../db/knex.js';
 import type { Clock } from '../lib/clock.js';
@@ -28,6 +29,7 @@ export interface SecretServicesDependencies {
   readonly standings: StandingReader;
   readonly keyring: Keyring;
   readonly audit: Pick<AuditLog, 'record' | 'append' | 'hasRecorded'>;
+  readonly refusals: Pick<RefusalLog, 'add'>;
   readonly clock: Clock;
   readonly logger: Logger;
   /** Microseconds for which a deleted secret can be brought back; 0: not at all. */

@@ -18,13 +18,19 @@ export interface Numbered<Row extends SourceRow = SourceRow> extends Fresh<Row> 
   readonly id: string;
 }
 
-/** takenNumbers tells which of these numbers rows of Keyward have. */
+/**
+ * takenNumbers tells which of these numbers rows of Keyward have, or may have had: what was told or recorded of a row
+ * that is deleted must not become true of another.
+ */
 export async function takenNumbers(
   trx: Knex.Transaction,
   table: TargetTable,
   ids: readonly string[],
 ): Promise<Set<string>> {
-  const sql = `SELECT id::text AS id FROM ${table.table} WHERE id = ANY (?::bigint[])`;
+  const sql = `
+    SELECT id::text AS id FROM unnest(?::bigint[]) AS wanted (id), ${table.table}_id_seq given
+    WHERE (given.is_called AND id BETWEEN ${OWN_NUMBERS} AND given.last_value)
+      OR EXISTS (SELECT FROM ${table.table} t WHERE t.id = wanted.id)`;
   return new Set((await query<{ id: string }>(trx, sql, [[...ids]])).map(({ id }) => id));
 }
 
@@ -47,7 +53,11 @@ export async function insertNumbered<Row extends SourceRow>(
   const kept = rows.flatMap(({ row, columns, id }) => (id === undefined ? [] : [{ row, columns, id }]));
   await insertRows(trx, table, kept);
   if (kept.some(({ id }) => BigInt(id) >= OWN_NUMBERS)) {
-    await trx.raw(`SELECT setval('${table.table}_id_seq', (SELECT max(id) FROM ${table.table}))`);
+    // Forward only: the newest rows may have been deleted, and their numbers must not come again.
+    await trx.raw(
+      `SELECT setval('${table.table}_id_seq', greatest(last_value, (SELECT max(id) FROM ${table.table})))
+       FROM ${table.table}_id_seq`,
+    );
   }
   const moved: Numbered<Row>[] = [];
   for (const { row, columns } of rows.filter(({ id }) => id === undefined)) {

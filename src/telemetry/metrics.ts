@@ -1,4 +1,5 @@
 import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client';
+import { AuditMetrics } from './audit-metrics.js';
 import { CallMetrics } from './call-metrics.js';
 import { CoherenceMetrics } from './coherence-metrics.js';
 
@@ -33,11 +34,13 @@ export type MetricsSnapshot = Awaited<ReturnType<Registry['getMetricsAsJSON']>>;
 
 /** Metrics are those of one service. No label ever holds the name of a user, a token or a secret. */
 export class Metrics {
+  readonly audit: AuditMetrics;
   readonly calls: CallMetrics;
   readonly coherence: CoherenceMetrics;
   readonly #registry = new Registry();
 
   constructor() {
+    this.audit = new AuditMetrics(this.#registry);
     this.calls = new CallMetrics(this.#registry);
     this.coherence = new CoherenceMetrics(this.#registry);
   }

@@ -61,7 +61,7 @@ interface Changed {
 /** AuditedToken is what records tell of a token. */
 interface AuditedToken {
   readonly id: bigint;
-  readonly owner: { readonly profileId: bigint; readonly accountNumber: string | undefined };
+  readonly owner: Pick<TokenOwner, 'profileId' | 'accountId' | 'accountNumber'>;
 }
 
 const MOST_CANDIDATES = 10;
@@ -183,8 +183,9 @@ export class TokenService {
       const owners = new Map(managed.map((owner) => [owner.profileId, owner]));
       const deleted = await this.#deps.tokens.deleteOf(trx, [...owners.keys()]);
       const entries = deleted.tokens.map(({ id, profileId }) => {
-        const accountNumber = owners.get(profileId)?.accountNumber;
-        return entryOf(caller, 'TOKEN_DELETED', { id, owner: { profileId, accountNumber } });
+        const owner = owners.get(profileId);
+        if (owner === undefined) throw new Error('a token of another profile was deleted');
+        return entryOf(caller, 'TOKEN_DELETED', { id, owner });
       });
       await this.#deps.audit.record(trx, entries);
       return deleted;
@@ -321,7 +322,7 @@ function entryOf(
   { id, owner }: AuditedToken,
   detail: AuditEntry['detail'] = {},
 ): AuditEntry {
-  const { profileId, accountNumber } = owner;
-  const resource = { kind: 'token', id, profileId, accountNumber } as const;
+  const { profileId, accountId, accountNumber } = owner;
+  const resource = { kind: 'token', id, profileId, accountId, accountNumber } as const;
   return { actor: actorOf(caller), action, outcome: 'OK', resource, detail };
 }

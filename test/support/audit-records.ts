@@ -8,6 +8,7 @@ const optionalId = fc.option(fc.bigInt(1n, 1000n), { nil: undefined });
 
 /** anyRecord is any record, of values that are easily mistaken for one another. */
 export const anyRecord: fc.Arbitrary<AuditRecord> = fc.record({
+  id: fc.bigInt(1n, 20n),
   chain: fc.constantFrom('00000000-0000-4000-8000-000000000001', '00000000-0000-4000-8000-000000000002'),
   seq: fc.bigInt(1n, 20n),
   occurredAt: fc.bigInt(0n, 20n),
@@ -26,6 +27,7 @@ export const anyRecord: fc.Arbitrary<AuditRecord> = fc.record({
     kind: fc.constantFrom('token', 'user'),
     id: fc.option(fc.bigInt(1n, 1000n)),
     profileId: optionalId,
+    accountId: optionalId,
     accountNumber: optionalText,
   }),
   detail: fc.dictionary(text, text, { maxKeys: 3 }),
@@ -45,7 +47,7 @@ export function anEntry(entry: Partial<AuditEntry> = {}): AuditEntry {
     },
     action: 'TOKEN_EDITED',
     outcome: 'OK',
-    resource: { kind: 'token', id: 8n, profileId: 9n, accountNumber: '2222-2222-2222' },
+    resource: { kind: 'token', id: 8n, profileId: 9n, accountId: 10n, accountNumber: '2222-2222-2222' },
     detail: { fields: 'description' },
     ...entry,
   };

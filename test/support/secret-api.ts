@@ -8,6 +8,8 @@ import { StandingRepository } from '../../src/account/standing-repository.js';
 import { UserProfileRepository } from '../../src/account/user-profile-repository.js';
 import { UserRepository } from '../../src/account/user-repository.js';
 import type { AuditEntry } from '../../src/audit/audit-log.js';
+import { RefusalLog } from '../../src/audit/refusal-log.js';
+import { Tally } from '../../src/audit/tally.js';
 import type { Keyring } from '../../src/crypto/keyring.js';
 import { openDatabase } from '../../src/db/knex.js';
 import { KeywardError } from '../../src/lib/errors.js';
@@ -66,6 +68,8 @@ export class SecretApi {
   readonly clock = new ManualClock(Date.now());
   readonly keyring: Keyring;
   readonly services: SecretServices;
+  /** refusals counts those that are repeated. */
+  readonly refusals: Tally;
   /** appending runs before each record that is appended; where it fails, so does the record. */
   appending: (entry: AuditEntry) => Promise<void> = () => Promise.resolve();
   readonly #callers = new Map<Person, Caller>();
@@ -81,6 +85,12 @@ export class SecretApi {
     });
     this.keyring = testKeyring(this.clock);
     const log = testAuditLog(this.knex, this.clock);
+    const logger = createLogger('fatal');
+    const append = async (entry: AuditEntry): Promise<void> => {
+      await this.appending(entry);
+      await log.append(entry);
+    };
+    this.refusals = new Tally({ audit: { append }, clock: this.clock, logger, staysOpen: true });
     this.services = secretServices({
       knex: this.knex,
       standings: new StandingRepository(this.knex),
@@ -88,13 +98,11 @@ export class SecretApi {
       audit: {
         record: (trx, entries) => log.record(trx, entries),
         hasRecorded: (action, kind, trx) => log.hasRecorded(action, kind, trx),
-        append: async (entry) => {
-          await this.appending(entry);
-          await log.append(entry);
-        },
+        append,
       },
+      refusals: new RefusalLog({ append }, this.refusals),
       clock: this.clock,
-      logger: createLogger('fatal'),
+      logger,
       retention: BigInt(retentionDays * DAY_MS) * 1000n,
     });
   }

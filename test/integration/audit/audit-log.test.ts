@@ -117,12 +117,13 @@ describe('appended records', () => {
       resource_kind: 'token',
       resource_id: '8',
       resource_profile_id: '9',
+      resource_account_id: '10',
       resource_account_number: '2222-2222-2222',
       detail: { fields: 'description' },
     });
   });
 
-  test('are refused while the database is away, and go on in another chain afterwards', async () => {
+  test('are refused while the database is away, and go on afterwards', async () => {
     await log.append(anEntry());
     proxy.cut();
     await expect(log.append(anEntry())).rejects.toMatchObject({ reason: 'DATABASE_UNAVAILABLE' });
@@ -130,7 +131,7 @@ describe('appended records', () => {
     proxy.mend();
     await log.append(anEntry());
     await log.append(anEntry());
-    expect((await chains()).map(([, seq]) => seq)).toEqual(['1', '2']);
+    expect((await chains()).map(([, seq]) => seq)).toEqual(['3']);
     expect(await verify(knex)).toMatchObject({ isIntact: true, records: 3n });
   });
 
@@ -186,14 +187,6 @@ describe('appended records', () => {
     await appendMany(2);
     expect((await chains()).map(([, seq]) => seq).sort()).toEqual(['2', '5']);
     expect(await verify(knex)).toMatchObject({ isIntact: true, records: 7n });
-  });
-
-  test('are not written behind a head that somebody moved', async () => {
-    await appendMany(1);
-    await sql('UPDATE audit_chains SET seq = 7');
-    await expect(log.append(anEntry())).rejects.toMatchObject({ reason: 'DATABASE_UNAVAILABLE' });
-    await log.append(anEntry());
-    expect((await chains()).map(([, seq]) => seq).sort()).toEqual(['1', '7']);
   });
 });
 

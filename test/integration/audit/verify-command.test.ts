@@ -1,14 +1,17 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Knex } from 'knex';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { openDatabase } from '../../../src/db/knex.js';
+import { systemClock } from '../../../src/lib/clock.js';
 import { anEntry } from '../../support/audit-records.js';
 import { testAuditLog } from '../../support/audit.js';
 import { createTestDatabase, type TestDatabase } from '../../support/database.js';
 import { TEST_KEY } from '../../support/keyring.js';
 import { runKeyward, type CommandResult } from '../../support/keyward-command.js';
+import { Peer } from '../../support/rpc.js';
+import { startTestServer } from '../../support/server.js';
 import { execute } from '../../support/sql.js';
 
 let directory: string;
@@ -108,5 +111,36 @@ test('a file that holds no heads is refused', async () => {
   const file = join(directory, 'other.json');
   await writeFile(file, '{"heads": [1]}');
   const { code, stderr } = await verify(['--heads', file]);
-  expect([code, stderr]).toEqual([1, `keyward: ${file} is no file of --save-heads\n`]);
+  expect([code, stderr]).toEqual([1, `keyward: ${file}, line 1: no heads of the audit log\n`]);
+});
+
+test('a tail that is cut while no service runs shows in the heads that the service wrote when it stopped', async () => {
+  const heads = join(directory, 'written.jsonl');
+  const server = await startTestServer({
+    databaseUrl: database.url,
+    clock: systemClock,
+    env: { KEYWARD_AUDIT_HEADS_FILE: heads },
+  });
+  const peer = new Peer(server.address);
+  await peer.call('listTokens', {});
+  peer.close();
+  await server.stop();
+  expect((await verify(['--heads', heads])).code).toBe(0);
+  const [cut] = await execute(
+    database.url,
+    "DELETE FROM audit_events WHERE action = 'AUTHENTICATION_FAILED' RETURNING chain",
+  );
+  await execute(database.url, 'DELETE FROM audit_chains WHERE chain = $1', [cut?.['chain']]);
+  expect((await verify()).code).toBe(0);
+  const { code, stdout } = await verify(['--heads', heads]);
+  expect(code).toBe(1);
+  expect(stdout).toContain(`removed: chain ${String(cut?.['chain'])}, record 1\n`);
+  expect((await stat(heads)).mode & 0o777).toBe(0o600);
+});
+
+test('a service whose file of heads cannot be written does not start', async () => {
+  const env = { KEYWARD_AUDIT_HEADS_FILE: join(directory, 'missing', 'heads') };
+  await expect(startTestServer({ databaseUrl: database.url, clock: systemClock, env })).rejects.toThrow(
+    /KEYWARD_AUDIT_HEADS_FILE cannot be written/,
+  );
 });

@@ -30,7 +30,11 @@ class Follower {
   };
 
   async connect(url = database.url): Promise<Session> {
-    const session = await new SessionConnector(url).connect(this.replica, this.events, TIMEOUT_MS);
+    const session = await new SessionConnector(url, '0123456789abcdef').connect(
+      this.replica,
+      this.events,
+      TIMEOUT_MS,
+    );
     opened.push(session);
     return session;
   }

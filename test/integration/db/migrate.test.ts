@@ -12,6 +12,7 @@ const ALL = [
   '0004-change-feed',
   '0005-issued-by',
   '0006-secret-bindings',
+  '0007-audit-accounts',
 ];
 
 let database: TestDatabase;

@@ -50,7 +50,7 @@ test('what a record does not know is empty, or 0', () => {
       peer: '127.0.0.1:5',
       certificate: 'CN=alice sha256=00',
     },
-    resource: { kind: 'secret', id: 0n, userProfileId: 0n, accountNumber: '' },
+    resource: { kind: 'secret', id: 0n, userProfileId: 0n, accountNumber: '', accountId: 0n },
     detail: new Map([['version', '1']]),
     requestId: '',
     chain: EVENT.chain,

@@ -11,7 +11,7 @@ const mac = fc.uint8Array({ minLength: 32, maxLength: 32 }).map((bytes) => Buffe
 test('two records have the same text only if they are the same', () => {
   fc.assert(
     fc.property(anyRecord, anyRecord, (a, b) => {
-      expect(canonicalRecord(a, NO_MAC) === canonicalRecord(b, NO_MAC)).toBe(isDeepStrictEqual(a, b));
+      expect(canonicalRecord(2, a, NO_MAC) === canonicalRecord(2, b, NO_MAC)).toBe(isDeepStrictEqual(a, b));
     }),
   );
 });
@@ -29,7 +29,7 @@ test('what moves from one field into the next makes another text', () => {
         { ...record, actor: { ...actor, username: '', peer: other, requestId: one } },
         { ...record, actor: { ...actor, username: '', peer: other, keyId: one } },
         { ...record, actor: { ...actor, username: '', peer: other }, resource: { ...resource, kind: one } },
-      ].map((each) => canonicalRecord({ ...each, detail: {} }, NO_MAC));
+      ].map((each) => canonicalRecord(2, { ...each, detail: {} }, NO_MAC));
       expect(texts[0]).not.toBe(texts[1]);
       expect(new Set(texts.slice(2)).size).toBe(texts.length - 2);
     }),
@@ -40,7 +40,7 @@ test('nothing, an empty text and the text "null" are three things', () => {
   fc.assert(
     fc.property(anyRecord, (record) => {
       const texts = [undefined, '', 'null'].map((certificate) =>
-        canonicalRecord({ ...record, actor: { ...record.actor, certificate } }, NO_MAC),
+        canonicalRecord(2, { ...record, actor: { ...record.actor, certificate } }, NO_MAC),
       );
       expect(new Set(texts).size).toBe(3);
     }),
@@ -51,9 +51,11 @@ test('facts have one text whatever the order they are given in, and none but tex
   fc.assert(
     fc.property(anyRecord, (record) => {
       const reversed = Object.fromEntries(Object.entries(record.detail).reverse());
-      expect(canonicalRecord({ ...record, detail: reversed }, NO_MAC)).toBe(canonicalRecord(record, NO_MAC));
-      const asNumber = canonicalRecord({ ...record, detail: { count: 1 } }, NO_MAC);
-      expect(canonicalRecord({ ...record, detail: { count: '1' } }, NO_MAC)).not.toBe(asNumber);
+      expect(canonicalRecord(2, { ...record, detail: reversed }, NO_MAC)).toBe(
+        canonicalRecord(2, record, NO_MAC),
+      );
+      const asNumber = canonicalRecord(2, { ...record, detail: { count: 1 } }, NO_MAC);
+      expect(canonicalRecord(2, { ...record, detail: { count: '1' } }, NO_MAC)).not.toBe(asNumber);
     }),
   );
 });
@@ -61,7 +63,7 @@ test('facts have one text whatever the order they are given in, and none but tex
 test('the record before is part of the text', () => {
   fc.assert(
     fc.property(anyRecord, mac, mac, (record, one, other) => {
-      expect(canonicalRecord(record, one) === canonicalRecord(record, other)).toBe(one.equals(other));
+      expect(canonicalRecord(2, record, one) === canonicalRecord(2, record, other)).toBe(one.equals(other));
     }),
   );
 });
@@ -72,6 +74,7 @@ test('a chain is authenticated by a key of its ring, and the first record by the
     chain,
     { ...chain, purpose: 'APPENDED' as const },
     { ...chain, startedAt: 2n },
+    { ...chain, format: 1 as const },
     { ...chain, keyId: '0000000000000000' },
     { ...chain, chain: newChain(testKeyring(), 'CHANGES', 1n).chain },
     { ...chain, key: Buffer.alloc(32) },
@@ -85,17 +88,18 @@ test('texts that the database cannot keep are made into such as it can, before t
   const { actor, resource } = anEntry();
   const entry = anEntry({
     actor: { ...actor, certificate: odd },
-    resource: { ...resource, accountNumber: odd },
+    resource: { ...resource, accountId: 10n, accountNumber: odd },
     detail: { [odd]: odd },
   });
-  const { records, head } = extend(chain, originOf(chain), [{ entry, occurredAt: 5n }]);
+  const { records, head } = extend(chain, originOf(chain), [{ entry, occurredAt: 5n }], [77n]);
   const kept = 'a\u{fffd}b\u{fffd}c';
   expect(records).toEqual([
     {
       ...entry,
       actor: { ...actor, certificate: kept },
-      resource: { ...resource, accountNumber: kept },
+      resource: { ...resource, accountId: 10n, accountNumber: kept },
       detail: { [kept]: kept },
+      id: 77n,
       chain: chain.chain,
       seq: 1n,
       occurredAt: 5n,

@@ -2,12 +2,14 @@ import { beforeEach, expect, test } from 'vitest';
 import type { Caller } from '../../../src/account/caller.js';
 import type { AuditEntry } from '../../../src/audit/audit-log.js';
 import { AuthenticationLog } from '../../../src/audit/authentication-log.js';
+import { Tally } from '../../../src/audit/tally.js';
 import { createLogger } from '../../../src/telemetry/logger.js';
 import { ManualClock } from '../../support/manual-clock.js';
 
 let written: AuditEntry[];
 let isAvailable: boolean;
 let clock: ManualClock;
+let tally: Tally;
 let authentications: AuthenticationLog;
 
 beforeEach(() => {
@@ -22,7 +24,8 @@ beforeEach(() => {
     },
   };
   const logger = createLogger('warn', { write: () => undefined });
-  authentications = new AuthenticationLog(audit, clock, logger);
+  tally = new Tally({ audit, clock, logger, staysOpen: false });
+  authentications = new AuthenticationLog(tally);
 });
 
 function caller(keyId: string | undefined, certificate?: string): Caller {
@@ -42,7 +45,7 @@ test('the calls of one key are one record, with their number and the time of the
   clock.advance(10_000);
   authentications.succeeded(caller('key-1'));
   authentications.succeeded(caller('key-2'));
-  await authentications.flush();
+  await tally.flush();
   expect(written).toEqual([
     {
       actor: {
@@ -65,15 +68,15 @@ test('the calls of one key are one record, with their number and the time of the
 
 test('what was written is not written again', async () => {
   authentications.succeeded(caller('key-1'));
-  await authentications.flush();
-  await authentications.flush();
+  await tally.flush();
+  await tally.flush();
   expect(written).toHaveLength(1);
 });
 
 test('callers with different certificates are told apart', async () => {
   authentications.succeeded(caller(undefined, 'CN=someone sha256=1'));
   authentications.succeeded(caller(undefined, 'CN=someone sha256=2'));
-  await authentications.flush();
+  await tally.flush();
   expect(written.map(({ actor }) => actor.certificate)).toEqual([
     'CN=someone sha256=1',
     'CN=someone sha256=2',
@@ -84,7 +87,7 @@ test('refusals are counted by host, whatever the port', async () => {
   for (const peer of ['10.0.0.1:5000', '10.0.0.1:5001', '[2001:db8::1]:5000', '[2001:db8::1]:5001']) {
     authentications.failed(peer);
   }
-  await authentications.flush();
+  await tally.flush();
   expect(
     written.map(({ action, outcome, actor, detail }) => [action, outcome, actor.peer, detail['count']]),
   ).toEqual([
@@ -97,7 +100,7 @@ test('a thousand are told apart, and the rest is counted together', async () => 
   for (let host = 0; host < 1_500; host += 1) authentications.failed(`host-${host}:1`);
   authentications.failed('host-3:2');
   authentications.succeeded(caller('late'));
-  await authentications.flush();
+  await tally.flush();
   const counts = written.map(({ actor, action, detail }) => [action, actor.peer, detail['count']]);
   expect(counts).toHaveLength(1_002);
   expect(counts[3]).toEqual(['AUTHENTICATION_FAILED', 'host-3', '2']);
@@ -110,11 +113,11 @@ test('a thousand are told apart, and the rest is counted together', async () => 
 test('what cannot be written is kept, and counted on', async () => {
   authentications.failed('10.0.0.1:1');
   isAvailable = false;
-  await authentications.flush();
+  await tally.flush();
   clock.advance(60_000);
   authentications.failed('10.0.0.1:2');
-  await authentications.flush();
+  await tally.flush();
   isAvailable = true;
-  await authentications.stop();
+  await tally.stop();
   expect(written.map(({ detail }) => detail)).toEqual([{ count: '2', since: '2026-01-31T00:00:00.000Z' }]);
 });

@@ -16,7 +16,13 @@ export enum AuditAction {
   AUDIT_ACTION_SECRET_CREATED = 1,
   /** AUDIT_ACTION_SECRET_EDITED - UpdateSecret. */
   AUDIT_ACTION_SECRET_EDITED = 2,
-  /** AUDIT_ACTION_SECRET_ACCESSED - AccessSecret, or one request of BatchAccessSecrets, refused ones included. */
+  /**
+   * AUDIT_ACTION_SECRET_ACCESSED - AccessSecret, or one request of BatchAccessSecrets, refused ones included. Where
+   * one caller is refused the same of one secret again and again, one record a minute
+   * stands for the repetitions; `count` in the detail is their number, and `since`
+   * the time of the first. Of callers who are refused very many different things,
+   * one record stands for those too, without the secret.
+   */
   AUDIT_ACTION_SECRET_ACCESSED = 3,
   /** AUDIT_ACTION_SECRET_DELETED - DeleteSecret. */
   AUDIT_ACTION_SECRET_DELETED = 4,
@@ -104,6 +110,19 @@ export enum AuditAction {
    * key that new bindings are made with.
    */
   AUDIT_ACTION_SECRETS_BOUND = 39,
+  /**
+   * AUDIT_ACTION_AUDIT_TAMPERED - The service noticed that a chain of records was not as it had written it, and
+   * began another one. In the detail: `chain` and its `purpose`, `sequence` and `mac`
+   * of the last record known to have been there, and `found`: `CHAIN_MISSING`,
+   * `HEAD_CHANGED`, `RECORD_MISSING`, `RECORD_CHANGED` or `RECORD_INSERTED`.
+   */
+  AUDIT_ACTION_AUDIT_TAMPERED = 40,
+  /**
+   * AUDIT_ACTION_KEYS_RETIRED - RotateEncryptionKey ended: no value that can be decrypted needs another key than
+   * `key_id` of the detail. `retired`, separated by commas, are the keys that were
+   * first before it; no chain of records may be written with them from now on.
+   */
+  AUDIT_ACTION_KEYS_RETIRED = 44,
 }
 
 /**
@@ -189,8 +208,18 @@ export interface AuditResource {
   id: bigint;
   /** UserProfile.id of the resource's owner at that time; 0 if it has none. */
   userProfileId: bigint;
-  /** Account.account_number that the resource belonged to at that time, or empty. */
+  /**
+   * Account.account_number that the resource belonged to at that time, or empty.
+   * Another account may have that number now: `account_id` tells them apart.
+   */
   accountNumber: string;
+  /**
+   * Account.id that the resource belonged to at that time; 0 if it belonged to none,
+   * or if an earlier version of Keyward wrote the record and it is not known. An
+   * import may have given the account another id since; staff of the account see
+   * the record all the same.
+   */
+  accountId: bigint;
 }
 
 function createBaseAuditEvent(): AuditEvent {
@@ -576,7 +605,7 @@ export const AuditActor: MessageFns<AuditActor> = {
 };
 
 function createBaseAuditResource(): AuditResource {
-  return { kind: "", id: 0n, userProfileId: 0n, accountNumber: "" };
+  return { kind: "", id: 0n, userProfileId: 0n, accountNumber: "", accountId: 0n };
 }
 
 export const AuditResource: MessageFns<AuditResource> = {
@@ -598,6 +627,12 @@ export const AuditResource: MessageFns<AuditResource> = {
     }
     if (message.accountNumber !== "") {
       writer.uint32(34).string(message.accountNumber);
+    }
+    if (message.accountId !== 0n) {
+      if (BigInt.asIntN(64, message.accountId) !== message.accountId) {
+        throw new globalThis.Error("value provided for field message.accountId of type int64 too large");
+      }
+      writer.uint32(40).int64(message.accountId);
     }
     return writer;
   },
@@ -647,6 +682,14 @@ export const AuditResource: MessageFns<AuditResource> = {
             message.accountNumber = reader.string();
             continue;
           }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.accountId = reader.int64() as bigint;
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -670,6 +713,7 @@ export const AuditResource: MessageFns<AuditResource> = {
       ? BigInt(object.userProfileId)
       : 0n;
     message.accountNumber = object.accountNumber ?? "";
+    message.accountId = (object.accountId !== undefined && object.accountId !== null) ? BigInt(object.accountId) : 0n;
     return message;
   },
 };

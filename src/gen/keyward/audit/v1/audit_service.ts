@@ -33,7 +33,7 @@ export interface ListAuditEventsRequest {
    * Comparisons joined by AND, for example `action = "SECRET_ACCESSED" AND
    * resource_kind = "secret" AND resource_id = 100000001 AND occurred_at >=
    * "2026-01-31T00:00:00Z"`. Fields: `action` (without the prefix `AUDIT_ACTION_`),
-   * `outcome`, `resource_kind`, `resource_id`, `user_profile_id` and
+   * `outcome`, `resource_kind`, `resource_id`, `user_profile_id`, `account_id` and
    * `account_number` of the resource, `actor_key_id`, `actor_user_id`,
    * `actor_username`, `actor_account_number`, `request_id`, `occurred_at`.
    * Operators: `=`, `!=`, `<`, `<=`, `>`, `>=`, and `:` for "contains".
