@@ -1,8 +1,8 @@
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { DEFAULT_SERVER, type ClientOptions } from '../client/channel.js';
 import { SETTINGS } from '../config.js';
+import { readPrivately } from '../lib/private-file.js';
 
 /** GivenOptions are the options of such a command, as the command line gives them. */
 export interface GivenOptions {
@@ -56,10 +56,5 @@ export function adminTokenFile(dataDir: string): string {
 
 function adminToken(): string | undefined {
   const { variable, default: fallback } = SETTINGS.dataDir;
-  try {
-    return readFileSync(adminTokenFile(process.env[variable] ?? fallback), 'utf8').trim();
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
-    throw error;
-  }
+  return readPrivately(adminTokenFile(process.env[variable] ?? fallback))?.trim();
 }
