@@ -19,7 +19,7 @@ import {
   rmSync,
   statSync,
 } from 'node:fs';
-import { createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { basename, join, normalize, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -101,14 +101,36 @@ try {
     if (existsSync(inImage(`node_modules/${development}`))) fail(`${development} is in the image`);
   }
   const database = await startEmbeddedPostgres({ dataDir });
+  const relay = await relayTo(database.url);
   try {
-    await serve(database.url);
+    await serve(relay.url);
   } finally {
+    relay.close();
     await database.stop();
   }
 } finally {
   rmSync(temporary, { recursive: true, force: true });
   rmSync(dataDir, { recursive: true, force: true });
+}
+
+/** relayTo opens a port to the database: the image's user may not reach the socket of another user's. */
+async function relayTo(databaseUrl) {
+  const url = new URL(databaseUrl);
+  const socket = `${decodeURIComponent(url.hostname)}/.s.PGSQL.${url.port}`;
+  const server = createServer((near) => {
+    const far = connect(socket);
+    for (const [one, other] of [
+      [near, far],
+      [far, near],
+    ]) {
+      one.pipe(other);
+      one.on('error', () => undefined).on('close', () => other.destroy());
+    }
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  url.hostname = '127.0.0.1';
+  url.port = server.address().port;
+  return { url: url.href, close: () => server.close() };
 }
 
 async function serve(databaseUrl) {

@@ -89,13 +89,13 @@ export const SETTINGS = {
     'DATABASE_URL',
     '',
     databaseUrl,
-    'PostgreSQL 14 or newer to keep everything in. Without it Keyward runs a PostgreSQL of its own.',
+    'PostgreSQL 14 or newer to keep everything in. Beyond loopback and Unix sockets the connection is TLS with a verified certificate, unless the URL says otherwise by sslmode. Without it Keyward runs a PostgreSQL of its own.',
   ),
   databaseListenUrl: setting(
     'DATABASE_LISTEN_URL',
     '',
     databaseUrl,
-    'The same database without a pooler in between, to hear of changes. Needed where DATABASE_URL is that of a pooler such as PgBouncer.',
+    'The same database without a pooler in between, to hear of changes. Needed where DATABASE_URL is that of a pooler such as PgBouncer. The same holds for TLS.',
   ),
   databasePasswordFile: setting(
     'DATABASE_PASSWORD_FILE',
@@ -119,7 +119,7 @@ export const SETTINGS = {
     'KEYWARD_DATA_DIR',
     './.keyward',
     z.string().min(1, 'must not be empty'),
-    'Directory of the embedded PostgreSQL, the admin token and the embedded key. Not used with DATABASE_URL.',
+    'Directory of the embedded PostgreSQL, the admin token and the embedded key; it must belong to the user that runs Keyward, and others must not be able to write to it. Not used with DATABASE_URL.',
   ),
   fernetKeys: setting(
     'KEYWARD_FERNET_KEYS',
@@ -131,7 +131,7 @@ export const SETTINGS = {
     'KEYWARD_FERNET_KEYS_FILE',
     '',
     optionalText,
-    'File with the keys instead, separated by commas or one a line.',
+    'File with the keys instead, separated by commas or one a line. It is refused if others can write to it.',
   ),
   secretRetentionDays: setting(
     'KEYWARD_SECRET_RETENTION_DAYS',

@@ -4,7 +4,8 @@ import { Option, type Command } from 'commander';
 import { DEFAULT_SERVER, type ClientOptions } from '../client/channel.js';
 import { isLoopback } from '../client/server-address.js';
 import { SETTINGS } from '../config.js';
-import { printErrorLine } from './output.js';
+import { readPrivately } from '../lib/private-file.js';
+import { warn } from './output.js';
 
 /** The bits of a file's mode that let others than its owner and group in. */
 const OTHERS = 0o007;
@@ -97,10 +98,6 @@ export function warnOfCommandLine(what: string): void {
   if (process.stderr.isTTY) warn(`others on this machine can see ${what} in the list of processes`);
 }
 
-function warn(what: string): void {
-  printErrorLine(`keyward: warning: ${what}`);
-}
-
 /** readTokenFile reads a file with one token. Mounted ones are often readable by all, so that is only told. */
 function readTokenFile(file: string): string {
   const token = readFileSync(file, 'utf8').trim();
@@ -123,10 +120,5 @@ export function adminTokenFile(dataDir: string): string {
 
 function adminToken(): string | undefined {
   const { variable, default: fallback } = SETTINGS.dataDir;
-  try {
-    return readFileSync(adminTokenFile(process.env[variable] ?? fallback), 'utf8').trim();
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
-    throw error;
-  }
+  return readPrivately(adminTokenFile(process.env[variable] ?? fallback))?.trim();
 }

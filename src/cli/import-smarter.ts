@@ -2,12 +2,13 @@ import { Command, Option } from 'commander';
 import { AuditLog } from '../audit/audit-log.js';
 import { ChainRepository } from '../audit/chain-repository.js';
 import { systemClock } from '../lib/clock.js';
+import { sourceWarning } from '../smarter/connect-source.js';
 import { importSmarter, type ImportOptions, type Progress } from '../smarter/import-smarter.js';
 import { formatReport } from '../smarter/report-text.js';
 import type { ImportReport } from '../smarter/report.js';
 import { SmarterImportError } from '../smarter/smarter-import-error.js';
 import { warnOfCommandLine } from './client-options.js';
-import { printJson, printText, showLine } from './output.js';
+import { printJson, printText, showLine, warn } from './output.js';
 import { withTargetDatabase } from './target-database.js';
 
 interface Options {
@@ -19,6 +20,8 @@ interface Options {
 const HELP = `
 The URL is postgres://user:password@host/database or mysql://user:password@host/database; give it in
 KEYWARD_IMPORT_FROM, since others on this machine can read a command line. The account needs to read only.
+Beyond this machine the connection is TLS, and the certificate is verified, unless the URL says sslmode=no-verify or
+sslmode=disable; sslrootcert=FILE names the authority.
 The target is the database of DATABASE_URL, or else the embedded one of KEYWARD_DATA_DIR.
 
 Accounts, users, user profiles, API keys and secrets are taken over with their public ids; passwords never.
@@ -60,6 +63,8 @@ export function importSmarterCommand(): Command {
 
 async function runImport(options: ImportOptions): Promise<ImportReport> {
   try {
+    const warning = sourceWarning(options.sourceUrl);
+    if (warning !== undefined) warn(warning);
     return await importSmarter(options);
   } catch (cause) {
     throw new SmarterImportError(withoutPassword(messageOf(cause), options.sourceUrl), { cause });

@@ -1,21 +1,25 @@
-import { mkdir, readFile } from 'node:fs/promises';
+import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ConfigError, type Config } from '../config.js';
 import { FernetKey } from '../crypto/fernet.js';
 import { Keyring } from '../crypto/keyring.js';
 import { MalformedKey, readKeys } from '../crypto/read-keys.js';
 import { createFileOnce } from '../db/embedded/create-once.js';
-import { hasCode } from '../db/embedded/errors.js';
 import { systemClock } from '../lib/clock.js';
+import { makePrivateDirectory, readPrivately } from '../lib/private-file.js';
 
 /**
  * openKeyring gives the keys that the settings name. With a database of one's own they must name some; the
  * embedded mode makes a key once and keeps it in the data directory, whose keys always decrypt.
  *
- * @throws ConfigError, which names the setting or the file, and shows no key
+ * @param onWarning is told of a file of keys that others can read
+ * @throws ConfigError or NotPrivateError, which name the setting or the file, and show no key
  */
-export async function openKeyring(config: Config): Promise<Keyring> {
-  const given = await givenKeys(config);
+export async function openKeyring(
+  config: Config,
+  onWarning: (line: string) => void = () => undefined,
+): Promise<Keyring> {
+  const given = await givenKeys(config, onWarning);
   if (config.databaseUrl === undefined) {
     return new Keyring([...given, ...(await embeddedKeys(config.dataDir, given.length === 0))], systemClock);
   }
@@ -27,15 +31,41 @@ export async function openKeyring(config: Config): Promise<Keyring> {
   return new Keyring(given, systemClock);
 }
 
-async function givenKeys({ fernetKeys, fernetKeysFile }: Config): Promise<readonly FernetKey[]> {
+async function givenKeys(
+  { fernetKeys, fernetKeysFile }: Config,
+  onWarning: (line: string) => void,
+): Promise<readonly FernetKey[]> {
   if (fernetKeysFile === undefined) return fernetKeys;
-  return keysOf('the file of KEYWARD_FERNET_KEYS_FILE', await readText(fernetKeysFile));
+  return keysOf('the file of KEYWARD_FERNET_KEYS_FILE', await readKeysFile(fernetKeysFile, onWarning));
 }
 
-async function readText(file: string): Promise<string> {
+const WRITABLE_BY_OTHERS = 0o022;
+const READABLE_BY_ALL = 0o004;
+
+/**
+ * readKeysFile is less strict than the data directory is: what orchestrators mount belongs to root, is reached
+ * through symbolic links, and is often open to a group. But who can write to it can have every secret encrypted with
+ * a key of theirs.
+ */
+async function readKeysFile(path: string, onWarning: (line: string) => void): Promise<string> {
   try {
-    return await readFile(file, 'utf8');
+    const file = await open(path);
+    try {
+      const { mode } = await file.stat();
+      if ((mode & WRITABLE_BY_OTHERS) !== 0) {
+        throw new ConfigError(
+          'the file of KEYWARD_FERNET_KEYS_FILE can be changed by others: run "chmod go-w" on it',
+        );
+      }
+      if ((mode & READABLE_BY_ALL) !== 0) {
+        onWarning('the file of KEYWARD_FERNET_KEYS_FILE can be read by every user of this system');
+      }
+      return await file.readFile('utf8');
+    } finally {
+      await file.close();
+    }
   } catch (error) {
+    if (error instanceof ConfigError) throw error;
     const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown';
     throw new ConfigError(`the file of KEYWARD_FERNET_KEYS_FILE cannot be read: ${code}`, { cause: error });
   }
@@ -43,23 +73,14 @@ async function readText(file: string): Promise<string> {
 
 /** embeddedKeys reads the data directory's keys; `isNeeded` makes one where there is none. */
 async function embeddedKeys(dataDir: string, isNeeded: boolean): Promise<readonly FernetKey[]> {
+  await makePrivateDirectory(dataDir);
   const file = join(dataDir, 'fernet-keys');
-  const text = await readIfPresent(file);
+  const text = readPrivately(file);
   if (text !== undefined) return keysOf(file, text);
   if (!isNeeded) return [];
-  await mkdir(dataDir, { recursive: true, mode: 0o700 });
   // Of two processes that start together one makes the file, and both read it.
   await createFileOnce(file, `${FernetKey.generate()}\n`);
-  return keysOf(file, await readFile(file, 'utf8'));
-}
-
-async function readIfPresent(file: string): Promise<string | undefined> {
-  try {
-    return await readFile(file, 'utf8');
-  } catch (error) {
-    if (hasCode(error, 'ENOENT')) return undefined;
-    throw error;
-  }
+  return keysOf(file, readPrivately(file) ?? '');
 }
 
 /** keysOf reads a file's keys, of which there must be one. */

@@ -28,6 +28,11 @@ export function printErrorLine(line: string): void {
   process.stderr.write(`${printable(line)}\n`);
 }
 
+/** warn writes to standard error, so that what a command prints can still be read by programs. */
+export function warn(line: string): void {
+  printErrorLine(`keyward: warning: ${line}`);
+}
+
 /** showLine keeps one line of a terminal up to date; elsewhere it shows nothing. An empty line clears it. */
 export function showLine(line: string): void {
   if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${printable(line)}`);

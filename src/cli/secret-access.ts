@@ -1,8 +1,8 @@
 import { Option, type Command } from 'commander';
 import type { AccessSecretResponse } from '../client/index.js';
+import { writePrivately } from '../lib/private-file.js';
 import { printable } from '../lib/text.js';
 import { printBytes, printJson, printText } from './output.js';
-import { writePrivately } from './private-file.js';
 import { commandAboutSecret, withSecret, type GivenSecret } from './secret-target.js';
 import { readVersionNumber } from './version-number.js';
 

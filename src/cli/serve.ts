@@ -1,4 +1,3 @@
-import { mkdir, rename, writeFile, access } from 'node:fs/promises';
 import { Command } from 'commander';
 import { AuditLog } from '../audit/audit-log.js';
 import { ChainRepository } from '../audit/chain-repository.js';
@@ -10,12 +9,14 @@ import { openDatabase } from '../db/knex.js';
 import { migrate } from '../db/migrate.js';
 import { systemClock } from '../lib/clock.js';
 import { Closer } from '../lib/closer.js';
+import { readPrivately, writePrivately } from '../lib/private-file.js';
 import { createLogger, type Logger } from '../telemetry/logger.js';
 import { adminTokenFile } from './client-options.js';
 import { openFace } from './http.js';
 import { openKeyring } from './keyring.js';
 import { printText } from './output.js';
 import { readConfig } from './read-config.js';
+import { databaseLinkWarnings } from './link-warnings.js';
 import { startService, type Service } from './service.js';
 
 /** serveCommand is `keyward serve`. */
@@ -45,7 +46,11 @@ export function serveCommand(): Command {
 }
 
 async function run(config: Config, logger: Logger, closer: Closer): Promise<Service> {
-  const keyring = await openKeyring(config);
+  const onWarning = (line: string): void => {
+    logger.warn(line);
+  };
+  databaseLinkWarnings(config).forEach(onWarning);
+  const keyring = await openKeyring(config, onWarning);
   const face = await openFace(config, process.env, logger);
   closer.add('health and metrics', () => face?.close());
   const databaseUrl = config.databaseUrl?.reveal() ?? (await startEmbedded(config, keyring, logger, closer));
@@ -70,6 +75,9 @@ async function startEmbedded(
     onProgress: (line) => {
       logger.info(line);
     },
+    onWarning: (line) => {
+      logger.warn(line);
+    },
   });
   closer.add('the embedded database', () => embedded.stop());
   await migrate(embedded.url);
@@ -83,7 +91,7 @@ async function startEmbedded(
  */
 async function ensureAdminToken(dataDir: string, databaseUrl: string, keyring: Keyring): Promise<void> {
   const file = adminTokenFile(dataDir);
-  if (await exists(file)) return;
+  if (readPrivately(file) !== undefined) return;
   const knex = openDatabase({
     url: databaseUrl,
     poolSize: 1,
@@ -94,19 +102,10 @@ async function ensureAdminToken(dataDir: string, databaseUrl: string, keyring: K
     const audit = new AuditLog({ chains: new ChainRepository(knex), keys: keyring, clock: systemClock });
     const { plaintext } = await bootstrap(knex, audit, { reissue: true });
     if (plaintext === undefined) throw new Error('a bootstrap that reissues gives a plaintext');
-    await mkdir(dataDir, { recursive: true, mode: 0o700 });
-    await writeFile(`${file}.new`, `${plaintext}\n`, { mode: 0o600 });
-    await rename(`${file}.new`, file);
+    await writePrivately(file, `${plaintext}\n`);
   } finally {
     await knex.destroy();
   }
-}
-
-async function exists(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
-  );
 }
 
 /** Ctrl-C under npm comes twice: from the terminal, and passed on by npm. */

@@ -2,6 +2,7 @@ import { join, resolve } from 'node:path';
 import { openCluster } from './embedded/cluster.js';
 import { Membership } from './embedded/membership.js';
 import { DEFAULT_SETTINGS } from './embedded/server.js';
+import { socketUrl } from './embedded/socket.js';
 
 export { EmbeddedPostgresError } from './embedded/errors.js';
 
@@ -12,10 +13,12 @@ export interface EmbeddedPostgresOptions {
   readonly settings?: Readonly<Record<string, string>>;
   /** onProgress gets lines for people, such as "Creating the database ...". */
   readonly onProgress?: (line: string) => void;
+  /** onWarning gets lines about what is amiss although the database runs. */
+  readonly onWarning?: (line: string) => void;
 }
 
 export interface EmbeddedPostgres {
-  /** url names the database `keyward` on 127.0.0.1; it holds the password. */
+  /** url names the database `keyward` by way of its socket; it holds the password, and requires SCRAM. */
   readonly url: string;
   /** created is true when this call made the cluster. */
   readonly created: boolean;
@@ -34,10 +37,11 @@ export async function startEmbeddedPostgres({
   dataDir,
   settings,
   onProgress = () => undefined,
+  onWarning = () => undefined,
 }: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> {
   const directory = resolve(dataDir);
   const allSettings = { ...DEFAULT_SETTINGS, ...settings };
-  const cluster = await openCluster(directory, allSettings, onProgress);
+  const cluster = await openCluster(directory, allSettings, { onProgress, onWarning });
   const membership = await Membership.join({
     cluster,
     settings: allSettings,
@@ -45,7 +49,7 @@ export async function startEmbeddedPostgres({
     onProgress,
   });
   return {
-    url: `postgres://keyward:${cluster.password}@127.0.0.1:${membership.port}/keyward`,
+    url: socketUrl(cluster, membership.socketDirectory, 'keyward'),
     created: cluster.created,
     stop: () => membership.leave(),
   };

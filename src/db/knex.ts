@@ -2,6 +2,7 @@ import knexFactory, { type Knex } from 'knex';
 import pg from 'pg';
 import { parsePgTimestamp } from '../lib/instant.js';
 import type { PoolUse } from '../telemetry/metrics.js';
+import { DatabaseClient } from './database-client.js';
 
 /** Database runs queries, Transaction runs them as one, Query is one in the making: for signatures. */
 export type Database = Knex;
@@ -9,7 +10,7 @@ export type Transaction = Knex.Transaction;
 export type Query = Knex.QueryBuilder;
 
 export interface DatabaseOptions {
-  /** postgres:// URL; libpq's `sslmode` and friends work as the pg driver reads them. */
+  /** postgres:// URL; `sslmode` and friends work as `readLink` tells. */
   readonly url: string;
   /** Most connections held open. */
   readonly poolSize: number;
@@ -44,7 +45,7 @@ function ignore(): void {
 
 /** openDatabase makes the one Knex of a process; connections are made when first needed. */
 export function openDatabase(options: DatabaseOptions): Knex {
-  return knexFactory({
+  const knex = knexFactory({
     client: 'pg',
     // Otherwise the messages of errors hold the values of their statements.
     compileSqlOnError: false,
@@ -60,6 +61,9 @@ export function openDatabase(options: DatabaseOptions): Knex {
     pool: { min: 0, max: options.poolSize },
     acquireConnectionTimeout: options.connectTimeoutMs,
   });
+  // Knex makes its connections of the class that the driver has by this name.
+  (knex.client as { driver: { Client: typeof DatabaseClient } }).driver = { Client: DatabaseClient };
+  return knex;
 }
 
 /** poolUse counts the connections of a Knex; a closed one has none. */

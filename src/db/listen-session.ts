@@ -1,5 +1,5 @@
 import { Socket } from 'node:net';
-import pg from 'pg';
+import { DatabaseClient } from './database-client.js';
 
 export interface ListenSessionOptions {
   /** postgres:// URL; one that leads to a session of its own, not to one that a pooler shares. */
@@ -16,7 +16,7 @@ export interface ListenSessionOptions {
  * statement that is not answered in time is the only sign of a frozen server or a dead network.
  */
 export class ListenSession {
-  readonly #client: pg.Client;
+  readonly #client: DatabaseClient;
   readonly #socket: Socket;
   readonly #options: ListenSessionOptions;
   /** Ends with the statement that was sent last: the driver takes one after the other. */
@@ -27,7 +27,7 @@ export class ListenSession {
   private constructor(options: ListenSessionOptions) {
     this.#options = options;
     this.#socket = new Socket();
-    this.#client = new pg.Client({
+    this.#client = new DatabaseClient({
       connectionString: options.url,
       application_name: 'keyward-listener',
       connectionTimeoutMillis: options.timeoutMs,

@@ -27,10 +27,14 @@ const UNAVAILABLE_SYSTEM_CODES: ReadonlySet<string> = new Set([
   'ENOTFOUND',
   'EAI_AGAIN',
   'ENOENT',
+  'EACCES',
+  'KEYWARD_IMPOSTOR',
 ]);
+/** What Node says of a certificate that it does not accept, and of TLS that does not come about. */
+const TLS_CODES = /^(?:ERR_TLS_|ERR_SSL_|CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|HOSTNAME_MISMATCH)/;
 // The driver and the pool give these no code; Knex puts the statement and " - " before those of the driver.
 const UNAVAILABLE_MESSAGES =
-  /(?:^| - )(?:Connection terminated|timeout expired|Knex: Timeout acquiring|Unable to acquire a connection|Client has encountered a connection error|Client was closed)/;
+  /(?:^| - )(?:Connection terminated|timeout expired|The server does not support SSL|There was an error establishing an SSL|SASL:|Knex: Timeout acquiring|Unable to acquire a connection|Client has encountered a connection error|Client was closed)/;
 
 /** sqlState is the SQLSTATE of a PostgreSQL error, undefined for anything else. */
 function sqlState(error: unknown): string | undefined {
@@ -70,9 +74,12 @@ function isUnavailable(error: unknown): boolean {
   if (state !== undefined && (UNAVAILABLE_CODES.has(state) || UNAVAILABLE_CLASSES.has(state.slice(0, 2))))
     return true;
   const code = errorCode(error);
-  if (code === undefined ? UNAVAILABLE_MESSAGES.test(error.message) : UNAVAILABLE_SYSTEM_CODES.has(code))
-    return true;
+  if (code === undefined ? UNAVAILABLE_MESSAGES.test(error.message) : isUnreachable(code)) return true;
   return error instanceof AggregateError && error.errors.some(isUnavailable);
+}
+
+function isUnreachable(code: string): boolean {
+  return UNAVAILABLE_SYSTEM_CODES.has(code) || TLS_CODES.test(code);
 }
 
 function errorCode(error: unknown): string | undefined {

@@ -1,16 +1,41 @@
+import { linkWarning, readLink } from '../db/database-link.js';
+import { readMysqlLink } from './mysql-link.js';
 import { MysqlSource } from './mysql-source.js';
 import { PostgresSource } from './postgres-source.js';
 import { SmarterImportError } from './smarter-import-error.js';
 import type { Source } from './source.js';
+
+/** Engine is a kind of database that Smarter runs on: how it is connected to, and how safe the way to it is. */
+interface Engine {
+  open(url: string): Promise<Source>;
+  readLink(url: string): Parameters<typeof linkWarning>[1];
+}
+
+const POSTGRES: Engine = { open: (url) => PostgresSource.open(url), readLink };
+const MYSQL: Engine = { open: (url) => MysqlSource.open(url), readLink: readMysqlLink };
+const ENGINES = new Map([
+  ['postgres', POSTGRES],
+  ['postgresql', POSTGRES],
+  ['mysql', MYSQL],
+  ['mariadb', MYSQL],
+]);
 
 /**
  * connectSource connects and begins the snapshot.
  * @throws SmarterImportError where the URL names no engine that Smarter runs on
  */
 export async function connectSource(url: string): Promise<Source> {
-  const scheme = /^([a-z]+):\/\//.exec(url)?.[1];
-  if (scheme === 'postgres' || scheme === 'postgresql') return PostgresSource.open(url);
-  if (scheme === 'mysql' || scheme === 'mariadb') return MysqlSource.open(url);
+  return engineOf(url).open(url);
+}
+
+/** sourceWarning tells what the way to the source gives up, or undefined if it stays on the machine or is verified TLS. */
+export function sourceWarning(url: string): string | undefined {
+  return linkWarning('the URL', engineOf(url).readLink(url))?.replace('the database', 'the source');
+}
+
+function engineOf(url: string): Engine {
+  const engine = ENGINES.get(/^([a-z]+):\/\//.exec(url)?.[1] ?? '');
+  if (engine !== undefined) return engine;
   throw new SmarterImportError(
     'The source must be a postgres://, postgresql://, mysql:// or mariadb:// URL.',
   );

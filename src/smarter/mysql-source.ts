@@ -1,4 +1,5 @@
 import mysql, { type Connection, type TypeCastField } from 'mysql2';
+import { readMysqlLink } from './mysql-link.js';
 import type { Source, TextRow } from './source.js';
 
 /** MysqlSource streams from one consistent snapshot of MySQL 8 or MariaDB 10.11, or newer. */
@@ -11,7 +12,7 @@ export class MysqlSource implements Source {
 
   static async open(url: string): Promise<MysqlSource> {
     const connection = mysql.createConnection({
-      uri: url.replace(/^mariadb:/, 'mysql:'),
+      ...readMysqlLink(url).options,
       charset: 'utf8mb4',
       connectTimeout: 10_000,
       enableKeepAlive: true,

@@ -1,18 +1,18 @@
-import pg from 'pg';
+import { DatabaseClient } from '../db/database-client.js';
 import type { Source, TextRow } from './source.js';
 
 const asText = { getTypeParser: () => (value: string) => value };
 
 /** PostgresSource reads through cursors in one REPEATABLE READ transaction. */
 export class PostgresSource implements Source {
-  readonly #client: pg.Client;
+  readonly #client: DatabaseClient;
 
-  private constructor(client: pg.Client) {
+  private constructor(client: DatabaseClient) {
     this.#client = client;
   }
 
   static async open(url: string): Promise<PostgresSource> {
-    const client = new pg.Client({
+    const client = new DatabaseClient({
       connectionString: url,
       application_name: 'keyward import-smarter',
       connectionTimeoutMillis: 10_000,

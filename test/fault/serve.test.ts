@@ -189,6 +189,47 @@ test('a start that fails says why in one line, and leaves no database running', 
   await removeDataDir(other);
 });
 
+test('an admin token that others can read or change is used by nobody: neither the service nor a command', async () => {
+  const first = await start();
+  const file = join(dataDir, 'admin-token');
+  await chmod(file, 0o644);
+  const validated = await runKeyward(['validate', '--server', first.address, 'guess'], options);
+  first.signal('SIGTERM');
+  await first.exited;
+  const served = await runKeyward(['serve'], options);
+  for (const { code, stderr } of [validated, served]) {
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/^keyward: [^\n]*admin-token is not used: others may read or change it[^\n]*\n$/);
+  }
+  await expect(postmasterOf(dataDir)).rejects.toThrow();
+});
+
+test.skipIf(!isRoot)('an admin token of another user is not used (only root can test this)', async () => {
+  const serving = await start();
+  await chown(join(dataDir, 'admin-token'), NOBODY, NOBODY);
+  const { stderr } = await runKeyward(['validate', '--server', serving.address, 'guess'], options);
+  expect(stderr).toMatch(/^keyward: [^\n]*admin-token is not used: it belongs to uid 65534[^\n]*\n$/);
+});
+
+test('the service says in one line what a database link gives up that leaves the machine', async () => {
+  // Nobody has this address (RFC 5737).
+  const serving = await start({
+    env: {
+      ...options.env,
+      DATABASE_URL: 'postgres://keyward:canary@192.0.2.1/keyward?sslmode=disable',
+      KEYWARD_FERNET_KEYS: TEST_KEY,
+      KEYWARD_DATABASE_TIMEOUT_SECONDS: '1',
+    },
+  });
+  const warnings = serving
+    .output()
+    .split('\n')
+    .filter((line) => line.includes('192.0.2.1 is not encrypted'));
+  expect(warnings).toHaveLength(1);
+  expect(warnings[0]).toMatch(/"level":"?(40|warn)/);
+  expect(serving.output()).not.toContain('canary');
+});
+
 test('with DATABASE_URL nothing is invented: no schema, no token, until they are asked for', async () => {
   const serverUrl = inject('databaseServerUrl');
   const name = `keyward_empty_${randomBytes(6).toString('hex')}`;

@@ -1,7 +1,7 @@
-import { spawn, spawnSync } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { chmod, chown, lstat, mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { EmbeddedPostgresError, startEmbeddedPostgres } from '../../src/db/embedded-postgres.js';
 import { clusterOf, makeDataDir, removeDataDir } from '../support/data-dir.js';
 import { createTestDatabase } from '../support/database.js';
@@ -49,7 +49,7 @@ describe('the embedded database', () => {
     }
   });
 
-  it('is durable, UTF-8, checksummed, and listens on the loopback address alone', async () => {
+  it('is durable, UTF-8, checksummed, and listens on a socket in its own directory alone', async () => {
     const database = await startEmbeddedPostgres({ dataDir });
     try {
       const [settings] = await execute(
@@ -58,6 +58,8 @@ describe('the embedded database', () => {
                 current_setting('full_page_writes') AS pages, current_setting('data_checksums') AS checksums,
                 current_setting('server_encoding') AS encoding, current_setting('listen_addresses') AS listen,
                 current_setting('unix_socket_directories') AS sockets,
+                current_setting('data_directory') AS directory,
+                (SELECT array_agg(type || ' ' || auth_method) FROM pg_hba_file_rules) AS rules,
                 pg_get_userbyid(datdba) AS owner
            FROM pg_database WHERE datname = current_database()`,
       );
@@ -67,10 +69,13 @@ describe('the embedded database', () => {
         pages: 'on',
         checksums: 'on',
         encoding: 'UTF8',
-        listen: '127.0.0.1',
-        sockets: '',
+        listen: '',
+        sockets: `"${await clusterOf(dataDir)}"`,
+        directory: await clusterOf(dataDir),
+        rules: ['local scram-sha-256'],
         owner: 'keyward',
       });
+      expect((await stat((await clusterOf(dataDir)) ?? '')).mode & 0o777).toBe(0o700);
     } finally {
       await database.stop();
     }
@@ -98,6 +103,20 @@ describe('the embedded database', () => {
     }
   });
 
+  it('is reached whatever the environment says of other databases', async () => {
+    vi.stubEnv('PGSSLMODE', 'verify-full');
+    vi.stubEnv('PGOPTIONS', '-c default_transaction_read_only=on');
+    vi.stubEnv('PGHOST', 'db.invalid');
+    vi.stubEnv('PGPORT', '1');
+    try {
+      const database = await startEmbeddedPostgres({ dataDir, settings: QUICK });
+      await execute(database.url, 'CREATE TABLE written (value text)');
+      await database.stop();
+    } finally {
+      vi.unstubAllEnvs();
+    }
+  });
+
   it('leaves nothing but the finished cluster in its directory', async () => {
     const database = await startEmbeddedPostgres({ dataDir, settings: QUICK });
     await database.stop();
@@ -116,8 +135,10 @@ describe('the embedded database', () => {
     const { uid, gid } = await stat(cluster);
     const other = spawn(process.execPath, ['-e', 'setInterval(() => {}, 60_000)'], { uid, gid, cwd: '/' });
     try {
-      const pidFile = `${other.pid}\n${cluster}\n1\n1\n\n127.0.0.1\n\nready\n`;
+      const pidFile = `${other.pid}\n${cluster}\n1\n5432\n${cluster}\n\n\nready\n`;
       await writeFile(join(cluster, 'postmaster.pid'), pidFile);
+      // PostgreSQL reads the lock of a socket as it reads that file.
+      await writeFile(join(cluster, '.s.PGSQL.5432.lock'), pidFile);
       const second = await startEmbeddedPostgres({ dataDir, settings: QUICK });
       expect(await execute(second.url, 'SELECT 1 AS one')).toEqual([{ one: 1 }]);
       await second.stop();
@@ -155,7 +176,8 @@ describe.runIf(isRoot)('the embedded database of root', () => {
     const database = await startEmbeddedPostgres({ dataDir, settings: QUICK });
     try {
       const status = await readFile(`/proc/${await postmasterOf(dataDir)}/status`, 'utf8');
-      expect(status).toMatch(new RegExp(`^Uid:\\s+${NOBODY}\\s+${NOBODY}`, 'm'));
+      const uid = Number(execFileSync('id', ['-u', 'keyward']));
+      expect(status).toMatch(new RegExp(`^Uid:\\s+${uid}\\s+${uid}`, 'm'));
       expect((await lstat(join(dataDir, 'postgres'))).isSymbolicLink()).toBe(true);
       expect(dirname((await clusterOf(dataDir)) ?? '')).toBe('/var/lib/keyward');
     } finally {
@@ -192,6 +214,76 @@ describe.runIf(nobodyReachesRepository)('the embedded database of an ordinary us
 
     expect(await owner.stop()).toBe(0);
     await untilGone(pid);
+  });
+});
+
+/** longDataDir is a data directory of `nobody` whose path is too long for a socket. */
+async function longDataDir(): Promise<string> {
+  const long = join(dataDir, 'x'.repeat(90));
+  await mkdir(long, { mode: 0o700 });
+  await chown(long, NOBODY, NOBODY);
+  return long;
+}
+
+/** socketDirectoryOf is where a URL says that the socket is. */
+const socketDirectoryOf = (url: string) => decodeURIComponent(new URL(url).hostname);
+
+describe.runIf(nobodyReachesRepository)('a data directory whose path is too long for a socket', () => {
+  beforeEach(async () => {
+    await chmod(parent, 0o755);
+    await mkdir(dataDir, { mode: 0o755 });
+  });
+
+  it('has the socket in a private directory for temporary files, which goes when the last user goes', async () => {
+    const long = await longDataDir();
+    const [one, other] = await Promise.all([startOwner(long, NOBODY), startOwner(long, NOBODY)]);
+    expect(one.url).toBe(other.url);
+    const directory = socketDirectoryOf(one.url);
+    expect(directory).toMatch(/^\/tmp\/keyward-\w{6}$/);
+    const { uid, mode } = await stat(directory);
+    expect([uid, mode & 0o777]).toEqual([NOBODY, 0o700]);
+    expect(await execute(one.url, 'SELECT 1 AS one')).toEqual([{ one: 1 }]);
+    await one.stop();
+    expect(await execute(other.url, 'SELECT 1 AS one')).toEqual([{ one: 1 }]);
+    await other.stop();
+    await expect(stat(directory)).rejects.toMatchObject({ code: 'ENOENT' });
+  });
+
+  it('has it at the same place after a kill -9 of everything, even if that was tidied up', async () => {
+    const long = await longDataDir();
+    const first = await startOwner(long, NOBODY);
+    const pid = await postmasterOf(long);
+    await first.kill();
+    process.kill(pid, 'SIGKILL');
+    await untilGone(pid);
+    await rm(socketDirectoryOf(first.url), { recursive: true });
+    const second = await startOwner(long, NOBODY);
+    expect(second.url).toBe(first.url);
+    await second.stop();
+  });
+
+  it('is not talked to where others can have put the socket', async () => {
+    const long = await longDataDir();
+    const owner = await startOwner(long, NOBODY);
+    await chmod(socketDirectoryOf(owner.url), 0o777);
+    await expect(startOwner(long, NOBODY)).rejects.toThrow(/which is gone or which others can write to/);
+    await chmod(socketDirectoryOf(owner.url), 0o700);
+    await owner.stop();
+  });
+
+  it('leaves a directory of somebody else’s where it is, and takes another', async () => {
+    const long = await longDataDir();
+    const first = await startOwner(long, NOBODY);
+    const pid = await postmasterOf(long);
+    await first.kill();
+    process.kill(pid, 'SIGKILL');
+    await untilGone(pid);
+    const directory = socketDirectoryOf(first.url);
+    await chown(directory, 1, 1);
+    const second = await startOwner(long, NOBODY);
+    expect(socketDirectoryOf(second.url)).not.toBe(directory);
+    await second.stop();
+    await rm(directory, { recursive: true });
   });
 });
 

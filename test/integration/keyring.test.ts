@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -75,6 +75,33 @@ describe('with a database of your own', () => {
     const opened = open({ DATABASE_URL, KEYWARD_FERNET_KEYS_FILE: join(directory, 'absent') });
     await expect(opened).rejects.toThrow('the file of KEYWARD_FERNET_KEYS_FILE cannot be read: ENOENT');
   });
+
+  test.each([0o660, 0o602, 0o666])('a file that others can change is refused: %o', async (mode) => {
+    const file = await fileOf(FIRST);
+    await chmod(file, mode);
+    const opened = open({ DATABASE_URL, KEYWARD_FERNET_KEYS_FILE: file });
+    await expect(opened).rejects.toThrow('KEYWARD_FERNET_KEYS_FILE can be changed by others');
+  });
+
+  test.each([
+    [0o644, 1],
+    [0o444, 1],
+    [0o440, 0],
+    [0o400, 0],
+    [0o600, 0],
+  ])(
+    'a file as orchestrators mount it is used, with a warning if all can read it: %o',
+    async (mode, warnings) => {
+      const file = await fileOf(FIRST);
+      await chmod(file, mode);
+      const mounted = join(directory, 'mounted');
+      await symlink(file, mounted);
+      const lines: string[] = [];
+      const config = loadConfig({ DATABASE_URL, KEYWARD_FERNET_KEYS_FILE: mounted });
+      expect((await openKeyring(config, (line) => lines.push(line))).keyIds).toEqual(ids(FIRST));
+      expect(lines).toHaveLength(warnings);
+    },
+  );
 });
 
 describe('in embedded mode', () => {
@@ -96,6 +123,19 @@ describe('in embedded mode', () => {
     const { primaryId: embedded } = await open({});
     const { keyIds } = await open({ KEYWARD_FERNET_KEYS: `${FIRST},${SECOND}` });
     expect(keyIds).toEqual([...ids(FIRST, SECOND), embedded]);
+  });
+
+  test('a key file that others can read, or that is a link, is not used, nor is a directory that others can change', async () => {
+    await open({});
+    await chmod(embeddedFile, 0o640);
+    await expect(open({})).rejects.toThrow(`run "chmod 600 ${embeddedFile}"`);
+    await rm(embeddedFile);
+    await symlink(await fileOf(FIRST), embeddedFile);
+    await expect(open({})).rejects.toThrow(`${embeddedFile} is no regular file`);
+    await rm(embeddedFile);
+    await chmod(dataDir, 0o770);
+    await expect(open({})).rejects.toThrow(`run "chmod go-w ${dataDir}"`);
+    expect(await readdir(dataDir)).toEqual([]);
   });
 
   test('no key is made where the environment has one', async () => {

@@ -17,7 +17,8 @@ export interface TcpProxy {
 }
 
 export async function startTcpProxy(databaseUrl: string): Promise<TcpProxy> {
-  const { port, hostname } = new URL(databaseUrl);
+  const url = new URL(databaseUrl);
+  const reach = connector(url);
   const sockets = new Set<Socket>();
   let isCut = false;
   let isSilent = false;
@@ -40,7 +41,7 @@ export async function startTcpProxy(databaseUrl: string): Promise<TcpProxy> {
   const server = createServer((near) => {
     track(near);
     if (isCut) return near.resetAndDestroy();
-    const far = connect(Number(port), hostname);
+    const far = reach();
     track(far);
     farSockets.add(far);
     forward(near, far);
@@ -55,7 +56,7 @@ export async function startTcpProxy(databaseUrl: string): Promise<TcpProxy> {
   };
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
-  const url = new URL(databaseUrl);
+  url.hostname = '127.0.0.1';
   url.port = String((server.address() as AddressInfo).port);
   const destroyAll = (): void => {
     for (const socket of sockets) socket.destroy();
@@ -86,4 +87,11 @@ export async function startTcpProxy(databaseUrl: string): Promise<TcpProxy> {
       await once(server, 'close');
     },
   };
+}
+
+/** connector connects to where a URL leads: a port, or a socket in the directory that is its host. */
+function connector({ hostname, port }: URL): () => Socket {
+  const host = decodeURIComponent(hostname);
+  const path = `${host}/.s.PGSQL.${port}`;
+  return host.startsWith('/') ? () => connect(path) : () => connect(Number(port), host);
 }

@@ -3,8 +3,9 @@ import { access, chmod, cp, mkdir, readdir, readFile, stat, symlink } from 'node
 import { createRequire } from 'node:module';
 import { dirname, join, relative } from 'node:path';
 import { z } from 'zod';
+import { hasCode } from '../../lib/errno.js';
 import { createDirectoryOnce } from './create-once.js';
-import { EmbeddedPostgresError, hasCode } from './errors.js';
+import { EmbeddedPostgresError } from './errors.js';
 
 /** Binaries are PostgreSQL's own programs. */
 export interface Binaries {

@@ -1,27 +1,23 @@
 import { randomBytes } from 'node:crypto';
-import {
-  chmod,
-  chown,
-  lstat,
-  mkdir,
-  readFile,
-  realpath,
-  rm,
-  stat,
-  symlink,
-  writeFile,
-} from 'node:fs/promises';
+import { chmod, chown, lstat, realpath, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { hasCode } from '../../lib/errno.js';
+import { makePrivateDirectory, readPrivately } from '../../lib/private-file.js';
 import { prepareBinaries, type Binaries } from './binaries.js';
 import { createDirectoryOnce, createFileOnce, syncDirectory } from './create-once.js';
-import { EmbeddedPostgresError, hasCode } from './errors.js';
+import { EmbeddedPostgresError } from './errors.js';
+import { handOver } from './hand-over.js';
 import { asArguments, runProgram, type Settings, type SystemUser } from './program.js';
+import { databaseUser, type DatabaseUser } from './system-user.js';
 
 /** ROOT_HOME holds what must be reachable for the database's user when Keyward itself runs as root. */
 const ROOT_HOME = '/var/lib/keyward';
 
-/** NOBODY is the uid and gid that Linux distributions give to `nobody`. */
-const NOBODY: SystemUser = { uid: 65534, gid: 65534 };
+/** Listeners get lines for people: of progress, and of what is amiss although it goes on. */
+export interface Listeners {
+  readonly onProgress: (line: string) => void;
+  readonly onWarning: (line: string) => void;
+}
 
 /** Cluster is a database cluster on disk, ready to be started. */
 export interface Cluster {
@@ -39,47 +35,76 @@ export interface Cluster {
  * openCluster finds the cluster of a data directory, or makes it.
  *
  * `<dataDir>/postgres` is the cluster. PostgreSQL refuses to run as root, and another user cannot enter a
- * private directory of root's, so for root it is a symbolic link to `/var/lib/keyward/<random id>`, owned by
- * `nobody`. The name `postgres` appears only once the cluster is complete: what an interrupted creation left
- * is never taken for a database.
+ * private directory of root's, so for root it is a symbolic link to `/var/lib/keyward/<random id>`, owned by the
+ * system user `keyward`. The name `postgres` appears only once the cluster is complete: what an interrupted
+ * creation left is never taken for a database.
  *
- * @throws EmbeddedPostgresError where the directory cannot be used; nothing is ever repaired by deleting it
+ * @throws EmbeddedPostgresError or NotPrivateError where it cannot be used; nothing is ever repaired by deleting it
  */
 export async function openCluster(
   dataDir: string,
   settings: Settings,
-  onProgress: (line: string) => void,
+  listeners: Listeners,
 ): Promise<Cluster> {
-  await mkdir(dataDir, { recursive: true, mode: 0o700 });
-  const asRoot = process.getuid?.() === 0;
+  await makePrivateDirectory(dataDir);
+  const asRoot = process.geteuid?.() === 0;
   if (asRoot) {
-    await mkdir(ROOT_HOME, { recursive: true });
-    // Said apart, since a strict umask would keep the database's user out.
+    await makePrivateDirectory(ROOT_HOME);
+    // The database's user has to get through.
     await chmod(ROOT_HOME, 0o755);
   }
-
+  const user = asRoot ? await databaseUser(listeners.onWarning) : undefined;
   const binaries = await prepareBinaries(asRoot ? ROOT_HOME : dataDir, asRoot);
   const name = join(dataDir, 'postgres');
   const passwordFile = join(dataDir, 'postgres-password');
 
   let created = false;
   if (!(await isPresent(name))) {
-    onProgress(`Creating the database in ${name} ...`);
+    listeners.onProgress(`Creating the database in ${name} ...`);
     // The password comes first, so that a cluster without one is always somebody's mistake.
     await createFileOnce(passwordFile, `${randomBytes(24).toString('base64url')}\n`);
-    const password = await readPassword(passwordFile);
-    created = asRoot
-      ? await createBehindLink(name, (path) => initialize(path, password, binaries, settings, NOBODY))
+    const password = readPassword(passwordFile);
+    created = user
+      ? await createBehindLink(name, (path) => initialize(path, password, binaries, settings, user))
       : await createDirectoryOnce(name, (path) => initialize(path, password, binaries, settings, undefined));
+    if (user) listeners.onProgress(`The database runs as ${nameOf(user)}.`);
   }
   const path = await followLink(name);
+  if (user) await takeOver(path, user, listeners);
   return {
     path,
-    password: await readPassword(passwordFile),
+    password: readPassword(passwordFile),
     binaries,
     user: await ownerOf(path, asRoot),
     created,
   };
+}
+
+function nameOf({ name, uid, made }: DatabaseUser): string {
+  return `the system user "${name}" (uid ${uid})${made ? ', which was made for it' : ''}`;
+}
+
+/** takeOver gives the cluster of an earlier version, or of another system, to the database's user. */
+async function takeOver(
+  path: string,
+  user: DatabaseUser,
+  { onProgress, onWarning }: Listeners,
+): Promise<void> {
+  const { uid } = await stat(path);
+  // It would not be a gain; and a cluster that root owns, PostgreSQL never made.
+  if (user.name === 'nobody' || uid === 0) return;
+  try {
+    const isHandedOver = await handOver(path, user);
+    if (isHandedOver && uid !== user.uid)
+      onProgress(`The database, until now of uid ${uid}, runs as ${nameOf(user)}.`);
+    if (!isHandedOver)
+      onWarning(
+        `The database runs as uid ${uid} until its server is stopped, and then as the user "${user.name}".`,
+      );
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    onWarning(`The database goes on running as uid ${uid}: it cannot be given to ${nameOf(user)} (${why}).`);
+  }
 }
 
 /** createBehindLink makes the cluster elsewhere; the link is the pointer that makes it this data directory's. */
@@ -135,13 +160,21 @@ async function initialize(
   });
 }
 
-/** ownerOf is the user a cluster's server must run as: PostgreSQL insists that it owns the directory. */
+/**
+ * ownerOf is the user a cluster's server must run as: PostgreSQL insists that it owns the directory, and that
+ * nobody else can enter it. So does Keyward, before it starts or talks to anything in there.
+ */
 async function ownerOf(path: string, asRoot: boolean): Promise<SystemUser | undefined> {
-  const { uid, gid } = await stat(path);
-  if (!asRoot && uid === process.getuid?.()) return undefined;
+  const { uid, gid, mode } = await stat(path);
+  if ((mode & 0o077) !== 0) {
+    throw new EmbeddedPostgresError(
+      `Others can enter the database in ${path}. If nobody did, run "chmod 700 ${path}".`,
+    );
+  }
+  if (!asRoot && uid === process.geteuid?.()) return undefined;
   if (asRoot && uid !== 0) return { uid, gid };
   throw new EmbeddedPostgresError(
-    `The database in ${path} belongs to uid ${uid}, and uid ${process.getuid?.()} cannot run it. ` +
+    `The database in ${path} belongs to uid ${uid}, and uid ${process.geteuid?.()} cannot run it. ` +
       'Start Keyward as the user that created it, or use another KEYWARD_DATA_DIR.',
   );
 }
@@ -159,17 +192,13 @@ async function followLink(name: string): Promise<string> {
   }
 }
 
-async function readPassword(path: string): Promise<string> {
-  try {
-    return (await readFile(path, 'utf8')).trim();
-  } catch (cause) {
-    if (!hasCode(cause, 'ENOENT')) throw cause;
-    throw new EmbeddedPostgresError(
-      `The password of the embedded database is missing: bring ${path} back, ` +
-        'or remove the whole data directory to start with an empty database.',
-      { cause },
-    );
-  }
+function readPassword(path: string): string {
+  const password = readPrivately(path)?.trim();
+  if (password !== undefined) return password;
+  throw new EmbeddedPostgresError(
+    `The password of the embedded database is missing: bring ${path} back, ` +
+      'or remove the whole data directory to start with an empty database.',
+  );
 }
 
 async function isPresent(path: string): Promise<boolean> {

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { link, mkdir, open, readdir, rename, rm, unlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { hasCode } from './errors.js';
+import { hasCode } from '../../lib/errno.js';
 import { isAlive } from './program.js';
 
 /** SCRATCH_NAME is how whatever is still being made is called; the number is the process that makes it. */

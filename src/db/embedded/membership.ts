@@ -1,11 +1,19 @@
 import { readFile, realpath } from 'node:fs/promises';
 import { performance } from 'node:perf_hooks';
 import { setTimeout as delay } from 'node:timers/promises';
-import pg from 'pg';
+import { hasCode } from '../../lib/errno.js';
+import { DatabaseClient } from '../database-client.js';
 import type { Cluster } from './cluster.js';
-import { EmbeddedPostgresError, hasCode } from './errors.js';
+import { EmbeddedPostgresError } from './errors.js';
 import { isAlive, type Settings } from './program.js';
-import { discardStalePidFile, freePort, isPostmaster, readPidFile, spawnPostmaster } from './server.js';
+import { discardStaleLocks, isPostmaster, readPidFile, spawnPostmaster, type PidFile } from './server.js';
+import {
+  checkSocketDirectory,
+  prepareSocketDirectory,
+  removeSocketDirectory,
+  socketUrl,
+  urlOf,
+} from './socket.js';
 
 /** USERS_LOCK is an advisory lock that each user of the server shares: "keyward" in ASCII. */
 const USERS_LOCK = '30229394876363364';
@@ -39,20 +47,20 @@ export interface MembershipOptions {
  * Membership is one process's use of a cluster's server: the first in starts the server, the last one out
  * stops it. Users count themselves by a shared advisory lock on a session of their own, which PostgreSQL
  * releases whatever ends them, kill -9 included. While a membership lasts, a server that goes away is started
- * again, at the same address.
+ * again, at the same place.
  */
 export class Membership {
   readonly #options: MembershipOptions;
   readonly #leaving = new AbortController();
-  #session: pg.Client | undefined;
+  #session: DatabaseClient | undefined;
   #rejoining: Promise<void> = Promise.resolve();
   #left: Promise<void> | undefined;
 
   private constructor(
     options: MembershipOptions,
-    session: pg.Client,
-    /** port on 127.0.0.1 that the server listens on. */
-    readonly port: number,
+    session: DatabaseClient,
+    /** directory of the socket that the server listens on. */
+    readonly socketDirectory: string,
   ) {
     this.#options = options;
     this.#hold(session);
@@ -64,8 +72,8 @@ export class Membership {
    * @throws EmbeddedPostgresError where the server neither starts nor can be adopted
    */
   static async join(options: MembershipOptions): Promise<Membership> {
-    const { session, port } = await enterOrStart(options, undefined, new AbortController().signal);
-    return new Membership(options, session, port);
+    const { session, socketDirectory } = await enterOrStart(options, undefined, new AbortController().signal);
+    return new Membership(options, session, socketDirectory);
   }
 
   /**
@@ -82,14 +90,18 @@ export class Membership {
     await this.#rejoining;
     const session = this.#session;
     if (!session) return;
+    const { cluster } = this.#options;
     try {
-      if (await this.#isLastUser(session)) await stopServer(this.#options.cluster.path);
+      if (await this.#isLastUser(session)) {
+        await stopServer(cluster.path);
+        await removeSocketDirectory(cluster, this.socketDirectory);
+      }
     } finally {
       await session.end();
     }
   }
 
-  async #isLastUser(session: pg.Client): Promise<boolean> {
+  async #isLastUser(session: DatabaseClient): Promise<boolean> {
     try {
       return await isLastUser(session);
     } catch (error) {
@@ -99,7 +111,7 @@ export class Membership {
     }
   }
 
-  #hold(session: pg.Client): void {
+  #hold(session: DatabaseClient): void {
     this.#session = session;
     session.once('end', () => {
       this.#session = undefined;
@@ -113,12 +125,12 @@ export class Membership {
     onProgress('The embedded database went away; starting it again ...');
     while (!signal.aborted) {
       try {
-        const { session, port } = await enterOrStart(this.#options, this.port, signal);
+        const { session, socketDirectory } = await enterOrStart(this.#options, this.socketDirectory, signal);
         this.#hold(session);
         onProgress(
-          port === this.port
+          socketDirectory === this.socketDirectory
             ? 'The embedded database is back.'
-            : `The embedded database is back on port ${port} instead of ${this.port}: restart Keyward.`,
+            : `The embedded database is back in ${socketDirectory} instead of ${this.socketDirectory}: restart Keyward.`,
         );
         return;
       } catch (error) {
@@ -133,9 +145,9 @@ export class Membership {
 /** enterOrStart repeats until it is in: of several that start a server, PostgreSQL lets one, and the others follow. */
 async function enterOrStart(
   { cluster, settings, logFile }: MembershipOptions,
-  preferredPort: number | undefined,
+  previousDirectory: string | undefined,
   signal: AbortSignal,
-): Promise<{ session: pg.Client; port: number }> {
+): Promise<{ session: DatabaseClient; socketDirectory: string }> {
   const begin = performance.now();
   let deadline = begin + START_LIMIT_MS;
   let started: Awaited<ReturnType<typeof spawnPostmaster>> | undefined;
@@ -145,10 +157,10 @@ async function enterOrStart(
     while (performance.now() < deadline) {
       signal.throwIfAborted();
       const pidFile = await readPidFile(cluster.path);
-      if (pidFile?.isRunning && pidFile.port !== undefined) {
-        const { port } = pidFile;
+      if (pidFile?.isRunning) {
         try {
-          return { session: await enter(cluster, port), port };
+          const entered = await enter(cluster, pidFile);
+          if (entered !== undefined) return entered;
         } catch (error) {
           if (hasCode(error, INVALID_PASSWORD)) throw error;
           if (hasCode(error, CANNOT_CONNECT_NOW)) {
@@ -156,18 +168,21 @@ async function enterOrStart(
           }
           cause = error;
         }
-      } else if (!pidFile?.isRunning && !started?.isRunning()) {
-        if (pidFile) await discardStalePidFile(cluster.path, pidFile);
-        // The port of a server that crashed, where it is free: those that used it find it there again.
-        const port = await freePort(preferredPort ?? pidFile?.port);
-        started = await spawnPostmaster(cluster, settings, port, logFile);
+      } else if (!started?.isRunning()) {
+        // The directory of a server that crashed: those that used it find it there again.
+        const previous = previousDirectory ?? pidFile?.socketDirectory;
+        const directory = await prepareSocketDirectory(cluster, previous);
+        if (pidFile) await discardStaleLocks(cluster.path, pidFile, directory);
+        started = await spawnPostmaster(cluster, settings, directory, logFile);
         starts += 1;
       }
       // Starts that fail one after the other come ever less often.
       await delay(POLL_MS * Math.max(1, starts));
     }
+    if (cause instanceof EmbeddedPostgresError) throw cause;
+    const why = cause === undefined ? '' : ` (${messageOf(cause)})`;
     throw new EmbeddedPostgresError(
-      `The embedded database does not start. The end of ${logFile}:\n${await lastLines(logFile)}`,
+      `The embedded database does not start${why}. The end of ${logFile}:\n${await lastLines(logFile)}`,
       cause === undefined ? {} : { cause },
     );
   } catch (error) {
@@ -181,15 +196,46 @@ async function enterOrStart(
   }
 }
 
-/** enter opens a session, makes sure that it is this cluster's server, and counts this process among its users. */
-async function enter(cluster: Cluster, port: number): Promise<pg.Client> {
-  const session = new pg.Client({
-    host: '127.0.0.1',
-    port,
-    user: 'keyward',
-    password: cluster.password,
-    // Advisory locks are per database, and this one can neither be dropped nor is it a template of others.
-    database: 'postgres',
+/** enter opens a session on the server that runs, if it listens already; one of an earlier version it stops first. */
+async function enter(
+  cluster: Cluster,
+  { socketDirectory, port }: PidFile,
+): Promise<{ session: DatabaseClient; socketDirectory: string } | undefined> {
+  if (port !== undefined) await retire(cluster, port);
+  if (socketDirectory === undefined) return undefined;
+  await checkSocketDirectory(cluster, socketDirectory);
+  // Advisory locks are per database, and this one can neither be dropped nor is it a template of others.
+  return {
+    session: await openSession(cluster, socketUrl(cluster, socketDirectory, 'postgres')),
+    socketDirectory,
+  };
+}
+
+/**
+ * retire stops a server that an earlier version of Keyward left running on a port of 127.0.0.1, which any program
+ * of this machine can take over once the server is gone. Whoever has the port now learns nothing: SCRAM is
+ * required there too.
+ *
+ * @throws EmbeddedPostgresError while a Keyward of that version still uses it
+ */
+async function retire(cluster: Cluster, port: number): Promise<void> {
+  const session = await openSession(cluster, urlOf(cluster, '127.0.0.1', port, 'postgres'));
+  try {
+    if (!(await isLastUser(session))) {
+      throw new EmbeddedPostgresError(
+        'A Keyward of an earlier version uses this database: stop it, then start this one.',
+      );
+    }
+    await stopServer(cluster.path);
+  } finally {
+    await session.end();
+  }
+}
+
+/** openSession opens a session, makes sure that it is this cluster's server, and counts this process among its users. */
+async function openSession(cluster: Cluster, url: string): Promise<DatabaseClient> {
+  const session = new DatabaseClient({
+    connectionString: url,
     application_name: 'keyward-membership',
     connectionTimeoutMillis: 5_000,
     // Only a user that is stopping the server has the lock to itself, and the stop ends this session.
@@ -202,7 +248,7 @@ async function enter(cluster: Cluster, port: number): Promise<pg.Client> {
     const { rows } = await session.query<{ data_directory: string }>('SHOW data_directory');
     const served = rows[0]?.data_directory;
     if (served === undefined || (await realpath(served)) !== cluster.path) {
-      throw new EmbeddedPostgresError(`Port ${port} serves ${served}, not ${cluster.path}.`);
+      throw new EmbeddedPostgresError(`The server that answers serves ${served}, not ${cluster.path}.`);
     }
     await session.query('SELECT pg_advisory_lock_shared($1)', [USERS_LOCK]);
     return session;
@@ -213,7 +259,7 @@ async function enter(cluster: Cluster, port: number): Promise<pg.Client> {
 }
 
 /** isLastUser gives this user's share up; on true it keeps newcomers waiting until the server has stopped. */
-async function isLastUser(session: pg.Client): Promise<boolean> {
+async function isLastUser(session: DatabaseClient): Promise<boolean> {
   await session.query('SELECT pg_advisory_unlock_shared($1)', [USERS_LOCK]);
   const { rows } = await session.query<{ last: boolean }>('SELECT pg_try_advisory_lock($1) AS last', [
     USERS_LOCK,

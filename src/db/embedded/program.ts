@@ -1,7 +1,8 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { text } from 'node:stream/consumers';
-import { EmbeddedPostgresError, hasCode } from './errors.js';
+import { hasCode } from '../../lib/errno.js';
+import { EmbeddedPostgresError } from './errors.js';
 
 /** Settings are entries of postgresql.conf. */
 export type Settings = Readonly<Record<string, string>>;

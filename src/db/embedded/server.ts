@@ -1,17 +1,18 @@
 import { execFile, spawn } from 'node:child_process';
-import { open, readFile, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
+import { randomUUID } from 'node:crypto';
+import { lchown, open, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { once } from 'node:events';
 import { basename, join } from 'node:path';
 import { promisify } from 'node:util';
+import { hasCode } from '../../lib/errno.js';
 import type { Cluster } from './cluster.js';
-import { hasCode } from './errors.js';
 import { asArguments, isAlive, programSurroundings, type Settings } from './program.js';
+import { SOCKET_PORT, socketPath } from './socket.js';
 
-/** DEFAULT_SETTINGS: durable, reachable from this machine alone, small, and silent about what it stores. */
+/** DEFAULT_SETTINGS: durable, without a port, small, and silent about what it stores. */
 export const DEFAULT_SETTINGS: Settings = {
-  listen_addresses: '127.0.0.1',
-  unix_socket_directories: '',
+  listen_addresses: '',
+  unix_socket_permissions: '0700',
   password_encryption: 'scram-sha-256',
   fsync: 'on',
   synchronous_commit: 'on',
@@ -31,30 +32,37 @@ export const DEFAULT_SETTINGS: Settings = {
   log_min_error_statement: 'panic',
 };
 
-/** Postmaster is PostgreSQL's first process, as its `postmaster.pid` describes it. */
-interface Postmaster {
+/** HBA lets the database's own user in, by SCRAM over the socket, and nobody else by nothing else. */
+const HBA = '# Keyward writes this file whenever it starts the database.\nlocal all all scram-sha-256\n';
+
+/** PidFile is the content of `postmaster.pid`: PostgreSQL's first process, and where it listens. */
+export interface PidFile {
+  readonly text: string;
   readonly pid: number;
-  /** port on 127.0.0.1; absent in the first moments of a start. */
+  /** Whether the process runs PostgreSQL. */
+  readonly isRunning: boolean;
+  /** directory of its socket; absent in the first moments of a start. */
+  readonly socketDirectory: string | undefined;
+  /** port on 127.0.0.1 that a server of an earlier Keyward listens on, which has no socket. */
   readonly port: number | undefined;
 }
 
-/** PidFile is the content of `postmaster.pid`, and whether the process it names runs PostgreSQL. */
-export interface PidFile extends Postmaster {
-  readonly text: string;
-  readonly isRunning: boolean;
-}
-
-/** readPidFile reads a cluster's `postmaster.pid`; line 1 is the process, line 4 the port. */
+/** readPidFile reads a cluster's `postmaster.pid`: process, port, socket and address are its lines 1, 4, 5 and 6. */
 export async function readPidFile(cluster: string): Promise<PidFile | undefined> {
   const text = await readFile(pidFileOf(cluster), 'utf8').catch((error: unknown) => {
     if (hasCode(error, 'ENOENT')) return undefined;
     throw error;
   });
   if (text === undefined) return undefined;
-  const lines = text.split('\n');
-  const pid = Number(lines[0]);
-  const port = Number(lines[3]) || undefined;
-  return { text, pid, port, isRunning: await isPostmaster(pid) };
+  const [first, , , port, socketDirectory = '', address = ''] = text.split('\n');
+  const pid = Number(first);
+  return {
+    text,
+    pid,
+    isRunning: await isPostmaster(pid),
+    socketDirectory: socketDirectory === '' ? undefined : socketDirectory,
+    port: socketDirectory === '' && address !== '' ? Number(port) : undefined,
+  };
 }
 
 /**
@@ -66,14 +74,20 @@ export async function readPidFile(cluster: string): Promise<PidFile | undefined>
 export async function spawnPostmaster(
   cluster: Cluster,
   settings: Settings,
-  port: number,
+  socketDirectory: string,
   logFile: string,
 ): Promise<{ isRunning(): boolean; stopAtOnce(): void }> {
+  await writeHba(cluster);
+  const where = {
+    port: SOCKET_PORT,
+    // A list, whose entries are quoted.
+    unix_socket_directories: `"${socketDirectory.replaceAll('"', '""')}"`,
+  };
   const log = await open(logFile, 'a', 0o600);
   try {
     const child = spawn(
       cluster.binaries.postgres,
-      ['-D', cluster.path, ...asArguments({ ...settings, port: String(port) })],
+      ['-D', cluster.path, ...asArguments({ ...settings, ...where })],
       { ...programSurroundings(cluster.user), stdio: ['ignore', log.fd, log.fd], detached: true },
     );
     await once(child, 'spawn');
@@ -88,33 +102,37 @@ export async function spawnPostmaster(
 }
 
 /**
- * discardStalePidFile removes the pid file of a postmaster that is gone and whose id another process has got,
- * as happens in containers: PostgreSQL would refuse to start. (Where no process has the id it sees to the file
- * itself.) Should a postmaster start in this very moment, two servers are still impossible: PostgreSQL
- * holds a shared memory segment per data directory, and a second one gives up on finding it in use.
+ * writeHba replaces the cluster's rules of who may connect, those of an earlier version too. The directory is the
+ * database's user's: a file that is there is never written to, wherever it leads.
  */
-export async function discardStalePidFile(cluster: string, stale: PidFile): Promise<void> {
-  const present = await readPidFile(cluster);
-  if (present?.text === stale.text && !present.isRunning && isAlive(present.pid)) {
-    await rm(pidFileOf(cluster), { force: true });
+async function writeHba({ path, user }: Cluster): Promise<void> {
+  const file = join(path, 'pg_hba.conf');
+  const temporary = `${file}.${randomUUID()}`;
+  try {
+    await writeFile(temporary, HBA, { mode: 0o600, flag: 'wx', flush: true });
+    if (user) await lchown(temporary, user.uid, user.gid);
+    await rename(temporary, file);
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw error;
   }
 }
 
-/** freePort finds a port of 127.0.0.1 that is free now, `preferred` if it is. */
-export async function freePort(preferred?: number): Promise<number> {
-  const probe = createServer();
-  try {
-    probe.listen(preferred ?? 0, '127.0.0.1');
-    await once(probe, 'listening');
-  } catch (error) {
-    if (preferred !== undefined && hasCode(error, 'EADDRINUSE')) return freePort();
-    throw error;
-  }
-  const address = probe.address();
-  probe.close();
-  await once(probe, 'close');
-  if (address === null || typeof address === 'string') throw new TypeError('a TCP server has a port');
-  return address.port;
+/**
+ * discardStaleLocks removes the pid file, and the lock of the socket, of a postmaster that is gone and whose id
+ * another process has got, as happens in containers: PostgreSQL would refuse to start. (Where no process has the
+ * id it sees to the files itself.) Should a postmaster start in this very moment, two servers are still impossible:
+ * PostgreSQL holds a shared memory segment per data directory, and a second one gives up on finding it in use.
+ */
+export async function discardStaleLocks(
+  cluster: string,
+  stale: PidFile,
+  socketDirectory: string,
+): Promise<void> {
+  const present = await readPidFile(cluster);
+  if (present?.text !== stale.text || present.isRunning || !isAlive(present.pid)) return;
+  await rm(pidFileOf(cluster), { force: true });
+  await rm(`${socketPath(socketDirectory)}.lock`, { force: true });
 }
 
 /**

@@ -4,9 +4,9 @@ import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
 import { openCluster, type Cluster } from '../../../src/db/embedded/cluster.js';
 import { DEFAULT_SETTINGS, readPidFile, spawnPostmaster } from '../../../src/db/embedded/server.js';
+import { prepareSocketDirectory, socketUrl } from '../../../src/db/embedded/socket.js';
 import { makeDataDir, removeDataDir } from '../../support/data-dir.js';
 import { isAlive, untilGone } from '../../support/postmaster.js';
-import { freeLowPort } from './free-low-port.js';
 
 const START_LIMIT_MS = 60_000;
 const POLL_MS = 25;
@@ -14,23 +14,23 @@ const STATEMENT_LIMIT_MS = 5_000;
 
 /** DurablePostgres is a PostgreSQL of the campaign's own that keeps what it acknowledged, and that may be stopped and killed. */
 export class DurablePostgres {
-  /** The database `keyward`, at the same port after every start. */
+  /** The database `keyward`, at the same socket after every start. */
   readonly url: string;
   readonly #cluster: Cluster;
   readonly #dataDir: string;
-  readonly #port: number;
+  readonly #socketDirectory: string;
 
-  private constructor(dataDir: string, cluster: Cluster, port: number) {
+  private constructor(dataDir: string, cluster: Cluster, socketDirectory: string) {
     this.#dataDir = dataDir;
     this.#cluster = cluster;
-    this.#port = port;
-    this.url = `postgres://keyward:${cluster.password}@127.0.0.1:${port}/keyward`;
+    this.#socketDirectory = socketDirectory;
+    this.url = socketUrl(cluster, socketDirectory, 'keyward');
   }
 
   static async create(): Promise<DurablePostgres> {
     const dataDir = await makeDataDir();
-    const cluster = await openCluster(dataDir, DEFAULT_SETTINGS, () => undefined);
-    const postgres = new DurablePostgres(dataDir, cluster, await freeLowPort());
+    const cluster = await openCluster(dataDir, DEFAULT_SETTINGS, { onProgress: ignore, onWarning: ignore });
+    const postgres = new DurablePostgres(dataDir, cluster, await prepareSocketDirectory(cluster, undefined));
     await postgres.start();
     return postgres;
   }
@@ -43,7 +43,7 @@ export class DurablePostgres {
     while (performance.now() < deadline) {
       // It gives up where processes of a killed one are still there.
       if (server?.isRunning() !== true)
-        server = await spawnPostmaster(this.#cluster, DEFAULT_SETTINGS, this.#port, log);
+        server = await spawnPostmaster(this.#cluster, DEFAULT_SETTINGS, this.#socketDirectory, log);
       if (await this.#answers()) return;
       await delay(POLL_MS);
     }
@@ -111,6 +111,10 @@ export class DurablePostgres {
     if (file?.isRunning !== true) throw new Error('PostgreSQL does not run');
     return file.pid;
   }
+}
+
+function ignore(): void {
+  // Nobody reads it.
 }
 
 /** childrenOf lists the processes that a process has started; none where the system does not tell. */

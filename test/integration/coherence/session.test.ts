@@ -138,7 +138,9 @@ describe('a session', () => {
   });
 
   test('makes its registration durable even where the database is set not to wait for that', async () => {
-    const session = await follower.connect(`${database.url}?options=-c%20synchronous_commit%3Doff`);
+    const url = new URL(database.url);
+    url.searchParams.set('options', '-c synchronous_commit=off');
+    const session = await follower.connect(url.href);
     const flushed = async (): Promise<unknown> =>
       (await admin.query<{ lsn: string }>('SELECT pg_current_wal_flush_lsn() AS lsn')).rows[0]?.lsn;
     const inserted = async (): Promise<unknown> =>
