@@ -26,6 +26,9 @@ import { systemTimers, type Timers } from './lib/timers.js';
 import { Authenticator } from './rpc/auth.js';
 import { CertificateCallers, CertificateUsers } from './rpc/certificate-callers.js';
 import type { ChainDependencies } from './rpc/chain.js';
+import { openMethods, type MethodRule } from './rpc/front-door/admission.js';
+import { connectionLimits } from './rpc/front-door/connection-limits.js';
+import { FrontDoor } from './rpc/front-door/front-door.js';
 import { drain, listen, newGrpcServer, serverCredentials } from './rpc/grpc-server.js';
 import { Health } from './rpc/health.js';
 import { reflectionServices } from './rpc/reflection.js';
@@ -40,6 +43,7 @@ import { secretServices } from './secret/secret-services.js';
 import { secretWatch } from './secret/secret-watch.js';
 import { Coherence } from './server-coherence.js';
 import type { Readiness } from './telemetry/http-face.js';
+import { noConnections } from './telemetry/connection-metrics.js';
 import type { Logger } from './telemetry/logger.js';
 import { Metrics } from './telemetry/metrics.js';
 import { tokenHandlers } from './token/token-handler.js';
@@ -151,10 +155,10 @@ async function start(dependencies: ServerDependencies, closer: Closer): Promise<
     cacheTtlMs,
   };
   const standings = new StandingRepository(knex);
-  const chain = addTokensAndAccounts(server, { ...shared, standings }, closer);
-  addSecrets(server, { ...shared, standings }, chain, closer);
+  const { chain, methods } = addTokensAndAccounts(server, { ...shared, standings }, closer);
+  methods.push(...addSecrets(server, { ...shared, standings }, chain, closer));
   const auditService = new AuditService({ events: new AuditRepository(knex), standings });
-  addService(server, AuditServiceService, auditHandlers(auditService), chain);
+  methods.push(...addService(server, AuditServiceService, auditHandlers(auditService), chain));
 
   const health = new Health({
     services: SERVICES,
@@ -163,15 +167,24 @@ async function start(dependencies: ServerDependencies, closer: Closer): Promise<
     clock,
     logger,
   });
-  health.addTo(server);
+  methods.push(...health.addTo(server));
   if (config.reflection) {
     for (const { definition, implementation } of reflectionServices([...SERVICES, HEALTH_SERVICE])) {
       server.addService(definition, implementation);
+      methods.push(...openMethods(definition));
     }
   }
 
+  const counts = noConnections();
+  const limits = await connectionLimits(config, logger);
+  const rules = new Map(methods.map((rule) => [rule.path, rule]));
+  const frontDoor = new FrontDoor({ ...chain, methods: rules, limits, counts });
+  metrics.watchConnections(counts, () => frontDoor.connections, limits.inAll);
+  closer.add('the connections', () => frontDoor.stop());
+
   await coherence.start(closer);
   const port = await listen(server, config.listen, await serverCredentials(config));
+  frontDoor.guard(server);
   closer.add('the calls under way', () => drain(server, config.shutdownSeconds * 1000));
   closer.add('the streams without an end', () => {
     stopping.abort(stoppingError());
@@ -209,7 +222,7 @@ function addTokensAndAccounts(
   server: Server,
   dependencies: ServiceDependencies,
   closer: Closer,
-): ChainDependencies {
+): { chain: ChainDependencies; methods: MethodRule[] } {
   const { config, knex, coherence, standings, audit, authentications, clock, logger, metrics, cacheTtlMs } =
     dependencies;
   const { changes } = coherence;
@@ -272,7 +285,7 @@ function addTokensAndAccounts(
   const { stopping } = dependencies;
   const chain = { authenticator, authentications, logger, calls: metrics.calls, stopping };
   const watch = tokenWatch({ ...dependencies, tokens });
-  addService(
+  const ofTokens = addService(
     server,
     FastTokenService,
     {
@@ -282,8 +295,8 @@ function addTokensAndAccounts(
     },
     chain,
   );
-  addService(server, AccountServiceService, accountHandlers(accountService), chain);
-  return chain;
+  const ofAccounts = addService(server, AccountServiceService, accountHandlers(accountService), chain);
+  return { chain, methods: [...ofTokens, ...ofAccounts] };
 }
 
 function addSecrets(
@@ -291,7 +304,7 @@ function addSecrets(
   dependencies: ServiceDependencies,
   chain: ChainDependencies,
   closer: Closer,
-): void {
+): MethodRule[] {
   const { config, knex, clock } = dependencies;
   const retention = BigInt(config.secretRetentionDays) * MICROSECONDS_A_DAY;
   const services = secretServices({ ...dependencies, retention });
@@ -303,5 +316,6 @@ function addSecrets(
   const rotation = new RotationService({ ...dependencies, versions: new RotationRepository(knex) });
   const secrets = new SecretRepository(knex);
   const watch = secretWatch({ ...dependencies, secrets, grants: new GrantRepository(knex) });
-  addService(server, SecretServiceService, secretServiceHandlers(services, rotation, watch, clock), chain);
+  const handlers = secretServiceHandlers(services, rotation, watch, clock);
+  return addService(server, SecretServiceService, handlers, chain);
 }

@@ -9,7 +9,7 @@ import type {
 } from '../gen/keyward/account/v1/account_service.js';
 
 import { parseListRequest, type ListFields, type ListRequest, type PageQuery } from '../lib/page.js';
-import { DEFAULT_VERSION, type Description } from '../lib/resource-rules.js';
+import { DEFAULT_VERSION, MOST_DESCRIPTION_BYTES, type Description } from '../lib/resource-rules.js';
 import { checked, type Violations } from '../lib/violations.js';
 import { readMask } from '../rpc/field-mask.js';
 import type { Handlers } from '../rpc/handlers.js';
@@ -41,6 +41,7 @@ export function accountHandlers(service: AccountService): Handlers<typeof Accoun
   return {
     createAccount: {
       permission: WRITE,
+      maxRequestBytes: MOST_DESCRIPTION_BYTES,
       handle: async (request, caller) => {
         const { accountNumber, settings } = readNewAccount(request);
         return { account: toAccount(await service.createAccount(caller, accountNumber, settings)) };
@@ -62,6 +63,7 @@ export function accountHandlers(service: AccountService): Handlers<typeof Accoun
     },
     updateAccount: {
       permission: WRITE,
+      maxRequestBytes: MOST_DESCRIPTION_BYTES,
       handle: async (request, caller) => {
         const { ref, change } = checked((v) => ({
           ref: readAccountSelector(v, 'selector', request.selector),
@@ -121,6 +123,7 @@ export function accountHandlers(service: AccountService): Handlers<typeof Accoun
     },
     createUserProfile: {
       permission: WRITE,
+      maxRequestBytes: MOST_DESCRIPTION_BYTES,
       handle: async (request, caller) => {
         const { user, account, name, description } = readNewUserProfile(request);
         const profile = await service.createUserProfile(caller, user, account, name, description);
@@ -143,6 +146,7 @@ export function accountHandlers(service: AccountService): Handlers<typeof Accoun
     },
     updateUserProfile: {
       permission: WRITE,
+      maxRequestBytes: MOST_DESCRIPTION_BYTES,
       handle: async (request, caller) => {
         const { ref, change } = checked((v) => ({
           ref: readUserProfileSelector(v, 'selector', request.selector),

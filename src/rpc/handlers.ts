@@ -40,6 +40,8 @@ export interface Requirements {
    * cannot be reached: their answers tell nothing but verdicts, which are marked as stale themselves.
    */
   readonly servesStaleCallers?: true;
+  /** Most bytes of a request, or of one message of a stream; 64 KiB if not given. The front door refuses larger ones. */
+  readonly maxRequestBytes?: number;
   /** Is told of a caller without the scope, and done, before the refusal is sent. */
   readonly onMissingScope?: (caller: Caller) => Promise<void>;
 }

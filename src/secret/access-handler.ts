@@ -18,6 +18,8 @@ type Methods = Pick<typeof SecretServiceService, 'accessSecret' | 'batchAccessSe
 
 const ACCESS = 'keyward.secrets.access';
 const MOST_REQUESTS = 100;
+/** One of them: a name and a username at their longest. */
+const LARGEST_REQUEST_BYTES = 4 * 1024;
 
 export function accessHandlers(service: AccessService): Handlers<Methods> {
   const onMissingScope = (caller: Caller): Promise<void> => service.recordMissingScope(caller);
@@ -35,6 +37,7 @@ export function accessHandlers(service: AccessService): Handlers<Methods> {
     },
     batchAccessSecrets: {
       permission: ACCESS,
+      maxRequestBytes: MOST_REQUESTS * LARGEST_REQUEST_BYTES,
       onMissingScope,
       handle: async ({ requests }, caller) => {
         const results = await service.accessMany(caller, readBatch(requests));
