@@ -181,6 +181,7 @@ export class Connections {
     const due = this.#interval - limits.requestSeconds - 1;
     const calls = connection.eachCall((body) => {
       if (body?.isOverdue(due) === true) onOverdue(body);
+      body?.closeIfLeft(this.#interval - 1);
     });
     connection.noticeClosing(this.#interval);
     const { standing, closingSince } = connection;

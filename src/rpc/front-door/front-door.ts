@@ -95,11 +95,7 @@ export class FrontDoor implements BodyKeeper {
   refused({ call, hasEnded, judging }: RequestBody, error: KeywardError, isEntered: boolean): void {
     const { stream, rule } = call;
     const connection = this.#connections.of(stream.session);
-    if (isEntered) {
-      stream.once('finish', () => {
-        stream.close(constants.NGHTTP2_NO_ERROR);
-      });
-    } else {
+    if (!isEntered) {
       const { requestId, startedAt } = judging ?? { requestId: randomUUID(), startedAt: performance.now() };
       const told = { path: rule.path, requestId, peer: connection?.peer ?? 'unknown' };
       callEnded(this.#dependencies, told, startedAt, error);

@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream';
-import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
+import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
 import { KeywardError, requestTooLarge } from '../../lib/errors.js';
 import { streamOf } from '../library.js';
 import type { Admission, MethodRule } from './admission.js';
@@ -93,6 +93,9 @@ export class RequestBody {
   /** The interval in which the message that is awaited was begun. */
   #since: number | undefined;
 
+  /** The interval in which the call was answered instead. */
+  #discardedAt = Infinity;
+
   constructor(call: EnteringCall, early: Share, keeper: BodyKeeper, hasEnded: boolean) {
     this.call = call;
     this.#keeper = keeper;
@@ -148,8 +151,14 @@ export class RequestBody {
     if (this.#phase === 'passing' || this.#phase === 'discarded') return;
     const wasTalking = this.#phase === 'talking';
     this.#release('discarded');
+    this.#discardedAt = this.#keeper.interval;
     if (wasTalking) this.admission?.fault?.abort(error);
     this.#keeper.refused(this, error, wasTalking);
+  }
+
+  /** closeIfLeft closes the stream of a call that was answered before that interval, and whose client goes on sending. */
+  closeIfLeft(interval: number): void {
+    if (this.#discardedAt < interval) this.call.stream.close(constants.NGHTTP2_NO_ERROR);
   }
 
   /** isOverdue tells whether a message was begun in that interval or before, and is not there yet. */
