@@ -170,6 +170,30 @@ export const SETTINGS = {
     flag,
     'Serve without TLS on an address that is not loopback: true or false. Only for a network that encrypts by itself.',
   ),
+  requestTimeoutSeconds: setting(
+    'KEYWARD_REQUEST_TIMEOUT_SECONDS',
+    '10',
+    wholeNumber(1, 600),
+    'Seconds, 1 to 600, in which a request, or a message of a stream, must have come whole once it was begun. After that the call is DEADLINE_EXCEEDED.',
+  ),
+  maxConnections: setting(
+    'KEYWARD_MAX_CONNECTIONS',
+    '4096',
+    wholeNumber(16, 1_000_000),
+    'Most connections of gRPC clients, 16 to 1000000; fewer where the process may not open so many files. Workers share them evenly. Idle ones make room for new ones.',
+  ),
+  maxConnectionsPerPeer: setting(
+    'KEYWARD_MAX_CONNECTIONS_PER_PEER',
+    '1024',
+    wholeNumber(16, 1_000_000),
+    'Most of them from one address, 16 to 1000000. Clients behind one proxy or NAT have one address.',
+  ),
+  idleConnectionSeconds: setting(
+    'KEYWARD_IDLE_CONNECTION_SECONDS',
+    '600',
+    wholeNumber(10, 86_400),
+    'Seconds, 10 to 86400, after which a connection without calls is closed. One that shows no good credentials is closed after 20.',
+  ),
   reflection: setting(
     'KEYWARD_REFLECTION',
     'true',

@@ -25,6 +25,9 @@ import { Authenticator } from './rpc/auth.js';
 import { CertificateCallers, CertificateUsers } from './rpc/certificate-callers.js';
 import { CallerLimits } from './rpc/caller-limits.js';
 import type { ChainDependencies } from './rpc/chain.js';
+import { openMethods, type MethodRule } from './rpc/front-door/admission.js';
+import { connectionLimits } from './rpc/front-door/connection-limits.js';
+import { FrontDoor } from './rpc/front-door/front-door.js';
 import { drain, listen, newGrpcServer, serverCredentials } from './rpc/grpc-server.js';
 import { Health } from './rpc/health.js';
 import { reflectionServices } from './rpc/reflection.js';
@@ -41,6 +44,7 @@ import { secretWatch } from './secret/secret-watch.js';
 import { startAudit, type Audit } from './server-audit.js';
 import { Coherence } from './server-coherence.js';
 import type { Readiness } from './telemetry/http-face.js';
+import { noConnections } from './telemetry/connection-metrics.js';
 import type { Logger } from './telemetry/logger.js';
 import { Metrics } from './telemetry/metrics.js';
 import { tokenHandlers } from './token/token-handler.js';
@@ -152,10 +156,11 @@ async function start(dependencies: ServerDependencies, closer: Closer): Promise<
   };
   const standings = new StandingRepository(knex);
   const services = { ...shared, standings, rights: new WatcherRights(standings) };
-  const chain = addTokensAndAccounts(server, services, closer);
-  const bindings = addSecrets(server, services, chain, closer);
+  const { chain, methods } = addTokensAndAccounts(server, services, closer);
+  const secrets = addSecrets(server, services, chain, closer);
+  methods.push(...secrets.methods);
   const auditService = new AuditService({ events: new AuditRepository(knex), standings });
-  addService(server, AuditServiceService, auditHandlers(auditService), chain);
+  methods.push(...addService(server, AuditServiceService, auditHandlers(auditService), chain));
 
   const health = new Health({
     services: SERVICES,
@@ -164,17 +169,26 @@ async function start(dependencies: ServerDependencies, closer: Closer): Promise<
     clock,
     logger,
   });
-  health.addTo(server);
+  methods.push(...health.addTo(server));
   if (config.reflection) {
     for (const { definition, implementation } of reflectionServices([...SERVICES, HEALTH_SERVICE])) {
       server.addService(definition, implementation);
+      methods.push(...openMethods(definition));
     }
   }
 
-  closer.add('the binding of stored values', () => bindings.stop());
-  await bindings.start(BINDING_INTERVAL_MS, BINDING_PATIENCE_MS);
+  closer.add('the binding of stored values', () => secrets.bindings.stop());
+  await secrets.bindings.start(BINDING_INTERVAL_MS, BINDING_PATIENCE_MS);
+  const counts = noConnections();
+  const limits = await connectionLimits(config, logger);
+  const rules = new Map(methods.map((rule) => [rule.path, rule]));
+  const frontDoor = new FrontDoor({ ...chain, methods: rules, limits, counts });
+  metrics.watchConnections(counts, () => frontDoor.connections, limits.inAll);
+  closer.add('the connections', () => frontDoor.stop());
+
   await coherence.start(closer);
   const port = await listen(server, config.listen, await serverCredentials(config));
+  frontDoor.guard(server);
   closer.add('the calls under way', () => drain(server, config.shutdownSeconds * 1000));
   closer.add('the streams without an end', () => {
     stopping.abort(stoppingError());
@@ -211,7 +225,7 @@ function addTokensAndAccounts(
   server: Server,
   dependencies: ServiceDependencies,
   closer: Closer,
-): ChainDependencies {
+): { chain: ChainDependencies; methods: MethodRule[] } {
   const { config, knex, coherence, standings, audit, authentications, clock, logger, metrics, cacheTtlMs } =
     dependencies;
   const { changes } = coherence;
@@ -277,7 +291,7 @@ function addTokensAndAccounts(
   const limits = new CallerLimits({ calls: config.maxCallsPerCaller, streams: config.maxStreamsPerCaller });
   const chain = { authenticator, authentications, logger, calls: metrics.calls, limits, stopping };
   const watch = tokenWatch({ ...dependencies, tokens });
-  addService(
+  const ofTokens = addService(
     server,
     FastTokenService,
     {
@@ -287,8 +301,8 @@ function addTokensAndAccounts(
     },
     chain,
   );
-  addService(server, AccountServiceService, accountHandlers(accountService), chain);
-  return chain;
+  const ofAccounts = addService(server, AccountServiceService, accountHandlers(accountService), chain);
+  return { chain, methods: [...ofTokens, ...ofAccounts] };
 }
 
 /** addSecrets gives what is to be started before values are served. */
@@ -297,7 +311,7 @@ function addSecrets(
   dependencies: ServiceDependencies,
   chain: ChainDependencies,
   closer: Closer,
-): BindingService {
+): { readonly methods: readonly MethodRule[]; readonly bindings: BindingService } {
   const { config, knex, clock } = dependencies;
   const retention = BigInt(config.secretRetentionDays) * MICROSECONDS_A_DAY;
   const services = secretServices({ ...dependencies, retention });
@@ -309,6 +323,6 @@ function addSecrets(
   const rotation = new RotationService({ ...dependencies, versions: new RotationRepository(knex), bindings });
   const secrets = new SecretRepository(knex);
   const watch = secretWatch({ ...dependencies, secrets, grants: new GrantRepository(knex) });
-  addService(server, SecretServiceService, secretServiceHandlers(services, rotation, watch, clock), chain);
-  return bindings;
+  const handlers = secretServiceHandlers(services, rotation, watch, clock);
+  return { methods: addService(server, SecretServiceService, handlers, chain), bindings };
 }

@@ -9,7 +9,7 @@ import type {
 } from '../gen/keyward/account/v1/account_service.js';
 import { parseListRequest, type ListFields, type ListRequest, type PageQuery } from '../lib/page.js';
 import { recordLocator } from '../lib/public-id.js';
-import { DEFAULT_VERSION, type Description } from '../lib/resource-rules.js';
+import { DEFAULT_VERSION, MOST_DESCRIPTION_BYTES, type Description } from '../lib/resource-rules.js';
 import { checked, type Violations } from '../lib/violations.js';
 import { readMask } from '../rpc/field-mask.js';
 import type { Handlers } from '../rpc/handlers.js';
@@ -43,6 +43,7 @@ export function accountHandlers(service: AccountService): Handlers<typeof Accoun
   return {
     createAccount: {
       permission: WRITE,
+      maxRequestBytes: MOST_DESCRIPTION_BYTES,
       handle: async (request, caller) => {
         const { accountNumber, settings } = readNewAccount(request);
         return { account: toAccount(await service.createAccount(caller, accountNumber, settings)) };
@@ -64,6 +65,7 @@ export function accountHandlers(service: AccountService): Handlers<typeof Accoun
     },
     updateAccount: {
       permission: WRITE,
+      maxRequestBytes: MOST_DESCRIPTION_BYTES,
       handle: async (request, caller) => {
         const { ref, change } = checked((v) => ({
           ref: readAccountSelector(v, 'selector', request.selector),
@@ -133,6 +135,7 @@ export function accountHandlers(service: AccountService): Handlers<typeof Accoun
     },
     createUserProfile: {
       permission: WRITE,
+      maxRequestBytes: MOST_DESCRIPTION_BYTES,
       handle: async (request, caller) => {
         const { user, account, name, description } = readNewUserProfile(request);
         const { result, propagation } = await service.createUserProfile(
@@ -166,6 +169,7 @@ export function accountHandlers(service: AccountService): Handlers<typeof Accoun
     },
     updateUserProfile: {
       permission: WRITE,
+      maxRequestBytes: MOST_DESCRIPTION_BYTES,
       handle: async (request, caller) => {
         const { ref, change } = checked((v) => ({
           ref: readUserProfileSelector(v, 'selector', request.selector),

@@ -41,7 +41,7 @@ export class OutagePolicy<Record> {
   }
 
   /** memory may be asked in this turn of the event loop, if the lease holds; undefined if it does not. */
-  get memory(): Pick<Source<Record>, 'peek'> | undefined {
+  get memory(): Pick<Source<Record>, 'peek' | 'recall'> | undefined {
     return this.#lease.holds() ? this.#source : undefined;
   }
 

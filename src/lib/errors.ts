@@ -26,6 +26,9 @@ export type Reason =
   | 'STOPPING'
   | 'TOO_MANY_CALLS'
   | 'TOO_MANY_WATCHES'
+  | 'REQUEST_TOO_LARGE'
+  | 'REQUEST_TIMEOUT'
+  | 'TOO_MANY_CONNECTIONS'
   | 'DATABASE_UNAVAILABLE'
   | 'INTERNAL';
 
@@ -100,4 +103,22 @@ export function stopping(): KeywardError {
 /** credentialsRefused has one text for every cause. */
 export function credentialsRefused(): KeywardError {
   return new KeywardError('CREDENTIALS_REFUSED', 'Valid credentials are required.');
+}
+
+/** requestTooLarge names the method's limit. */
+export function requestTooLarge(mostBytes: number): KeywardError {
+  return new KeywardError('REQUEST_TOO_LARGE', `The request is larger than ${mostBytes} bytes.`, {
+    metadata: { limit_bytes: String(mostBytes) },
+  });
+}
+
+/** requestTimeout is for a request that did not come whole in time. */
+export function requestTimeout(seconds: number): KeywardError {
+  return new KeywardError('REQUEST_TIMEOUT', `The request was not complete after ${seconds} seconds.`, {
+    metadata: { limit_seconds: String(seconds) },
+  });
+}
+
+export function tooManyConnections(): KeywardError {
+  return new KeywardError('TOO_MANY_CONNECTIONS', 'The service has as many connections as it may have.');
 }

@@ -12,6 +12,25 @@ export interface Description {
 
 export const DEFAULT_VERSION = '1.0.0';
 
+const LONGEST_DESCRIPTION = 10_000;
+const LONGEST_PATH = 1024;
+const MOST_TAGS = 64;
+const LONGEST_TAG = 100;
+const MOST_ANNOTATIONS = 64;
+const LONGEST_KEY = 253;
+const LONGEST_VALUE = 4096;
+/** Names, a version, scopes, a selector, and what the encoding adds. */
+const MOST_OTHER_BYTES = 64 * 1024;
+
+/** Most bytes of a request that describes a resource: all fields at their longest, with four bytes for each character. */
+export const MOST_DESCRIPTION_BYTES =
+  MOST_OTHER_BYTES +
+  4 *
+    (LONGEST_DESCRIPTION +
+      LONGEST_PATH +
+      MOST_TAGS * LONGEST_TAG +
+      MOST_ANNOTATIONS * (LONGEST_KEY + LONGEST_VALUE));
+
 const NAME = /^[A-Za-z0-9](?:(?:[A-Za-z0-9_.-]| (?! ))*[A-Za-z0-9])?$/;
 // PostgreSQL keeps neither NUL nor half of a surrogate pair in text.
 const UNSTORABLE = /\0|\p{Surrogate}/u;
@@ -35,8 +54,10 @@ export function checkName(v: Violations, field: string, name: string): void {
 
 /** checkDescription checks those of the common fields that are given. */
 export function checkDescription(v: Violations, prefix: string, fields: Partial<Description>): void {
-  if (fields.description !== undefined) checkText(v, `${prefix}description`, fields.description, 10_000);
-  if (fields.manifestPath !== undefined) checkText(v, `${prefix}manifest_path`, fields.manifestPath, 1024);
+  if (fields.description !== undefined)
+    checkText(v, `${prefix}description`, fields.description, LONGEST_DESCRIPTION);
+  if (fields.manifestPath !== undefined)
+    checkText(v, `${prefix}manifest_path`, fields.manifestPath, LONGEST_PATH);
   if (fields.version !== undefined) {
     const valid = fields.version.length <= 255 && isSemanticVersion(fields.version);
     v.check(valid, `${prefix}version`, 'must be a semantic version of at most 255 characters');
@@ -54,20 +75,20 @@ export function describedBytes({ description, manifestPath, tags, annotations }:
 }
 
 function checkTags(v: Violations, field: string, tags: readonly string[]): void {
-  v.check(tags.length <= 64, field, 'must be at most 64');
+  v.check(tags.length <= MOST_TAGS, field, `must be at most ${MOST_TAGS}`);
   v.check(new Set(tags).size === tags.length, field, 'must not contain duplicates');
-  tags.slice(0, 64).forEach((tag, index) => {
+  tags.slice(0, MOST_TAGS).forEach((tag, index) => {
     v.check(tag !== '', `${field}[${index}]`, 'must not be empty');
-    checkText(v, `${field}[${index}]`, tag, 100);
+    checkText(v, `${field}[${index}]`, tag, LONGEST_TAG);
   });
 }
 
 function checkAnnotations(v: Violations, field: string, annotations: ReadonlyMap<string, string>): void {
   const entries = [...annotations];
-  v.check(entries.length <= 64, field, 'must be at most 64');
-  entries.slice(0, 64).forEach(([key, value], index) => {
+  v.check(entries.length <= MOST_ANNOTATIONS, field, `must be at most ${MOST_ANNOTATIONS}`);
+  entries.slice(0, MOST_ANNOTATIONS).forEach(([key, value], index) => {
     v.check(key !== '', `${field}[${index}].key`, 'must not be empty');
-    checkText(v, `${field}[${index}].key`, key, 253);
-    checkText(v, `${field}[${index}].value`, value, 4096);
+    checkText(v, `${field}[${index}].key`, key, LONGEST_KEY);
+    checkText(v, `${field}[${index}].value`, value, LONGEST_VALUE);
   });
 }

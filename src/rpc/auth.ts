@@ -2,13 +2,14 @@ import type { Metadata, ServerUnaryCall } from '@grpc/grpc-js';
 import type { Caller, Identity } from '../account/caller.js';
 import { credentialsRefused } from '../lib/errors.js';
 import { keyIdOf } from '../token/validate-codec.js';
-import type { Verdicts } from '../token/verdicts.js';
+import type { Known, Verdicts } from '../token/verdicts.js';
 import type { VerdictRecord } from '../token/verdict.js';
 import type { CertificateCallers, Found } from './certificate-callers.js';
 
 /** What a call proves of its caller, and where it comes from. */
 export interface Credentials {
-  readonly metadata: Metadata;
+  /** The header of that name; undefined for none. */
+  readonly authorization: string | undefined;
   readonly peer: string;
   readonly requestId: string;
   readonly authContext: ReturnType<ServerUnaryCall<unknown, unknown>['getAuthContext']>;
@@ -24,6 +25,9 @@ export interface Authenticated {
 // The scheme in any case, spaces or tabs, the token.
 const AUTHORIZATION = /^[ \t]*(?:bearer|token)[ \t]+([^ \t]+)[ \t]*$/i;
 
+/** KnownToken is a caller's token that memory knew. */
+export type KnownToken = Known;
+
 /** Authenticator turns credentials into a caller: a token, or else a client certificate. */
 export class Authenticator {
   readonly #verdicts: Verdicts;
@@ -35,18 +39,29 @@ export class Authenticator {
   }
 
   /** peek authenticates a token from memory alone; undefined if that cannot be decided or is refused. */
-  peek(metadata: Metadata): VerdictRecord | undefined {
-    const token = presentedToken(metadata);
+  peek(authorization: string | undefined): VerdictRecord | undefined {
+    const token = presentedToken(authorization);
     return token === undefined ? undefined : this.#verdicts.peekValid(token);
+  }
+
+  /** know is the same for a call whose request is still to come: `use` tells when it has. */
+  know(authorization: string | undefined): KnownToken | undefined {
+    const token = presentedToken(authorization);
+    return token === undefined ? undefined : this.#verdicts.know(token);
+  }
+
+  /** use returns what a token is worth by now; undefined if memory alone cannot decide that, or it is refused. */
+  use(known: KnownToken): VerdictRecord | undefined {
+    return this.#verdicts.use(known);
   }
 
   /** authenticate throws CREDENTIALS_REFUSED, with the same text, for every cause. */
   async authenticate(credentials: Credentials): Promise<Authenticated> {
-    const { metadata, authContext, peer, requestId } = credentials;
+    const { authorization, authContext, peer, requestId } = credentials;
     const found =
-      metadata.get('authorization').length > 0
-        ? await this.#ownerOf(presentedToken(metadata))
-        : await this.#userOf(commonName(authContext));
+      authorization === undefined
+        ? await this.#userOf(commonName(authContext))
+        : await this.#ownerOf(presentedToken(authorization));
     if (found === undefined) throw credentialsRefused();
     const origin = { peer, requestId, certificate: certificateOf(authContext) };
     return { caller: { ...found.identity, origin }, stale: found.stale };
@@ -76,11 +91,16 @@ function certificateOf(authContext: Credentials['authContext']): string | undefi
   return `CN=${commonName(authContext) ?? ''} sha256=${fingerprint.replaceAll(':', '').toLowerCase()}`;
 }
 
-function presentedToken(metadata: Metadata): string | undefined {
+/** authorizationOf reads the header out of metadata. One that is there twice is none that could be accepted. */
+export function authorizationOf(metadata: Metadata): string | undefined {
   const values = metadata.get('authorization');
   const [value] = values;
-  if (values.length !== 1 || typeof value !== 'string') return undefined;
-  return AUTHORIZATION.exec(value)?.[1];
+  if (value === undefined) return undefined;
+  return values.length === 1 && typeof value === 'string' ? value : '';
+}
+
+function presentedToken(authorization: string | undefined): string | undefined {
+  return authorization === undefined ? undefined : AUTHORIZATION.exec(authorization)?.[1];
 }
 
 function identityOf(record: VerdictRecord): Identity {

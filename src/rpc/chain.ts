@@ -1,22 +1,22 @@
 import { randomUUID } from 'node:crypto';
-import {
-  status,
-  type handleBidiStreamingCall,
-  type handleServerStreamingCall,
-  type handleUnaryCall,
-  type ServerDuplexStream,
-  type ServerUnaryCall,
-  type ServerWritableStream,
+import type {
+  handleBidiStreamingCall,
+  handleServerStreamingCall,
+  handleUnaryCall,
+  ServerDuplexStream,
+  ServerUnaryCall,
+  ServerWritableStream,
 } from '@grpc/grpc-js';
 import type { Caller } from '../account/caller.js';
 import type { AuthenticationLog } from '../audit/authentication-log.js';
 import { databaseUnavailable, KeywardError, scopeMissing } from '../lib/errors.js';
 import { covers, firstNotCovered } from '../lib/scopes.js';
-import type { CallMetrics } from '../telemetry/call-metrics.js';
-import type { Logger } from '../telemetry/logger.js';
-import type { Authenticated, Authenticator, Credentials } from './auth.js';
+import { authorizationOf, type Authenticated, type Authenticator, type Credentials } from './auth.js';
+import { callEnded, type CallLog } from './call-log.js';
 import type { CallerLimits } from './caller-limits.js';
-import { codeOf, foreseen, toStatus } from './error-status.js';
+import { foreseen, toStatus } from './error-status.js';
+import type { Admission } from './front-door/admission.js';
+import { admissionOf } from './front-door/request-body.js';
 import type { Handler, Requirements, StreamHandler } from './handlers.js';
 import { converse, type Talk } from './conversation.js';
 import { sendAll, type Outlet } from './send-all.js';
@@ -24,7 +24,11 @@ import { sendAll, type Outlet } from './send-all.js';
 /** Call is one call on its way through the chain. */
 interface Call extends Credentials {
   readonly path: string;
+  /** Of `performance.now()`. */
+  readonly startedAt: number;
   readonly request: unknown;
+  /** What the front door knows of it. */
+  readonly admission: Admission | undefined;
   /** Where a stream's messages go. */
   readonly outlet?: Outlet<unknown>;
   /** What a conversation is held over. */
@@ -40,11 +44,9 @@ type Step = (call: Call) => Promise<unknown>;
 /** Interceptor wraps the steps after it. */
 type Interceptor = (next: Step, method: Requirements) => Step;
 
-export interface ChainDependencies {
+export interface ChainDependencies extends CallLog {
   readonly authenticator: Authenticator;
   readonly authentications: Pick<AuthenticationLog, 'succeeded' | 'failed'>;
-  readonly logger: Logger;
-  readonly calls: CallMetrics;
   readonly limits: CallerLimits;
   /** Aborted when streams that have no end of their own must end, with the error that they end in. */
   readonly stopping: AbortSignal;
@@ -63,35 +65,23 @@ export class Malformed {
  *
  * 1. `accessLog` sees, logs and counts every call, refused ones too, with the status it ended in.
  * 2. `explainFaults` makes a foreseen error of every fault, so that what is outside it only meets those.
- * 3. `authenticate` comes before the request is looked at: strangers learn nothing from error messages. A caller who
- *    is known by a stale answer alone may have been shut out meanwhile, and is served by a few methods only.
+ * 3. `authenticate` judges the credentials, where the front door did not do so with the request at hand. It comes
+ *    before the request is looked at: strangers learn nothing from error messages. A caller who is known by a stale
+ *    answer alone may have been shut out meanwhile, and is served by a few methods only.
  * 4. `limitCaller` comes as soon as the caller is known, and before anything asks the database for that caller. A call
  *    that is answered from memory never comes here, and is not counted.
  * 5. `authorize` refuses credentials without the method's scopes, whatever the request names.
  * 6. `refuseMalformed` is last, as its answer is about the request.
  */
-function interceptors({
-  authenticator,
-  authentications,
-  logger,
-  calls,
-  limits,
-}: ChainDependencies): readonly Interceptor[] {
-  const ended = (call: Call, startedAt: number, failure: KeywardError | undefined): void => {
-    const code = status[codeOfCall(call, failure)];
-    const ms = performance.now() - startedAt;
-    calls.ended(call.path, code, ms / 1000);
-    logAccess(logger, call, code, ms, failure);
-  };
-
+function interceptors(dependencies: ChainDependencies): readonly Interceptor[] {
+  const { authenticator, authentications, limits, ...log } = dependencies;
   const accessLog: Interceptor = (next) => async (call) => {
-    const startedAt = performance.now();
     try {
       const response = await next(call);
-      ended(call, startedAt, undefined);
+      callEnded(log, call, call.startedAt, undefined);
       return response;
     } catch (error) {
-      ended(call, startedAt, foreseen(error, call.requestId));
+      callEnded(log, call, call.startedAt, foreseen(error, call.requestId));
       throw error;
     }
   };
@@ -112,6 +102,8 @@ function interceptors({
   };
 
   const authenticated = async (call: Call): Promise<Authenticated> => {
+    const found = call.admission?.judged?.found;
+    if (found !== undefined) return found;
     try {
       return await authenticator.authenticate(call);
     } catch (error) {
@@ -207,17 +199,19 @@ export function conversationChain<Request, Response>(
 ): handleBidiStreamingCall<Request, Response> {
   const { authenticator, stopping } = dependencies;
   const first = compose(dependencies, method, async (call) => {
+    const fault = call.admission?.fault?.signal;
+    const interruption = fault === undefined ? stopping : AbortSignal.any([stopping, fault]);
     if (call.talk === undefined) throw new Error('a conversation reached its handler without a stream');
     const answer = (message: unknown): unknown => {
       requireWellFormed(message);
       const request = message as Request;
-      const known = authenticator.peek(call.metadata);
+      const known = authenticator.peek(call.authorization);
       if (known === undefined || missingScope(known, method) !== undefined) {
         return reauthorize(dependencies, call, method).then((caller) => method.handle(request, caller));
       }
       return method.peek?.(request) ?? method.handle(request, callerOf(call));
     };
-    call.isCancelled = (await converse(call.talk, answer, stopping)) === 'cancelled';
+    call.isCancelled = (await converse(call.talk, answer, interruption)) === 'cancelled';
   });
   return (stream) => {
     first({ ...toCall(path, stream), talk: stream }).then(
@@ -285,43 +279,19 @@ function toCall(
     | ServerWritableStream<unknown, unknown>
     | ServerDuplexStream<unknown, unknown>,
 ): Call {
+  const admission = admissionOf(call);
+  const { requestId, startedAt } = admission?.judged ?? {
+    requestId: randomUUID(),
+    startedAt: performance.now(),
+  };
   return {
     path,
-    requestId: randomUUID(),
+    requestId,
+    startedAt,
+    admission,
     peer: call.getPeer(),
     request: 'request' in call ? call.request : undefined,
-    metadata: call.metadata,
+    authorization: authorizationOf(call.metadata),
     authContext: call.getAuthContext(),
   };
-}
-
-/** logAccess never writes requests, responses or credentials: only who called what, and how it ended. */
-function logAccess(
-  logger: Logger,
-  call: Call,
-  code: string,
-  ms: number,
-  failure: KeywardError | undefined,
-): void {
-  const level =
-    failure?.reason === 'INTERNAL' ? 'error' : failure?.reason === 'DATABASE_UNAVAILABLE' ? 'warn' : 'debug';
-  if (!logger.isLevelEnabled(level)) return;
-  const { path, requestId, peer, caller } = call;
-  const entry = {
-    method: path,
-    code,
-    reason: failure?.reason,
-    request_id: requestId,
-    peer,
-    key_id: caller?.keyId,
-    username: caller?.username,
-    ms: Math.round(ms * 1000) / 1000,
-    err: failure?.cause,
-  };
-  logger[level](entry, 'call');
-}
-
-function codeOfCall({ isCancelled }: Call, failure: KeywardError | undefined): status {
-  if (failure !== undefined) return codeOf(failure);
-  return isCancelled === true ? status.CANCELLED : status.OK;
 }

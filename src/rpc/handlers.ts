@@ -47,6 +47,8 @@ export interface Requirements {
    * for methods whose calls share their statements with those of all callers.
    */
   readonly weight?: number;
+  /** Most bytes of a request, or of one message of a stream; 64 KiB if not given. The front door refuses larger ones. */
+  readonly maxRequestBytes?: number;
   /** Is told of a caller without the scopes, and done, before the refusal is sent. */
   readonly onMissingScope?: (caller: Caller) => Promise<void>;
 }

@@ -1,8 +1,9 @@
 import type { Server } from '@grpc/grpc-js';
-import { HealthImplementation } from 'grpc-health-check';
+import { HealthImplementation, service } from 'grpc-health-check';
 import type { Clock } from '../lib/clock.js';
 import type { Readiness } from '../telemetry/http-face.js';
 import type { Logger } from '../telemetry/logger.js';
+import { openMethods, type MethodRule } from './front-door/admission.js';
 
 export interface HealthDependencies {
   /** Full names of the services, which share one status with the server as a whole (the empty name). */
@@ -43,8 +44,10 @@ export class Health {
     return { status: 'NOT_SERVING', reason };
   }
 
-  addTo(server: Server): void {
+  /** addTo gives the rules by which the front door lets its calls in: without credentials. */
+  addTo(server: Server): MethodRule[] {
     this.#implementation.addToServer(server);
+    return openMethods(service);
   }
 
   /** start checks now, and from then on every two seconds. */

@@ -7,7 +7,10 @@ import {
   type ServerReflectionResponse,
 } from '../gen/grpc/reflection/v1/reflection.js';
 import { ServerReflectionService as ReflectionV1Alpha } from '../gen/grpc/reflection/v1alpha/reflection.js';
+import type { KeywardError } from '../lib/errors.js';
 import { DescriptorIndex } from './descriptor-index.js';
+import { toStatus } from './error-status.js';
+import { admissionOf } from './front-door/request-body.js';
 
 const REFLECTION_SERVICES = [
   'grpc.reflection.v1.ServerReflection',
@@ -43,6 +46,8 @@ export function reflectionServices(serviceNames: readonly string[]): OfferedServ
       stream.once('drain', () => stream.resume());
     });
     stream.on('end', () => stream.end());
+    const fault = admissionOf(stream)?.fault?.signal;
+    fault?.addEventListener('abort', () => stream.emit('error', toStatus(fault.reason as KeywardError)));
   };
 
   return [ReflectionV1, ReflectionV1Alpha].map((service) => ({

@@ -1,6 +1,9 @@
 import type { handleUnaryCall, Server, UntypedServiceImplementation } from '@grpc/grpc-js';
 import { covers } from '../lib/scopes.js';
+import { authorizationOf } from './auth.js';
 import { chain, conversationChain, Malformed, streamChain, type ChainDependencies } from './chain.js';
+import type { MethodRule } from './front-door/admission.js';
+import { admissionOf } from './front-door/request-body.js';
 import type { Handler, Handlers, Method, StreamHandler } from './handlers.js';
 import { strictReader } from './strict-utf8.js';
 
@@ -10,22 +13,36 @@ type Methods<Service> = { readonly [Name in keyof Service]: Method<unknown, neve
 type AnyMethod = Method<unknown, unknown>;
 type AnyHandler = Handler<unknown, unknown> | StreamHandler<unknown, unknown>;
 
-/** addService serves a generated service: each method by its handler, inside the chain. */
+/** Most bytes of a request of a method that does not say otherwise. */
+const MOST_REQUEST_BYTES = 64 * 1024;
+
+/**
+ * addService serves a generated service: each method by its handler, inside the chain. It gives the rules by which the
+ * front door lets its calls in.
+ */
 export function addService<Service extends Methods<Service>>(
   server: Server,
   service: Service,
   handlers: Handlers<Service>,
   dependencies: ChainDependencies,
-): void {
+): MethodRule[] {
   const definition: Record<string, AnyMethod> = {};
   const implementation: UntypedServiceImplementation = {};
+  const rules: MethodRule[] = [];
   for (const name of Object.keys(service) as (keyof Service & string)[]) {
     const method = service[name] as unknown as AnyMethod;
     const handler: AnyHandler = handlers[name];
     definition[name] = tolerant(method);
     implementation[name] = implement(method, handler, dependencies);
+    rules.push({
+      path: method.path,
+      maxRequestBytes: handler.maxRequestBytes ?? MOST_REQUEST_BYTES,
+      isConversation: method.requestStream,
+      isOpen: false,
+    });
   }
   server.addService(definition, implementation);
+  return rules;
 }
 
 function implement(
@@ -55,8 +72,14 @@ function fromMemory(
   if (peek === undefined) return chained;
   const answered = calls.answeredAtOnce(path);
   return (call, callback) => {
-    if (!(call.request instanceof Malformed) && !logger.isLevelEnabled('debug')) {
-      const caller = authenticator.peek(call.metadata);
+    const admission = admissionOf(call);
+    // Who had to be asked for is told to the log of authentications, by the chain.
+    const isPlain = admission?.judged === undefined && !(call.request instanceof Malformed);
+    if (isPlain && !logger.isLevelEnabled('debug')) {
+      const caller =
+        admission?.known === undefined
+          ? authenticator.peek(authorizationOf(call.metadata))
+          : authenticator.use(admission.known);
       if (caller !== undefined && covers(caller.scopes, permission)) {
         const answer = peek(call.request);
         if (answer !== undefined) {

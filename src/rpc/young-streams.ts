@@ -1,6 +1,6 @@
-import { EventEmitter } from 'node:events';
 import { setFlagsFromString } from 'node:v8';
 import type { Server } from '@grpc/grpc-js';
+import { listeningServers, streamStateOf } from './library.js';
 import { StreamTable } from './stream-table.js';
 
 /**
@@ -23,24 +23,7 @@ export function keepStreamsYoung(server: Server): number {
  * from being collected, with the streams in them.
  */
 export function replaceTable(session: object): void {
-  const state = Object.getOwnPropertySymbols(session)
-    .filter(({ description }) => description === 'state')
-    .map((symbol): unknown => Reflect.get(session, symbol))
-    .find(hasEmptyTable);
-  if (state !== undefined) state.streams = new StreamTable<unknown>();
-}
-
-function listeningServers(server: Server): EventEmitter[] {
-  const servers: unknown = Reflect.get(server, 'http2Servers');
-  if (!(servers instanceof Map)) return [];
-  return [...(servers as Map<unknown, unknown>).keys()].filter(
-    (each): each is EventEmitter => each instanceof EventEmitter,
-  );
-}
-
-function hasEmptyTable(state: unknown): state is { streams: unknown } {
-  if (typeof state !== 'object' || state === null || !('streams' in state)) return false;
-  const { streams } = state;
-  // Not an instance of Map: Node keeps its own from what programs do to that class.
-  return typeof streams === 'object' && streams !== null && 'size' in streams && streams.size === 0;
+  const state = streamStateOf(session);
+  if (state !== undefined && Reflect.get(state.streams, 'size') === 0)
+    state.streams = new StreamTable<unknown>();
 }

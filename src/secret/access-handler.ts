@@ -20,6 +20,8 @@ const ACCESS = 'keyward.secrets.access';
 const MOST_REQUESTS = 100;
 /** Many accesses share the statement that reads and the one that records; each decrypts by itself. */
 const WEIGHT = 10;
+/** One of them: a name and a username at their longest. */
+const LARGEST_REQUEST_BYTES = 4 * 1024;
 
 export function accessHandlers(service: AccessService): Handlers<Methods> {
   const onMissingScope = (caller: Caller): Promise<void> => service.recordMissingScope(caller);
@@ -38,6 +40,7 @@ export function accessHandlers(service: AccessService): Handlers<Methods> {
     },
     batchAccessSecrets: {
       permission: ACCESS,
+      maxRequestBytes: MOST_REQUESTS * LARGEST_REQUEST_BYTES,
       onMissingScope,
       handle: async ({ requests }, caller) => {
         const results = await service.accessMany(caller, readBatch(requests));

@@ -5,7 +5,7 @@ import { checked } from '../lib/violations.js';
 import type { Handler, Handlers } from '../rpc/handlers.js';
 import { VERSION_COLUMNS } from './secret-columns.js';
 import { readPayload, readSecretSelector, toVersion } from './secret-messages.js';
-import type { VersionState } from './secret.js';
+import { LARGEST_PAYLOAD, type VersionState } from './secret.js';
 import type { VersionService } from './version-service.js';
 
 /** The methods about the versions of a secret, but for their values. */
@@ -25,6 +25,7 @@ export function versionHandlers(service: VersionService): Handlers<Methods> {
   return {
     addSecretVersion: {
       permission: WRITE,
+      maxRequestBytes: 2 * LARGEST_PAYLOAD,
       handle: async (request, caller) => {
         const { ref, payload } = checked((v) => ({
           ref: readSecretSelector(v, 'selector', request.selector),

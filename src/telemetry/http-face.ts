@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { addressText, listenOptions, type ListenAddress } from '../lib/listen-address.js';
 import type { Logger } from './logger.js';
 
@@ -36,6 +36,7 @@ const LIMITS = {
   keepAliveTimeout: 5_000,
   connectionsCheckingInterval: 1_000,
 };
+/** The one that has asked nothing for the longest makes room for a new one. */
 const MOST_CONNECTIONS = 64;
 /** Milliseconds that a connection may stand still, for example because nobody reads the answer. */
 const IDLE_LIMIT_MS = 10_000;
@@ -62,8 +63,8 @@ export class HttpFace {
   /** open listens. The face says that the service is starting until `show` is called. */
   static async open(listen: ListenAddress, logger: Logger): Promise<HttpFace> {
     const server = createServer(LIMITS);
-    server.maxConnections = MOST_CONNECTIONS;
     server.timeout = IDLE_LIMIT_MS;
+    limitConnections(server);
     server.listen(listenOptions(listen));
     try {
       await once(server, 'listening');
@@ -115,6 +116,24 @@ export class HttpFace {
         return { status: 404, type: TEXT, body: 'only /healthz, /readyz and /metrics\n' };
     }
   }
+}
+
+/** limitConnections closes the connection that has asked nothing for the longest where there is one too many. */
+function limitConnections(server: Server): void {
+  const connections = new Set<Socket>();
+  server.on('connection', (socket: Socket) => {
+    connections.add(socket);
+    socket.once('close', () => connections.delete(socket));
+    if (connections.size <= MOST_CONNECTIONS) return;
+    const [idle] = connections;
+    if (idle === undefined) return;
+    connections.delete(idle);
+    idle.destroy();
+  });
+  server.on('request', ({ socket }: IncomingMessage) => {
+    // A set keeps the order in which its elements came.
+    if (connections.delete(socket)) connections.add(socket);
+  });
 }
 
 function readinessAnswer(readiness: Readiness): Answer {

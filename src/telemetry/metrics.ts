@@ -2,6 +2,7 @@ import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client';
 import { AuditMetrics } from './audit-metrics.js';
 import { CallMetrics } from './call-metrics.js';
 import { CoherenceMetrics } from './coherence-metrics.js';
+import { watchConnections, type ConnectionCounts, type ConnectionUse } from './connection-metrics.js';
 
 /** CacheUse is what a cache counts of itself. */
 export interface CacheUse {
@@ -85,6 +86,11 @@ export class Metrics {
     this.#number('keyward_database_pool_waiting', 'Requests that wait for a connection of the pool.', () => {
       return pool().waiting;
     });
+  }
+
+  /** watchConnections shows the connections of clients, of which there may be `most`; call it once. */
+  watchConnections(counts: ConnectionCounts, use: () => ConnectionUse, most: number): void {
+    watchConnections(this.#registry, counts, use, most);
   }
 
   /** watchProcess adds the usual metrics of the process: once in a process, and for its whole life. */

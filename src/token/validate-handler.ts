@@ -6,6 +6,10 @@ import type { ValidationCounts } from './validation-counts.js';
 import type { Presented, Verdict, Verdicts } from './verdicts.js';
 
 const MOST_REQUESTS = 1000;
+/** A text over 1 KiB is UNKNOWN, which is an answer: only what nobody could take for a token is refused. */
+const LARGEST_REQUEST_BYTES = 128 * 1024;
+/** A thousand texts of 1 KiB, with many scopes for each. */
+const LARGEST_BATCH_BYTES = 4 * 1024 * 1024;
 const VALIDATE = 'keyward.tokens.validate';
 /** Hundreds of validations share a statement, and gateways have thousands under way when memory is empty. */
 const WEIGHT = 2;
@@ -21,6 +25,7 @@ export function validateHandlers(verdicts: Verdicts, counts: ValidationCounts): 
   const handler = new ValidateHandler(verdicts, counts);
   const one: Handler<Presented, Buffer> = {
     permission: VALIDATE,
+    maxRequestBytes: LARGEST_REQUEST_BYTES,
     servesStaleCallers: true,
     weight: WEIGHT,
     handle: (request) => handler.validate(request),
@@ -31,6 +36,7 @@ export function validateHandlers(verdicts: Verdicts, counts: ValidationCounts): 
     streamValidateTokens: one,
     batchValidateTokens: {
       permission: VALIDATE,
+      maxRequestBytes: LARGEST_BATCH_BYTES,
       servesStaleCallers: true,
       handle: (requests) => handler.validateBatch(requests),
       peek: (requests) => handler.peekBatch(requests),

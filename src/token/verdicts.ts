@@ -1,6 +1,6 @@
 import type { OutagePolicy, Source } from '../coherence/outage-policy.js';
 import type { Clock } from '../lib/clock.js';
-import { digestOf, LONGEST_PLAINTEXT } from './token.js';
+import { digestOf, LONGEST_PLAINTEXT, type Digest } from './token.js';
 import type { UsageRecorder } from './usage-recorder.js';
 import { judge, type KnownReason, type VerdictRecord } from './verdict.js';
 
@@ -21,6 +21,12 @@ export interface Presented {
 
 /** Passing is the verdict on a token that passes. */
 export type Passing = Extract<Verdict, { readonly reason: KnownReason }> & { readonly reason: 'OK' };
+
+/** Known is a token that memory knew, and that passed. */
+export interface Known {
+  readonly digest: Digest;
+  readonly record: VerdictRecord;
+}
 
 const UNKNOWN: Verdict = { reason: 'UNKNOWN', record: undefined, stale: false };
 const NO_SCOPES: readonly string[] = [];
@@ -72,6 +78,24 @@ export class Verdicts {
   peekValid(text: string): VerdictRecord | undefined {
     const verdict = this.peek(text, NO_SCOPES);
     return verdict?.reason === 'OK' ? verdict.record : undefined;
+  }
+
+  /** know returns a token that passes, if memory can tell. It has not been used by that yet. */
+  know(text: string): Known | undefined {
+    const { memory } = this.#records;
+    if (memory === undefined || isTooLong(text)) return undefined;
+    const now = this.#clock.now();
+    const digest = digestOf(text);
+    const record = memory.peek(digest, now);
+    if (record === undefined || record === null || judge(record, NO_SCOPES, now) !== 'OK') return undefined;
+    return { digest, record };
+  }
+
+  /** use returns the record of a token that was known a moment ago, if memory still holds it and it still passes. */
+  use({ digest, record }: Known): VerdictRecord | undefined {
+    const now = this.#clock.now();
+    const isHeld = record.staleAt > now && this.#records.memory?.recall(digest) === record;
+    return isHeld && this.#judge(record, false, NO_SCOPES, now).reason === 'OK' ? record : undefined;
   }
 
   /** findValid returns the verdict on a token that passes, undefined for all others. */

@@ -1,5 +1,11 @@
 import { once } from 'node:events';
-import { connect, constants, type ClientHttp2Session, type IncomingHttpHeaders } from 'node:http2';
+import {
+  connect,
+  constants,
+  type ClientHttp2Session,
+  type ClientHttp2Stream,
+  type IncomingHttpHeaders,
+} from 'node:http2';
 import { status } from '@grpc/grpc-js';
 
 /** RawAnswer is the end of a call as it came over the wire. */
@@ -9,6 +15,13 @@ export interface RawAnswer {
   readonly message: string;
   /** All that came: the header fields, binary ones as bytes too, and the body. */
   readonly received: Buffer;
+}
+
+/** RawCall is a call whose body the test writes. */
+export interface RawCall {
+  write(bytes: Buffer): void;
+  end(bytes: Buffer): void;
+  readonly answer: Promise<RawAnswer>;
 }
 
 const WATCH = /\/Watch\w+$/;
@@ -35,45 +48,64 @@ export class RawHttp2 {
     headers: Readonly<Record<string, string>>,
     limitMs: number,
   ): Promise<RawAnswer> {
-    return new Promise((resolve) => {
-      let answer = { code: 'no status', message: '' };
-      const received: Buffer[] = [];
-      const read = (headers: IncomingHttpHeaders): void => {
-        received.push(...bytesOf(headers));
-        const { 'grpc-status': code, 'grpc-message': message } = headers;
-        if (typeof code !== 'string') return;
-        answer = { code: status[Number(code)] ?? code, message: typeof message === 'string' ? message : '' };
-      };
-      const stream = this.#session.request({
-        ':method': 'POST',
-        ':path': path,
-        'content-type': 'application/grpc',
-        te: 'trailers',
-        ...headers,
-      });
-      const timer = setTimeout(() => {
-        answer = { code: 'no answer', message: `no answer within ${limitMs} ms` };
-        stream.close(constants.NGHTTP2_CANCEL);
-      }, limitMs);
-      stream.on('response', read).on('trailers', read);
-      stream.on('error', () => undefined); // `close` follows, and the status says what is known.
-      stream.on('close', () => {
-        clearTimeout(timer);
-        resolve({ ...answer, received: Buffer.concat(received) });
-      });
-      stream.on('data', (chunk: Buffer) => {
-        received.push(chunk);
-        if (!WATCH.test(path)) return;
-        answer = { code: 'OK', message: '' };
-        stream.close(constants.NGHTTP2_CANCEL);
-      });
-      stream.end(body);
+    const { answer, end } = this.begin(path, headers, limitMs);
+    end(body);
+    return answer;
+  }
+
+  /** begin is the same for a body that comes in pieces, or never to its end. */
+  begin(path: string, headers: Readonly<Record<string, string>>, limitMs: number): RawCall {
+    const stream = this.#session.request({
+      ':method': 'POST',
+      ':path': path,
+      'content-type': 'application/grpc',
+      te: 'trailers',
+      ...headers,
     });
+    return {
+      write: (bytes) => void stream.write(bytes),
+      end: (bytes) => void stream.end(bytes),
+      answer: answerOf(stream, WATCH.test(path), limitMs),
+    };
+  }
+
+  /** isOpen tells whether the server has not closed the connection, and takes further calls. */
+  get isOpen(): boolean {
+    return !this.#session.closed && !this.#session.destroyed;
   }
 
   close(): void {
     this.#session.destroy();
   }
+}
+
+function answerOf(stream: ClientHttp2Stream, isWatch: boolean, limitMs: number): Promise<RawAnswer> {
+  return new Promise((resolve) => {
+    let answer = { code: 'no status', message: '' };
+    const received: Buffer[] = [];
+    const read = (headers: IncomingHttpHeaders): void => {
+      received.push(...bytesOf(headers));
+      const { 'grpc-status': code, 'grpc-message': message } = headers;
+      if (typeof code !== 'string') return;
+      answer = { code: status[Number(code)] ?? code, message: typeof message === 'string' ? message : '' };
+    };
+    const timer = setTimeout(() => {
+      answer = { code: 'no answer', message: `no answer within ${limitMs} ms` };
+      stream.close(constants.NGHTTP2_CANCEL);
+    }, limitMs);
+    stream.on('response', read).on('trailers', read);
+    stream.on('error', () => undefined); // `close` follows, and the status says what is known.
+    stream.on('close', () => {
+      clearTimeout(timer);
+      resolve({ ...answer, received: Buffer.concat(received) });
+    });
+    stream.on('data', (chunk: Buffer) => {
+      received.push(chunk);
+      if (!isWatch) return;
+      answer = { code: 'OK', message: '' };
+      stream.close(constants.NGHTTP2_CANCEL);
+    });
+  });
 }
 
 function bytesOf(headers: IncomingHttpHeaders): Buffer[] {

@@ -78,6 +78,25 @@ test('a client that never ends its request is cut off within seconds', { timeout
   expect(performance.now() - startedAt).toBeLessThan(12_000);
 });
 
+test('however many connections ask nothing, the next one is answered', async () => {
+  const port = Number(face.address.split(':')[1]);
+  const idle = Array.from({ length: 200 }, () => connect(port, '127.0.0.1').on('error', () => undefined));
+  await Promise.all(idle.map((socket) => once(socket, 'connect')));
+  expect((await get('/healthz')).status).toBe(200);
+  // One that asks again and again is not taken for idle.
+  const agent = connect(port, '127.0.0.1').on('error', () => undefined);
+  const ask = async () => {
+    agent.write('GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n');
+    const [answer] = (await once(agent, 'data')) as [Buffer];
+    expect(answer.toString()).toContain('200 OK');
+  };
+  await ask();
+  const others = Array.from({ length: 60 }, () => connect(port, '127.0.0.1').on('error', () => undefined));
+  await Promise.all(others.map((socket) => once(socket, 'connect')));
+  await ask();
+  for (const socket of [...idle, ...others, agent]) socket.destroy();
+});
+
 test('an address that another has is refused with its name', async () => {
   const port = Number(face.address.split(':')[1]);
   await expect(HttpFace.open({ host: '127.0.0.1', port }, log.logger)).rejects.toThrow(

@@ -158,4 +158,24 @@ export enum ErrorReason {
    * many may be. The details hold a `google.rpc.RetryInfo`.
    */
   ERROR_REASON_TOO_MANY_WATCHES = 31,
+  /**
+   * ERROR_REASON_REQUEST_TOO_LARGE - RESOURCE_EXHAUSTED. The request, or a message of its stream, is larger than the
+   * method takes, or the caller has sent too much in requests that are not complete.
+   * It is refused before it is read, and the connection is closed when its other
+   * calls have ended. ErrorInfo metadata `limit_bytes` is the method's limit for one
+   * message.
+   */
+  ERROR_REASON_REQUEST_TOO_LARGE = 27,
+  /**
+   * ERROR_REASON_REQUEST_TIMEOUT - DEADLINE_EXCEEDED. The request, or a message of its stream, was begun and did not
+   * come whole in time; see KEYWARD_REQUEST_TIMEOUT_SECONDS. The connection is closed
+   * when its other calls have ended. ErrorInfo metadata `limit_seconds` is the time.
+   */
+  ERROR_REASON_REQUEST_TIMEOUT = 28,
+  /**
+   * ERROR_REASON_TOO_MANY_CONNECTIONS - RESOURCE_EXHAUSTED. The service, or the client's address, has as many connections
+   * as it may have, and all of them have calls under way. The connection that got
+   * this is closed.
+   */
+  ERROR_REASON_TOO_MANY_CONNECTIONS = 29,
 }

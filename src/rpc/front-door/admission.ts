@@ -1,0 +1,48 @@
+import type { ServiceDefinition } from '@grpc/grpc-js';
+import type { Authenticated, KnownToken } from '../auth.js';
+
+/** MethodRule is what the front door has to know of a method. */
+export interface MethodRule {
+  readonly path: string;
+  /** Most bytes of one message. */
+  readonly maxRequestBytes: number;
+  /** True for methods that take a stream of messages. */
+  readonly isConversation: boolean;
+  /** True for methods that need no credentials. */
+  readonly isOpen: boolean;
+}
+
+/** MethodRules are those of all methods, by their paths. */
+export type MethodRules = ReadonlyMap<string, MethodRule>;
+
+/** Most bytes of a request to an open method: the name of a service, or of a type. */
+const MOST_OPEN_REQUEST_BYTES = 4 * 1024;
+
+/** openMethods are the rules of a service that needs no credentials. */
+export function openMethods(service: ServiceDefinition): MethodRule[] {
+  return Object.values(service).map(({ path, requestStream }) => ({
+    path,
+    maxRequestBytes: MOST_OPEN_REQUEST_BYTES,
+    isConversation: requestStream,
+    isOpen: true,
+  }));
+}
+
+/** Judged is a call whose credentials took asking. */
+export interface Judged {
+  readonly requestId: string;
+  /** Of `performance.now()`. */
+  readonly startedAt: number;
+  /** Who calls; undefined if the request came after that was found out, so that it may have changed since. */
+  readonly found: Authenticated | undefined;
+}
+
+/** Admission is what the front door knows of a call that it let in. */
+export interface Admission {
+  /** The token that memory knew. What it is worth may have changed since. */
+  readonly known?: KnownToken;
+  /** Set if the call had to wait for its credentials to be judged. */
+  readonly judged?: Judged;
+  /** Aborted, with the error that it ends in, when a message of a stream is refused. */
+  readonly fault?: AbortController;
+}

@@ -1,0 +1,150 @@
+import type { Http2Session } from 'node:http2';
+import type { Socket } from 'node:net';
+import { TLSSocket } from 'node:tls';
+import { openStreams, setReading } from '../library.js';
+import type { Credentials } from '../auth.js';
+import { LimitedShare, type Share } from './collected-bytes.js';
+import { bodyOf } from './request-body.js';
+
+/** Standing is what a connection has shown: nothing yet, a call to an open method, or good credentials. */
+export type Standing = 'stranger' | 'visitor' | 'caller';
+
+/** What a connection may hold of calls to open methods that are not complete. */
+const MOST_OF_OPEN_CALLS = 64 * 1024;
+/** What a connection of callers may hold of calls whose credentials are being judged. One of strangers is not read on at all. */
+const MOST_WAITING = 64 * 1024;
+
+/** Connection is one TCP connection, and the HTTP/2 session on it. */
+export class Connection {
+  readonly socket: Socket;
+  /** The other end's address. */
+  readonly address: string;
+  /** Address and port, as the library writes them. */
+  readonly peer: string;
+  /** What its calls to open methods may hold. */
+  readonly openShare = new LimitedShare(MOST_OF_OPEN_CALLS);
+  /** True for one too many: its calls are refused. */
+  isSurplus = false;
+  /** The interval in which it last had a call. */
+  activeAt: number;
+  /** The interval from which on it has been closing; undefined if it is not. */
+  closingSince: number | undefined;
+  readonly since: number;
+  #standing: Standing = 'stranger';
+  #session: Http2Session | undefined;
+  #authContext: Credentials['authContext'] | undefined;
+  #waiting = 0;
+  readonly #early = new LimitedShare(Infinity);
+  #isStopped = false;
+
+  constructor(socket: Socket, interval: number) {
+    this.socket = socket;
+    this.address = socket.remoteAddress ?? 'unknown';
+    this.peer = `${this.address}:${socket.remotePort ?? ''}`;
+    this.since = interval;
+    this.activeAt = interval;
+  }
+
+  get standing(): Standing {
+    return this.#standing;
+  }
+
+  /** Who TLS says is at the other end. */
+  get authContext(): Credentials['authContext'] {
+    return (this.#authContext ??= authContextOf(this.#session));
+  }
+
+  /** opened tells of the session. */
+  opened(session: Http2Session): void {
+    this.#session = session;
+  }
+
+  /** visited tells of a call to an open method. */
+  visited(): void {
+    if (this.#standing === 'stranger') this.#standing = 'visitor';
+  }
+
+  /** recognized tells of good credentials. */
+  recognized(): void {
+    if (this.#standing === 'caller') return;
+    this.#standing = 'caller';
+    this.#regulate();
+  }
+
+  /** Bears what came of calls whose credentials are being judged. */
+  readonly early: Share = {
+    take: (bytes) => {
+      this.#early.take(bytes);
+      this.#regulate();
+      return true;
+    },
+    give: (bytes) => {
+      this.#early.give(bytes);
+      this.#regulate();
+    },
+  };
+
+  /** judging tells of one more call whose credentials are being judged, or of one less. */
+  judging(change: 1 | -1): void {
+    this.#waiting += change;
+    this.#regulate();
+  }
+
+  /** eachCall visits the bodies of the calls that are open, and tells how many there are. */
+  eachCall(visit: (body: ReturnType<typeof bodyOf>) => void): number {
+    if (this.#session === undefined || this.#session.destroyed) return 0;
+    let calls = 0;
+    for (const stream of [...openStreams(this.#session)]) {
+      calls += 1;
+      visit(bodyOf(stream));
+    }
+    return calls;
+  }
+
+  /** isBusy tells whether it has calls. */
+  get isBusy(): boolean {
+    return this.eachCall(() => undefined) > 0;
+  }
+
+  /** noticeClosing takes note if the library is closing it, as it does when the service stops. */
+  noticeClosing(interval: number): void {
+    if (this.#session?.closed === true) this.closingSince ??= interval;
+  }
+
+  /** close lets the calls under way end, and takes no more. */
+  close(interval: number): void {
+    this.closingSince ??= interval;
+    if (this.#session === undefined) this.socket.destroy();
+    else if (!this.#session.closed) this.#session.close();
+  }
+
+  /** destroy ends it at once; the session still tells its client why. */
+  destroy(code: number): void {
+    if (this.#session === undefined || this.#session.destroyed) this.socket.destroy();
+    else this.#session.destroy(undefined, code);
+  }
+
+  /**
+   * #regulate stops the reading of the connection while nobody on it is known and some call's credentials are being judged, so that no
+   * more than what was read at once, 64 KiB, is held for it.
+   */
+  #regulate(): void {
+    const mustStop = this.#waiting > 0 && (this.#standing !== 'caller' || this.#early.held > MOST_WAITING);
+    if (!mustStop && !this.#isStopped) return;
+    this.#isStopped = mustStop;
+    // Again each time: Node starts to read by itself when it has written something.
+    if (this.#session !== undefined) setReading(this.#session, !mustStop);
+  }
+}
+
+/** authContextOf is what the library tells of a call on that session, to the letter. */
+function authContextOf(session: Http2Session | undefined): Credentials['authContext'] {
+  const socket = session?.socket;
+  if (!(socket instanceof TLSSocket) || !socket.authorized) return {};
+  const certificate = socket.getPeerCertificate();
+  return {
+    transportSecurityType: 'ssl',
+    // An empty object stands for none.
+    ...(Buffer.isBuffer(certificate.raw) ? { sslPeerCertificate: certificate } : {}),
+  };
+}

@@ -1,0 +1,199 @@
+import { randomUUID } from 'node:crypto';
+import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
+import type { Server, StatusObject } from '@grpc/grpc-js';
+import type { AuthenticationLog } from '../../audit/authentication-log.js';
+import { type KeywardError, requestTimeout, tooManyConnections } from '../../lib/errors.js';
+import type { ConnectionCounts, ConnectionUse } from '../../telemetry/connection-metrics.js';
+import type { Authenticated, Authenticator } from '../auth.js';
+import { callEnded, type CallLog } from '../call-log.js';
+import { foreseen, toStatus } from '../error-status.js';
+import { listeningServers, takeStreams, type StreamListener } from '../library.js';
+import type { Admission, MethodRules } from './admission.js';
+import { BodyBudget } from './collected-bytes.js';
+import type { Connection } from './connection.js';
+import { Connections } from './connections.js';
+import type { ConnectionLimits } from './connection-limits.js';
+import { discardBody, RequestBody, type BodyKeeper, type EnteringCall } from './request-body.js';
+
+export interface FrontDoorDependencies extends CallLog {
+  readonly methods: MethodRules;
+  readonly authenticator: Authenticator;
+  readonly authentications: Pick<AuthenticationLog, 'failed'>;
+  readonly limits: ConnectionLimits;
+  readonly counts: ConnectionCounts;
+}
+
+/** Requests that may be kept as they came until they have ended, in the process. Further ones are copied. */
+const MOST_PIECES = 64;
+const END_OF_STREAM = 1;
+
+/**
+ * FrontDoor is where a call enters: before the library reads anything of it. It judges the credentials by the headers, keeps
+ * the body within the method's limit and its time, and gives the stream to the library when it has all of the request.
+ */
+export class FrontDoor implements BodyKeeper {
+  readonly #dependencies: FrontDoorDependencies;
+  readonly #connections: Connections;
+  readonly #budget = new BodyBudget();
+  #pieces = 0;
+  #library: StreamListener = () => undefined;
+
+  constructor(dependencies: FrontDoorDependencies) {
+    this.#dependencies = dependencies;
+    const { limits, counts } = dependencies;
+    this.#connections = new Connections({
+      limits,
+      counts,
+      onOverdue: (body) => {
+        body.fail(requestTimeout(limits.requestSeconds));
+      },
+    });
+  }
+
+  /** guard lets nobody into a listening server but through this door. Throws if the library is not as expected. */
+  guard(server: Server): void {
+    const listening = listeningServers(server);
+    if (listening.length === 0) throw new Error('this version of @grpc/grpc-js keeps its sockets elsewhere');
+    for (const each of listening) {
+      takeStreams(each, (library) => {
+        this.#library = library;
+        return (...stream) => {
+          this.#arrived(...stream);
+        };
+      });
+      this.#connections.guard(each);
+    }
+  }
+
+  /** stop ends what is left of connections; call it when the library has stopped. */
+  stop(): Promise<void> {
+    return this.#connections.stop();
+  }
+
+  get connections(): ConnectionUse {
+    return this.#connections.use;
+  }
+
+  get interval(): number {
+    return this.#connections.interval;
+  }
+
+  mayKeepPiece(): boolean {
+    if (this.#pieces >= MOST_PIECES) return false;
+    this.#pieces += 1;
+    return true;
+  }
+
+  pieceLeft(): void {
+    this.#pieces -= 1;
+  }
+
+  enter({ stream, headers, flags, rawHeaders }: EnteringCall): void {
+    this.#library(stream, headers, flags, rawHeaders);
+  }
+
+  refused({ call, hasEnded, judging }: RequestBody, error: KeywardError, isEntered: boolean): void {
+    const { stream, rule } = call;
+    const connection = this.#connections.of(stream.session);
+    if (!isEntered) {
+      const { requestId, startedAt } = judging ?? { requestId: randomUUID(), startedAt: performance.now() };
+      const told = { path: rule.path, requestId, peer: connection?.peer ?? 'unknown' };
+      callEnded(this.#dependencies, told, startedAt, error);
+      answer(stream, toStatus(error), hasEnded);
+    }
+    const isMisuse = error.reason === 'REQUEST_TOO_LARGE' || error.reason === 'REQUEST_TIMEOUT';
+    if (isMisuse && connection !== undefined) this.#connections.retire(connection);
+  }
+
+  #arrived(
+    stream: ServerHttp2Stream,
+    headers: IncomingHttpHeaders,
+    flags: number,
+    rawHeaders: string[],
+  ): void {
+    stream.on('error', ignore);
+    const connection = this.#connections.of(stream.session);
+    if (connection === undefined) {
+      stream.close(constants.NGHTTP2_REFUSED_STREAM);
+      return;
+    }
+    const rule = this.#dependencies.methods.get(headers[':path'] ?? '');
+    if (rule === undefined || headers['content-type']?.startsWith('application/grpc') !== true) {
+      // The library refuses these by their headers.
+      discardBody(stream);
+      this.#library(stream, headers, flags, rawHeaders);
+      return;
+    }
+    const call = { stream, headers, flags, rawHeaders, rule };
+    const body = new RequestBody(call, connection.early, this, (flags & END_OF_STREAM) !== 0);
+    connection.activeAt = this.interval;
+    if (connection.isSurplus) {
+      body.fail(tooManyConnections());
+      connection.close(this.interval);
+    } else if (rule.isOpen) {
+      connection.visited();
+      body.admit(faultOf(rule), connection.openShare);
+    } else {
+      const known = this.#dependencies.authenticator.know(headers.authorization);
+      if (known === undefined) {
+        void this.#judge(body, connection);
+        return;
+      }
+      connection.recognized();
+      body.admit({ known, ...faultOf(rule) }, this.#budget.shareOf(known.record.owner.userId));
+    }
+  }
+
+  /** #judge lets a call wait for its credentials to be judged. */
+  async #judge(body: RequestBody, connection: Connection): Promise<void> {
+    const { authenticator, authentications } = this.#dependencies;
+    const { headers, rule } = body.call;
+    const { peer, authContext } = connection;
+    const requestId = randomUUID();
+    const startedAt = performance.now();
+    body.judging = { requestId, startedAt };
+    let found: Authenticated;
+    connection.judging(1);
+    try {
+      const { authorization } = headers;
+      found = await authenticator.authenticate({ authorization, authContext, peer, requestId });
+    } catch (error) {
+      const failure = foreseen(error, requestId);
+      if (failure.reason === 'CREDENTIALS_REFUSED') authentications.failed(peer);
+      body.fail(failure);
+      connection.judging(-1);
+      return;
+    }
+    connection.recognized();
+    connection.judging(-1);
+    const judged = { requestId, startedAt, found: body.hasEnded ? found : undefined };
+    body.admit({ judged, ...faultOf(rule) }, this.#budget.shareOf(found.caller.userId));
+  }
+}
+
+function faultOf({ isConversation }: EnteringCall['rule']): Pick<Admission, 'fault'> {
+  return isConversation ? { fault: new AbortController() } : {};
+}
+
+function ignore(): void {
+  // What happens to a stream is seen at its end.
+}
+
+/** answer refuses a call in the way and with the bytes of the library. What is still to come of the request is dropped. */
+function answer(
+  stream: ServerHttp2Stream,
+  { code, details, metadata }: StatusObject,
+  hasEnded: boolean,
+): void {
+  if (stream.destroyed || stream.closed || stream.headersSent) return;
+  const trailers = {
+    'grpc-status': code,
+    'grpc-message': encodeURI(details),
+    ':status': constants.HTTP_STATUS_OK,
+    'content-type': 'application/grpc+proto',
+    ...metadata.toHttp2Headers(),
+  };
+  stream.respond(trailers, { endStream: true });
+  if (hasEnded) stream.resume();
+  else stream.close(constants.NGHTTP2_NO_ERROR);
+}

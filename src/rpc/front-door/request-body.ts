@@ -1,0 +1,326 @@
+import { Readable } from 'node:stream';
+import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
+import { KeywardError, requestTooLarge } from '../../lib/errors.js';
+import { streamOf } from '../library.js';
+import type { Admission, MethodRule } from './admission.js';
+import { CollectedBytes, type Share } from './collected-bytes.js';
+import { encodingOf, FRAME_HEADER, inflated, inflatedAtOnce } from './inflate.js';
+
+/** EnteringCall is a stream as Node told of it. */
+export interface EnteringCall {
+  readonly stream: ServerHttp2Stream;
+  readonly headers: IncomingHttpHeaders;
+  readonly flags: number;
+  readonly rawHeaders: string[];
+  readonly rule: MethodRule;
+}
+
+/** BodyKeeper is whom a body tells what becomes of it. */
+export interface BodyKeeper {
+  /** The number of the present interval; time is counted in these. */
+  readonly interval: number;
+  /** May the next whole request be kept as it came? It keeps 64 KiB in memory, however small it is. */
+  mayKeepPiece(): boolean;
+  pieceLeft(): void;
+  /** enter hands the stream over to the library. */
+  enter(call: EnteringCall): void;
+  /** refused is told of a call that must end. The library answers it, with the fault of its admission, if it has it already. */
+  refused(body: RequestBody, error: KeywardError, isEntered: boolean): void;
+}
+
+/** Phase is what becomes of the bytes that come. */
+type Phase =
+  /** They are collected: nobody knows yet who calls. */
+  | 'waiting'
+  /** The one message of the call is put together, and handed over with its end. */
+  | 'receiving'
+  /** The messages of a stream are handed over, each when it is whole. */
+  | 'talking'
+  /** All has been handed over. */
+  | 'passing'
+  /** The call has been answered. */
+  | 'discarded';
+
+const BODY = Symbol('request body');
+
+interface Guarded {
+  [BODY]?: RequestBody;
+}
+
+/** bodyOf is the body that guards a stream. */
+export function bodyOf(stream: object): RequestBody | undefined {
+  return (stream as Guarded)[BODY];
+}
+
+/** admissionOf is the admission of one of the library's calls; undefined if it did not come through the front door. */
+export function admissionOf(call: object): Admission | undefined {
+  const stream = streamOf(call);
+  return stream === undefined ? undefined : bodyOf(stream)?.admission;
+}
+
+/** What Node's own streams do with what is pushed. */
+const pushToStream = (stream: ServerHttp2Stream, piece: Buffer | null): boolean =>
+  Readable.prototype.push.call(stream, piece);
+
+/** Node pushes what comes for a stream with this, and so into its body instead. */
+function pushIntoBody(this: ServerHttp2Stream, piece: Buffer | null): boolean {
+  return bodyOf(this)?.receive(piece) ?? pushToStream(this, piece);
+}
+
+/** discardBody lets nothing that comes for a stream into memory. */
+export function discardBody(stream: ServerHttp2Stream): void {
+  stream.push = (piece: Buffer | null) => (piece === null ? pushToStream(stream, null) : false);
+}
+
+/**
+ * RequestBody stands between the HTTP/2 connection and the stream that the library reads. It lets through whole messages
+ * within the method's limit, and not before somebody has admitted the call. What is too large is refused when
+ * its length is announced, not when it has come.
+ */
+export class RequestBody {
+  readonly call: EnteringCall;
+  /** Set while the credentials are judged and afterwards, if that took asking. */
+  judging: { readonly requestId: string; readonly startedAt: number } | undefined;
+  /** Set when the call is admitted. */
+  admission: Admission | undefined;
+  /** True once the client has sent its last byte. */
+  hasEnded: boolean;
+  readonly #keeper: BodyKeeper;
+  readonly #collected: CollectedBytes;
+  #phase: Phase = 'waiting';
+  /** A message that came whole, in one piece. */
+  #piece: Buffer | undefined;
+  /** The interval in which the message that is awaited was begun. */
+  #since: number | undefined;
+
+  /** The interval in which the call was answered instead. */
+  #discardedAt = Infinity;
+
+  constructor(call: EnteringCall, early: Share, keeper: BodyKeeper, hasEnded: boolean) {
+    this.call = call;
+    this.#keeper = keeper;
+    this.#collected = new CollectedBytes(early);
+    this.hasEnded = hasEnded;
+    this.#since = keeper.interval;
+    (call.stream as Guarded)[BODY] = this;
+    call.stream.push = pushIntoBody;
+  }
+
+  /** receive takes what came, null for the end. Returns false to slow the client down. */
+  receive(piece: Buffer | null): boolean {
+    if (piece === null) return this.#end();
+    switch (this.#phase) {
+      case 'waiting':
+        this.#collected.append(piece);
+        return true;
+      case 'receiving':
+        return this.#receive(piece);
+      case 'talking':
+        return this.#talk(piece);
+      case 'passing':
+        return pushToStream(this.call.stream, piece);
+      case 'discarded':
+        return false;
+    }
+  }
+
+  /** admit lets the call in; `share` is of whoever calls. */
+  admit(admission: Admission, share: Share): void {
+    if (this.#phase !== 'waiting') return;
+    const { rule } = this.call;
+    this.admission = admission;
+    if (!this.#collected.moveTo(share)) {
+      this.fail(requestTooLarge(rule.maxRequestBytes));
+      return;
+    }
+    if (rule.isConversation) {
+      this.#phase = 'talking';
+      this.#since = undefined;
+      this.#keeper.enter(this.call);
+      if (this.#collected.length > 0) this.#talk(NOTHING);
+      if (this.hasEnded) this.#end();
+      return;
+    }
+    this.#phase = 'receiving';
+    if (this.#collected.length > 0) this.#receive(NOTHING);
+    if (this.hasEnded) this.#end();
+  }
+
+  /** fail ends the call with an error, and lets nothing more of it into memory. */
+  fail(error: KeywardError): void {
+    if (this.#phase === 'passing' || this.#phase === 'discarded') return;
+    const wasTalking = this.#phase === 'talking';
+    this.#release('discarded');
+    this.#discardedAt = this.#keeper.interval;
+    if (wasTalking) this.admission?.fault?.abort(error);
+    this.#keeper.refused(this, error, wasTalking);
+  }
+
+  /** closeIfLeft closes the stream of a call that was answered before that interval, and whose client goes on sending. */
+  closeIfLeft(interval: number): void {
+    if (this.#discardedAt < interval) this.call.stream.close(constants.NGHTTP2_NO_ERROR);
+  }
+
+  /** isOverdue tells whether a message was begun in that interval or before, and is not there yet. */
+  isOverdue(interval: number): boolean {
+    const isAwaited = this.#phase === 'receiving' || this.#phase === 'talking';
+    return isAwaited && this.#since !== undefined && this.#since <= interval;
+  }
+
+  #receive(piece: Buffer): boolean {
+    const { maxRequestBytes } = this.call.rule;
+    if (this.#piece === undefined && this.#collected.length === 0 && isWhole(piece, maxRequestBytes)) {
+      if (this.#keeper.mayKeepPiece()) {
+        this.#piece = piece;
+        return true;
+      }
+    }
+    if (this.#piece !== undefined || !this.#collected.append(piece)) {
+      this.fail(this.#piece === undefined ? requestTooLarge(maxRequestBytes) : secondMessage());
+      return false;
+    }
+    const { bytes } = this.#collected;
+    const end = endOfMessage(bytes, 0);
+    if (end === undefined) return this.#readOn();
+    if (end - FRAME_HEADER > maxRequestBytes) this.fail(requestTooLarge(maxRequestBytes));
+    else if (bytes.length > end) this.fail(secondMessage());
+    else return this.#readOn();
+    return false;
+  }
+
+  /** #readOn lets the client send more than the 64 KiB that it may send unasked. */
+  #readOn(): boolean {
+    this.call.stream.read(0);
+    return true;
+  }
+
+  #talk(piece: Buffer): boolean {
+    const { stream, headers, rule } = this.call;
+    const encoding = encodingOf(headers['grpc-encoding']);
+    const isCollected = this.#collected.length > 0;
+    if (isCollected && !this.#collected.append(piece)) {
+      this.fail(requestTooLarge(rule.maxRequestBytes));
+      return false;
+    }
+    const bytes = isCollected ? this.#collected.bytes : piece;
+    let wantsMore = true;
+    let passed = 0;
+    const pass = (to: number): void => {
+      // A client that sends faster than it is answered must not keep what was read from the socket in memory.
+      const part = bytes.subarray(passed, to);
+      const isWaited = isCollected || stream.readableLength > 0;
+      if (part.length > 0) wantsMore = pushToStream(stream, isWaited ? Buffer.from(part) : part);
+      passed = to;
+    };
+    let at = 0;
+    try {
+      for (let end = endOfMessage(bytes, at); end !== undefined; end = endOfMessage(bytes, at)) {
+        if (end - at - FRAME_HEADER > rule.maxRequestBytes) throw requestTooLarge(rule.maxRequestBytes);
+        if (end > bytes.length) break;
+        if (bytes[at] === 1 && encoding !== undefined) {
+          pass(at);
+          const message = inflatedAtOnce(bytes.subarray(at, end), encoding, rule.maxRequestBytes);
+          wantsMore = pushToStream(stream, message);
+          passed = end;
+        }
+        at = end;
+      }
+      pass(at);
+    } catch (error) {
+      if (!(error instanceof KeywardError)) throw error;
+      pass(at);
+      this.fail(error);
+      return false;
+    }
+    return this.#keepRest(bytes, at, isCollected) && wantsMore;
+  }
+
+  /** #keepRest keeps the beginning of the next message. */
+  #keepRest(bytes: Buffer, from: number, isCollected: boolean): boolean {
+    if (from === bytes.length) {
+      this.#since = undefined;
+      this.#collected.release();
+      return true;
+    }
+    if (from > 0 || this.#since === undefined) this.#since = this.#keeper.interval;
+    if (isCollected) {
+      if (from > 0) this.#collected.dropFirst(from);
+    } else if (!this.#collected.append(bytes.subarray(from))) {
+      this.fail(requestTooLarge(this.call.rule.maxRequestBytes));
+      return false;
+    }
+    return true;
+  }
+
+  #end(): boolean {
+    const { stream } = this.call;
+    this.hasEnded = true;
+    if (stream.closed || stream.destroyed) this.#release('discarded');
+    switch (this.#phase) {
+      case 'waiting':
+        return true;
+      case 'receiving':
+        void this.#handOver();
+        return true;
+      default:
+        if (this.#phase === 'talking') this.#release('passing');
+        return pushToStream(stream, null);
+    }
+  }
+
+  /** #handOver gives a request that has ended to the library. It may have no message: the library has an answer to that. */
+  #handOver(): Promise<void> | undefined {
+    const { headers, rule } = this.call;
+    const frame = this.#piece ?? this.#collected.bytes;
+    const encoding = frame[0] === 1 ? encodingOf(headers['grpc-encoding']) : undefined;
+    if (encoding === undefined || endOfMessage(frame, 0) !== frame.length) {
+      this.#enter(frame);
+      return undefined;
+    }
+    this.#since = undefined;
+    return inflated(frame, encoding, rule.maxRequestBytes).then(
+      (message) => {
+        this.#enter(message);
+      },
+      (error: unknown) => {
+        this.fail(error as KeywardError);
+      },
+    );
+  }
+
+  #enter(frame: Buffer): void {
+    const { stream } = this.call;
+    if (this.#phase !== 'receiving') return;
+    this.#release('passing');
+    if (stream.closed || stream.destroyed) return;
+    if (frame.length > 0) pushToStream(stream, frame);
+    pushToStream(stream, null);
+    this.#keeper.enter(this.call);
+  }
+
+  #release(phase: Phase): void {
+    this.#phase = phase;
+    this.#since = undefined;
+    this.#collected.release();
+    if (this.#piece === undefined) return;
+    this.#piece = undefined;
+    this.#keeper.pieceLeft();
+  }
+}
+
+const NOTHING = Buffer.alloc(0);
+
+/** endOfMessage is where the message that begins there ends; undefined if its length is not there yet. */
+function endOfMessage(bytes: Buffer, start: number): number | undefined {
+  return bytes.length - start < FRAME_HEADER
+    ? undefined
+    : start + FRAME_HEADER + bytes.readUInt32BE(start + 1);
+}
+
+function isWhole(piece: Buffer, mostBytes: number): boolean {
+  return endOfMessage(piece, 0) === piece.length && piece.length - FRAME_HEADER <= mostBytes;
+}
+
+function secondMessage(): KeywardError {
+  return new KeywardError('MALFORMED_REQUEST', 'The method takes one message.');
+}

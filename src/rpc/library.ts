@@ -1,0 +1,86 @@
+import { EventEmitter } from 'node:events';
+import type { IncomingHttpHeaders, Http2Session, ServerHttp2Stream } from 'node:http2';
+import type { Server } from '@grpc/grpc-js';
+
+/**
+ * What Keyward knows of the inside of grpc-js and of Node's HTTP/2: all of it is in this file. Where it must be as
+ * expected, the service does not start otherwise (`takeStreams`); a test says that the installed versions are.
+ */
+
+/** StreamListener is told of each new stream of an HTTP/2 server. */
+export type StreamListener = (
+  stream: ServerHttp2Stream,
+  headers: IncomingHttpHeaders,
+  flags: number,
+  rawHeaders: string[],
+) => void;
+
+/** listeningServers are the HTTP/2 servers that grpc-js has made, one for each address. */
+export function listeningServers(server: Server): EventEmitter[] {
+  const servers: unknown = Reflect.get(server, 'http2Servers');
+  if (!(servers instanceof Map)) return [];
+  return [...(servers as Map<unknown, unknown>).keys()].filter(
+    (each): each is EventEmitter => each instanceof EventEmitter,
+  );
+}
+
+/**
+ * takeStreams puts a listener in the place of the library's own, which it is given: calling it hands a stream over as
+ * if nobody had seen it before. Throws if the library is not as expected.
+ */
+export function takeStreams(
+  listening: EventEmitter,
+  make: (library: StreamListener) => StreamListener,
+): void {
+  const [library, ...others] = listening.listeners('stream');
+  if (library === undefined || others.length > 0) {
+    throw new Error(
+      'this version of @grpc/grpc-js takes its streams in another way than the front door expects',
+    );
+  }
+  listening.removeAllListeners('stream');
+  listening.on(
+    'stream',
+    make((...stream) => void Reflect.apply(library, listening, stream)),
+  );
+}
+
+/** streamStateOf is where Node keeps the open streams of a session; undefined if it is elsewhere. */
+export function streamStateOf(session: object): { streams: object } | undefined {
+  return Object.getOwnPropertySymbols(session)
+    .filter(({ description }) => description === 'state')
+    .map((symbol): unknown => Reflect.get(session, symbol))
+    .find(hasStreams);
+}
+
+function hasStreams(state: unknown): state is { streams: object } {
+  if (typeof state !== 'object' || state === null || !('streams' in state)) return false;
+  const { streams } = state;
+  // Not an instance of Map: Node keeps its own from what programs do to that class.
+  return typeof streams === 'object' && streams !== null && 'size' in streams && Symbol.iterator in streams;
+}
+
+/** openStreams are the streams of a session that have not ended. Throws if Node keeps them elsewhere. */
+export function openStreams(session: Http2Session): Iterable<ServerHttp2Stream> {
+  const state = streamStateOf(session);
+  if (state === undefined) {
+    if (session.destroyed) return [];
+    throw new Error('this version of Node keeps its streams elsewhere than the front door expects');
+  }
+  return (state.streams as ReadonlyMap<number, ServerHttp2Stream>).values();
+}
+
+/** setReading stops or starts the reading of a connection's bytes. Node keeps sockets of HTTP/2 from being paused. */
+export function setReading(session: Http2Session, isReading: boolean): void {
+  if (session.destroyed) return;
+  const handle: unknown = Reflect.get(session.socket, '_handle');
+  if (typeof handle !== 'object' || handle === null) return;
+  const change: unknown = Reflect.get(handle, isReading ? 'readStart' : 'readStop');
+  if (typeof change === 'function') Reflect.apply(change, handle, []);
+}
+
+/** streamOf is the HTTP/2 stream of one of the library's calls; undefined if the library keeps it elsewhere. */
+export function streamOf(call: object): object | undefined {
+  const { call: inner } = call as { readonly call?: { readonly stream?: object } | null };
+  return inner?.stream;
+}
