@@ -58,6 +58,13 @@ test('a start is refused where a key is missing, and told how many versions need
   for (const need of needs) expect(message).toContain(need);
 });
 
+test('a start is refused, too, where only bindings need a key', async () => {
+  await storeSecrets(knex, world.profileOf('admin').id, FIRST_LOST, [{ versions: [sealed(KEY, 'a')] }]);
+  await expect(start(world.database.url, KEY)).rejects.toThrow(
+    `1 secret version needs key ${fernetKey(FIRST_LOST).id}, which is not configured`,
+  );
+});
+
 test('what nobody has the key of, and what is destroyed, needs none', async () => {
   await storeLost();
   const server = await start(world.database.url, `${KEY},${FIRST_LOST},${SECOND_LOST}`);
