@@ -29,7 +29,9 @@ export function systemAuthorities(env: NodeJS.ProcessEnv): Buffer {
       ? (getCACertificates?.('system') ?? contentOf(SYSTEM_FILES.find(existsSync)))
       : contentOf(named);
   const extra = contentOf(env['NODE_EXTRA_CA_CERTS']);
-  return Buffer.from([...(system.length === 0 ? tls.rootCertificates : system), ...extra].join('\n'));
+  const all = [...(system.length === 0 ? tls.rootCertificates : system), ...extra];
+  // A machine lists many in two places, and each takes its time to read.
+  return Buffer.from([...new Set(all.map((pem) => pem.trim()))].join('\n'));
 }
 
 function contentOf(file: string | undefined): string[] {

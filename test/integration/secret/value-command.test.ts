@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { SecretCommand } from '../../support/secret-command.js';
-import { newValue, World } from '../../support/world.js';
+import { newValue, textOf, World } from '../../support/world.js';
 
 const LARGEST = 65_536;
 /** The `script` that gives a terminal to a command is util-linux's. */
@@ -164,6 +164,22 @@ describe('access', () => {
     const binary = await world.keep('admin', { payload: data });
     expect(await secret.onTerminal(['access', binary.secret.recordLocator])).toMatch(
       /^keyward: the value is no text/,
+    );
+  });
+
+  withTerminal('on a terminal shows no text that would steer it, and everywhere else the bytes', async () => {
+    const keep = async (value: string) =>
+      (await world.keep('admin', { payload: textOf(value) })).secret.recordLocator;
+    for (const steering of ['a\x1b[2Jb', 'a\x9b2Jb', 'a\u202eb', 'seen\rhidden', 'a\u2028b']) {
+      const locator = await keep(steering);
+      expect(await secret.onTerminal(['access', locator])).toMatch(
+        /^keyward: the value holds characters that steer/,
+      );
+      expect(await secret.bytes(['access', locator])).toEqual(Buffer.from(steering));
+    }
+    const lines = '-----BEGIN\r\n\tkey\nEND-----\n';
+    expect((await secret.onTerminal(['access', await keep(lines)])).replaceAll('\r', '')).toBe(
+      `${lines.replaceAll('\r', '')}\n`,
     );
   });
 

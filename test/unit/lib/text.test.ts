@@ -7,10 +7,13 @@ import {
   isSemanticVersion,
   isUuid,
   mask,
+  printable,
+  printableJson,
   rfc1034Name,
 } from '../../../src/lib/text.js';
 import { SMARTER_VECTORS } from '../../support/smarter-vectors.js';
 import { anyText } from '../../support/arbitrary.js';
+import { NASTY, unprintableIn } from '../../support/unprintable.js';
 
 describe('names and masks are those of the platform that Keyward takes over from', () => {
   const names = SMARTER_VECTORS.rfc1034_compliant_str.filter(({ input }) => typeof input === 'string');
@@ -110,5 +113,31 @@ describe('a folded name', () => {
     ['db_password', 'db-password'],
   ])('is not the same of %s and %s', (one, other) => {
     expect(foldName(one)).not.toBe(foldName(other));
+  });
+});
+
+describe('texts of others', () => {
+  test('are printed with everything escaped that a terminal obeys or a reader cannot see', () => {
+    expect(unprintableIn(NASTY)).toBeDefined();
+    expect(unprintableIn(printable(NASTY))).toBeUndefined();
+    expect(printable('a\x1b[2J\n\x9b\u202e\u{e0041}b')).toBe(
+      String.raw`a\u{1b}[2J\u{a}\u{9b}\u{202e}\u{e0041}b`,
+    );
+    expect(printable('Zoë 東京 🔑 "x" \\n')).toBe('Zoë 東京 🔑 "x" \\n');
+  });
+
+  test('in JSON are escaped in its own way, so that its meaning stays', () => {
+    expect(printableJson(JSON.stringify('\x7f\u202e\u{e0041}'))).toBe(String.raw`"\u007f\u202e\udb40\udc41"`);
+    const value = fc.dictionary(
+      fc.oneof(anyText(), fc.constant(NASTY)),
+      fc.oneof(fc.jsonValue(), fc.constant(NASTY)),
+    );
+    fc.assert(
+      fc.property(value, fc.constantFrom(0, 2), (any, indent) => {
+        const json = JSON.stringify(any, undefined, indent);
+        expect(JSON.parse(printableJson(json))).toEqual(JSON.parse(json));
+        expect(unprintableIn(printableJson(json))).toBeUndefined();
+      }),
+    );
   });
 });
