@@ -28,13 +28,14 @@ const MOST_TOGETHER = 1000;
 export class AuditLog {
   readonly #deps: ChainWriterDependencies;
   readonly #changes: ChangesWriter;
+  readonly #appender: AppendingWriter;
   readonly #appending: GroupCommit<Stamped>;
 
   constructor(deps: ChainWriterDependencies) {
     this.#deps = deps;
     this.#changes = new ChangesWriter(deps);
-    const writer = new AppendingWriter(deps);
-    this.#appending = new GroupCommit((entries) => writer.append(entries), MOST_TOGETHER);
+    this.#appender = new AppendingWriter(deps);
+    this.#appending = new GroupCommit((entries) => this.#appender.append(entries), MOST_TOGETHER);
   }
 
   /**
@@ -42,7 +43,9 @@ export class AuditLog {
    * changes of this process need. A roll-back must come from an error, or it is taken for a commit.
    */
   async record(trx: Transaction, entries: readonly AuditEntry[]): Promise<void> {
-    if (entries.length > 0) await this.#changes.record(trx, entries);
+    if (entries.length === 0) return;
+    await this.#changes.record(trx, entries);
+    this.#appender.dropNumbers();
   }
 
   /**

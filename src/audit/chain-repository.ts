@@ -45,17 +45,23 @@ const EXTEND = `WITH head AS (
 const DRAW_IDS = `WITH hurry AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true))
   SELECT ${NEXT_ID} AS id FROM hurry, generate_series(1, $1::int)`;
 
+/** appended is the result of a statement that appends: with numbers for the next one, which then need not be drawn. */
+function appended(count: string): string {
+  return `SELECT count(*) AS written, ARRAY(SELECT ${NEXT_ID} FROM generate_series(1, ${count}::int)) AS ids
+    FROM written`;
+}
+
 const APPEND_FIRST = `WITH head AS (
     ${INSERT_CHAIN} VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING RETURNING chain
   ), written AS (${insertEvents('$8', 'head')} RETURNING 1)
-  SELECT count(*) AS written FROM written`;
+  ${appended('$9')}`;
 
 const APPEND = `WITH head AS (
     UPDATE audit_chains c SET seq = $2, mac = $3
     WHERE chain = $1 AND seq = $4 AND mac = $5 AND ${lastIs('$1', '$4', '$5')}
     RETURNING chain
   ), written AS (${insertEvents('$6', 'head')} RETURNING 1)
-  SELECT count(*) AS written FROM written`;
+  ${appended('$7')}`;
 
 const COMPARE = `SELECT c.chain IS NOT NULL AS has_row,
     coalesce(c.seq = k.seq AND c.mac = k.mac, false) AS is_head,
@@ -75,8 +81,8 @@ const OLDER_KEYS = `SELECT key_id FROM audit_chains WHERE key_id <> ?
 export class ChainRepository {
   readonly #knex: Knex;
   readonly #drawIds: (values: unknown[]) => Promise<{ id: bigint }[]>;
-  readonly #appendFirst: (values: unknown[]) => Promise<{ written: bigint }[]>;
-  readonly #append: (values: unknown[]) => Promise<{ written: bigint }[]>;
+  readonly #appendFirst: (values: unknown[]) => Promise<AppendedRow[]>;
+  readonly #append: (values: unknown[]) => Promise<AppendedRow[]>;
 
   constructor(knex: Knex) {
     this.#knex = knex;
@@ -123,19 +129,23 @@ export class ChainRepository {
 
   /**
    * append writes records behind a head that only this process writes, all or none, in one statement; the first
-   * ones begin the chain. It gives false, and has written none, where the head is not the one expected, or its
-   * record is not the last one. After a failure nobody knows whether they were written.
+   * ones begin the chain. It gives numbers for as many records more; undefined, and has written none, where the head
+   * is not the one expected, or its record is not the last one. After a failure nobody knows whether they were written.
    */
   async append(
     chain: Chain,
     before: ChainHead,
     head: ChainHead,
     records: readonly ChainedRecord[],
-  ): Promise<boolean> {
-    const json = recordsJson(records);
-    if (before.seq === 0n) return isWritten(await this.#appendFirst([...begun(chain, head), json]));
+    more: number,
+  ): Promise<bigint[] | undefined> {
+    const values = [recordsJson(records), more];
     const heads = [String(head.seq), head.mac, String(before.seq), before.mac];
-    return isWritten(await this.#append([chain.chain, ...heads, json]));
+    const result = await (before.seq === 0n
+      ? this.#appendFirst([...begun(chain, head), ...values])
+      : this.#append([chain.chain, ...heads, ...values]));
+    if (!isWritten(result)) return undefined;
+    return inOrder(result.flatMap(({ ids }) => ids.map((id) => ({ id: BigInt(id) }))));
   }
 
   /** olderKeys lists the keys that were first before one, if all replicas have that one first now. */
@@ -166,6 +176,12 @@ export class ChainRepository {
       .limit(1);
     return found.length > 0;
   }
+}
+
+interface AppendedRow {
+  readonly written: bigint;
+  /** The driver gives the elements of bigint[] as text. */
+  readonly ids: readonly string[];
 }
 
 interface ComparedRow {

@@ -33,7 +33,10 @@ export enum AuditAction {
   AUDIT_ACTION_SECRET_READY = 5,
   /** AUDIT_ACTION_SECRET_RENAMED - RenameSecret. */
   AUDIT_ACTION_SECRET_RENAMED = 6,
-  /** AUDIT_ACTION_SECRET_CLONED - CloneSecret, on the original; SECRET_CREATED is recorded on the copy. */
+  /**
+   * AUDIT_ACTION_SECRET_CLONED - CloneSecret, on the original, refused ones included, which are counted as those of
+   * SECRET_ACCESSED are; SECRET_CREATED is recorded on the copy.
+   */
   AUDIT_ACTION_SECRET_CLONED = 7,
   /** AUDIT_ACTION_SECRET_UNDELETED - UndeleteSecret. */
   AUDIT_ACTION_SECRET_UNDELETED = 8,
