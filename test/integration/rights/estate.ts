@@ -17,7 +17,7 @@ import { changesAlone } from '../../support/single-replica.js';
 import type { Credential, Person, Place } from './oracle.js';
 
 const PLATFORM = '3141-5926-5359';
-export const CERTIFICATE_SCOPES = ['keyward.tokens.write', 'keyward.accounts.write'];
+const CERTIFICATE_SCOPES = ['keyward.tokens.write', 'keyward.accounts.write'];
 /** The username of a certificate whose user does not exist. */
 export const GHOST = 'ghost';
 

@@ -5,6 +5,7 @@ import { registerCanary } from '../../support/canaries.js';
 import { byId } from '../../support/requests.js';
 import { outcomeOf, type RequestOf } from '../../support/rpc.js';
 import { execute } from '../../support/sql.js';
+import { Watching } from '../../support/watching.js';
 import { ACCOUNT_B, existing, World, type Issued } from '../../support/world.js';
 
 const NOT_PERMITTED = 'PERMISSION_DENIED NOT_PERMITTED';
@@ -282,6 +283,16 @@ test('whoever is given a plaintext is named with it, but for those who may not m
   }
   const listed = await world.as('plain-a').tokens.listTokens({ filter: `key_id = ${token.keyId}` });
   expect(listed.tokens.map(({ issuedBy }) => issuedBy)).toEqual([undefined]);
+
+  const watches = await Promise.all(
+    [world.as('staff-a'), world.as('plain-a')].map((client) => Watching.begin(client.tokens.watchTokens({}))),
+  );
+  await update(world.admin, token, { description: 'new' }, 'description');
+  const told = await Promise.all(
+    watches.map(async (watch) => (await watch.until(({ tokenId }) => tokenId === token.id)).at(-1)?.token),
+  );
+  expect(told.map((each) => existing(each).issuedBy)).toEqual([byAdmin, undefined]);
+  for (const watch of watches) await watch.close();
 
   const staff = existing((await world.admin.tokens.listTokens({ filter: 'username = "staff-a"' })).tokens[0]);
   const { plaintext } = await world.as('staff-a').tokens.rotateToken({ selector: byId(token) });
