@@ -1,3 +1,4 @@
+import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import {
   connect,
@@ -165,6 +166,43 @@ describe.each(Object.entries(RISES))('when a user %s', (how, { cause, rise }) =>
     expect(await verdict(other)).toBe('OK');
   });
 });
+
+test.each(Object.entries(RISES))(
+  'a token that is being made for a user does not gain when the user %s meanwhile',
+  async (how, { rise }) => {
+    const owned = await risen(how);
+    const client = new pg.Client({ connectionString: world.database.url });
+    await client.connect();
+    try {
+      await client.query('BEGIN');
+      // As CreateToken does: the lock, then the token.
+      await client.query('SELECT FROM users WHERE id = $1 FOR SHARE', [String(owned.profile.userId)]);
+      await client.query(
+        `WITH made AS (
+           INSERT INTO tokens (key_id, user_profile_id, name) VALUES (gen_random_uuid(), $1, 'late') RETURNING id)
+         INSERT INTO token_digests (digest, token_id, token_key, issued_by_user_id)
+         SELECT sha512(id::text::bytea), id, '', 1 FROM made`,
+        [String(owned.profile.id)],
+      );
+      const rising = rise(owned);
+      await expect
+        .poll(
+          () =>
+            execute(
+              world.database.url,
+              `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`,
+            ),
+          { timeout: 10_000 },
+        )
+        .not.toHaveLength(0);
+      await client.query('COMMIT');
+      const names = (await rising).deactivatedTokens.map(({ name }) => name);
+      expect(names).toEqual([owned.name, 'late']);
+    } finally {
+      await client.end();
+    }
+  },
+);
 
 test('what gives a user no rights switches nothing off', async () => {
   const owned = await alone({ isSuperuser: true });
