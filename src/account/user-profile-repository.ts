@@ -156,11 +156,11 @@ export class UserProfileRepository {
 
   /** liveScopesOf lists each scope that one of the tokens has which are switched on and have not expired. */
   async liveScopesOf(trx: Knex.Transaction, set: ProfileSet, now: Instant): Promise<string[]> {
-    return (await trx('tokens as t')
-      .distinct(trx.raw('unnest(t.scopes) AS scope'))
+    const rows = await trx('tokens as t')
       .whereIn('t.user_profile_id', profilesIn(trx, set).select('id'))
       .whereRaw(LIVE, { now: formatPgTimestamp(now) })
-      .pluck('scope')) as string[];
+      .select<{ scope: string }[]>(trx.raw('DISTINCT unnest(t.scopes) AS scope'));
+    return rows.map(({ scope }) => scope);
   }
 
   /**

@@ -56,6 +56,11 @@ export function encodeRequest<Name extends MethodName>(name: Name, request: Requ
   return serialize(type.fromPartial(request));
 }
 
+/** decodeRequest reads a request as a handler gets it. */
+export function decodeRequest(name: MethodName, bytes: Buffer): unknown {
+  return services[name].requestDeserialize(bytes);
+}
+
 /** Outcome is how a call ended, down to the bytes that the client got. */
 export interface Outcome {
   /** Name of the status code. */

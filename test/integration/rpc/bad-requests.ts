@@ -203,6 +203,7 @@ export const FREE_FIELDS = new Set([
   'is_active',
   'is_staff',
   'is_superuser',
+  'keep_tokens',
   'show_deleted',
   'skip_access_time',
 ]);

@@ -147,10 +147,18 @@ test('a name given away in Keyward is not merged with a new row of the source', 
   expect(await target.knex('users').where({ id: 3 }).first()).toMatchObject({ is_superuser: false });
 });
 
-test('a changed digest makes the old plaintext unknown', async () => {
+test('a changed digest makes the old plaintext unknown, and nobody knows who has the new one', async () => {
   await target.run(source.url);
   const [one] = expected.tokens;
   if (!one) throw new Error('no tokens');
+  const issuers = () => target.knex('token_digests').whereNotNull('issued_by_user_id').pluck('token_key');
+  expect(await issuers()).toEqual([]);
+  // As if it had been issued here.
+  await target
+    .knex('token_digests')
+    .whereRaw("encode(digest, 'hex') = ?", [one.digest])
+    .update({ issued_by_user_id: 1, issued_by_username: 'one' });
+  expect(await issuers()).toHaveLength(1);
   const digest = 'ab'.repeat(64);
   await source.run(`
     CREATE TEMP TABLE moved AS SELECT * FROM drf_smarterauthtoken WHERE key_id = '${one.key_id}';
@@ -163,4 +171,5 @@ test('a changed digest makes the old plaintext unknown', async () => {
 
   expect(report.counts.token).toMatchObject({ updated: 1, created: 0 });
   expect((await target.tokens()).get(one.key_id)?.digest).toBe(digest);
+  expect(await issuers()).toEqual([]);
 });

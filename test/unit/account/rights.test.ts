@@ -5,6 +5,7 @@ import {
   managesAccounts,
   mayActAs,
   PLATFORM_ACCOUNT_NUMBER,
+  promotes,
   readable,
   type Access,
   type Standing,
@@ -68,9 +69,21 @@ test.each<[string, Standing, Omit<Standing, 'isStaff'>, boolean]>([
     false,
   ],
   ['everybody may act as oneself', MEMBER, { ...MEMBER, profiles: BOTH_ACCOUNTS }, true],
+  ['a member who is not staff may act as no colleague', MEMBER, COLLEAGUE, false],
+  ['a superuser without a profile may act as nobody', PROFILELESS, COLLEAGUE, false],
   ['a superuser may act as anybody', SUPERUSER, { ...COLLEAGUE, profiles: BOTH_ACCOUNTS }, true],
 ])('%s', (_, standing, user, expected) => {
   expect(mayActAs(standing, user)).toBe(expected);
+});
+
+test('only who gets rights that they lacked is promoted', () => {
+  const ranks = [MEMBER, STAFF, SUPERUSER, { ...SUPERUSER, isStaff: true }];
+  expect(ranks.map((before) => ranks.map((after) => promotes(before, after)))).toEqual([
+    [false, true, true, true],
+    [false, false, true, true],
+    [false, false, false, false],
+    [false, false, false, false],
+  ]);
 });
 
 describe("the rights of the original's users", () => {

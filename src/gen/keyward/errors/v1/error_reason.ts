@@ -43,7 +43,8 @@ export enum ErrorReason {
   ERROR_REASON_NOT_PERMITTED = 5,
   /**
    * ERROR_REASON_SCOPE_NOT_HELD - PERMISSION_DENIED. The request would hand out a scope that the caller's own
-   * credentials do not hold. ErrorInfo metadata `scope` names the first of them.
+   * credentials do not hold, or give power to credentials that have such a scope.
+   * ErrorInfo metadata `scope` names the first of them.
    */
   ERROR_REASON_SCOPE_NOT_HELD = 6,
   /**

@@ -1,0 +1,364 @@
+import { createHash, randomUUID } from 'node:crypto';
+import type { Knex } from 'knex';
+import { accountHandlers } from '../../../src/account/account-handler.js';
+import { AccountRepository } from '../../../src/account/account-repository.js';
+import { AccountService } from '../../../src/account/account-service.js';
+import type { Caller } from '../../../src/account/caller.js';
+import { StandingRepository } from '../../../src/account/standing-repository.js';
+import { UserProfileRepository } from '../../../src/account/user-profile-repository.js';
+import { UserRepository } from '../../../src/account/user-repository.js';
+import { openDatabase } from '../../../src/db/knex.js';
+import { systemClock } from '../../../src/lib/clock.js';
+import { tokenHandlers } from '../../../src/token/token-handler.js';
+import { TokenRepository } from '../../../src/token/token-repository.js';
+import { TokenService } from '../../../src/token/token-service.js';
+import { createTestDatabase } from '../../support/database.js';
+import { changesAlone } from '../../support/single-replica.js';
+import type { Credential, Person, Place } from './oracle.js';
+
+const PLATFORM = '3141-5926-5359';
+const CERTIFICATE_SCOPES = ['keyward.tokens.write', 'keyward.accounts.write'];
+/** The username of a certificate whose user does not exist. */
+export const GHOST = 'ghost';
+
+const ACCOUNTS = [PLATFORM, '1111-1111-1111', '2222-2222-2222', '3333-3333-3333'] as const;
+const SWITCHED_OFF_ACCOUNT = 4;
+
+/** Users with the numbers of their accounts, counted from 1. */
+const USERS: readonly {
+  readonly username: string;
+  readonly accounts: readonly number[];
+  readonly isStaff?: true;
+  readonly isSuperuser?: true;
+  readonly isActive?: false;
+}[] = [
+  { username: 'root', accounts: [1], isStaff: true, isSuperuser: true },
+  { username: 'boss', accounts: [1, 2], isStaff: true, isSuperuser: true },
+  { username: 'staff-platform', accounts: [1], isStaff: true },
+  { username: 'staff-a', accounts: [2], isStaff: true },
+  { username: 'staff-b', accounts: [3], isStaff: true },
+  { username: 'staff-a-and-b', accounts: [2, 3], isStaff: true },
+  { username: 'plain-platform', accounts: [1] },
+  { username: 'plain-a', accounts: [2] },
+  { username: 'staff-off', accounts: [SWITCHED_OFF_ACCOUNT, 2], isStaff: true },
+  { username: 'plain-off', accounts: [SWITCHED_OFF_ACCOUNT] },
+  { username: 'off', accounts: [2], isStaff: true, isActive: false },
+  { username: 'off-b', accounts: [3], isActive: false },
+  { username: 'nowhere', accounts: [], isStaff: true },
+];
+
+/** What every user has of tokens. */
+const TOKENS = [
+  { name: 'wide', scopes: ['*'] },
+  { name: 'narrow', scopes: ['app.read'] },
+  { name: 'tokens', scopes: ['keyward.tokens.write', 'app.*'] },
+  { name: 'accounts', scopes: ['keyward.accounts.write'] },
+  { name: 'both', scopes: ['keyward.tokens.write', 'keyward.accounts.write', 'app.read'] },
+  { name: 'off', scopes: ['*'], isActive: false },
+  { name: 'expired', scopes: ['*', 'billing'], hours: -1 },
+  { name: 'ending', scopes: ['app.write'], hours: 1 },
+] as const;
+
+/** Known is a token of the estate, with a plaintext of it that somebody may know. */
+export interface Known {
+  readonly digest: string;
+  readonly tokenId: bigint;
+  readonly userId: bigint;
+  readonly accountId: bigint;
+  readonly name: string;
+}
+
+interface CredentialRow {
+  digest: string;
+  token_id: bigint;
+  key_id: string;
+  scopes: string[];
+  profile_id: bigint;
+  user_id: bigint;
+  username: string;
+  account_number: string;
+  is_staff: boolean;
+  is_superuser: boolean;
+  is_on: boolean;
+  ends_at: number | null;
+  profiles: string[];
+}
+
+/** Presented is a credential as the service would see its caller. */
+export interface Presented {
+  readonly credential: Credential;
+  readonly caller: Caller;
+}
+
+/** TestHandler is a handler of any method. */
+export interface TestHandler {
+  readonly permission: string;
+  readonly handle: (request: never, caller: Caller) => Promise<object>;
+}
+
+/** Pools are the numbers of all that there is at a moment, for requests to choose from. */
+export interface Pools {
+  readonly tokens: bigint[];
+  readonly users: bigint[];
+  readonly profiles: bigint[];
+  readonly accounts: bigint[];
+}
+
+/**
+ * Estate is accounts, users and tokens of every kind, and the services that change them. All that is done goes on in
+ * one transaction, of which `undone` takes back what one piece of work did.
+ */
+export class Estate {
+  readonly handlers: Readonly<Record<string, TestHandler>>;
+  readonly known: readonly Known[];
+  /** What there is before anything is done: see `present`. */
+  readonly atFirst: ReadonlyMap<string, Presented>;
+  readonly #trx: Knex.Transaction;
+  readonly #close: () => Promise<void>;
+
+  private constructor(
+    trx: Knex.Transaction,
+    known: readonly Known[],
+    atFirst: Estate['atFirst'],
+    close: () => Promise<void>,
+  ) {
+    this.#trx = trx;
+    this.#close = close;
+    this.known = known;
+    this.atFirst = atFirst;
+    this.handlers = handlersOn(trx);
+  }
+
+  static async open(): Promise<Estate> {
+    const database = await createTestDatabase();
+    const knex = openDatabase({
+      url: database.url,
+      poolSize: 1,
+      connectTimeoutMs: 10_000,
+      statementTimeoutMs: 20_000,
+    });
+    const known = await build(knex);
+    const trx = await knex.transaction();
+    const digests = known.map(({ digest }) => digest);
+    const usernames = USERS.map(({ username }) => username);
+    const atFirst = await present(trx, digests, usernames);
+    return new Estate(trx, known, atFirst, async () => {
+      await trx.rollback();
+      await knex.destroy();
+      await database.drop();
+    });
+  }
+
+  close(): Promise<void> {
+    return this.#close();
+  }
+
+  pools(): Pools {
+    const tokens = [...new Set(this.known.map(({ tokenId }) => tokenId))];
+    const profiles = USERS.flatMap(({ accounts }, index) =>
+      accounts.map((account) => profileId(index, account)),
+    );
+    const numbered = (things: readonly unknown[]) => things.map((_, index) => BigInt(index + 1));
+    return { tokens, users: numbered(USERS), profiles, accounts: numbered(ACCOUNTS) };
+  }
+
+  /** undone does something, and takes everything back. */
+  async undone<T>(work: () => Promise<T>): Promise<T> {
+    await this.#trx.raw('SAVEPOINT estate');
+    try {
+      return await work();
+    } finally {
+      await this.#trx.raw('ROLLBACK TO SAVEPOINT estate');
+      await this.#trx.raw('RELEASE SAVEPOINT estate');
+    }
+  }
+
+  /** present tells of those of the plaintexts and certificates that there are, by digest and by username. */
+  present(digests: readonly string[], usernames: readonly string[]): Promise<Map<string, Presented>> {
+    return present(this.#trx, digests, usernames);
+  }
+
+  async places(): Promise<Place[]> {
+    const profiles = await this.#trx('users as u').select<CredentialRow[]>(this.#trx.raw(PROFILES));
+    return profiles.flatMap((row) => personOf({ ...row, is_staff: false, is_superuser: false }).profiles);
+  }
+}
+
+const PROFILES = `ARRAY(
+  SELECT concat_ws('/', q.id, b.id, b.account_number) FROM user_profiles q JOIN accounts b ON b.id = q.account_id
+  WHERE q.user_id = u.id) AS profiles`;
+
+async function present(
+  trx: Knex.Transaction,
+  digests: readonly string[],
+  usernames: readonly string[],
+): Promise<Map<string, Presented>> {
+  const tokens = await trx.raw<{ rows: CredentialRow[] }>(
+    `SELECT encode(d.digest, 'hex') AS digest, t.id AS token_id, t.key_id, t.scopes, p.id AS profile_id, u.id AS user_id,
+       u.username, a.account_number, u.is_staff, u.is_superuser, t.is_active AND u.is_active AND a.is_active AS is_on,
+       extract(epoch FROM least(t.expires_at, d.retires_at))::float8 AS ends_at, ${PROFILES}
+     FROM token_digests d JOIN tokens t ON t.id = d.token_id JOIN user_profiles p ON p.id = t.user_profile_id
+       JOIN users u ON u.id = p.user_id JOIN accounts a ON a.id = p.account_id
+     WHERE d.digest = ANY (?::bytea[])`,
+    [digests.map((digest) => Buffer.from(digest, 'hex'))],
+  );
+  const users = await trx.raw<{ rows: CredentialRow[] }>(
+    `SELECT u.id AS user_id, u.username, u.is_staff, u.is_superuser, u.is_active AS is_on, ${PROFILES}
+     FROM users u WHERE u.username = ANY (?)`,
+    [[...usernames]],
+  );
+  const present = new Map<string, Presented>();
+  for (const row of tokens.rows) {
+    const name = `a plaintext of token ${row.token_id} of ${row.username}`;
+    present.set(row.digest, presentedBy(row, name, row.scopes, row));
+  }
+  for (const row of users.rows) {
+    present.set(row.username, presentedBy(row, `the certificate of ${row.username}`, CERTIFICATE_SCOPES));
+  }
+  return present;
+}
+
+function presentedBy(
+  row: CredentialRow,
+  name: string,
+  scopes: readonly string[],
+  token?: Pick<CredentialRow, 'key_id' | 'profile_id' | 'account_number'>,
+): Presented {
+  const { user_id: userId, username, is_on: isOn } = row;
+  const endsAt = row.ends_at ?? Infinity;
+  return {
+    credential: { name, person: personOf(row), scopes, isOn, endsAt },
+    caller: callerOf(userId, username, scopes, token),
+  };
+}
+
+function personOf(row: Pick<CredentialRow, 'is_staff' | 'is_superuser' | 'profiles'>): Person {
+  const profiles = row.profiles.map((text) => {
+    const [profile = '', accountId = '', number] = text.split('/');
+    return { profileId: profile, accountId, isPlatform: number === PLATFORM };
+  });
+  return { isStaff: row.is_staff, isSuperuser: row.is_superuser, profiles };
+}
+
+function callerOf(
+  userId: bigint,
+  username: string,
+  scopes: readonly string[],
+  token?: Pick<CredentialRow, 'key_id' | 'profile_id' | 'account_number'>,
+): Caller {
+  return {
+    userId,
+    username,
+    profileId: token?.profile_id,
+    accountNumber: token?.account_number,
+    keyId: token?.key_id,
+    scopes,
+    origin: { peer: '127.0.0.1:1', requestId: randomUUID(), certificate: undefined },
+  };
+}
+
+function handlersOn(trx: Knex.Transaction): Readonly<Record<string, TestHandler>> {
+  const standings = new StandingRepository(trx);
+  const shared = {
+    knex: trx,
+    standings,
+    audit: { record: () => Promise.resolve() },
+    changes: changesAlone(trx),
+    clock: systemClock,
+  };
+  const tokens = new TokenService({
+    ...shared,
+    tokens: new TokenRepository(trx),
+    evict: () => undefined,
+  });
+  const accounts = new AccountService({
+    ...shared,
+    accounts: new AccountRepository(trx),
+    users: new UserRepository(trx),
+    profiles: new UserProfileRepository(trx),
+    certificateScopes: CERTIFICATE_SCOPES,
+    evictOwners: () => undefined,
+    evictUsers: () => undefined,
+  });
+  return { ...tokenHandlers(tokens, systemClock), ...accountHandlers(accounts) };
+}
+
+function profileId(userIndex: number, account: number): bigint {
+  return BigInt((userIndex + 1) * 10 + account);
+}
+
+/** build writes the estate, and switches off what tells other replicas of changes: there are none. */
+async function build(knex: Knex): Promise<Known[]> {
+  for (const table of ['accounts', 'users', 'user_profiles', 'tokens', 'token_digests']) {
+    await knex.raw(`ALTER TABLE ${table} DISABLE TRIGGER USER`);
+  }
+  await knex('accounts').insert(
+    ACCOUNTS.map((number, index) => ({
+      id: index + 1,
+      account_number: number,
+      name: `account ${index + 1}`,
+      is_active: index + 1 !== SWITCHED_OFF_ACCOUNT,
+    })),
+  );
+  const known: Known[] = [];
+  for (const [index, user] of USERS.entries()) {
+    const { username, accounts, isStaff = false, isSuperuser = false, isActive = true } = user;
+    const userId = index + 1;
+    await knex('users').insert({
+      id: userId,
+      username,
+      is_active: isActive,
+      is_staff: isStaff,
+      is_superuser: isSuperuser,
+    });
+    for (const account of accounts) {
+      const profile = { id: String(profileId(index, account)), user_id: userId, account_id: account };
+      await knex('user_profiles').insert({ ...profile, name: username });
+    }
+    const [home] = accounts;
+    if (home === undefined) continue;
+    for (const token of TOKENS) known.push(...(await insertToken(knex, index, home, token)));
+  }
+  return known;
+}
+
+/** insertToken makes a token with two plaintexts that pass: the second is in its grace. Someone else issued both. */
+async function insertToken(
+  knex: Knex,
+  userIndex: number,
+  account: number,
+  token: { name: string; scopes: readonly string[]; isActive?: false; hours?: number },
+): Promise<Known[]> {
+  const { name, scopes, isActive = true, hours } = token;
+  const [row] = await knex('tokens')
+    .insert({
+      key_id: randomUUID(),
+      user_profile_id: String(profileId(userIndex, account)),
+      name,
+      scopes,
+      is_active: isActive,
+      expires_at: hours === undefined ? null : knex.raw(`now() + interval '${hours} hours'`),
+    })
+    .returning<{ id: bigint }[]>('id');
+  if (row === undefined) throw new Error('a token was not inserted');
+  const digests = ['current', 'in grace'].map((which) =>
+    createHash('sha512').update(`${userIndex} ${name} ${which}`).digest(),
+  );
+  await knex('token_digests').insert(
+    digests.map((digest, index) => ({
+      digest,
+      token_id: String(row.id),
+      token_key: '',
+      retires_at: index === 0 ? null : knex.raw("now() + interval '1 day'"),
+      issued_by_user_id: index === 0 ? 1 : null,
+      issued_by_username: index === 0 ? 'root' : null,
+    })),
+  );
+  return digests.map((digest) => ({
+    digest: digest.toString('hex'),
+    tokenId: row.id,
+    userId: BigInt(userIndex + 1),
+    accountId: BigInt(account),
+    name: `${USERS[userIndex]?.username ?? ''} ${name}`,
+  }));
+}
