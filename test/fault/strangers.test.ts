@@ -4,9 +4,10 @@ import { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { registerCanary } from '../support/canaries.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
-import { keyward, serve, type Serving } from '../support/keyward-command.js';
+import { keyward, serve, type CommandOptions, type Serving } from '../support/keyward-command.js';
 import { TEST_KEY } from '../support/keyring.js';
 import { pathOf, Peer, type MethodName } from '../support/rpc.js';
+import { certificateOptions, MUTUAL_TLS } from '../support/server.js';
 import { residentBytes, UnfinishedBodies } from '../support/unfinished-bodies.js';
 
 const MEGABYTE = 2 ** 20;
@@ -22,15 +23,16 @@ beforeAll(async () => {
 
 afterAll(() => database.drop());
 
-function start(openFiles?: number): Promise<Serving> {
+function start(options: Pick<CommandOptions, 'env' | 'openFiles'> = {}): Promise<Serving> {
   return serve({
+    ...options,
     env: {
       DATABASE_URL: database.url,
       KEYWARD_FERNET_KEYS: TEST_KEY,
       KEYWARD_LISTEN: '127.0.0.1:0',
       KEYWARD_HTTP_LISTEN: '127.0.0.1:0',
+      ...options.env,
     },
-    ...(openFiles === undefined ? {} : { openFiles }),
   });
 }
 
@@ -112,20 +114,26 @@ test(
   },
 );
 
-test('600 idle connections where 512 files may be open keep nobody with good credentials out', async () => {
-  const serving = await start(512);
-  const [host = '', port = ''] = serving.address.split(':');
-  const sockets = Array.from({ length: 600 }, () =>
-    connect({ host, port: Number(port) }).on('error', () => undefined),
-  );
-  await Promise.all(sockets.map((socket) => once(socket, 'connect')));
-  const peer = new Peer(serving.address, { token: adminToken });
-  expect(await peer.call('validateToken', { token: adminToken })).toMatchObject({ code: 'OK' });
-  expect((await fetch(`${serving.http}/healthz`)).status).toBe(200);
-  const metrics = await (await fetch(`${serving.http}/metrics`)).text();
-  expect(metrics).toMatch(/^keyward_connections_ended_total\{why="evicted"\} [1-9]/m);
-  expect(metrics).toMatch(/^keyward_connections\{state="authenticated"\} 1$/m);
-  for (const socket of sockets) socket.destroy();
-  peer.close();
-  await stop(serving);
-});
+test.each([
+  ['without TLS', {}, {}],
+  ['with TLS', MUTUAL_TLS, certificateOptions('staff-a')],
+])(
+  '600 idle connections where 512 files may be open keep nobody with good credentials out, %s',
+  async (_, env, options) => {
+    const serving = await start({ env, openFiles: 512 });
+    const port = Number(serving.address.split(':')[1]);
+    const sockets = Array.from({ length: 600 }, () =>
+      connect({ host: '127.0.0.1', port }).on('error', () => undefined),
+    );
+    await Promise.all(sockets.map((socket) => once(socket, 'connect')));
+    const peer = new Peer(`localhost:${port}`, { token: adminToken, ...options });
+    expect(await peer.call('validateToken', { token: adminToken })).toMatchObject({ code: 'OK' });
+    expect((await fetch(`${serving.http}/healthz`)).status).toBe(200);
+    const metrics = await (await fetch(`${serving.http}/metrics`)).text();
+    expect(metrics).toMatch(/^keyward_connections_ended_total\{reason="evicted"\} [1-9]/m);
+    expect(metrics).toMatch(/^keyward_connections\{state="authenticated"\} 1$/m);
+    for (const socket of sockets) socket.destroy();
+    peer.close();
+    await stop(serving);
+  },
+);
