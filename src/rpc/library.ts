@@ -39,10 +39,7 @@ export function takeStreams(
     );
   }
   listening.removeAllListeners('stream');
-  listening.on(
-    'stream',
-    make((...stream) => void Reflect.apply(library, listening, stream)),
-  );
+  listening.on('stream', make(library.bind(listening) as StreamListener));
 }
 
 /** streamStateOf is where Node keeps the open streams of a session; undefined if it is elsewhere. */

@@ -60,11 +60,11 @@ export function watchConnections(
   new Counter({
     name: 'keyward_connections_ended_total',
     help: 'Connections of gRPC clients that the service refused or ended, by reason.',
-    labelNames: ['why'],
+    labelNames: ['reason'],
     registers,
     collect() {
       this.reset();
-      for (const [why, count] of Object.entries(counts.ended)) this.inc({ why }, count);
+      for (const [reason, count] of Object.entries(counts.ended)) this.inc({ reason }, count);
     },
   });
 }

@@ -16,6 +16,8 @@ export interface CommandOptions {
   readonly input?: string;
   readonly uid?: number;
   readonly cwd?: string;
+  /** Most files that it may have open. */
+  readonly openFiles?: number;
   /** Where the program is, if not in this checkout. */
   readonly installation?: string;
 }
@@ -95,7 +97,10 @@ interface Output {
 
 function start(args: readonly string[], options: CommandOptions): { child: ChildProcess; output: Output } {
   const main = join(options.installation ?? CHECKOUT, MAIN);
-  const child = spawn(process.execPath, [main, ...args], {
+  const limit =
+    options.openFiles === undefined ? [] : ['sh', '-c', `ulimit -n ${options.openFiles}; exec "$0" "$@"`];
+  const [program = '', ...rest] = [...limit, process.execPath, main, ...args];
+  const child = spawn(program, rest, {
     // Many run at once, and the default is one address.
     env: { ...process.env, KEYWARD_HTTP_LISTEN: '', ...options.env },
     detached: true,

@@ -48,9 +48,9 @@ export class RawHttp2 {
     headers: Readonly<Record<string, string>>,
     limitMs: number,
   ): Promise<RawAnswer> {
-    const { answer, end } = this.begin(path, headers, limitMs);
-    end(body);
-    return answer;
+    const call = this.begin(path, headers, limitMs);
+    call.end(body);
+    return call.answer;
   }
 
   /** begin is the same for a body that comes in pieces, or never to its end. */

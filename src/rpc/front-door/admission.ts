@@ -40,9 +40,9 @@ export interface Judged {
 /** Admission is what the front door knows of a call that it let in. */
 export interface Admission {
   /** The token that memory knew. What it is worth may have changed since. */
-  readonly known?: KnownToken;
+  readonly known: KnownToken | undefined;
   /** Set if the call had to wait for its credentials to be judged. */
-  readonly judged?: Judged;
+  readonly judged: Judged | undefined;
   /** Aborted, with the error that it ends in, when a message of a stream is refused. */
-  readonly fault?: AbortController;
+  readonly fault: AbortController | undefined;
 }

@@ -18,6 +18,7 @@ export class CollectedBytes {
   #share: Share;
   #memory: Buffer = NOTHING;
   #length = 0;
+  #most = Infinity;
 
   constructor(share: Share) {
     this.#share = share;
@@ -30,6 +31,11 @@ export class CollectedBytes {
 
   get length(): number {
     return this.#length;
+  }
+
+  /** expect tells how many bytes there will be in all. */
+  expect(bytes: number): void {
+    this.#most = bytes;
   }
 
   /** append returns false if the share has no room for the piece. */
@@ -64,7 +70,10 @@ export class CollectedBytes {
   }
 
   #grow(needed: number): boolean {
-    const capacity = Math.max(needed, 2 * this.#memory.length, LEAST_CAPACITY);
+    const capacity = Math.max(
+      needed,
+      Math.min(this.#most, Math.max(2 * this.#memory.length, LEAST_CAPACITY)),
+    );
     if (!this.#share.take(capacity - this.#memory.length)) return false;
     // Not from the pool that buffers share: it may be a secret.
     const memory = Buffer.allocUnsafeSlow(capacity);
@@ -75,7 +84,7 @@ export class CollectedBytes {
 }
 
 /** Each caller may hold this much in bodies that are not complete, over all connections. */
-const MOST_OF_A_CALLER = 8 * 1024 * 1024;
+const MOST_OF_A_CALLER = 6 * 1024 * 1024;
 /** All callers together. */
 const MOST_IN_ALL = 32 * 1024 * 1024;
 

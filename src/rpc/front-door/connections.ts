@@ -12,9 +12,11 @@ export interface ConnectionsOptions {
   readonly counts: ConnectionCounts;
   /** Ends a call whose request did not come in time. */
   readonly onOverdue: (body: RequestBody) => void;
+  /** Milliseconds of an interval; a second if not given. */
+  readonly intervalMs?: number;
 }
 
-/** Time is counted in these. */
+/** Time is counted in these: a timer for each call would cost each call. */
 const INTERVAL_MS = 1_000;
 /** Intervals that a connection has to show good credentials, or to make a call that needs none. */
 const STRANGER_INTERVALS = 20;
@@ -65,7 +67,7 @@ export class Connections {
         this.#bySession.set(session, connection);
       }
     });
-    this.#sweeping.start(INTERVAL_MS);
+    this.#sweeping.start(this.#options.intervalMs ?? INTERVAL_MS);
   }
 
   /** of is the connection of a session; undefined if it has ended already. */

@@ -2,14 +2,19 @@ import { randomUUID } from 'node:crypto';
 import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
 import type { Server, StatusObject } from '@grpc/grpc-js';
 import type { AuthenticationLog } from '../../audit/authentication-log.js';
-import { type KeywardError, requestTimeout, tooManyConnections } from '../../lib/errors.js';
+import {
+  databaseUnavailable,
+  type KeywardError,
+  requestTimeout,
+  tooManyConnections,
+} from '../../lib/errors.js';
 import type { ConnectionCounts, ConnectionUse } from '../../telemetry/connection-metrics.js';
 import type { Authenticated, Authenticator } from '../auth.js';
 import { callEnded, type CallLog } from '../call-log.js';
 import { foreseen, toStatus } from '../error-status.js';
 import { listeningServers, takeStreams, type StreamListener } from '../library.js';
-import type { Admission, MethodRules } from './admission.js';
-import { BodyBudget } from './collected-bytes.js';
+import type { MethodRule, MethodRules } from './admission.js';
+import { BodyBudget, LimitedShare, type Share } from './collected-bytes.js';
 import type { Connection } from './connection.js';
 import { Connections } from './connections.js';
 import type { ConnectionLimits } from './connection-limits.js';
@@ -25,7 +30,11 @@ export interface FrontDoorDependencies extends CallLog {
 
 /** Requests that may be kept as they came until they have ended, in the process. Further ones are copied. */
 const MOST_PIECES = 64;
+/** Calls on connections where nobody is known yet that may wait for the database. Each takes some ten kilobytes. */
+const MOST_WAITING_STRANGERS = 1000;
 const END_OF_STREAM = 1;
+/** Of a connection that has ended already. */
+const NO_SHARE = new LimitedShare(0);
 
 /**
  * FrontDoor is where a call enters: before the library reads anything of it. It judges the credentials by the headers, keeps
@@ -36,6 +45,7 @@ export class FrontDoor implements BodyKeeper {
   readonly #connections: Connections;
   readonly #budget = new BodyBudget();
   #pieces = 0;
+  #waitingStrangers = 0;
   #library: StreamListener = () => undefined;
 
   constructor(dependencies: FrontDoorDependencies) {
@@ -57,8 +67,8 @@ export class FrontDoor implements BodyKeeper {
     for (const each of listening) {
       takeStreams(each, (library) => {
         this.#library = library;
-        return (...stream) => {
-          this.#arrived(...stream);
+        return (stream, headers, flags, rawHeaders) => {
+          this.#arrived(stream, headers, flags, rawHeaders);
         };
       });
       this.#connections.guard(each);
@@ -86,6 +96,11 @@ export class FrontDoor implements BodyKeeper {
 
   pieceLeft(): void {
     this.#pieces -= 1;
+  }
+
+  shareOf({ stream }: EnteringCall, userId: bigint | undefined): Share {
+    if (userId !== undefined) return this.#budget.shareOf(userId);
+    return this.#connections.of(stream.session)?.openShare ?? NO_SHARE;
   }
 
   enter({ stream, headers, flags, rawHeaders }: EnteringCall): void {
@@ -132,7 +147,7 @@ export class FrontDoor implements BodyKeeper {
       connection.close(this.interval);
     } else if (rule.isOpen) {
       connection.visited();
-      body.admit(faultOf(rule), connection.openShare);
+      body.admit({ known: undefined, judged: undefined, fault: faultOf(rule) }, undefined);
     } else {
       const known = this.#dependencies.authenticator.know(headers.authorization);
       if (known === undefined) {
@@ -140,7 +155,7 @@ export class FrontDoor implements BodyKeeper {
         return;
       }
       connection.recognized();
-      body.admit({ known, ...faultOf(rule) }, this.#budget.shareOf(known.record.owner.userId));
+      body.admit({ known, judged: undefined, fault: faultOf(rule) }, known.record.owner.userId);
     }
   }
 
@@ -149,11 +164,17 @@ export class FrontDoor implements BodyKeeper {
     const { authenticator, authentications } = this.#dependencies;
     const { headers, rule } = body.call;
     const { peer, authContext } = connection;
+    const isStranger = connection.standing !== 'caller';
+    if (isStranger && this.#waitingStrangers >= MOST_WAITING_STRANGERS) {
+      body.fail(databaseUnavailable());
+      return;
+    }
     const requestId = randomUUID();
     const startedAt = performance.now();
     body.judging = { requestId, startedAt };
     let found: Authenticated;
     connection.judging(1);
+    if (isStranger) this.#waitingStrangers += 1;
     try {
       const { authorization } = headers;
       found = await authenticator.authenticate({ authorization, authContext, peer, requestId });
@@ -161,18 +182,19 @@ export class FrontDoor implements BodyKeeper {
       const failure = foreseen(error, requestId);
       if (failure.reason === 'CREDENTIALS_REFUSED') authentications.failed(peer);
       body.fail(failure);
-      connection.judging(-1);
       return;
+    } finally {
+      connection.judging(-1);
+      if (isStranger) this.#waitingStrangers -= 1;
     }
     connection.recognized();
-    connection.judging(-1);
     const judged = { requestId, startedAt, found: body.hasEnded ? found : undefined };
-    body.admit({ judged, ...faultOf(rule) }, this.#budget.shareOf(found.caller.userId));
+    body.admit({ known: undefined, judged, fault: faultOf(rule) }, found.caller.userId);
   }
 }
 
-function faultOf({ isConversation }: EnteringCall['rule']): Pick<Admission, 'fault'> {
-  return isConversation ? { fault: new AbortController() } : {};
+function faultOf({ isConversation }: MethodRule): AbortController | undefined {
+  return isConversation ? new AbortController() : undefined;
 }
 
 function ignore(): void {

@@ -22,6 +22,8 @@ export interface BodyKeeper {
   /** May the next whole request be kept as it came? It keeps 64 KiB in memory, however small it is. */
   mayKeepPiece(): boolean;
   pieceLeft(): void;
+  /** shareOf bears what is collected of an admitted call: of that user, or of the connection where nobody is known. */
+  shareOf(call: EnteringCall, userId: bigint | undefined): Share;
   /** enter hands the stream over to the library. */
   enter(call: EnteringCall): void;
   /** refused is told of a call that must end. The library answers it, with the fault of its admission, if it has it already. */
@@ -86,20 +88,22 @@ export class RequestBody {
   /** True once the client has sent its last byte. */
   hasEnded: boolean;
   readonly #keeper: BodyKeeper;
-  readonly #collected: CollectedBytes;
+  readonly #early: Share;
+  /** Most calls come in one piece, and need none. */
+  #collected: CollectedBytes | undefined;
+  #userId: bigint | undefined;
   #phase: Phase = 'waiting';
   /** A message that came whole, in one piece. */
   #piece: Buffer | undefined;
   /** The interval in which the message that is awaited was begun. */
   #since: number | undefined;
-
   /** The interval in which the call was answered instead. */
   #discardedAt = Infinity;
 
   constructor(call: EnteringCall, early: Share, keeper: BodyKeeper, hasEnded: boolean) {
     this.call = call;
     this.#keeper = keeper;
-    this.#collected = new CollectedBytes(early);
+    this.#early = early;
     this.hasEnded = hasEnded;
     this.#since = keeper.interval;
     (call.stream as Guarded)[BODY] = this;
@@ -111,7 +115,7 @@ export class RequestBody {
     if (piece === null) return this.#end();
     switch (this.#phase) {
       case 'waiting':
-        this.#collected.append(piece);
+        this.#collect(piece);
         return true;
       case 'receiving':
         return this.#receive(piece);
@@ -124,12 +128,14 @@ export class RequestBody {
     }
   }
 
-  /** admit lets the call in; `share` is of whoever calls. */
-  admit(admission: Admission, share: Share): void {
+  /** admit lets the call in, of that user; undefined where nobody has to be known. */
+  admit(admission: Admission, userId: bigint | undefined): void {
     if (this.#phase !== 'waiting') return;
     const { rule } = this.call;
     this.admission = admission;
-    if (!this.#collected.moveTo(share)) {
+    this.#userId = userId;
+    const collected = this.#collected;
+    if (collected?.moveTo(this.#keeper.shareOf(this.call, userId)) === false) {
       this.fail(requestTooLarge(rule.maxRequestBytes));
       return;
     }
@@ -137,12 +143,12 @@ export class RequestBody {
       this.#phase = 'talking';
       this.#since = undefined;
       this.#keeper.enter(this.call);
-      if (this.#collected.length > 0) this.#talk(NOTHING);
+      if (collected !== undefined) this.#talk(NOTHING);
       if (this.hasEnded) this.#end();
       return;
     }
     this.#phase = 'receiving';
-    if (this.#collected.length > 0) this.#receive(NOTHING);
+    if (collected !== undefined) this.#receive(NOTHING);
     if (this.hasEnded) this.#end();
   }
 
@@ -169,22 +175,25 @@ export class RequestBody {
 
   #receive(piece: Buffer): boolean {
     const { maxRequestBytes } = this.call.rule;
-    if (this.#piece === undefined && this.#collected.length === 0 && isWhole(piece, maxRequestBytes)) {
+    if (this.#piece === undefined && this.#collected === undefined && isWhole(piece, maxRequestBytes)) {
       if (this.#keeper.mayKeepPiece()) {
         this.#piece = piece;
         return true;
       }
     }
-    if (this.#piece !== undefined || !this.#collected.append(piece)) {
+    const bytes = this.#piece === undefined ? this.#collect(piece) : undefined;
+    if (bytes === undefined) {
       this.fail(this.#piece === undefined ? requestTooLarge(maxRequestBytes) : secondMessage());
       return false;
     }
-    const { bytes } = this.#collected;
     const end = endOfMessage(bytes, 0);
     if (end === undefined) return this.#readOn();
     if (end - FRAME_HEADER > maxRequestBytes) this.fail(requestTooLarge(maxRequestBytes));
     else if (bytes.length > end) this.fail(secondMessage());
-    else return this.#readOn();
+    else {
+      this.#collected?.expect(end);
+      return this.#readOn();
+    }
     return false;
   }
 
@@ -197,12 +206,12 @@ export class RequestBody {
   #talk(piece: Buffer): boolean {
     const { stream, headers, rule } = this.call;
     const encoding = encodingOf(headers['grpc-encoding']);
-    const isCollected = this.#collected.length > 0;
-    if (isCollected && !this.#collected.append(piece)) {
+    const isCollected = this.#collected !== undefined;
+    const bytes = isCollected ? this.#collect(piece) : piece;
+    if (bytes === undefined) {
       this.fail(requestTooLarge(rule.maxRequestBytes));
       return false;
     }
-    const bytes = isCollected ? this.#collected.bytes : piece;
     let wantsMore = true;
     let passed = 0;
     const pass = (to: number): void => {
@@ -239,17 +248,28 @@ export class RequestBody {
   #keepRest(bytes: Buffer, from: number, isCollected: boolean): boolean {
     if (from === bytes.length) {
       this.#since = undefined;
-      this.#collected.release();
+      this.#collected?.release();
+      this.#collected = undefined;
       return true;
     }
     if (from > 0 || this.#since === undefined) this.#since = this.#keeper.interval;
     if (isCollected) {
-      if (from > 0) this.#collected.dropFirst(from);
-    } else if (!this.#collected.append(bytes.subarray(from))) {
+      if (from > 0) this.#collected?.dropFirst(from);
+    } else if (this.#collect(bytes.subarray(from)) === undefined) {
       this.fail(requestTooLarge(this.call.rule.maxRequestBytes));
       return false;
     }
     return true;
+  }
+
+  /** #collect adds a piece and gives all so far; undefined if there is no room for it. */
+  #collect(piece: Buffer): Buffer | undefined {
+    if (this.#collected === undefined) {
+      const isWaiting = this.#phase === 'waiting';
+      const share = isWaiting ? this.#early : this.#keeper.shareOf(this.call, this.#userId);
+      this.#collected = new CollectedBytes(share);
+    }
+    return this.#collected.append(piece) ? this.#collected.bytes : undefined;
   }
 
   #end(): boolean {
@@ -271,7 +291,7 @@ export class RequestBody {
   /** #handOver gives a request that has ended to the library. It may have no message: the library has an answer to that. */
   #handOver(): Promise<void> | undefined {
     const { headers, rule } = this.call;
-    const frame = this.#piece ?? this.#collected.bytes;
+    const frame = this.#piece ?? this.#collected?.bytes ?? NOTHING;
     const encoding = frame[0] === 1 ? encodingOf(headers['grpc-encoding']) : undefined;
     if (encoding === undefined || endOfMessage(frame, 0) !== frame.length) {
       this.#enter(frame);
@@ -301,7 +321,8 @@ export class RequestBody {
   #release(phase: Phase): void {
     this.#phase = phase;
     this.#since = undefined;
-    this.#collected.release();
+    this.#collected?.release();
+    this.#collected = undefined;
     if (this.#piece === undefined) return;
     this.#piece = undefined;
     this.#keeper.pieceLeft();
