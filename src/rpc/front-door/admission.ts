@@ -29,7 +29,7 @@ export function openMethods(service: ServiceDefinition): MethodRule[] {
 }
 
 /** Judged is a call whose credentials took asking. */
-export interface Judged {
+interface Judged {
   readonly requestId: string;
   /** Of `performance.now()`. */
   readonly startedAt: number;
