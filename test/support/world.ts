@@ -171,6 +171,7 @@ export class World {
     const { userProfile } = await this.admin.accounts.createUserProfile({
       user: { selector: { $case: 'username', value: username } },
       account: { selector: { $case: 'accountNumber', value: accountNumber } },
+      keepTokens: true,
     });
     return existing(userProfile);
   }

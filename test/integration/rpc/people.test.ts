@@ -195,6 +195,7 @@ test('who is made again with the same names, and an account with the same number
     selector: { selector: { $case: 'username', value: name } },
     user: { isSuperuser: true },
     updateMask: ['is_superuser'],
+    keepTokens: true,
   });
   await grant(byNumber('id'), before.client);
   await before.client.secrets.addSecretVersion({ selector: byId(secret), payload: textOf(newValue()) });
