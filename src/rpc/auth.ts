@@ -22,8 +22,8 @@ export interface Authenticated {
   readonly stale: boolean;
 }
 
-// The scheme in any case, spaces or tabs, the token.
-const AUTHORIZATION = /^[ \t]*(?:bearer|token)[ \t]+([^ \t]+)[ \t]*$/i;
+// The scheme in any case, spaces, the token; all of it printable ASCII, as values of gRPC's metadata must be.
+const AUTHORIZATION = /^ *(?:bearer|token) +([!-~]+) *$/i;
 
 /** KnownToken is a caller's token that memory knew. */
 export type KnownToken = Known;

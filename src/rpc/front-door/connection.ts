@@ -29,6 +29,8 @@ export class Connection {
   activeAt: number;
   /** The interval from which on it has been closing; undefined if it is not. */
   closingSince: number | undefined;
+  /** The interval in which a call on it sent too much, if none has been let in since. */
+  misusedAt: number | undefined;
   readonly since: number;
   #standing: Standing = 'stranger';
   #session: Http2Session | undefined;
@@ -59,13 +61,20 @@ export class Connection {
     this.#session = session;
   }
 
+  /** misused tells of a call that sent too much: without another that is good the connection is closed. */
+  misused(interval: number): void {
+    this.misusedAt = interval;
+  }
+
   /** visited tells of a call to an open method. */
   visited(): void {
+    this.misusedAt = undefined;
     if (this.#standing === 'stranger') this.#standing = 'visitor';
   }
 
   /** recognized tells of good credentials. */
   recognized(): void {
+    this.misusedAt = undefined;
     if (this.#standing === 'caller') return;
     this.#standing = 'caller';
     this.#regulate();

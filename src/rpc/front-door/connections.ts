@@ -186,7 +186,7 @@ export class Connections {
       body?.closeIfLeft(this.#interval - 1);
     });
     connection.noticeClosing(this.#interval);
-    const { standing, closingSince } = connection;
+    const { standing, closingSince, misusedAt } = connection;
     if (calls > 0) connection.activeAt = this.#interval;
     if (standing === 'stranger') {
       if (this.#interval - connection.since <= STRANGER_INTERVALS) return;
@@ -194,6 +194,8 @@ export class Connections {
       connection.destroy(constants.NGHTTP2_ENHANCE_YOUR_CALM);
     } else if (closingSince !== undefined) {
       if (calls === 0 && this.#interval - closingSince > CLOSING_INTERVALS) connection.socket.destroy();
+    } else if (calls === 0 && misusedAt !== undefined && this.#interval - misusedAt > STRANGER_INTERVALS) {
+      this.retire(connection);
     } else if (calls === 0 && this.#interval - connection.activeAt > limits.idleSeconds) {
       counts.ended.idle += 1;
       connection.close(this.#interval);

@@ -28,8 +28,6 @@ export interface FrontDoorDependencies extends CallLog {
   readonly counts: ConnectionCounts;
 }
 
-/** Requests that may be kept as they came until they have ended, in the process. Further ones are copied. */
-const MOST_PIECES = 64;
 /** Calls on connections where nobody is known yet that may wait for the database. Each takes some ten kilobytes. */
 const MOST_WAITING_STRANGERS = 1000;
 const END_OF_STREAM = 1;
@@ -38,13 +36,12 @@ const NO_SHARE = new LimitedShare(0);
 
 /**
  * FrontDoor is where a call enters: before the library reads anything of it. It judges the credentials by the headers, keeps
- * the body within the method's limit and its time, and gives the stream to the library when it has all of the request.
+ * the body within the method's limit and its time, and gives the library whole messages only.
  */
 export class FrontDoor implements BodyKeeper {
   readonly #dependencies: FrontDoorDependencies;
   readonly #connections: Connections;
   readonly #budget = new BodyBudget();
-  #pieces = 0;
   #waitingStrangers = 0;
   #library: StreamListener = () => undefined;
 
@@ -88,16 +85,6 @@ export class FrontDoor implements BodyKeeper {
     return this.#connections.interval;
   }
 
-  mayKeepPiece(): boolean {
-    if (this.#pieces >= MOST_PIECES) return false;
-    this.#pieces += 1;
-    return true;
-  }
-
-  pieceLeft(): void {
-    this.#pieces -= 1;
-  }
-
   shareOf({ stream }: EnteringCall, userId: bigint | undefined): Share {
     if (userId !== undefined) return this.#budget.shareOf(userId);
     return this.#connections.of(stream.session)?.openShare ?? NO_SHARE;
@@ -107,17 +94,18 @@ export class FrontDoor implements BodyKeeper {
     this.#library(stream, headers, flags, rawHeaders);
   }
 
-  refused({ call, hasEnded, judging }: RequestBody, error: KeywardError, isEntered: boolean): void {
+  refused({ call, judging }: RequestBody, error: KeywardError, isTalking: boolean): void {
     const { stream, rule } = call;
     const connection = this.#connections.of(stream.session);
-    if (!isEntered) {
+    if (!isTalking) {
       const { requestId, startedAt } = judging ?? { requestId: randomUUID(), startedAt: performance.now() };
       const told = { path: rule.path, requestId, peer: connection?.peer ?? 'unknown' };
       callEnded(this.#dependencies, told, startedAt, error);
-      answer(stream, toStatus(error), hasEnded);
+      answer(stream, toStatus(error));
     }
-    const isMisuse = error.reason === 'REQUEST_TOO_LARGE' || error.reason === 'REQUEST_TIMEOUT';
-    if (isMisuse && connection !== undefined) this.#connections.retire(connection);
+    if (connection === undefined) return;
+    if (error.reason === 'REQUEST_TIMEOUT') this.#connections.retire(connection);
+    if (error.reason === 'REQUEST_TOO_LARGE') connection.misused(this.interval);
   }
 
   #arrived(
@@ -201,12 +189,11 @@ function ignore(): void {
   // What happens to a stream is seen at its end.
 }
 
-/** answer refuses a call in the way and with the bytes of the library. What is still to come of the request is dropped. */
-function answer(
-  stream: ServerHttp2Stream,
-  { code, details, metadata }: StatusObject,
-  hasEnded: boolean,
-): void {
+/**
+ * answer refuses a call in the way and with the bytes of the library, which touches a stream no more once it is closed. What
+ * is still to come of the request is dropped.
+ */
+function answer(stream: ServerHttp2Stream, { code, details, metadata }: StatusObject): void {
   if (stream.destroyed || stream.closed || stream.headersSent) return;
   const trailers = {
     'grpc-status': code,
@@ -216,6 +203,5 @@ function answer(
     ...metadata.toHttp2Headers(),
   };
   stream.respond(trailers, { endStream: true });
-  if (hasEnded) stream.resume();
-  else stream.close(constants.NGHTTP2_NO_ERROR);
+  stream.close(constants.NGHTTP2_NO_ERROR);
 }

@@ -19,24 +19,21 @@ export interface EnteringCall {
 export interface BodyKeeper {
   /** The number of the present interval; time is counted in these. */
   readonly interval: number;
-  /** May the next whole request be kept as it came? It keeps 64 KiB in memory, however small it is. */
-  mayKeepPiece(): boolean;
-  pieceLeft(): void;
   /** shareOf bears what is collected of an admitted call: of that user, or of the connection where nobody is known. */
   shareOf(call: EnteringCall, userId: bigint | undefined): Share;
   /** enter hands the stream over to the library. */
   enter(call: EnteringCall): void;
-  /** refused is told of a call that must end. The library answers it, with the fault of its admission, if it has it already. */
-  refused(body: RequestBody, error: KeywardError, isEntered: boolean): void;
+  /** refused is told of a call that must end. A conversation is ended by the fault of its admission. */
+  refused(body: RequestBody, error: KeywardError, isTalking: boolean): void;
 }
 
 /** Phase is what becomes of the bytes that come. */
 type Phase =
   /** They are collected: nobody knows yet who calls. */
   | 'waiting'
-  /** The one message of the call is put together, and handed over with its end. */
+  /** The library waits for the one message of the call, and for its end. */
   | 'receiving'
-  /** The messages of a stream are handed over, each when it is whole. */
+  /** The library has messages of a stream from it, each when it is whole. */
   | 'talking'
   /** All has been handed over. */
   | 'passing'
@@ -93,8 +90,10 @@ export class RequestBody {
   #collected: CollectedBytes | undefined;
   #userId: bigint | undefined;
   #phase: Phase = 'waiting';
-  /** A message that came whole, in one piece. */
-  #piece: Buffer | undefined;
+  /** True once the one message is there. */
+  #hasMessage = false;
+  /** True while it is being inflated: its end is handed over afterwards. */
+  #isInflating = false;
   /** The interval in which the message that is awaited was begun. */
   #since: number | undefined;
   /** The interval in which the call was answered instead. */
@@ -139,16 +138,10 @@ export class RequestBody {
       this.fail(requestTooLarge(rule.maxRequestBytes));
       return;
     }
-    if (rule.isConversation) {
-      this.#phase = 'talking';
-      this.#since = undefined;
-      this.#keeper.enter(this.call);
-      if (collected !== undefined) this.#talk(NOTHING);
-      if (this.hasEnded) this.#end();
-      return;
-    }
-    this.#phase = 'receiving';
-    if (collected !== undefined) this.#receive(NOTHING);
+    this.#phase = rule.isConversation ? 'talking' : 'receiving';
+    if (rule.isConversation) this.#since = undefined;
+    this.#keeper.enter(this.call);
+    if (collected !== undefined) this.receive(NOTHING);
     if (this.hasEnded) this.#end();
   }
 
@@ -175,31 +168,46 @@ export class RequestBody {
 
   #receive(piece: Buffer): boolean {
     const { maxRequestBytes } = this.call.rule;
-    if (this.#piece === undefined && this.#collected === undefined && isWhole(piece, maxRequestBytes)) {
-      if (this.#keeper.mayKeepPiece()) {
-        this.#piece = piece;
-        return true;
-      }
-    }
-    const bytes = this.#piece === undefined ? this.#collect(piece) : undefined;
-    if (bytes === undefined) {
-      this.fail(this.#piece === undefined ? requestTooLarge(maxRequestBytes) : secondMessage());
-      return false;
-    }
+    if (this.#hasMessage) return this.#refuse(secondMessage());
+    if (this.#collected === undefined && isWhole(piece, maxRequestBytes)) return this.#deliver(piece);
+    const bytes = this.#collect(piece);
+    if (bytes === undefined) return this.#refuse(requestTooLarge(maxRequestBytes));
     const end = endOfMessage(bytes, 0);
-    if (end === undefined) return this.#readOn();
-    if (end - FRAME_HEADER > maxRequestBytes) this.fail(requestTooLarge(maxRequestBytes));
-    else if (bytes.length > end) this.fail(secondMessage());
-    else {
-      this.#collected?.expect(end);
-      return this.#readOn();
-    }
+    if (end === undefined) return true;
+    if (end - FRAME_HEADER > maxRequestBytes) return this.#refuse(requestTooLarge(maxRequestBytes));
+    if (bytes.length > end) return this.#refuse(secondMessage());
+    if (bytes.length === end) return this.#deliver(bytes);
+    this.#collected?.expect(end);
+    return true;
+  }
+
+  #refuse(error: KeywardError): false {
+    this.fail(error);
     return false;
   }
 
-  /** #readOn lets the client send more than the 64 KiB that it may send unasked. */
-  #readOn(): boolean {
-    this.call.stream.read(0);
+  /** #deliver gives the library the one message. */
+  #deliver(frame: Buffer): boolean {
+    const { stream, headers, rule } = this.call;
+    this.#hasMessage = true;
+    const encoding = frame[0] === 1 ? encodingOf(headers['grpc-encoding']) : undefined;
+    if (encoding === undefined) {
+      this.#dropCollected();
+      return pushToStream(stream, frame);
+    }
+    this.#isInflating = true;
+    inflated(frame, encoding, rule.maxRequestBytes).then(
+      (message) => {
+        this.#isInflating = false;
+        if (this.#phase !== 'receiving') return;
+        this.#dropCollected();
+        pushToStream(stream, message);
+        if (this.hasEnded) this.#end();
+      },
+      (error: unknown) => {
+        this.fail(error as KeywardError);
+      },
+    );
     return true;
   }
 
@@ -208,10 +216,7 @@ export class RequestBody {
     const encoding = encodingOf(headers['grpc-encoding']);
     const isCollected = this.#collected !== undefined;
     const bytes = isCollected ? this.#collect(piece) : piece;
-    if (bytes === undefined) {
-      this.fail(requestTooLarge(rule.maxRequestBytes));
-      return false;
-    }
+    if (bytes === undefined) return this.#refuse(requestTooLarge(rule.maxRequestBytes));
     let wantsMore = true;
     let passed = 0;
     const pass = (to: number): void => {
@@ -238,8 +243,7 @@ export class RequestBody {
     } catch (error) {
       if (!(error instanceof KeywardError)) throw error;
       pass(at);
-      this.fail(error);
-      return false;
+      return this.#refuse(error);
     }
     return this.#keepRest(bytes, at, isCollected) && wantsMore;
   }
@@ -248,16 +252,14 @@ export class RequestBody {
   #keepRest(bytes: Buffer, from: number, isCollected: boolean): boolean {
     if (from === bytes.length) {
       this.#since = undefined;
-      this.#collected?.release();
-      this.#collected = undefined;
+      this.#dropCollected();
       return true;
     }
     if (from > 0 || this.#since === undefined) this.#since = this.#keeper.interval;
     if (isCollected) {
       if (from > 0) this.#collected?.dropFirst(from);
     } else if (this.#collect(bytes.subarray(from)) === undefined) {
-      this.fail(requestTooLarge(this.call.rule.maxRequestBytes));
-      return false;
+      return this.#refuse(requestTooLarge(this.call.rule.maxRequestBytes));
     }
     return true;
   }
@@ -276,56 +278,23 @@ export class RequestBody {
     const { stream } = this.call;
     this.hasEnded = true;
     if (stream.closed || stream.destroyed) this.#release('discarded');
-    switch (this.#phase) {
-      case 'waiting':
-        return true;
-      case 'receiving':
-        void this.#handOver();
-        return true;
-      default:
-        if (this.#phase === 'talking') this.#release('passing');
-        return pushToStream(stream, null);
-    }
-  }
-
-  /** #handOver gives a request that has ended to the library. It may have no message: the library has an answer to that. */
-  #handOver(): Promise<void> | undefined {
-    const { headers, rule } = this.call;
-    const frame = this.#piece ?? this.#collected?.bytes ?? NOTHING;
-    const encoding = frame[0] === 1 ? encodingOf(headers['grpc-encoding']) : undefined;
-    if (encoding === undefined || endOfMessage(frame, 0) !== frame.length) {
-      this.#enter(frame);
-      return undefined;
-    }
-    this.#since = undefined;
-    return inflated(frame, encoding, rule.maxRequestBytes).then(
-      (message) => {
-        this.#enter(message);
-      },
-      (error: unknown) => {
-        this.fail(error as KeywardError);
-      },
-    );
-  }
-
-  #enter(frame: Buffer): void {
-    const { stream } = this.call;
-    if (this.#phase !== 'receiving') return;
-    this.#release('passing');
-    if (stream.closed || stream.destroyed) return;
-    if (frame.length > 0) pushToStream(stream, frame);
-    pushToStream(stream, null);
-    this.#keeper.enter(this.call);
+    if (this.#phase === 'waiting' || (this.#phase === 'receiving' && this.#isInflating)) return true;
+    // The library has an answer to a request that ends before its message does.
+    const rest = this.#phase === 'receiving' ? this.#collected?.bytes : undefined;
+    if (rest !== undefined) pushToStream(stream, rest);
+    if (this.#phase !== 'discarded') this.#release('passing');
+    return pushToStream(stream, null);
   }
 
   #release(phase: Phase): void {
     this.#phase = phase;
     this.#since = undefined;
+    this.#dropCollected();
+  }
+
+  #dropCollected(): void {
     this.#collected?.release();
     this.#collected = undefined;
-    if (this.#piece === undefined) return;
-    this.#piece = undefined;
-    this.#keeper.pieceLeft();
   }
 }
 

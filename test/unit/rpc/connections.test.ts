@@ -8,7 +8,7 @@ import { FLAG, FRAME, frame, headerBlocks, opening } from '../../bench/http2-fra
 
 /** Intervals are short here, so the limits in seconds are in hundredths of one. */
 const INTERVAL_MS = 10;
-const LIMITS = { inAll: 8, perPeer: 4, idleSeconds: 10, requestSeconds: 1 };
+const LIMITS = { inAll: 8, perPeer: 4, idleSeconds: 30, requestSeconds: 1 };
 
 let counts: ConnectionCounts;
 let connections: Connections;
@@ -102,13 +102,27 @@ test.each(['/caller', '/visitor'])(
   async (path) => {
     const { session, end } = await call(path);
     const from = connections.interval;
-    await expect.poll(() => connections.interval).toBeGreaterThan(from + 3 * LIMITS.idleSeconds);
+    await expect.poll(() => connections.interval).toBeGreaterThan(from + 2 * LIMITS.idleSeconds);
     expect(session.closed).toBe(false);
     end();
     await expect.poll(() => session.closed).toBe(true);
     expect(counts.ended).toMatchObject({ idle: 1, unauthenticated: 0 });
   },
 );
+
+test('a connection on which too much was sent is closed, unless a good call follows', async () => {
+  const [bad, good] = [await call('/caller'), await call('/caller')];
+  for (const [index, { end }] of [bad, good].entries()) {
+    connectionOf(streams[index]?.session).misused(connections.interval);
+    end();
+  }
+  connectionOf(streams[1]?.session).recognized();
+  const again = good.session.request({ ':path': '/caller', ':method': 'POST' });
+  again.on('error', () => undefined).resume();
+  await expect.poll(() => bad.session.closed).toBe(true);
+  expect(good.session.closed).toBe(false);
+  expect(counts.ended).toMatchObject({ misuse: 1 });
+});
 
 test('a client that does not close its end of an idle connection is cut off', async () => {
   const socket = connect({ port: port(), host: '127.0.0.1', allowHalfOpen: true });

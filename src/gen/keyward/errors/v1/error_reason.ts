@@ -162,8 +162,8 @@ export enum ErrorReason {
   /**
    * ERROR_REASON_REQUEST_TOO_LARGE - RESOURCE_EXHAUSTED. The request, or a message of its stream, is larger than the
    * method takes, or the caller has sent too much in requests that are not complete.
-   * It is refused before it is read, and the connection is closed when its other
-   * calls have ended. ErrorInfo metadata `limit_bytes` is the method's limit for one
+   * It is refused before it is read. The connection is closed unless a call that is
+   * let in follows. ErrorInfo metadata `limit_bytes` is the method's limit for one
    * message.
    */
   ERROR_REASON_REQUEST_TOO_LARGE = 27,
