@@ -221,7 +221,9 @@ describe.each(Object.entries(CASES))('%s', (_, { rights, caller }) => {
       const [, reason = ''] = rights[kindOf(method)].split(' ');
       return `${method === 'cloneSecret' ? 'SECRET_CLONED' : 'SECRET_ACCESSED'} ${reason || 'OK'} true`;
     });
-    expect(records.sort()).toEqual(rights.lists === REFUSED ? [] : recorded.sort());
+    // The same refusal again is counted, and recorded a minute later.
+    const atOnce = recorded.filter((each, at) => each.includes(' OK ') || recorded.indexOf(each) === at);
+    expect(records.sort()).toEqual(rights.lists === REFUSED ? [] : atOnce.sort());
   });
 });
 
