@@ -10,6 +10,8 @@ import type { RequestBody } from './request-body.js';
 export interface ConnectionsOptions {
   readonly limits: ConnectionLimits;
   readonly counts: ConnectionCounts;
+  /** Is told of every new interval. */
+  readonly onInterval: () => void;
   /** Ends a call whose request did not come in time. */
   readonly onOverdue: (body: RequestBody) => void;
   /** Milliseconds of an interval; a second if not given. */
@@ -175,6 +177,7 @@ export class Connections {
 
   #sweep(): void {
     this.#interval += 1;
+    this.#options.onInterval();
     for (const connection of [...this.#byPeer.values()]) this.#look(connection);
   }
 

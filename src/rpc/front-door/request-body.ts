@@ -1,8 +1,9 @@
 import { Readable } from 'node:stream';
 import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
-import { KeywardError, requestTooLarge } from '../../lib/errors.js';
+import { KeywardError, requestTooLarge, tooMuchUnfinished } from '../../lib/errors.js';
 import { streamOf } from '../library.js';
 import type { Admission, MethodRule } from './admission.js';
+import { CallerShare } from './body-budget.js';
 import { CollectedBytes, type Share } from './collected-bytes.js';
 import { encodingOf, FRAME_HEADER, inflated, inflatedAtOnce } from './inflate.js';
 
@@ -19,8 +20,6 @@ export interface EnteringCall {
 export interface BodyKeeper {
   /** The number of the present interval; time is counted in these. */
   readonly interval: number;
-  /** shareOf bears what is collected of an admitted call: of that user, or of the connection where nobody is known. */
-  shareOf(call: EnteringCall, userId: bigint | undefined): Share;
   /** enter hands the stream over to the library. */
   enter(call: EnteringCall): void;
   /** refused is told of a call that must end. A conversation is ended by the fault of its admission. */
@@ -88,7 +87,10 @@ export class RequestBody {
   readonly #early: Share;
   /** Most calls come in one piece, and need none. */
   #collected: CollectedBytes | undefined;
-  #userId: bigint | undefined;
+  /** Bears what is collected once the call is admitted: of its caller, or of the connection where nobody is known. */
+  #share: Share | undefined;
+  /** Counts the request until it is complete. */
+  #caller: CallerShare | undefined;
   #phase: Phase = 'waiting';
   /** True once the one message is there. */
   #hasMessage = false;
@@ -127,17 +129,19 @@ export class RequestBody {
     }
   }
 
-  /** admit lets the call in, of that user; undefined where nobody has to be known. */
-  admit(admission: Admission, userId: bigint | undefined): void {
+  /** admit lets the call in; `share` is of whoever calls. */
+  admit(admission: Admission, share: Share | CallerShare): void {
     if (this.#phase !== 'waiting') return;
     const { rule } = this.call;
     this.admission = admission;
-    this.#userId = userId;
+    this.#share = share;
     const collected = this.#collected;
-    if (collected?.moveTo(this.#keeper.shareOf(this.call, userId)) === false) {
-      this.fail(requestTooLarge(rule.maxRequestBytes));
+    const caller = share instanceof CallerShare ? share : undefined;
+    if (collected?.moveTo(share) === false || caller?.begin(rule.isConversation) === false) {
+      this.fail(tooMuchUnfinished());
       return;
     }
+    this.#caller = caller;
     this.#phase = rule.isConversation ? 'talking' : 'receiving';
     if (rule.isConversation) this.#since = undefined;
     this.#keeper.enter(this.call);
@@ -171,7 +175,7 @@ export class RequestBody {
     if (this.#hasMessage) return this.#refuse(secondMessage());
     if (this.#collected === undefined && isWhole(piece, maxRequestBytes)) return this.#deliver(piece);
     const bytes = this.#collect(piece);
-    if (bytes === undefined) return this.#refuse(requestTooLarge(maxRequestBytes));
+    if (bytes === undefined) return this.#refuse(tooMuchUnfinished());
     const end = endOfMessage(bytes, 0);
     if (end === undefined) return true;
     if (end - FRAME_HEADER > maxRequestBytes) return this.#refuse(requestTooLarge(maxRequestBytes));
@@ -216,7 +220,7 @@ export class RequestBody {
     const encoding = encodingOf(headers['grpc-encoding']);
     const isCollected = this.#collected !== undefined;
     const bytes = isCollected ? this.#collect(piece) : piece;
-    if (bytes === undefined) return this.#refuse(requestTooLarge(rule.maxRequestBytes));
+    if (bytes === undefined) return this.#refuse(tooMuchUnfinished());
     let wantsMore = true;
     let passed = 0;
     const pass = (to: number): void => {
@@ -259,7 +263,7 @@ export class RequestBody {
     if (isCollected) {
       if (from > 0) this.#collected?.dropFirst(from);
     } else if (this.#collect(bytes.subarray(from)) === undefined) {
-      return this.#refuse(requestTooLarge(this.call.rule.maxRequestBytes));
+      return this.#refuse(tooMuchUnfinished());
     }
     return true;
   }
@@ -267,9 +271,7 @@ export class RequestBody {
   /** #collect adds a piece and gives all so far; undefined if there is no room for it. */
   #collect(piece: Buffer): Buffer | undefined {
     if (this.#collected === undefined) {
-      const isWaiting = this.#phase === 'waiting';
-      const share = isWaiting ? this.#early : this.#keeper.shareOf(this.call, this.#userId);
-      this.#collected = new CollectedBytes(share);
+      this.#collected = new CollectedBytes(this.#share ?? this.#early);
     }
     return this.#collected.append(piece) ? this.#collected.bytes : undefined;
   }
@@ -290,6 +292,8 @@ export class RequestBody {
     this.#phase = phase;
     this.#since = undefined;
     this.#dropCollected();
+    this.#caller?.complete(this.call.rule.isConversation);
+    this.#caller = undefined;
   }
 
   #dropCollected(): void {

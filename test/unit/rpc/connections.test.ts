@@ -24,6 +24,7 @@ beforeEach(async () => {
   connections = new Connections({
     limits: LIMITS,
     counts,
+    onInterval: () => undefined,
     onOverdue: () => undefined,
     intervalMs: INTERVAL_MS,
   });
