@@ -24,6 +24,7 @@ const INTERVAL_MS = 1_000;
 const STRANGER_INTERVALS = 20;
 /** Intervals that the other end has to close a connection without calls; then it is cut off. */
 const CLOSING_INTERVALS = 2;
+const MOST_MISUSES = 20;
 /** Connections above the limits that are kept to tell them so. */
 const MOST_SURPLUS = 16;
 
@@ -82,6 +83,14 @@ export class Connections {
     if (connection.closingSince !== undefined) return;
     this.#options.counts.ended.misuse += 1;
     connection.close(this.#interval);
+  }
+
+  /** misused tells of a call that sent too much. Where many do and none is let in between, the connection is cut off. */
+  misused(connection: Connection): void {
+    connection.misused(this.#interval);
+    if (connection.misuses !== MOST_MISUSES) return;
+    this.#options.counts.ended.misuse += 1;
+    connection.destroy(constants.NGHTTP2_ENHANCE_YOUR_CALM);
   }
 
   /** stop ends the connections that have no session, which nobody else would end. */

@@ -101,7 +101,7 @@ export class FrontDoor implements BodyKeeper {
     }
     if (connection === undefined) return;
     if (error.reason === 'REQUEST_TIMEOUT') this.#connections.retire(connection);
-    if (error.reason === 'REQUEST_TOO_LARGE') connection.misused(this.interval);
+    if (error.reason === 'REQUEST_TOO_LARGE') this.#connections.misused(connection);
   }
 
   #arrived(

@@ -30,7 +30,7 @@ export interface BodyKeeper {
 type Phase =
   /** They are collected: nobody knows yet who calls. */
   | 'waiting'
-  /** The library waits for the one message of the call, and for its end. */
+  /** The library gets the one message of the call when it is whole, and then its end. */
   | 'receiving'
   /** The library has messages of a stream from it, each when it is whole. */
   | 'talking'
@@ -143,8 +143,10 @@ export class RequestBody {
     }
     this.#caller = caller;
     this.#phase = rule.isConversation ? 'talking' : 'receiving';
-    if (rule.isConversation) this.#since = undefined;
-    this.#keeper.enter(this.call);
+    if (rule.isConversation) {
+      this.#since = undefined;
+      this.#keeper.enter(this.call);
+    }
     if (collected !== undefined) this.receive(NOTHING);
     if (this.hasEnded) this.#end();
   }
@@ -177,12 +179,24 @@ export class RequestBody {
     const bytes = this.#collect(piece);
     if (bytes === undefined) return this.#refuse(tooMuchUnfinished());
     const end = endOfMessage(bytes, 0);
-    if (end === undefined) return true;
+    if (end === undefined) return this.#readOn();
     if (end - FRAME_HEADER > maxRequestBytes) return this.#refuse(requestTooLarge(maxRequestBytes));
     if (bytes.length > end) return this.#refuse(secondMessage());
     if (bytes.length === end) return this.#deliver(bytes);
     this.#collected?.expect(end);
+    return this.#readOn();
+  }
+
+  /** #readOn lets the client send more than the 64 KiB that it may send unasked. */
+  #readOn(): true {
+    this.call.stream.read(0);
     return true;
+  }
+
+  /** #enter hands the stream over, ready to take what is pushed without keeping it. */
+  #enter(): void {
+    this.#keeper.enter(this.call);
+    this.call.stream.read(0);
   }
 
   #refuse(error: KeywardError): false {
@@ -197,6 +211,7 @@ export class RequestBody {
     const encoding = frame[0] === 1 ? encodingOf(headers['grpc-encoding']) : undefined;
     if (encoding === undefined) {
       this.#dropCollected();
+      this.#enter();
       return pushToStream(stream, frame);
     }
     this.#isInflating = true;
@@ -205,6 +220,7 @@ export class RequestBody {
         this.#isInflating = false;
         if (this.#phase !== 'receiving') return;
         this.#dropCollected();
+        this.#enter();
         pushToStream(stream, message);
         if (this.hasEnded) this.#end();
       },
@@ -283,6 +299,7 @@ export class RequestBody {
     if (this.#phase === 'waiting' || (this.#phase === 'receiving' && this.#isInflating)) return true;
     // The library has an answer to a request that ends before its message does.
     const rest = this.#phase === 'receiving' ? this.#collected?.bytes : undefined;
+    if (this.#phase === 'receiving' && !this.#hasMessage) this.#enter();
     if (rest !== undefined) pushToStream(stream, rest);
     if (this.#phase !== 'discarded') this.#release('passing');
     return pushToStream(stream, null);

@@ -125,6 +125,13 @@ test('a connection on which too much was sent is closed, unless a good call foll
   expect(counts.ended).toMatchObject({ misuse: 1 });
 });
 
+test('a connection on which much too much was sent is cut off', async () => {
+  const bad = await call('/caller');
+  for (let each = 0; each < 20; each += 1) connections.misused(connectionOf(streams[0]?.session));
+  await expect.poll(() => bad.session.destroyed).toBe(true);
+  expect(counts.ended).toMatchObject({ misuse: 1 });
+});
+
 test('a client that does not close its end of an idle connection is cut off', async () => {
   const socket = connect({ port: port(), host: '127.0.0.1', allowHalfOpen: true });
   sockets.push(socket.on('error', () => undefined).resume());
