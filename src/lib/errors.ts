@@ -112,6 +112,11 @@ export function requestTooLarge(mostBytes: number): KeywardError {
   });
 }
 
+/** tooMuchUnfinished is for a caller who begins many requests and does not complete them. */
+export function tooMuchUnfinished(): KeywardError {
+  return new KeywardError('REQUEST_TOO_LARGE', 'The caller has begun too much that is not complete.');
+}
+
 /** requestTimeout is for a request that did not come whole in time. */
 export function requestTimeout(seconds: number): KeywardError {
   return new KeywardError('REQUEST_TIMEOUT', `The request was not complete after ${seconds} seconds.`, {

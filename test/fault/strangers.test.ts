@@ -52,7 +52,7 @@ describe('50 connections with 100 unfinished bodies of 4 MiB each', () => {
     async (_, method, headers, isCaller) => {
       const serving = await start();
       const peer = new Peer(serving.address, { token: adminToken });
-      for (let call = 0; call < 500; call += 1) await peer.call('validateToken', { token: adminToken });
+      for (let call = 0; call < 5_000; call += 1) await peer.call('validateToken', { token: adminToken });
       const before = residentBytes(serving.pid, 'now');
       const startedAt = performance.now();
       const unfinished = await UnfinishedBodies.send({
@@ -89,7 +89,7 @@ test(
   async () => {
     const serving = await start();
     const peer = new Peer(serving.address, { token: adminToken });
-    for (let call = 0; call < 500; call += 1) await peer.call('validateToken', { token: adminToken });
+    for (let call = 0; call < 5_000; call += 1) await peer.call('validateToken', { token: adminToken });
     const before = residentBytes(serving.pid, 'now');
     const lock = new Client({ connectionString: database.url }).on('error', () => undefined);
     await lock.connect();

@@ -83,38 +83,6 @@ export class CollectedBytes {
   }
 }
 
-/** Each caller may hold this much in bodies that are not complete, over all connections. */
-const MOST_OF_A_CALLER = 6 * 1024 * 1024;
-/** All callers together. */
-const MOST_IN_ALL = 32 * 1024 * 1024;
-
-/** BodyBudget limits what bodies that are not complete take in memory. */
-export class BodyBudget {
-  readonly #held = new Map<bigint, number>();
-  #inAll = 0;
-
-  /** shareOf is the share of one user. */
-  shareOf(userId: bigint): Share {
-    return {
-      take: (bytes) => {
-        const held = (this.#held.get(userId) ?? 0) + bytes;
-        if (held > MOST_OF_A_CALLER || this.#inAll + bytes > MOST_IN_ALL) return false;
-        if (bytes > 0) this.#set(userId, held, bytes);
-        return true;
-      },
-      give: (bytes) => {
-        if (bytes > 0) this.#set(userId, (this.#held.get(userId) ?? 0) - bytes, -bytes);
-      },
-    };
-  }
-
-  #set(userId: bigint, held: number, change: number): void {
-    this.#inAll += change;
-    if (held > 0) this.#held.set(userId, held);
-    else this.#held.delete(userId);
-  }
-}
-
 /** LimitedShare is a share with a limit of its own. */
 export class LimitedShare implements Share {
   readonly #most: number;

@@ -31,6 +31,8 @@ export class Connection {
   closingSince: number | undefined;
   /** The interval in which a call on it sent too much, if none has been let in since. */
   misusedAt: number | undefined;
+  /** How many did. */
+  misuses = 0;
   readonly since: number;
   #standing: Standing = 'stranger';
   #session: Http2Session | undefined;
@@ -64,17 +66,20 @@ export class Connection {
   /** misused tells of a call that sent too much: without another that is good the connection is closed. */
   misused(interval: number): void {
     this.misusedAt = interval;
+    this.misuses += 1;
   }
 
   /** visited tells of a call to an open method. */
   visited(): void {
     this.misusedAt = undefined;
+    this.misuses = 0;
     if (this.#standing === 'stranger') this.#standing = 'visitor';
   }
 
   /** recognized tells of good credentials. */
   recognized(): void {
     this.misusedAt = undefined;
+    this.misuses = 0;
     if (this.#standing === 'caller') return;
     this.#standing = 'caller';
     this.#regulate();

@@ -10,6 +10,8 @@ import type { RequestBody } from './request-body.js';
 export interface ConnectionsOptions {
   readonly limits: ConnectionLimits;
   readonly counts: ConnectionCounts;
+  /** Is told of every new interval. */
+  readonly onInterval: () => void;
   /** Ends a call whose request did not come in time. */
   readonly onOverdue: (body: RequestBody) => void;
   /** Milliseconds of an interval; a second if not given. */
@@ -22,6 +24,7 @@ const INTERVAL_MS = 1_000;
 const STRANGER_INTERVALS = 20;
 /** Intervals that the other end has to close a connection without calls; then it is cut off. */
 const CLOSING_INTERVALS = 2;
+const MOST_MISUSES = 20;
 /** Connections above the limits that are kept to tell them so. */
 const MOST_SURPLUS = 16;
 
@@ -80,6 +83,14 @@ export class Connections {
     if (connection.closingSince !== undefined) return;
     this.#options.counts.ended.misuse += 1;
     connection.close(this.#interval);
+  }
+
+  /** misused tells of a call that sent too much. Where many do and none is let in between, the connection is cut off. */
+  misused(connection: Connection): void {
+    connection.misused(this.#interval);
+    if (connection.misuses !== MOST_MISUSES) return;
+    this.#options.counts.ended.misuse += 1;
+    connection.destroy(constants.NGHTTP2_ENHANCE_YOUR_CALM);
   }
 
   /** stop ends the connections that have no session, which nobody else would end. */
@@ -175,6 +186,7 @@ export class Connections {
 
   #sweep(): void {
     this.#interval += 1;
+    this.#options.onInterval();
     for (const connection of [...this.#byPeer.values()]) this.#look(connection);
   }
 

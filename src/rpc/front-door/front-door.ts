@@ -14,7 +14,7 @@ import { callEnded, type CallLog } from '../call-log.js';
 import { foreseen, toStatus } from '../error-status.js';
 import { listeningServers, takeStreams, type StreamListener } from '../library.js';
 import type { MethodRule, MethodRules } from './admission.js';
-import { BodyBudget, LimitedShare, type Share } from './collected-bytes.js';
+import { BodyBudget } from './body-budget.js';
 import type { Connection } from './connection.js';
 import { Connections } from './connections.js';
 import type { ConnectionLimits } from './connection-limits.js';
@@ -31,8 +31,6 @@ export interface FrontDoorDependencies extends CallLog {
 /** Calls on connections where nobody is known yet that may wait for the database. Each takes some ten kilobytes. */
 const MOST_WAITING_STRANGERS = 1000;
 const END_OF_STREAM = 1;
-/** Of a connection that has ended already. */
-const NO_SHARE = new LimitedShare(0);
 
 /**
  * FrontDoor is where a call enters: before the library reads anything of it. It judges the credentials by the headers, keeps
@@ -51,6 +49,9 @@ export class FrontDoor implements BodyKeeper {
     this.#connections = new Connections({
       limits,
       counts,
+      onInterval: () => {
+        this.#budget.forgetIdle();
+      },
       onOverdue: (body) => {
         body.fail(requestTimeout(limits.requestSeconds));
       },
@@ -85,11 +86,6 @@ export class FrontDoor implements BodyKeeper {
     return this.#connections.interval;
   }
 
-  shareOf({ stream }: EnteringCall, userId: bigint | undefined): Share {
-    if (userId !== undefined) return this.#budget.shareOf(userId);
-    return this.#connections.of(stream.session)?.openShare ?? NO_SHARE;
-  }
-
   enter({ stream, headers, flags, rawHeaders }: EnteringCall): void {
     this.#library(stream, headers, flags, rawHeaders);
   }
@@ -105,7 +101,7 @@ export class FrontDoor implements BodyKeeper {
     }
     if (connection === undefined) return;
     if (error.reason === 'REQUEST_TIMEOUT') this.#connections.retire(connection);
-    if (error.reason === 'REQUEST_TOO_LARGE') connection.misused(this.interval);
+    if (error.reason === 'REQUEST_TOO_LARGE') this.#connections.misused(connection);
   }
 
   #arrived(
@@ -135,7 +131,7 @@ export class FrontDoor implements BodyKeeper {
       connection.close(this.interval);
     } else if (rule.isOpen) {
       connection.visited();
-      body.admit({ known: undefined, judged: undefined, fault: faultOf(rule) }, undefined);
+      body.admit({ known: undefined, judged: undefined, fault: faultOf(rule) }, connection.openShare);
     } else {
       const known = this.#dependencies.authenticator.know(headers.authorization);
       if (known === undefined) {
@@ -143,7 +139,10 @@ export class FrontDoor implements BodyKeeper {
         return;
       }
       connection.recognized();
-      body.admit({ known, judged: undefined, fault: faultOf(rule) }, known.record.owner.userId);
+      body.admit(
+        { known, judged: undefined, fault: faultOf(rule) },
+        this.#budget.of(known.record.owner.userId),
+      );
     }
   }
 
@@ -177,7 +176,7 @@ export class FrontDoor implements BodyKeeper {
     }
     connection.recognized();
     const judged = { requestId, startedAt, found: body.hasEnded ? found : undefined };
-    body.admit({ known: undefined, judged, fault: faultOf(rule) }, found.caller.userId);
+    body.admit({ known: undefined, judged, fault: faultOf(rule) }, this.#budget.of(found.caller.userId));
   }
 }
 

@@ -1,8 +1,9 @@
 import { Readable } from 'node:stream';
 import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
-import { KeywardError, requestTooLarge } from '../../lib/errors.js';
+import { KeywardError, requestTooLarge, tooMuchUnfinished } from '../../lib/errors.js';
 import { streamOf } from '../library.js';
 import type { Admission, MethodRule } from './admission.js';
+import { CallerShare } from './body-budget.js';
 import { CollectedBytes, type Share } from './collected-bytes.js';
 import { encodingOf, FRAME_HEADER, inflated, inflatedAtOnce } from './inflate.js';
 
@@ -19,8 +20,6 @@ export interface EnteringCall {
 export interface BodyKeeper {
   /** The number of the present interval; time is counted in these. */
   readonly interval: number;
-  /** shareOf bears what is collected of an admitted call: of that user, or of the connection where nobody is known. */
-  shareOf(call: EnteringCall, userId: bigint | undefined): Share;
   /** enter hands the stream over to the library. */
   enter(call: EnteringCall): void;
   /** refused is told of a call that must end. A conversation is ended by the fault of its admission. */
@@ -31,7 +30,7 @@ export interface BodyKeeper {
 type Phase =
   /** They are collected: nobody knows yet who calls. */
   | 'waiting'
-  /** The library waits for the one message of the call, and for its end. */
+  /** The library gets the one message of the call when it is whole, and then its end. */
   | 'receiving'
   /** The library has messages of a stream from it, each when it is whole. */
   | 'talking'
@@ -88,7 +87,10 @@ export class RequestBody {
   readonly #early: Share;
   /** Most calls come in one piece, and need none. */
   #collected: CollectedBytes | undefined;
-  #userId: bigint | undefined;
+  /** Bears what is collected once the call is admitted: of its caller, or of the connection where nobody is known. */
+  #share: Share | undefined;
+  /** Counts the request until it is complete. */
+  #caller: CallerShare | undefined;
   #phase: Phase = 'waiting';
   /** True once the one message is there. */
   #hasMessage = false;
@@ -127,20 +129,24 @@ export class RequestBody {
     }
   }
 
-  /** admit lets the call in, of that user; undefined where nobody has to be known. */
-  admit(admission: Admission, userId: bigint | undefined): void {
+  /** admit lets the call in; `share` is of whoever calls. */
+  admit(admission: Admission, share: Share | CallerShare): void {
     if (this.#phase !== 'waiting') return;
     const { rule } = this.call;
     this.admission = admission;
-    this.#userId = userId;
+    this.#share = share;
     const collected = this.#collected;
-    if (collected?.moveTo(this.#keeper.shareOf(this.call, userId)) === false) {
-      this.fail(requestTooLarge(rule.maxRequestBytes));
+    const caller = share instanceof CallerShare ? share : undefined;
+    if (collected?.moveTo(share) === false || caller?.begin(rule.isConversation) === false) {
+      this.fail(tooMuchUnfinished());
       return;
     }
+    this.#caller = caller;
     this.#phase = rule.isConversation ? 'talking' : 'receiving';
-    if (rule.isConversation) this.#since = undefined;
-    this.#keeper.enter(this.call);
+    if (rule.isConversation) {
+      this.#since = undefined;
+      this.#keeper.enter(this.call);
+    }
     if (collected !== undefined) this.receive(NOTHING);
     if (this.hasEnded) this.#end();
   }
@@ -171,14 +177,26 @@ export class RequestBody {
     if (this.#hasMessage) return this.#refuse(secondMessage());
     if (this.#collected === undefined && isWhole(piece, maxRequestBytes)) return this.#deliver(piece);
     const bytes = this.#collect(piece);
-    if (bytes === undefined) return this.#refuse(requestTooLarge(maxRequestBytes));
+    if (bytes === undefined) return this.#refuse(tooMuchUnfinished());
     const end = endOfMessage(bytes, 0);
-    if (end === undefined) return true;
+    if (end === undefined) return this.#readOn();
     if (end - FRAME_HEADER > maxRequestBytes) return this.#refuse(requestTooLarge(maxRequestBytes));
     if (bytes.length > end) return this.#refuse(secondMessage());
     if (bytes.length === end) return this.#deliver(bytes);
     this.#collected?.expect(end);
+    return this.#readOn();
+  }
+
+  /** #readOn lets the client send more than the 64 KiB that it may send unasked. */
+  #readOn(): true {
+    this.call.stream.read(0);
     return true;
+  }
+
+  /** #enter hands the stream over, ready to take what is pushed without keeping it. */
+  #enter(): void {
+    this.#keeper.enter(this.call);
+    this.call.stream.read(0);
   }
 
   #refuse(error: KeywardError): false {
@@ -193,6 +211,7 @@ export class RequestBody {
     const encoding = frame[0] === 1 ? encodingOf(headers['grpc-encoding']) : undefined;
     if (encoding === undefined) {
       this.#dropCollected();
+      this.#enter();
       return pushToStream(stream, frame);
     }
     this.#isInflating = true;
@@ -201,6 +220,7 @@ export class RequestBody {
         this.#isInflating = false;
         if (this.#phase !== 'receiving') return;
         this.#dropCollected();
+        this.#enter();
         pushToStream(stream, message);
         if (this.hasEnded) this.#end();
       },
@@ -216,7 +236,7 @@ export class RequestBody {
     const encoding = encodingOf(headers['grpc-encoding']);
     const isCollected = this.#collected !== undefined;
     const bytes = isCollected ? this.#collect(piece) : piece;
-    if (bytes === undefined) return this.#refuse(requestTooLarge(rule.maxRequestBytes));
+    if (bytes === undefined) return this.#refuse(tooMuchUnfinished());
     let wantsMore = true;
     let passed = 0;
     const pass = (to: number): void => {
@@ -259,7 +279,7 @@ export class RequestBody {
     if (isCollected) {
       if (from > 0) this.#collected?.dropFirst(from);
     } else if (this.#collect(bytes.subarray(from)) === undefined) {
-      return this.#refuse(requestTooLarge(this.call.rule.maxRequestBytes));
+      return this.#refuse(tooMuchUnfinished());
     }
     return true;
   }
@@ -267,9 +287,7 @@ export class RequestBody {
   /** #collect adds a piece and gives all so far; undefined if there is no room for it. */
   #collect(piece: Buffer): Buffer | undefined {
     if (this.#collected === undefined) {
-      const isWaiting = this.#phase === 'waiting';
-      const share = isWaiting ? this.#early : this.#keeper.shareOf(this.call, this.#userId);
-      this.#collected = new CollectedBytes(share);
+      this.#collected = new CollectedBytes(this.#share ?? this.#early);
     }
     return this.#collected.append(piece) ? this.#collected.bytes : undefined;
   }
@@ -281,6 +299,7 @@ export class RequestBody {
     if (this.#phase === 'waiting' || (this.#phase === 'receiving' && this.#isInflating)) return true;
     // The library has an answer to a request that ends before its message does.
     const rest = this.#phase === 'receiving' ? this.#collected?.bytes : undefined;
+    if (this.#phase === 'receiving' && !this.#hasMessage) this.#enter();
     if (rest !== undefined) pushToStream(stream, rest);
     if (this.#phase !== 'discarded') this.#release('passing');
     return pushToStream(stream, null);
@@ -290,6 +309,8 @@ export class RequestBody {
     this.#phase = phase;
     this.#since = undefined;
     this.#dropCollected();
+    this.#caller?.complete(this.call.rule.isConversation);
+    this.#caller = undefined;
   }
 
   #dropCollected(): void {

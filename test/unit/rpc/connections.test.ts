@@ -24,6 +24,7 @@ beforeEach(async () => {
   connections = new Connections({
     limits: LIMITS,
     counts,
+    onInterval: () => undefined,
     onOverdue: () => undefined,
     intervalMs: INTERVAL_MS,
   });
@@ -121,6 +122,13 @@ test('a connection on which too much was sent is closed, unless a good call foll
   again.on('error', () => undefined).resume();
   await expect.poll(() => bad.session.closed).toBe(true);
   expect(good.session.closed).toBe(false);
+  expect(counts.ended).toMatchObject({ misuse: 1 });
+});
+
+test('a connection on which much too much was sent is cut off', async () => {
+  const bad = await call('/caller');
+  for (let each = 0; each < 20; each += 1) connections.misused(connectionOf(streams[0]?.session));
+  await expect.poll(() => bad.session.destroyed).toBe(true);
   expect(counts.ended).toMatchObject({ misuse: 1 });
 });
 
