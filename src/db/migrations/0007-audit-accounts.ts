@@ -61,8 +61,14 @@ const SCHEMA = `
     FOR EACH ROW WHEN (NEW.resource_account_number IS NOT NULL AND NEW.resource_account_id IS NULL)
     EXECUTE FUNCTION keyward_fill_account_id()`;
 
+/** Records of an account itself tell its id. */
+const FILL_OWN = `
+  UPDATE audit_events SET resource_account_id = resource_id
+  WHERE id > ? AND id <= ? AND resource_account_id IS NULL AND resource_account_number IS NOT NULL
+    AND resource_kind = 'account'`;
+
 /**
- * A record is about the account that has the number now only if that account is older than the record, and if no
+ * Another record is about the account that has the number now only if that account is older than the record, and if no
  * account with the number was deleted since. Imported accounts have the age that they had on the other platform.
  */
 const FILL = `
@@ -80,6 +86,7 @@ async function fill(knex: Knex): Promise<void> {
   );
   const [newest] = await rows<{ id: bigint }>(knex, 'SELECT coalesce(max(id), 0) AS id FROM audit_events');
   for (let after = 0n; after < (newest?.id ?? 0n); after += BATCH) {
+    await knex.raw(FILL_OWN, [String(after), String(after + BATCH)]);
     await knex.raw(FILL, [deleted[0]?.deleted ?? '[]', String(after), String(after + BATCH)]);
   }
 }
