@@ -61,14 +61,8 @@ const SCHEMA = `
     FOR EACH ROW WHEN (NEW.resource_account_number IS NOT NULL AND NEW.resource_account_id IS NULL)
     EXECUTE FUNCTION keyward_fill_account_id()`;
 
-/** Records of an account itself tell its id. */
-const FILL_OWN = `
-  UPDATE audit_events SET resource_account_id = resource_id
-  WHERE id > ? AND id <= ? AND resource_account_id IS NULL AND resource_account_number IS NOT NULL
-    AND resource_kind = 'account'`;
-
 /**
- * Another record is about the account that has the number now only if that account is older than the record, and if no
+ * A record is about the account that has the number now only if that account is older than the record, and if no
  * account with the number was deleted since. Imported accounts have the age that they had on the other platform.
  */
 const FILL = `
@@ -76,6 +70,15 @@ const FILL = `
   FROM accounts a LEFT JOIN json_to_recordset(?::json) AS d (number text, at timestamptz) ON d.number = a.account_number
   WHERE e.id > ? AND e.id <= ? AND e.resource_account_id IS NULL AND e.resource_account_number = a.account_number
     AND e.occurred_at >= coalesce(a.created_at, '-infinity') AND e.occurred_at > coalesce(d.at, '-infinity')`;
+
+/**
+ * Records of an account itself tell its id, also where that is deleted, or their time, which is in milliseconds, lies
+ * before the one at which it was made. They come last: an import may have given the account another id since.
+ */
+const FILL_OWN = `
+  UPDATE audit_events SET resource_account_id = resource_id
+  WHERE id > ? AND id <= ? AND resource_account_id IS NULL AND resource_account_number IS NOT NULL
+    AND resource_kind = 'account'`;
 
 async function fill(knex: Knex): Promise<void> {
   const deleted = await rows<{ deleted: string }>(
@@ -86,8 +89,8 @@ async function fill(knex: Knex): Promise<void> {
   );
   const [newest] = await rows<{ id: bigint }>(knex, 'SELECT coalesce(max(id), 0) AS id FROM audit_events');
   for (let after = 0n; after < (newest?.id ?? 0n); after += BATCH) {
-    await knex.raw(FILL_OWN, [String(after), String(after + BATCH)]);
     await knex.raw(FILL, [deleted[0]?.deleted ?? '[]', String(after), String(after + BATCH)]);
+    await knex.raw(FILL_OWN, [String(after), String(after + BATCH)]);
   }
 }
 
