@@ -21,9 +21,11 @@ export class RefusalLog {
 
   /**
    * add resolves when the refusal is recorded, or is counted behind a record that is. `attempt` is what was asked for;
-   * it may hold names, and of it only a digest is kept.
+   * it may hold names, and of it only a digest is kept. Each find of a misplaced value is recorded, as each access is:
+   * it tells of tampering, and no other refusals may take its room.
    */
   async add(entry: AuditEntry, attempt: string): Promise<void> {
+    if (entry.outcome === 'SECRET_MISPLACED') return this.#audit.append(entry);
     const places = placesOf(entry, attempt);
     const [{ key }] = places;
     const first = this.#beingWritten.get(key);

@@ -71,6 +71,15 @@ const FILL = `
   WHERE e.id > ? AND e.id <= ? AND e.resource_account_id IS NULL AND e.resource_account_number = a.account_number
     AND e.occurred_at >= coalesce(a.created_at, '-infinity') AND e.occurred_at > coalesce(d.at, '-infinity')`;
 
+/**
+ * Records of an account itself tell its id, also where that is deleted, or their time, which is in milliseconds, lies
+ * before the one at which it was made. They come last: an import may have given the account another id since.
+ */
+const FILL_OWN = `
+  UPDATE audit_events SET resource_account_id = resource_id
+  WHERE id > ? AND id <= ? AND resource_account_id IS NULL AND resource_account_number IS NOT NULL
+    AND resource_kind = 'account'`;
+
 async function fill(knex: Knex): Promise<void> {
   const deleted = await rows<{ deleted: string }>(
     knex,
@@ -81,6 +90,7 @@ async function fill(knex: Knex): Promise<void> {
   const [newest] = await rows<{ id: bigint }>(knex, 'SELECT coalesce(max(id), 0) AS id FROM audit_events');
   for (let after = 0n; after < (newest?.id ?? 0n); after += BATCH) {
     await knex.raw(FILL, [deleted[0]?.deleted ?? '[]', String(after), String(after + BATCH)]);
+    await knex.raw(FILL_OWN, [String(after), String(after + BATCH)]);
   }
 }
 

@@ -120,10 +120,11 @@ test('older records get the id of an account with their number that was there be
   await addRecord('2222-2222-2222', '2026-03-02');
   await addRecord('3333-3333-3333', '2026-02-01');
   await addRecord('4444-4444-4444', '2026-02-01');
+  await addRecord('1111-1111-1111', '2025-12-31', 'ACCOUNT_CREATED', 'account');
   await addAccount(1, '1111-1111-1111', '2026-01-01');
   // Imported after another one with its number was deleted, with the age that it had elsewhere.
   await addAccount(2, '2222-2222-2222', '2020-01-01');
   await addAccount(4, '4444-4444-4444', null);
   await up(knex);
-  expect(await accountIds()).toEqual([null, '1', null, null, '2', null, '4']);
+  expect(await accountIds()).toEqual([null, '1', null, '77', '2', null, '4', '77']);
 });

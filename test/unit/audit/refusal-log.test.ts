@@ -119,6 +119,14 @@ test('a caller who is refused ever different things has a hundred records a minu
   ]);
 });
 
+test('a misplaced value is recorded with its secret, whatever else the caller was refused', async () => {
+  const misplaced = refused('noisy', { outcome: 'SECRET_MISPLACED', resource: { kind: 'secret', id: 7n } });
+  for (let count = 0; count < 250; count += 1) await refusals.add(refused('noisy'), String(count));
+  await refusals.add(misplaced, 'a');
+  await refusals.add(misplaced, 'a');
+  expect(written.slice(100)).toEqual([misplaced, misplaced]);
+});
+
 test('however many callers are refused, the records of a minute have a bound', async () => {
   for (let caller = 0; caller < 3_000; caller += 1) await refusals.add(refused(`key-${caller}`), 'a');
   await tally.stop();
