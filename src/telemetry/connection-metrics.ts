@@ -1,7 +1,7 @@
 import { Counter, Gauge, type Registry } from 'prom-client';
 
 /** EndedWhy says why the service ended a connection or refused it. */
-export type EndedWhy = 'limit' | 'peer_limit' | 'evicted' | 'unauthenticated' | 'idle' | 'misuse';
+type EndedWhy = 'limit' | 'peer_limit' | 'evicted' | 'unauthenticated' | 'idle' | 'misuse';
 
 /** ConnectionCounts are counted where connections are held. */
 export interface ConnectionCounts {
