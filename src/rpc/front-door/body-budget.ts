@@ -4,7 +4,7 @@ import type { Share } from './collected-bytes.js';
 const MOST_BYTES = 6 * 1024 * 1024;
 /** Bytes of all callers together. */
 const MOST_BYTES_IN_ALL = 32 * 1024 * 1024;
-/** Requests of a caller that are not complete. Nearly all come with their headers; each takes some ten kilobytes. */
+/** Requests of a caller of which a part has come. Nearly all come whole, in one piece; each takes some ten kilobytes. */
 const MOST_REQUESTS = 1000;
 
 /** BodyBudget limits what requests that are not complete take in memory. */
@@ -32,19 +32,22 @@ export class CallerShare implements Share {
   readonly #inAll: { bytes: number };
   #bytes = 0;
   #requests = 0;
-  /** Streams of messages, which have no end to wait for. */
-  #conversations = 0;
 
   constructor(inAll: { bytes: number }) {
     this.#inAll = inAll;
   }
 
   get isIdle(): boolean {
-    return this.#bytes === 0 && this.#requests === 0 && this.#conversations === 0;
+    return this.#bytes === 0 && this.#requests === 0;
   }
 
   take(bytes: number): boolean {
-    if (this.#bytes + bytes > MOST_BYTES || this.#inAll.bytes + bytes > MOST_BYTES_IN_ALL) return false;
+    if (
+      this.#requests > MOST_REQUESTS ||
+      this.#bytes + bytes > MOST_BYTES ||
+      this.#inAll.bytes + bytes > MOST_BYTES_IN_ALL
+    )
+      return false;
     this.#bytes += bytes;
     this.#inAll.bytes += bytes;
     return true;
@@ -55,20 +58,13 @@ export class CallerShare implements Share {
     this.#inAll.bytes -= bytes;
   }
 
-  /** begin counts a request; false if there are too many that are not complete. */
-  begin(isConversation: boolean): boolean {
-    if (isConversation) {
-      this.#conversations += 1;
-      return true;
-    }
-    if (this.#requests >= MOST_REQUESTS) return false;
+  /** begin counts a request. */
+  begin(): void {
     this.#requests += 1;
-    return true;
   }
 
   /** complete counts one less. */
-  complete(isConversation: boolean): void {
-    if (isConversation) this.#conversations -= 1;
-    else this.#requests -= 1;
+  complete(): void {
+    this.#requests -= 1;
   }
 }

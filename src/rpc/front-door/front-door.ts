@@ -13,12 +13,13 @@ import type { Authenticated, Authenticator } from '../auth.js';
 import { callEnded, type CallLog } from '../call-log.js';
 import { foreseen, toStatus } from '../error-status.js';
 import { listeningServers, takeStreams, type StreamListener } from '../library.js';
-import type { MethodRule, MethodRules } from './admission.js';
-import { BodyBudget } from './body-budget.js';
+import type { MethodRules } from './admission.js';
+import { BodyBudget, type CallerShare } from './body-budget.js';
+import { LimitedShare, type Share } from './collected-bytes.js';
 import type { Connection } from './connection.js';
 import { Connections } from './connections.js';
 import type { ConnectionLimits } from './connection-limits.js';
-import { discardBody, RequestBody, type BodyKeeper, type EnteringCall } from './request-body.js';
+import { discardBody, RequestBody, type BodyKeeper } from './request-body.js';
 
 export interface FrontDoorDependencies extends CallLog {
   readonly methods: MethodRules;
@@ -30,7 +31,8 @@ export interface FrontDoorDependencies extends CallLog {
 
 /** Calls on connections where nobody is known yet that may wait for the database. Each takes some ten kilobytes. */
 const MOST_WAITING_STRANGERS = 1000;
-const END_OF_STREAM = 1;
+/** Of a connection that has ended already. */
+const NO_SHARE = new LimitedShare(0);
 
 /**
  * FrontDoor is where a call enters: before the library reads anything of it. It judges the credentials by the headers, keeps
@@ -86,12 +88,16 @@ export class FrontDoor implements BodyKeeper {
     return this.#connections.interval;
   }
 
-  enter({ stream, headers, flags, rawHeaders }: EnteringCall): void {
+  shareOf({ stream, userId }: RequestBody): Share | CallerShare {
+    if (userId !== undefined) return this.#budget.of(userId);
+    return this.#connections.of(stream.session)?.openShare ?? NO_SHARE;
+  }
+
+  enter({ stream, headers, flags, rawHeaders }: RequestBody): void {
     this.#library(stream, headers, flags, rawHeaders);
   }
 
-  refused({ call, judging }: RequestBody, error: KeywardError, isTalking: boolean): void {
-    const { stream, rule } = call;
+  refused({ stream, rule, judging }: RequestBody, error: KeywardError, isTalking: boolean): void {
     const connection = this.#connections.of(stream.session);
     if (!isTalking) {
       const { requestId, startedAt } = judging ?? { requestId: randomUUID(), startedAt: performance.now() };
@@ -112,7 +118,8 @@ export class FrontDoor implements BodyKeeper {
   ): void {
     stream.on('error', ignore);
     const connection = this.#connections.of(stream.session);
-    if (connection === undefined) {
+    // Nothing of a body has ever come before its headers are told of; if it has, nobody has guarded it.
+    if (connection === undefined || stream.readableLength > 0) {
       stream.close(constants.NGHTTP2_REFUSED_STREAM);
       return;
     }
@@ -123,15 +130,14 @@ export class FrontDoor implements BodyKeeper {
       this.#library(stream, headers, flags, rawHeaders);
       return;
     }
-    const call = { stream, headers, flags, rawHeaders, rule };
-    const body = new RequestBody(call, connection.early, this, (flags & END_OF_STREAM) !== 0);
+    const body = new RequestBody(stream, headers, flags, rawHeaders, rule, connection.early, this);
     connection.activeAt = this.interval;
     if (connection.isSurplus) {
       body.fail(tooManyConnections());
       connection.close(this.interval);
     } else if (rule.isOpen) {
       connection.visited();
-      body.admit({ known: undefined, judged: undefined, fault: faultOf(rule) }, connection.openShare);
+      body.admit(undefined);
     } else {
       const known = this.#dependencies.authenticator.know(headers.authorization);
       if (known === undefined) {
@@ -139,17 +145,14 @@ export class FrontDoor implements BodyKeeper {
         return;
       }
       connection.recognized();
-      body.admit(
-        { known, judged: undefined, fault: faultOf(rule) },
-        this.#budget.of(known.record.owner.userId),
-      );
+      body.known = known;
+      body.admit(known.record.owner.userId);
     }
   }
 
   /** #judge lets a call wait for its credentials to be judged. */
   async #judge(body: RequestBody, connection: Connection): Promise<void> {
     const { authenticator, authentications } = this.#dependencies;
-    const { headers, rule } = body.call;
     const { peer, authContext } = connection;
     const isStranger = connection.standing !== 'caller';
     if (isStranger && this.#waitingStrangers >= MOST_WAITING_STRANGERS) {
@@ -163,7 +166,7 @@ export class FrontDoor implements BodyKeeper {
     connection.judging(1);
     if (isStranger) this.#waitingStrangers += 1;
     try {
-      const { authorization } = headers;
+      const { authorization } = body.headers;
       found = await authenticator.authenticate({ authorization, authContext, peer, requestId });
     } catch (error) {
       const failure = foreseen(error, requestId);
@@ -175,13 +178,9 @@ export class FrontDoor implements BodyKeeper {
       if (isStranger) this.#waitingStrangers -= 1;
     }
     connection.recognized();
-    const judged = { requestId, startedAt, found: body.hasEnded ? found : undefined };
-    body.admit({ known: undefined, judged, fault: faultOf(rule) }, this.#budget.of(found.caller.userId));
+    body.judged = { requestId, startedAt, found: body.hasEnded ? found : undefined };
+    body.admit(found.caller.userId);
   }
-}
-
-function faultOf({ isConversation }: MethodRule): AbortController | undefined {
-  return isConversation ? new AbortController() : undefined;
 }
 
 function ignore(): void {

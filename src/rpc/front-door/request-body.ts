@@ -2,26 +2,20 @@ import { Readable } from 'node:stream';
 import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
 import { KeywardError, requestTooLarge, tooMuchUnfinished } from '../../lib/errors.js';
 import { streamOf } from '../library.js';
-import type { Admission, MethodRule } from './admission.js';
+import type { KnownToken } from '../auth.js';
+import type { Admission, Judged, MethodRule } from './admission.js';
 import { CallerShare } from './body-budget.js';
 import { CollectedBytes, type Share } from './collected-bytes.js';
 import { encodingOf, FRAME_HEADER, inflated, inflatedAtOnce } from './inflate.js';
-
-/** EnteringCall is a stream as Node told of it. */
-export interface EnteringCall {
-  readonly stream: ServerHttp2Stream;
-  readonly headers: IncomingHttpHeaders;
-  readonly flags: number;
-  readonly rawHeaders: string[];
-  readonly rule: MethodRule;
-}
 
 /** BodyKeeper is whom a body tells what becomes of it. */
 export interface BodyKeeper {
   /** The number of the present interval; time is counted in these. */
   readonly interval: number;
+  /** shareOf bears what is collected of an admitted call: of that user, or of the connection where nobody is known. */
+  shareOf(body: RequestBody): Share | CallerShare;
   /** enter hands the stream over to the library. */
-  enter(call: EnteringCall): void;
+  enter(body: RequestBody): void;
   /** refused is told of a call that must end. A conversation is ended by the fault of its admission. */
   refused(body: RequestBody, error: KeywardError, isTalking: boolean): void;
 }
@@ -39,6 +33,7 @@ type Phase =
   /** The call has been answered. */
   | 'discarded';
 
+const END_OF_STREAM = 1;
 const BODY = Symbol('request body');
 
 interface Guarded {
@@ -53,7 +48,7 @@ export function bodyOf(stream: object): RequestBody | undefined {
 /** admissionOf is the admission of one of the library's calls; undefined if it did not come through the front door. */
 export function admissionOf(call: object): Admission | undefined {
   const stream = streamOf(call);
-  return stream === undefined ? undefined : bodyOf(stream)?.admission;
+  return stream === undefined ? undefined : bodyOf(stream);
 }
 
 /** What Node's own streams do with what is pushed. */
@@ -75,21 +70,26 @@ export function discardBody(stream: ServerHttp2Stream): void {
  * within the method's limit, and not before somebody has admitted the call. What is too large is refused when
  * its length is announced, not when it has come.
  */
-export class RequestBody {
-  readonly call: EnteringCall;
+export class RequestBody implements Admission {
+  readonly stream: ServerHttp2Stream;
+  readonly headers: IncomingHttpHeaders;
+  readonly flags: number;
+  readonly rawHeaders: string[];
+  readonly rule: MethodRule;
   /** Set while the credentials are judged and afterwards, if that took asking. */
   judging: { readonly requestId: string; readonly startedAt: number } | undefined;
-  /** Set when the call is admitted. */
-  admission: Admission | undefined;
+  known: KnownToken | undefined;
+  judged: Judged | undefined;
+  readonly fault: AbortController | undefined;
+  /** Who calls, once the call is admitted; undefined where nobody has to be known. */
+  userId: bigint | undefined;
   /** True once the client has sent its last byte. */
   hasEnded: boolean;
   readonly #keeper: BodyKeeper;
   readonly #early: Share;
   /** Most calls come in one piece, and need none. */
   #collected: CollectedBytes | undefined;
-  /** Bears what is collected once the call is admitted: of its caller, or of the connection where nobody is known. */
-  #share: Share | undefined;
-  /** Counts the request until it is complete. */
+  /** Counts the call while a part of a message is held. */
   #caller: CallerShare | undefined;
   #phase: Phase = 'waiting';
   /** True once the one message is there. */
@@ -101,14 +101,27 @@ export class RequestBody {
   /** The interval in which the call was answered instead. */
   #discardedAt = Infinity;
 
-  constructor(call: EnteringCall, early: Share, keeper: BodyKeeper, hasEnded: boolean) {
-    this.call = call;
+  constructor(
+    stream: ServerHttp2Stream,
+    headers: IncomingHttpHeaders,
+    flags: number,
+    rawHeaders: string[],
+    rule: MethodRule,
+    early: Share,
+    keeper: BodyKeeper,
+  ) {
+    this.stream = stream;
+    this.headers = headers;
+    this.flags = flags;
+    this.rawHeaders = rawHeaders;
+    this.rule = rule;
+    this.fault = rule.isConversation ? new AbortController() : undefined;
+    this.hasEnded = (flags & END_OF_STREAM) !== 0;
     this.#keeper = keeper;
     this.#early = early;
-    this.hasEnded = hasEnded;
     this.#since = keeper.interval;
-    (call.stream as Guarded)[BODY] = this;
-    call.stream.push = pushIntoBody;
+    (stream as Guarded)[BODY] = this;
+    stream.push = pushIntoBody;
   }
 
   /** receive takes what came, null for the end. Returns false to slow the client down. */
@@ -123,29 +136,26 @@ export class RequestBody {
       case 'talking':
         return this.#talk(piece);
       case 'passing':
-        return pushToStream(this.call.stream, piece);
+        return pushToStream(this.stream, piece);
       case 'discarded':
         return false;
     }
   }
 
-  /** admit lets the call in; `share` is of whoever calls. */
-  admit(admission: Admission, share: Share | CallerShare): void {
+  /** admit lets the call in, of that user; undefined where nobody has to be known. */
+  admit(userId: bigint | undefined): void {
     if (this.#phase !== 'waiting') return;
-    const { rule } = this.call;
-    this.admission = admission;
-    this.#share = share;
+    const { rule } = this;
+    this.userId = userId;
     const collected = this.#collected;
-    const caller = share instanceof CallerShare ? share : undefined;
-    if (collected?.moveTo(share) === false || caller?.begin(rule.isConversation) === false) {
+    if (collected?.moveTo(this.#shareOfCaller()) === false) {
       this.fail(tooMuchUnfinished());
       return;
     }
-    this.#caller = caller;
     this.#phase = rule.isConversation ? 'talking' : 'receiving';
     if (rule.isConversation) {
       this.#since = undefined;
-      this.#keeper.enter(this.call);
+      this.#keeper.enter(this);
     }
     if (collected !== undefined) this.receive(NOTHING);
     if (this.hasEnded) this.#end();
@@ -157,13 +167,13 @@ export class RequestBody {
     const wasTalking = this.#phase === 'talking';
     this.#release('discarded');
     this.#discardedAt = this.#keeper.interval;
-    if (wasTalking) this.admission?.fault?.abort(error);
+    if (wasTalking) this.fault?.abort(error);
     this.#keeper.refused(this, error, wasTalking);
   }
 
   /** closeIfLeft closes the stream of a call that was answered before that interval, and whose client goes on sending. */
   closeIfLeft(interval: number): void {
-    if (this.#discardedAt < interval) this.call.stream.close(constants.NGHTTP2_NO_ERROR);
+    if (this.#discardedAt < interval) this.stream.close(constants.NGHTTP2_NO_ERROR);
   }
 
   /** isOverdue tells whether a message was begun in that interval or before, and is not there yet. */
@@ -173,7 +183,7 @@ export class RequestBody {
   }
 
   #receive(piece: Buffer): boolean {
-    const { maxRequestBytes } = this.call.rule;
+    const { maxRequestBytes } = this.rule;
     if (this.#hasMessage) return this.#refuse(secondMessage());
     if (this.#collected === undefined && isWhole(piece, maxRequestBytes)) return this.#deliver(piece);
     const bytes = this.#collect(piece);
@@ -189,14 +199,14 @@ export class RequestBody {
 
   /** #readOn lets the client send more than the 64 KiB that it may send unasked. */
   #readOn(): true {
-    this.call.stream.read(0);
+    this.stream.read(0);
     return true;
   }
 
   /** #enter hands the stream over, ready to take what is pushed without keeping it. */
   #enter(): void {
-    this.#keeper.enter(this.call);
-    this.call.stream.read(0);
+    this.#keeper.enter(this);
+    this.stream.read(0);
   }
 
   #refuse(error: KeywardError): false {
@@ -206,7 +216,7 @@ export class RequestBody {
 
   /** #deliver gives the library the one message. */
   #deliver(frame: Buffer): boolean {
-    const { stream, headers, rule } = this.call;
+    const { stream, headers, rule } = this;
     this.#hasMessage = true;
     const encoding = frame[0] === 1 ? encodingOf(headers['grpc-encoding']) : undefined;
     if (encoding === undefined) {
@@ -232,7 +242,7 @@ export class RequestBody {
   }
 
   #talk(piece: Buffer): boolean {
-    const { stream, headers, rule } = this.call;
+    const { stream, headers, rule } = this;
     const encoding = encodingOf(headers['grpc-encoding']);
     const isCollected = this.#collected !== undefined;
     const bytes = isCollected ? this.#collect(piece) : piece;
@@ -284,16 +294,25 @@ export class RequestBody {
     return true;
   }
 
+  #shareOfCaller(): Share {
+    const share = this.#keeper.shareOf(this);
+    if (share instanceof CallerShare && this.#caller === undefined) {
+      this.#caller = share;
+      share.begin();
+    }
+    return share;
+  }
+
   /** #collect adds a piece and gives all so far; undefined if there is no room for it. */
   #collect(piece: Buffer): Buffer | undefined {
     if (this.#collected === undefined) {
-      this.#collected = new CollectedBytes(this.#share ?? this.#early);
+      this.#collected = new CollectedBytes(this.#phase === 'waiting' ? this.#early : this.#shareOfCaller());
     }
     return this.#collected.append(piece) ? this.#collected.bytes : undefined;
   }
 
   #end(): boolean {
-    const { stream } = this.call;
+    const { stream } = this;
     this.hasEnded = true;
     if (stream.closed || stream.destroyed) this.#release('discarded');
     if (this.#phase === 'waiting' || (this.#phase === 'receiving' && this.#isInflating)) return true;
@@ -309,13 +328,13 @@ export class RequestBody {
     this.#phase = phase;
     this.#since = undefined;
     this.#dropCollected();
-    this.#caller?.complete(this.call.rule.isConversation);
-    this.#caller = undefined;
   }
 
   #dropCollected(): void {
     this.#collected?.release();
     this.#collected = undefined;
+    this.#caller?.complete();
+    this.#caller = undefined;
   }
 }
 
