@@ -124,6 +124,12 @@ export function requestTimeout(seconds: number): KeywardError {
   });
 }
 
+/** openCallsTooLarge is for calls that need no credentials: of one connection, all of them together. */
+export function openCallsTooLarge(mostBytes: number): KeywardError {
+  const message = `Calls without credentials take more than ${mostBytes} bytes on this connection.`;
+  return new KeywardError('REQUEST_TOO_LARGE', message, { metadata: { limit_bytes: String(mostBytes) } });
+}
+
 export function tooManyConnections(): KeywardError {
   return new KeywardError('TOO_MANY_CONNECTIONS', 'The service has as many connections as it may have.');
 }

@@ -200,7 +200,7 @@ export function conversationChain<Request, Response>(
   const { authenticator, stopping } = dependencies;
   const first = compose(dependencies, method, async (call) => {
     const fault = call.admission?.fault?.signal;
-    const interruption = fault === undefined ? stopping : AbortSignal.any([stopping, fault]);
+    const interruptions = fault === undefined ? [stopping] : [stopping, fault];
     if (call.talk === undefined) throw new Error('a conversation reached its handler without a stream');
     const answer = (message: unknown): unknown => {
       requireWellFormed(message);
@@ -211,7 +211,7 @@ export function conversationChain<Request, Response>(
       }
       return method.peek?.(request) ?? method.handle(request, callerOf(call));
     };
-    call.isCancelled = (await converse(call.talk, answer, interruption)) === 'cancelled';
+    call.isCancelled = (await converse(call.talk, answer, interruptions)) === 'cancelled';
   });
   return (stream) => {
     first({ ...toCall(path, stream), talk: stream }).then(

@@ -15,15 +15,15 @@ type Slot<Response> = { readonly answer: Response } | { readonly error: unknown 
 /**
  * converse answers each request of a stream, in their order, until the client has ended its side and all are answered,
  * or has gone. Requests are read only while few are under way and the client takes its answers. The first that
- * fails, or `interruption`, ends it, once those before it are answered.
+ * fails, or one of the `interruptions`, ends it, once those before it are answered.
  */
 export function converse<Request, Response>(
   talk: Talk<Request, Response>,
   answer: (request: Request) => Response | Promise<Response>,
-  interruption: AbortSignal,
+  interruptions: readonly AbortSignal[],
 ): Promise<'answered' | 'cancelled'> {
   if (talk.cancelled) return Promise.resolve('cancelled');
-  return new Conversation(talk, answer).hold(interruption);
+  return new Conversation(talk, answer).hold(interruptions);
 }
 
 class Conversation<Request, Response> {
@@ -42,9 +42,10 @@ class Conversation<Request, Response> {
     this.#answer = answer;
   }
 
-  async hold(interruption: AbortSignal): Promise<'answered' | 'cancelled'> {
+  async hold(interruptions: readonly AbortSignal[]): Promise<'answered' | 'cancelled'> {
+    // Not AbortSignal.any: what that makes of a signal that lives long is never forgotten.
     const interrupt = (): void => {
-      this.#close({ error: interruption.reason });
+      this.#close({ error: interruptions.find(({ aborted }) => aborted)?.reason });
     };
     try {
       return await new Promise((resolve, reject) => {
@@ -64,11 +65,11 @@ class Conversation<Request, Response> {
           .on('data', (request: Request) => {
             if (!this.#isClosing) this.#receive(request);
           });
-        interruption.addEventListener('abort', interrupt);
-        if (interruption.aborted) interrupt();
+        for (const each of interruptions) each.addEventListener('abort', interrupt);
+        if (interruptions.some(({ aborted }) => aborted)) interrupt();
       });
     } finally {
-      interruption.removeEventListener('abort', interrupt);
+      for (const each of interruptions) each.removeEventListener('abort', interrupt);
       for (const event of ['cancelled', 'drain', 'end', 'data']) this.#talk.removeAllListeners(event);
     }
   }

@@ -39,6 +39,7 @@ export function addService<Service extends Methods<Service>>(
       maxRequestBytes: handler.maxRequestBytes ?? MOST_REQUEST_BYTES,
       isConversation: method.requestStream,
       isOpen: false,
+      lasts: 'stream' in handler || method.requestStream,
     });
   }
   server.addService(definition, implementation);

@@ -10,6 +10,8 @@ export interface MethodRule {
   readonly isConversation: boolean;
   /** True for methods that need no credentials. */
   readonly isOpen: boolean;
+  /** True for methods whose answer is a stream, which may have no end. */
+  readonly lasts: boolean;
 }
 
 /** MethodRules are those of all methods, by their paths. */
@@ -20,16 +22,17 @@ const MOST_OPEN_REQUEST_BYTES = 4 * 1024;
 
 /** openMethods are the rules of a service that needs no credentials. */
 export function openMethods(service: ServiceDefinition): MethodRule[] {
-  return Object.values(service).map(({ path, requestStream }) => ({
+  return Object.values(service).map(({ path, requestStream, responseStream }) => ({
     path,
     maxRequestBytes: MOST_OPEN_REQUEST_BYTES,
     isConversation: requestStream,
     isOpen: true,
+    lasts: responseStream,
   }));
 }
 
 /** Judged is a call whose credentials took asking. */
-interface Judged {
+export interface Judged {
   readonly requestId: string;
   /** Of `performance.now()`. */
   readonly startedAt: number;

@@ -9,8 +9,8 @@ import { bodyOf } from './request-body.js';
 /** Standing is what a connection has shown: nothing yet, a call to an open method, or good credentials. */
 export type Standing = 'stranger' | 'visitor' | 'caller';
 
-/** What a connection may hold of calls to open methods that are not complete. */
-const MOST_OF_OPEN_CALLS = 64 * 1024;
+/** What a connection may hold of calls to open methods: their headers, bodies that are not complete, and streams without an end. */
+export const MOST_OF_OPEN_CALLS = 64 * 1024;
 /** What a connection of callers may hold of calls whose credentials are being judged. One of strangers is not read on at all. */
 const MOST_WAITING = 64 * 1024;
 
@@ -134,8 +134,10 @@ export class Connection {
 
   /** destroy ends it at once; the session still tells its client why. */
   destroy(code: number): void {
-    if (this.#session === undefined || this.#session.destroyed) this.socket.destroy();
-    else this.#session.destroy(undefined, code);
+    const isClosing = this.#session === undefined || this.#session.closed || this.#session.destroyed;
+    this.#session?.destroy(undefined, code);
+    // What is closing already has told why. Node waits for the other end to close it too, for as long as that likes.
+    if (isClosing) this.socket.destroy();
   }
 
   /**

@@ -5,6 +5,7 @@ import type { AuthenticationLog } from '../../audit/authentication-log.js';
 import {
   databaseUnavailable,
   type KeywardError,
+  openCallsTooLarge,
   requestTimeout,
   tooManyConnections,
 } from '../../lib/errors.js';
@@ -16,7 +17,7 @@ import { listeningServers, takeStreams, type StreamListener } from '../library.j
 import type { MethodRules } from './admission.js';
 import { BodyBudget, type CallerShare } from './body-budget.js';
 import { LimitedShare, type Share } from './collected-bytes.js';
-import type { Connection } from './connection.js';
+import { MOST_OF_OPEN_CALLS, type Connection } from './connection.js';
 import { Connections } from './connections.js';
 import type { ConnectionLimits } from './connection-limits.js';
 import { discardBody, RequestBody, type BodyKeeper } from './request-body.js';
@@ -31,6 +32,8 @@ export interface FrontDoorDependencies extends CallLog {
 
 /** Calls on connections where nobody is known yet that may wait for the database. Each takes some ten kilobytes. */
 const MOST_WAITING_STRANGERS = 1000;
+/** What a stream without an end to an open method counts for, beside its headers. */
+const BYTES_OF_A_LASTING_CALL = 8 * 1024;
 /** Of a connection that has ended already. */
 const NO_SHARE = new LimitedShare(0);
 
@@ -128,6 +131,8 @@ export class FrontDoor implements BodyKeeper {
       // The library refuses these by their headers.
       discardBody(stream);
       this.#library(stream, headers, flags, rawHeaders);
+      // Node would keep the stream for as long as the client does not end it.
+      if (stream.headersSent) stream.close(constants.NGHTTP2_NO_ERROR);
       return;
     }
     const body = new RequestBody(stream, headers, flags, rawHeaders, rule, connection.early, this);
@@ -136,8 +141,7 @@ export class FrontDoor implements BodyKeeper {
       body.fail(tooManyConnections());
       connection.close(this.interval);
     } else if (rule.isOpen) {
-      connection.visited();
-      body.admit(undefined);
+      this.#visit(body, connection);
     } else {
       const known = this.#dependencies.authenticator.know(headers.authorization);
       if (known === undefined) {
@@ -148,6 +152,22 @@ export class FrontDoor implements BodyKeeper {
       body.known = known;
       body.admit(known.record.owner.userId);
     }
+  }
+
+  /** #visit lets a call to an open method in, if the connection does not hold too many already. */
+  #visit(body: RequestBody, connection: Connection): void {
+    const { stream, rawHeaders, rule } = body;
+    const isFree = connection.standing === 'caller' || !rule.lasts;
+    const held = lengthOf(rawHeaders) + (isFree ? 0 : BYTES_OF_A_LASTING_CALL);
+    if (!connection.openShare.take(held)) {
+      body.fail(openCallsTooLarge(MOST_OF_OPEN_CALLS));
+      return;
+    }
+    stream.once('close', () => {
+      connection.openShare.give(held);
+    });
+    connection.visited();
+    body.admit(undefined);
   }
 
   /** #judge lets a call wait for its credentials to be judged. */
@@ -181,6 +201,10 @@ export class FrontDoor implements BodyKeeper {
     body.judged = { requestId, startedAt, found: body.hasEnded ? found : undefined };
     body.admit(found.caller.userId);
   }
+}
+
+function lengthOf(texts: readonly string[]): number {
+  return texts.reduce((sum, { length }) => sum + length, 0);
 }
 
 function ignore(): void {

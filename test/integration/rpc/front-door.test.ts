@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { connect, constants } from 'node:http2';
 import { deflateSync, gzipSync } from 'node:zlib';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { registerCanary } from '../../support/canaries.js';
@@ -285,4 +287,52 @@ test('two messages where one is taken are refused', async () => {
   const message = framed(encodeRequest('validateToken', { token: registerCanary('x'.repeat(64)) }));
   const answer = await (await open()).call(VALIDATE, Buffer.concat([message, message]), admin(), LIMIT_MS);
   expect(answer).toMatchObject({ code: 'INVALID_ARGUMENT' });
+});
+
+describe('what strangers hold by headers', () => {
+  const WATCH_HEALTH = '/grpc.health.v1.Health/Watch';
+  const LARGE = { 'x-large': 'a'.repeat(10_000) };
+  const nothing = framed(Buffer.alloc(0));
+
+  test('is limited for all calls to open methods of a connection together, and free again when they end', async () => {
+    const wire = await open();
+    const unfinishedOnes = Array.from({ length: 6 }, () => wire.begin(HEALTH, LARGE, LIMIT_MS));
+    const tooMuch = await wire.call(HEALTH, nothing, LARGE, LIMIT_MS);
+    expect(tooMuch).toMatchObject({ code: 'RESOURCE_EXHAUSTED' });
+    expect(tooMuch).toEqual(ofReason('REQUEST_TOO_LARGE'));
+    for (const each of unfinishedOnes) each.end(nothing);
+    for (const each of unfinishedOnes) expect(await each.answer).toMatchObject({ code: 'OK' });
+    expect(await wire.call(HEALTH, nothing, LARGE, LIMIT_MS)).toMatchObject({ code: 'OK' });
+  });
+
+  test('a connection without credentials has few watches of health, and one with them as many as before', async () => {
+    const firstAnswer = async (headers: Record<string, string>): Promise<string> => {
+      const wire = await open();
+      await wire.call(VALIDATE, framed(encodeRequest('validateToken', { token: 'x' })), headers, LIMIT_MS);
+      const watches = Array.from({ length: 20 }, () => {
+        const call = wire.begin(WATCH_HEALTH, {}, LIMIT_MS);
+        call.end(nothing);
+        return call.answer;
+      });
+      // Streams of a connection are begun in their order.
+      const { code } = await Promise.race([...watches, wire.call(HEALTH, nothing, {}, LIMIT_MS)]);
+      return code;
+    };
+    expect(await firstAnswer({})).toBe('RESOURCE_EXHAUSTED');
+    expect(await firstAnswer(admin())).toBe('OK');
+  });
+
+  test('a call that the library refuses by its headers is over, though the client has not ended it', async () => {
+    const address = `http://${world.server.address}`;
+    const session = connect(address).on('error', () => undefined);
+    for (const [path, type] of [
+      ['/no.such.Service/Method', 'application/grpc'],
+      [VALIDATE, 'text/plain'],
+    ]) {
+      const stream = session.request({ ':method': 'POST', ':path': path, 'content-type': type });
+      await once(stream.on('error', () => undefined).resume(), 'close');
+      expect(stream.rstCode).toBe(constants.NGHTTP2_NO_ERROR);
+    }
+    session.destroy();
+  });
 });

@@ -183,3 +183,15 @@ test('where all have calls the next one is kept to be told so, and no more than 
   await call('/caller', '127.0.0.2');
   expect(connectionOf(streams.at(-1)?.session).isSurplus).toBe(false);
 });
+
+test('one that is closing and has to make room is cut off, though its client does not close it', async () => {
+  const client = connect({ port: port(), host: '127.0.0.1', allowHalfOpen: true });
+  sockets.push(client.on('error', () => undefined).resume());
+  const { first } = headerBlocks('a', '/visitor', 'x');
+  client.write(Buffer.concat([opening(), frame(FRAME.headers, FLAG.endHeaders | FLAG.endStream, 1, first)]));
+  await expect.poll(() => streams.length).toBe(1);
+  const connection = connectionOf(streams[0]?.session);
+  connection.close(connections.interval);
+  connection.destroy(http2.constants.NGHTTP2_ENHANCE_YOUR_CALM);
+  expect(connection.socket.destroyed).toBe(true);
+});

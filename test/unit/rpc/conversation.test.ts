@@ -53,7 +53,9 @@ function hold(
   answer: (request: number) => number | Promise<number>,
 ): Promise<'answered' | 'cancelled'> {
   const talk: unknown = line;
-  return converse(talk as Talk<number, number> & ServerDuplexStream<number, number>, answer, stopping.signal);
+  return converse(talk as Talk<number, number> & ServerDuplexStream<number, number>, answer, [
+    stopping.signal,
+  ]);
 }
 
 function upTo(count: number): number[] {
