@@ -164,7 +164,8 @@ export enum ErrorReason {
    * method takes, or the caller has sent too much in requests that are not complete.
    * It is refused before it is read. The connection is closed unless a call that is
    * let in follows. ErrorInfo metadata `limit_bytes` is the method's limit for one
-   * message.
+   * message; for calls without credentials it may be what all of them may take on
+   * one connection, headers included.
    */
   ERROR_REASON_REQUEST_TOO_LARGE = 27,
   /**
