@@ -6,7 +6,7 @@
  *
  * Needs a built checkout, whose embedded PostgreSQL is the database. Not as root, all steps run as the caller.
  */
-import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import {
@@ -147,19 +147,23 @@ async function serve(databaseUrl) {
     DATABASE_URL: databaseUrl,
     KEYWARD_FERNET_KEYS: randomBytes(32).toString('base64'),
   };
-  const run = ([program, ...args], io) => spawnSync(program, args, { ...asUser(), env: settings, stdio: io });
-  const healthy = () => run(healthcheck, 'ignore').status === 0;
+  // Not spawnSync: meanwhile this process relays the connections to the database.
+  const run = async ([program, ...args], io) => {
+    const [code] = await once(spawn(program, args, { ...asUser(), env: settings, stdio: io }), 'exit');
+    return code === 0;
+  };
+  const healthy = () => run(healthcheck, 'ignore');
 
-  const migrated = run([...command.slice(0, -1), 'migrate'], 'inherit');
-  if (migrated.status !== 0) fail('the image does not migrate its database');
-  if (healthy()) fail('HEALTHCHECK passes while nothing is served');
+  if (!(await run([...command.slice(0, -1), 'migrate'], 'inherit')))
+    fail('the image does not migrate its database');
+  if (await healthy()) fail('HEALTHCHECK passes while nothing is served');
 
   const [program, ...args] = command;
   const server = spawn(program, args, { ...asUser(), env: settings, stdio: 'inherit' });
   const exit = once(server, 'exit');
   try {
     const deadline = Date.now() + START_LIMIT_MS;
-    while (!healthy()) {
+    while (!(await healthy())) {
       if (server.exitCode !== null || Date.now() > deadline) fail('HEALTHCHECK never passed');
       await sleep(200);
     }
