@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
 import { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { registerCanary } from '../support/canaries.js';
@@ -76,6 +77,8 @@ describe('50 connections with 100 unfinished bodies of 4 MiB each', () => {
         const sentAt = performance.now();
         expect(await peer.call('validateToken', { token: adminToken })).toMatchObject({ code: 'OK' });
         milliseconds.push(performance.now() - sentAt);
+        // A few hundred a second: what a service under full load takes in memory is not what is measured.
+        await delay(3);
       }
       const rise = residentBytes(serving.pid, 'most') - before;
       const p99 = milliseconds.sort((a, b) => a - b)[Math.floor(milliseconds.length * 0.99)] ?? 0;

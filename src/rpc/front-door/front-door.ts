@@ -119,10 +119,10 @@ export class FrontDoor implements BodyKeeper {
     flags: number,
     rawHeaders: string[],
   ): void {
-    stream.on('error', ignore);
     const connection = this.#connections.of(stream.session);
     // Nothing of a body has ever come before its headers are told of; if it has, nobody has guarded it.
     if (connection === undefined || stream.readableLength > 0) {
+      stream.on('error', ignore);
       stream.close(constants.NGHTTP2_REFUSED_STREAM);
       return;
     }
@@ -138,6 +138,7 @@ export class FrontDoor implements BodyKeeper {
     const body = new RequestBody(stream, headers, flags, rawHeaders, rule, connection.early, this);
     connection.activeAt = this.interval;
     if (connection.isSurplus) {
+      stream.on('error', ignore);
       body.fail(tooManyConnections());
       connection.close(this.interval);
     } else if (rule.isOpen) {
@@ -145,6 +146,7 @@ export class FrontDoor implements BodyKeeper {
     } else {
       const known = this.#dependencies.authenticator.know(headers.authorization);
       if (known === undefined) {
+        stream.on('error', ignore);
         void this.#judge(body, connection);
         return;
       }
@@ -207,8 +209,9 @@ function lengthOf(texts: readonly string[]): number {
   return texts.reduce((sum, { length }) => sum + length, 0);
 }
 
+/** ignore keeps an error of a stream that the library does not listen to yet from ending the process. */
 function ignore(): void {
-  // What happens to a stream is seen at its end.
+  // The end of the stream follows.
 }
 
 /**

@@ -153,10 +153,8 @@ export class RequestBody implements Admission {
       return;
     }
     this.#phase = rule.isConversation ? 'talking' : 'receiving';
-    if (rule.isConversation) {
-      this.#since = undefined;
-      this.#keeper.enter(this);
-    }
+    if (rule.isConversation) this.#since = undefined;
+    this.#keeper.enter(this);
     if (collected !== undefined) this.receive(NOTHING);
     if (this.hasEnded) this.#end();
   }
@@ -189,24 +187,12 @@ export class RequestBody implements Admission {
     const bytes = this.#collect(piece);
     if (bytes === undefined) return this.#refuse(tooMuchUnfinished());
     const end = endOfMessage(bytes, 0);
-    if (end === undefined) return this.#readOn();
+    if (end === undefined) return true;
     if (end - FRAME_HEADER > maxRequestBytes) return this.#refuse(requestTooLarge(maxRequestBytes));
     if (bytes.length > end) return this.#refuse(secondMessage());
     if (bytes.length === end) return this.#deliver(bytes);
     this.#collected?.expect(end);
-    return this.#readOn();
-  }
-
-  /** #readOn lets the client send more than the 64 KiB that it may send unasked. */
-  #readOn(): true {
-    this.stream.read(0);
     return true;
-  }
-
-  /** #enter hands the stream over, ready to take what is pushed without keeping it. */
-  #enter(): void {
-    this.#keeper.enter(this);
-    this.stream.read(0);
   }
 
   #refuse(error: KeywardError): false {
@@ -221,7 +207,6 @@ export class RequestBody implements Admission {
     const encoding = frame[0] === 1 ? encodingOf(headers['grpc-encoding']) : undefined;
     if (encoding === undefined) {
       this.#dropCollected();
-      this.#enter();
       return pushToStream(stream, frame);
     }
     this.#isInflating = true;
@@ -230,7 +215,6 @@ export class RequestBody implements Admission {
         this.#isInflating = false;
         if (this.#phase !== 'receiving') return;
         this.#dropCollected();
-        this.#enter();
         pushToStream(stream, message);
         if (this.hasEnded) this.#end();
       },
@@ -318,7 +302,6 @@ export class RequestBody implements Admission {
     if (this.#phase === 'waiting' || (this.#phase === 'receiving' && this.#isInflating)) return true;
     // The library has an answer to a request that ends before its message does.
     const rest = this.#phase === 'receiving' ? this.#collected?.bytes : undefined;
-    if (this.#phase === 'receiving' && !this.#hasMessage) this.#enter();
     if (rest !== undefined) pushToStream(stream, rest);
     if (this.#phase !== 'discarded') this.#release('passing');
     return pushToStream(stream, null);
