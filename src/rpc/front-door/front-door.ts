@@ -19,7 +19,7 @@ import { LimitedShare, type Share } from './collected-bytes.js';
 import type { Connection } from './connection.js';
 import { Connections } from './connections.js';
 import type { ConnectionLimits } from './connection-limits.js';
-import { discardBody, RequestBody, type BodyKeeper } from './request-body.js';
+import { discardBody, ignore, RequestBody, type BodyKeeper } from './request-body.js';
 
 export interface FrontDoorDependencies extends CallLog {
   readonly methods: MethodRules;
@@ -31,6 +31,8 @@ export interface FrontDoorDependencies extends CallLog {
 
 /** Calls on connections where nobody is known yet that may wait for the database. Each takes some ten kilobytes. */
 const MOST_WAITING_STRANGERS = 1000;
+/** Calls that the library may have before their message has come. Nearly all messages come with their headers. */
+const MOST_EMPTY_CALLS = 200;
 /** Of a connection that has ended already. */
 const NO_SHARE = new LimitedShare(0);
 
@@ -43,6 +45,7 @@ export class FrontDoor implements BodyKeeper {
   readonly #connections: Connections;
   readonly #budget = new BodyBudget();
   #waitingStrangers = 0;
+  #emptyCalls = 0;
   #library: StreamListener = () => undefined;
 
   constructor(dependencies: FrontDoorDependencies) {
@@ -86,6 +89,16 @@ export class FrontDoor implements BodyKeeper {
 
   get interval(): number {
     return this.#connections.interval;
+  }
+
+  mayEnterEmpty(): boolean {
+    if (this.#emptyCalls >= MOST_EMPTY_CALLS) return false;
+    this.#emptyCalls += 1;
+    return true;
+  }
+
+  messageCame(): void {
+    this.#emptyCalls -= 1;
   }
 
   shareOf({ stream, userId }: RequestBody): Share | CallerShare {
@@ -183,11 +196,6 @@ export class FrontDoor implements BodyKeeper {
     body.judged = { requestId, startedAt, found: body.hasEnded ? found : undefined };
     body.admit(found.caller.userId);
   }
-}
-
-/** ignore keeps an error of a stream that the library does not listen to yet from ending the process. */
-function ignore(): void {
-  // The end of the stream follows.
 }
 
 /**
