@@ -20,7 +20,7 @@ import { LimitedShare, type Share } from './collected-bytes.js';
 import { MOST_OF_OPEN_CALLS, type Connection } from './connection.js';
 import { Connections } from './connections.js';
 import type { ConnectionLimits } from './connection-limits.js';
-import { discardBody, RequestBody, type BodyKeeper } from './request-body.js';
+import { discardBody, ignore, RequestBody, type BodyKeeper } from './request-body.js';
 
 export interface FrontDoorDependencies extends CallLog {
   readonly methods: MethodRules;
@@ -34,6 +34,8 @@ export interface FrontDoorDependencies extends CallLog {
 const MOST_WAITING_STRANGERS = 1000;
 /** What a stream without an end to an open method counts for, beside its headers. */
 const BYTES_OF_A_LASTING_CALL = 8 * 1024;
+/** Calls that the library may have before their message has come. Nearly all messages come with their headers. */
+const MOST_EMPTY_CALLS = 200;
 /** Of a connection that has ended already. */
 const NO_SHARE = new LimitedShare(0);
 
@@ -46,6 +48,7 @@ export class FrontDoor implements BodyKeeper {
   readonly #connections: Connections;
   readonly #budget = new BodyBudget();
   #waitingStrangers = 0;
+  #emptyCalls = 0;
   #library: StreamListener = () => undefined;
 
   constructor(dependencies: FrontDoorDependencies) {
@@ -89,6 +92,16 @@ export class FrontDoor implements BodyKeeper {
 
   get interval(): number {
     return this.#connections.interval;
+  }
+
+  mayEnterEmpty(): boolean {
+    if (this.#emptyCalls >= MOST_EMPTY_CALLS) return false;
+    this.#emptyCalls += 1;
+    return true;
+  }
+
+  messageCame(): void {
+    this.#emptyCalls -= 1;
   }
 
   shareOf({ stream, userId }: RequestBody): Share | CallerShare {
@@ -207,11 +220,6 @@ export class FrontDoor implements BodyKeeper {
 
 function lengthOf(texts: readonly string[]): number {
   return texts.reduce((sum, { length }) => sum + length, 0);
-}
-
-/** ignore keeps an error of a stream that the library does not listen to yet from ending the process. */
-function ignore(): void {
-  // The end of the stream follows.
 }
 
 /**

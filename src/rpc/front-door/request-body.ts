@@ -14,6 +14,10 @@ export interface BodyKeeper {
   readonly interval: number;
   /** shareOf bears what is collected of an admitted call: of that user, or of the connection where nobody is known. */
   shareOf(body: RequestBody): Share | CallerShare;
+  /** mayEnterEmpty tells whether the library may have one more call that it waits for the message of. */
+  mayEnterEmpty(): boolean;
+  /** messageCame tells of one less. */
+  messageCame(): void;
   /** enter hands the stream over to the library. */
   enter(body: RequestBody): void;
   /** refused is told of a call that must end. A conversation is ended by the fault of its admission. */
@@ -60,6 +64,11 @@ function pushIntoBody(this: ServerHttp2Stream, piece: Buffer | null): boolean {
   return bodyOf(this)?.receive(piece) ?? pushToStream(this, piece);
 }
 
+/** ignore keeps an error of a stream that the library does not listen to yet from ending the process. */
+export function ignore(): void {
+  // The end of the stream follows.
+}
+
 /** discardBody lets nothing that comes for a stream into memory. */
 export function discardBody(stream: ServerHttp2Stream): void {
   stream.push = (piece: Buffer | null) => (piece === null ? pushToStream(stream, null) : false);
@@ -92,6 +101,9 @@ export class RequestBody implements Admission {
   /** Counts the call while a part of a message is held. */
   #caller: CallerShare | undefined;
   #phase: Phase = 'waiting';
+  #isEntered = false;
+  /** True while the library waits for the one message. */
+  #isEmpty = false;
   /** True once the one message is there. */
   #hasMessage = false;
   /** True while it is being inflated: its end is handed over afterwards. */
@@ -154,7 +166,9 @@ export class RequestBody implements Admission {
     }
     this.#phase = rule.isConversation ? 'talking' : 'receiving';
     if (rule.isConversation) this.#since = undefined;
-    this.#keeper.enter(this);
+    else this.#isEmpty = this.#keeper.mayEnterEmpty();
+    if (rule.isConversation || this.#isEmpty) this.#enter();
+    else this.stream.on('error', ignore);
     if (collected !== undefined) this.receive(NOTHING);
     if (this.hasEnded) this.#end();
   }
@@ -192,7 +206,15 @@ export class RequestBody implements Admission {
     if (bytes.length > end) return this.#refuse(secondMessage());
     if (bytes.length === end) return this.#deliver(bytes);
     this.#collected?.expect(end);
+    // Nobody else reads a stream that the library does not have: the client may send no more than 64 KiB unasked.
+    if (!this.#isEntered) this.stream.read(0);
     return true;
+  }
+
+  #enter(): void {
+    if (this.#isEntered) return;
+    this.#isEntered = true;
+    this.#keeper.enter(this);
   }
 
   #refuse(error: KeywardError): false {
@@ -207,6 +229,7 @@ export class RequestBody implements Admission {
     const encoding = frame[0] === 1 ? encodingOf(headers['grpc-encoding']) : undefined;
     if (encoding === undefined) {
       this.#dropCollected();
+      this.#messageCame();
       return pushToStream(stream, frame);
     }
     this.#isInflating = true;
@@ -215,6 +238,7 @@ export class RequestBody implements Admission {
         this.#isInflating = false;
         if (this.#phase !== 'receiving') return;
         this.#dropCollected();
+        this.#messageCame();
         pushToStream(stream, message);
         if (this.hasEnded) this.#end();
       },
@@ -302,15 +326,26 @@ export class RequestBody implements Admission {
     if (this.#phase === 'waiting' || (this.#phase === 'receiving' && this.#isInflating)) return true;
     // The library has an answer to a request that ends before its message does.
     const rest = this.#phase === 'receiving' ? this.#collected?.bytes : undefined;
+    if (this.#phase === 'receiving') this.#enter();
     if (rest !== undefined) pushToStream(stream, rest);
     if (this.#phase !== 'discarded') this.#release('passing');
     return pushToStream(stream, null);
+  }
+
+  #messageCame(): void {
+    this.#enter();
+    if (!this.#isEmpty) return;
+    this.#isEmpty = false;
+    this.#keeper.messageCame();
   }
 
   #release(phase: Phase): void {
     this.#phase = phase;
     this.#since = undefined;
     this.#dropCollected();
+    if (!this.#isEmpty) return;
+    this.#isEmpty = false;
+    this.#keeper.messageCame();
   }
 
   #dropCollected(): void {
