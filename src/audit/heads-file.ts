@@ -61,9 +61,8 @@ export class HeadsFile {
   }
 
   /** stop writes what is left. */
-  async stop(): Promise<void> {
-    await this.#writing.stop();
-    await this.flush();
+  stop(): Promise<void> {
+    return this.#writing.finish();
   }
 
   /** flush writes the heads that changed since the last time. What cannot be written is kept for the next. */

@@ -81,9 +81,8 @@ export class Tally {
   }
 
   /** stop writes what is left. */
-  async stop(): Promise<void> {
-    await this.#writing.stop();
-    await this.flush();
+  stop(): Promise<void> {
+    return this.#writing.finish();
   }
 
   /** flush writes all counts so far. What cannot be written is kept for the next time. */

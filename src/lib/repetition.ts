@@ -24,4 +24,10 @@ export class Repetition {
     clearInterval(this.#timer);
     await this.#running;
   }
+
+  /** finish stops it, and runs it a last time: for work that writes what has gathered. */
+  async finish(): Promise<void> {
+    await this.stop();
+    await this.run();
+  }
 }

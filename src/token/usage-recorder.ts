@@ -38,9 +38,8 @@ export class UsageRecorder {
   }
 
   /** stop writes what is left. */
-  async stop(): Promise<void> {
-    await this.#writing.stop();
-    await this.flush();
+  stop(): Promise<void> {
+    return this.#writing.finish();
   }
 
   /** flush writes all uses recorded so far. What cannot be written is kept for the next time. */

@@ -6,8 +6,8 @@ import type { Credentials } from '../auth.js';
 import { LimitedShare, type Share } from './collected-bytes.js';
 import { bodyOf } from './request-body.js';
 
-/** Standing is what a connection has shown: nothing yet, a call to an open method, or good credentials. */
-export type Standing = 'stranger' | 'visitor' | 'caller';
+/** ConnectionStanding is what a connection has shown: nothing yet, a call to an open method, or good credentials. */
+export type ConnectionStanding = 'stranger' | 'visitor' | 'caller';
 
 /** What a connection may hold of calls to open methods: their headers, bodies that are not complete, and streams without an end. */
 export const MOST_OF_OPEN_CALLS = 64 * 1024;
@@ -34,7 +34,7 @@ export class Connection {
   /** How many did. */
   misuses = 0;
   readonly since: number;
-  #standing: Standing = 'stranger';
+  #standing: ConnectionStanding = 'stranger';
   #session: Http2Session | undefined;
   #authContext: Credentials['authContext'] | undefined;
   #waiting = 0;
@@ -49,7 +49,7 @@ export class Connection {
     this.activeAt = interval;
   }
 
-  get standing(): Standing {
+  get standing(): ConnectionStanding {
     return this.#standing;
   }
 
