@@ -45,8 +45,8 @@ export function retirementIn(
 
 /**
  * goesOnAfter tells whether a chain was begun, or written to, after its key was retired. Numbers are drawn in order by
- * all processes, so they tell exactly; times do only where they differ by more than clocks may. Who has a retired
- * key can still claim a time and a number of before.
+ * all processes, and used within milliseconds, so they tell nearly exactly; times do only where they differ by more than
+ * clocks may. Who has a retired key can still claim a time and a number of before.
  */
 export function goesOnAfter({ keyId, startedAt, lastId, lastAt }: Extent, retirement: Retirement): boolean {
   if (!retirement.keyIds.includes(keyId)) return false;

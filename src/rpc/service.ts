@@ -1,9 +1,7 @@
-import type { handleUnaryCall, Server, UntypedServiceImplementation } from '@grpc/grpc-js';
+import type { Server, UntypedServiceImplementation } from '@grpc/grpc-js';
 import { covers } from '../lib/scopes.js';
-import { authorizationOf } from './auth.js';
 import { chain, conversationChain, Malformed, streamChain, type ChainDependencies } from './chain.js';
-import type { MethodRule } from './front-door/admission.js';
-import { admissionOf } from './front-door/request-body.js';
+import type { AnswerFromMemory, MethodRule } from './front-door/admission.js';
 import type { Handler, Handlers, Method, StreamHandler } from './handlers.js';
 import { strictReader } from './strict-utf8.js';
 
@@ -32,7 +30,8 @@ export function addService<Service extends Methods<Service>>(
   for (const name of Object.keys(service) as (keyof Service & string)[]) {
     const method = service[name] as unknown as AnyMethod;
     const handler: AnyHandler = handlers[name];
-    definition[name] = tolerant(method);
+    const serving = tolerant(method);
+    definition[name] = serving;
     implementation[name] = implement(method, handler, dependencies);
     rules.push({
       path: method.path,
@@ -40,6 +39,8 @@ export function addService<Service extends Methods<Service>>(
       isConversation: method.requestStream,
       isOpen: false,
       lasts: 'stream' in handler || method.requestStream,
+      // Other methods overwrite the bytes that they read, which may yet have to be handed on.
+      answerFromMemory: method.readsBytes === true ? fromMemory(serving, handler, dependencies) : undefined,
     });
   }
   server.addService(definition, implementation);
@@ -52,45 +53,31 @@ function implement(
   dependencies: ChainDependencies,
 ): UntypedServiceImplementation[string] {
   if ('stream' in handler) return streamChain(dependencies, path, handler);
-  return requestStream
-    ? conversationChain(dependencies, path, handler)
-    : fromMemory(path, handler, dependencies);
+  return (requestStream ? conversationChain : chain)(dependencies, path, handler);
 }
 
 /**
- * fromMemory is the chain of a method, but answers a call of a handler that can `peek` without running it, if its caller is known and
- * entitled by what memory holds too. Whatever is not plainly so, and every call that is to be logged, goes
- * through the chain and is decided there.
+ * fromMemory answers a call of a handler that can `peek` in the place of the library and the chain, if its caller is
+ * known and entitled by what memory holds too. Whatever is not plainly so, and every call that is to be logged, goes
+ * through both and is decided there.
  */
 function fromMemory(
-  path: string,
-  handler: Handler<unknown, unknown>,
-  dependencies: ChainDependencies,
-): handleUnaryCall<unknown, unknown> {
+  { path, requestStream, requestDeserialize, responseSerialize }: AnyMethod,
+  handler: AnyHandler,
+  { authenticator, logger, calls }: ChainDependencies,
+): AnswerFromMemory | undefined {
+  if ('stream' in handler || handler.peek === undefined || requestStream) return undefined;
   const { peek, permission } = handler;
-  const { authenticator, logger, calls } = dependencies;
-  const chained = chain(dependencies, path, handler);
-  if (peek === undefined) return chained;
   const answered = calls.answeredAtOnce(path);
-  return (call, callback) => {
-    const admission = admissionOf(call);
-    // Who had to be asked for is told to the log of authentications, by the chain.
-    const isPlain = admission?.judged === undefined && !(call.request instanceof Malformed);
-    if (isPlain && !logger.isLevelEnabled('debug')) {
-      const caller =
-        admission?.known === undefined
-          ? authenticator.peek(authorizationOf(call.metadata))
-          : authenticator.use(admission.known);
-      if (caller !== undefined && covers(caller.scopes, permission)) {
-        const answer = peek(call.request);
-        if (answer !== undefined) {
-          answered.count += 1;
-          callback(null, answer);
-          return;
-        }
-      }
-    }
-    chained(call, callback);
+  return (message, known) => {
+    if (logger.isLevelEnabled('debug')) return undefined;
+    const caller = authenticator.use(known);
+    if (caller === undefined || !covers(caller.scopes, permission)) return undefined;
+    const request = requestDeserialize(message);
+    const answer = request instanceof Malformed ? undefined : peek(request);
+    if (answer === undefined) return undefined;
+    answered.count += 1;
+    return responseSerialize(answer);
   };
 }
 

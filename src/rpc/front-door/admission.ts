@@ -12,7 +12,15 @@ export interface MethodRule {
   readonly isOpen: boolean;
   /** True for methods whose answer is a stream, which may have no end. */
   readonly lasts: boolean;
+  /**
+   * Answers a message of a caller who is known, if memory can tell both; undefined for methods that memory never
+   * answers. Nothing may have happened where it gives undefined.
+   */
+  readonly answerFromMemory?: AnswerFromMemory | undefined;
 }
+
+/** AnswerFromMemory gives the message of the answer; undefined to leave the call to the library. */
+export type AnswerFromMemory = (message: Buffer, known: KnownToken) => Buffer | undefined;
 
 /** MethodRules are those of all methods, by their paths. */
 export type MethodRules = ReadonlyMap<string, MethodRule>;

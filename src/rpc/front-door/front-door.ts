@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
-import type { Server, StatusObject } from '@grpc/grpc-js';
+import type { Server } from '@grpc/grpc-js';
 import type { AuthenticationLog } from '../../audit/authentication-log.js';
 import {
   databaseUnavailable,
@@ -21,6 +21,7 @@ import { MOST_OF_OPEN_CALLS, type Connection } from './connection.js';
 import { Connections } from './connections.js';
 import type { ConnectionLimits } from './connection-limits.js';
 import { discardBody, ignore, RequestBody, type BodyKeeper } from './request-body.js';
+import { sendStatus } from './response.js';
 
 export interface FrontDoorDependencies extends CallLog {
   readonly methods: MethodRules;
@@ -119,7 +120,7 @@ export class FrontDoor implements BodyKeeper {
       const { requestId, startedAt } = judging ?? { requestId: randomUUID(), startedAt: performance.now() };
       const told = { path: rule.path, requestId, peer: connection?.peer ?? 'unknown' };
       callEnded(this.#dependencies, told, startedAt, error);
-      answer(stream, toStatus(error));
+      sendStatus(stream, toStatus(error));
     }
     if (connection === undefined) return;
     if (error.reason === 'REQUEST_TIMEOUT') this.#connections.retire(connection);
@@ -220,21 +221,4 @@ export class FrontDoor implements BodyKeeper {
 
 function lengthOf(texts: readonly string[]): number {
   return texts.reduce((sum, { length }) => sum + length, 0);
-}
-
-/**
- * answer refuses a call in the way and with the bytes of the library, which touches a stream no more once it is closed. What
- * is still to come of the request is dropped.
- */
-function answer(stream: ServerHttp2Stream, { code, details, metadata }: StatusObject): void {
-  if (stream.destroyed || stream.closed || stream.headersSent) return;
-  const trailers = {
-    'grpc-status': code,
-    'grpc-message': encodeURI(details),
-    ':status': constants.HTTP_STATUS_OK,
-    'content-type': 'application/grpc+proto',
-    ...metadata.toHttp2Headers(),
-  };
-  stream.respond(trailers, { endStream: true });
-  stream.close(constants.NGHTTP2_NO_ERROR);
 }

@@ -7,6 +7,7 @@ import type { Admission, Judged, MethodRule } from './admission.js';
 import { CallerShare } from './body-budget.js';
 import { CollectedBytes, type Share } from './collected-bytes.js';
 import { encodingOf, FRAME_HEADER, inflated, inflatedAtOnce } from './inflate.js';
+import { sendMessage } from './response.js';
 
 /** BodyKeeper is whom a body tells what becomes of it. */
 export interface BodyKeeper {
@@ -166,7 +167,7 @@ export class RequestBody implements Admission {
     }
     this.#phase = rule.isConversation ? 'talking' : 'receiving';
     if (rule.isConversation) this.#since = undefined;
-    else this.#isEmpty = this.#keeper.mayEnterEmpty();
+    else if (rule.answerFromMemory === undefined) this.#isEmpty = this.#keeper.mayEnterEmpty();
     if (rule.isConversation || this.#isEmpty) this.#enter();
     else this.stream.on('error', ignore);
     if (collected !== undefined) this.receive(NOTHING);
@@ -226,6 +227,7 @@ export class RequestBody implements Admission {
   #deliver(frame: Buffer): boolean {
     const { stream, headers, rule } = this;
     this.#hasMessage = true;
+    if (this.#answerFromMemory(frame)) return true;
     const encoding = frame[0] === 1 ? encodingOf(headers['grpc-encoding']) : undefined;
     if (encoding === undefined) {
       this.#dropCollected();
@@ -246,6 +248,18 @@ export class RequestBody implements Admission {
         this.fail(error as KeywardError);
       },
     );
+    return true;
+  }
+
+  /** #answerFromMemory tells whether it has answered the call: then the library never hears of it. */
+  #answerFromMemory(frame: Buffer): boolean {
+    const { known, rule, stream } = this;
+    if (known === undefined || frame[0] !== 0) return false;
+    const answer = rule.answerFromMemory?.(frame.subarray(FRAME_HEADER), known);
+    if (answer === undefined) return false;
+    this.#release('discarded');
+    this.#discardedAt = this.#keeper.interval;
+    sendMessage(stream, answer);
     return true;
   }
 

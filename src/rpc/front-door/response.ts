@@ -1,0 +1,45 @@
+import { constants, type ServerHttp2Stream } from 'node:http2';
+import { status, type StatusObject } from '@grpc/grpc-js';
+import { FRAME_HEADER } from './inflate.js';
+
+/** The headers are those of the library. */
+const CONTENT_TYPE = { ':status': constants.HTTP_STATUS_OK, 'content-type': 'application/grpc+proto' };
+const HEADERS = {
+  ...CONTENT_TYPE,
+  'grpc-accept-encoding': 'identity,deflate,gzip',
+  'grpc-encoding': 'identity',
+};
+const OK_TRAILERS = { 'grpc-status': status.OK, 'grpc-message': 'OK' };
+const WITH_TRAILERS = { waitForTrailers: true };
+
+/** sendMessage answers a call with one message and the status OK, on a stream that the library does not have. */
+export function sendMessage(stream: ServerHttp2Stream, message: Buffer): void {
+  if (stream.destroyed || stream.closed) return;
+  const frame = Buffer.allocUnsafe(FRAME_HEADER + message.length);
+  frame[0] = 0;
+  frame.writeUInt32BE(message.length, 1);
+  message.copy(frame, FRAME_HEADER);
+  stream.on('wantTrailers', sendOkTrailers);
+  stream.respond(HEADERS, WITH_TRAILERS);
+  stream.end(frame);
+}
+
+function sendOkTrailers(this: ServerHttp2Stream): void {
+  if (!this.destroyed && !this.closed) this.sendTrailers(OK_TRAILERS);
+}
+
+/**
+ * sendStatus refuses a call in the way and with the bytes of the library, which touches a stream no more once it is closed. What
+ * is still to come of the request is dropped.
+ */
+export function sendStatus(stream: ServerHttp2Stream, { code, details, metadata }: StatusObject): void {
+  if (stream.destroyed || stream.closed || stream.headersSent) return;
+  const trailers = {
+    'grpc-status': code,
+    'grpc-message': encodeURI(details),
+    ...CONTENT_TYPE,
+    ...metadata.toHttp2Headers(),
+  };
+  stream.respond(trailers, { endStream: true });
+  stream.close(constants.NGHTTP2_NO_ERROR);
+}
