@@ -11,6 +11,7 @@ import {
   keyward,
   runKeyward,
   serve,
+  spawnKeyward,
   type CommandOptions,
   type Serving,
 } from '../support/keyward-command.js';
@@ -79,7 +80,11 @@ test('without configuration it serves, with an admin token and a key that only i
     expect((await stat(join(dataDir, file))).mode & 0o777).toBe(0o600);
   }
   expect(await isValid(serving, await adminToken())).toBe(true);
-  expect(await keyward(['health', '--server', serving.address], options)).toBe('SERVING\n');
+  expect(await spawnKeyward(['health', '--server', serving.address], options)).toEqual({
+    code: 0,
+    stdout: 'SERVING\n',
+    stderr: '',
+  });
 });
 
 test.skipIf(!isRoot)('a normal user can run it too (only root can test this)', async () => {
@@ -179,7 +184,7 @@ test('a start that fails says why in one line, and leaves no database running', 
   const first = await start();
   const other = join(parent, 'other');
   await mkdir(other);
-  const { code, stderr } = await runKeyward(['serve'], {
+  const { code, stderr } = await spawnKeyward(['serve'], {
     ...options,
     env: { ...options.env, KEYWARD_DATA_DIR: other, KEYWARD_LISTEN: first.address },
   });
@@ -196,7 +201,7 @@ test('an admin token that others can read or change is used by nobody: neither t
   const validated = await runKeyward(['validate', '--server', first.address, 'guess'], options);
   first.signal('SIGTERM');
   await first.exited;
-  const served = await runKeyward(['serve'], options);
+  const served = await spawnKeyward(['serve'], options);
   for (const { code, stderr } of [validated, served]) {
     expect(code).toBe(1);
     expect(stderr).toMatch(/^keyward: [^\n]*admin-token is not used: others may read or change it[^\n]*\n$/);
@@ -240,7 +245,7 @@ test('with DATABASE_URL nothing is invented: no schema, no token, until they are
     env: { ...options.env, DATABASE_URL: databaseUrl, KEYWARD_FERNET_KEYS: TEST_KEY },
   };
   const withoutKey = { ...production, env: { ...production.env, KEYWARD_FERNET_KEYS: '' } };
-  expect(await runKeyward(['serve'], withoutKey)).toMatchObject({
+  expect(await spawnKeyward(['serve'], withoutKey)).toMatchObject({
     code: 1,
     stderr: expect.stringMatching(/^keyward: KEYWARD_FERNET_KEYS or [^\n]* must be set [^\n]*\n$/) as string,
   });
