@@ -1,11 +1,10 @@
 import { expect, test } from 'vitest';
-import { extent } from '../../support/extent.js';
 import { runCampaign } from './campaign.js';
 import { toText } from './report.js';
 
 /** CAMPAIGN_SEED replays the decisions of a campaign. */
 const SEED = Number(process.env['CAMPAIGN_SEED'] ?? Date.now() % 2 ** 31);
-const SECONDS = extent('CAMPAIGN_SECONDS', 8, 16);
+const SECONDS = 16;
 const MAX_STALE_SECONDS = 2;
 const LIMIT_MS = 180_000;
 
