@@ -12,8 +12,8 @@ const shared = {
   pool: 'forks',
   testTimeout: 30_000,
   hookTimeout: 60_000,
-  restoreMocks: true,
-  unstubEnvs: true,
+  // Slow machines may take that long for what is there at once on others.
+  expect: { poll: { timeout: 10_000 } },
 } as const;
 
 /** Those with a process of their own come first: each of the two others then lasts to the end of the run. */
