@@ -12,6 +12,7 @@ const shared = {
   pool: 'forks',
   testTimeout: 30_000,
   hookTimeout: 60_000,
+  restoreMocks: true,
   // Slow machines may take that long for what is there at once on others.
   expect: { poll: { timeout: 10_000 } },
 } as const;
