@@ -14,6 +14,7 @@ import { withTargetDatabase } from './target-database.js';
 interface Options {
   readonly from: string;
   readonly dryRun?: boolean;
+  readonly keepTokens?: boolean;
   readonly json?: true;
 }
 
@@ -28,9 +29,11 @@ Accounts, users, user profiles, API keys and secrets are taken over with their p
 Configure the keys that Smarter encrypted its secrets with in KEYWARD_FERNET_KEYS, any key of Keyward's own first.
 It may be run again at any time, also after it was interrupted: it then takes over what changed in the source
 since, and neither undoes changes made in Keyward nor brings back what was deleted there.
+Where it makes a user staff or superuser, or a member of another account, tokens that someone else issued in Keyward
+for that user are switched off and reported, unless --keep-tokens is given. Keys of the platform go on working.
 A dry run does the same work in one transaction that it rolls back; rows it would change are locked meanwhile.
 
-A service that is running may answer from its cache for up to KEYWARD_CACHE_TTL_SECONDS after an import.`;
+A service that is running hears of each batch when it is committed.`;
 
 /** importSmarterCommand is `keyward import-smarter`. */
 export function importSmarterCommand(): Command {
@@ -42,23 +45,31 @@ export function importSmarterCommand(): Command {
     .description("Take accounts, users, API keys and secrets over from a Smarter platform's database.")
     .addOption(from.env('KEYWARD_IMPORT_FROM').makeOptionMandatory())
     .option('--dry-run', 'compute and report everything, write nothing')
+    .option(
+      '--keep-tokens',
+      'leave tokens switched on that someone else issued for users whom this import promotes',
+    )
     .option('--json', 'print the report as JSON')
     .addHelpText('after', HELP)
-    .action(async ({ from: sourceUrl, dryRun = false, json }: Options, command: Command) => {
-      if (command.getOptionValueSource('from') === 'cli') warnOfCommandLine('--from, with its password,');
-      const report = await withTargetDatabase((target, keyring) =>
-        runImport({
-          sourceUrl,
-          target,
-          keyring,
-          audit: new AuditLog({ chains: new ChainRepository(target), keys: keyring, clock: systemClock }),
-          dryRun,
-          onProgress: showProgress,
-        }),
-      );
-      if (json === true) printJson(report);
-      else printText(formatReport(report));
-    });
+    .action(
+      async ({ from: sourceUrl, dryRun = false, keepTokens = false, json }: Options, command: Command) => {
+        if (command.getOptionValueSource('from') === 'cli') warnOfCommandLine('--from, with its password,');
+        const report = await withTargetDatabase((target, keyring) =>
+          runImport({
+            sourceUrl,
+            target,
+            keyring,
+            audit: new AuditLog({ chains: new ChainRepository(target), keys: keyring, clock: systemClock }),
+            clock: systemClock,
+            dryRun,
+            keepTokens,
+            onProgress: showProgress,
+          }),
+        );
+        if (json === true) printJson(report);
+        else printText(formatReport(report));
+      },
+    );
 }
 
 async function runImport(options: ImportOptions): Promise<ImportReport> {
