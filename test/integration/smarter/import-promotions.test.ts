@@ -227,7 +227,7 @@ test('a dry run tells of them and leaves them on', async () => {
 
 test('a token that is being made for a user is not missed', async () => {
   await target.run(source.url);
-  await source.run(RISES['is made staff'].sql);
+  await source.run(RISES['gets a profile in another account'].sql);
   const client = new pg.Client({ connectionString: target.url });
   await client.connect();
   try {
