@@ -9,8 +9,14 @@ export function migrateCommand(): Command {
     .description('Bring the schema of the database up to date (DATABASE_URL, or the embedded one).')
     .option('--json', 'print the result as JSON')
     .action(async ({ json }: { json?: true }) => {
-      const applied = await withTargetUrl(migrate);
-      if (json === true) printJsonLine({ applied });
-      else printLine(applied.length === 0 ? 'The schema is up to date.' : `Applied ${applied.join(', ')}.`);
+      const { applied, newer } = await withTargetUrl(migrate);
+      if (json === true) printJsonLine({ applied, newer });
+      else printLine(told(applied, newer));
     });
+}
+
+function told(applied: readonly string[], newer: readonly string[]): string {
+  const done = applied.length === 0 ? 'The schema is up to date.' : `Applied ${applied.join(', ')}.`;
+  if (newer.length === 0) return done;
+  return `${done} A newer version has made it (${newer.join(', ')}); it serves this one too.`;
 }
