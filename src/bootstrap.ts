@@ -2,6 +2,8 @@ import { randomUUID } from 'node:crypto';
 import { ensureAdminProfile, restoreAdmin } from './account/bootstrap.js';
 import { OPERATOR, type AuditAction, type AuditEntry, type AuditLog } from './audit/audit-log.js';
 import { inTransaction } from './db/transaction.js';
+import { systemClock } from './lib/clock.js';
+import { instantFromMillis } from './lib/instant.js';
 import { DEFAULT_VERSION } from './lib/resource-rules.js';
 import { ALL_SCOPES } from './lib/scopes.js';
 import { TokenRepository } from './token/token-repository.js';
@@ -45,7 +47,8 @@ async function makeAdmin(
   reissue: boolean,
 ): Promise<Bootstrapped & { readonly entries: readonly Entry[] }> {
   const tokens = new TokenRepository(trx);
-  const { profileId, entries } = await ensureAdminProfile(trx);
+  const now = instantFromMillis(systemClock.now());
+  const { profileId, entries } = await ensureAdminProfile(trx, now);
   const owner = { by: 'id', id: profileId } as const;
   const [token] = await tokens.find({ by: 'owner', owner, name: ADMIN_TOKEN_NAME }, trx);
   if (token !== undefined) {
@@ -53,7 +56,7 @@ async function makeAdmin(
     const secret = newPlaintext('');
     await tokens.replaceDigest(trx, token.id, secret, null, null);
     await tokens.setActive(trx, token.id, true);
-    const restored = await restoreAdmin(trx, token.owner);
+    const restored = await restoreAdmin(trx, token.owner, now);
     return {
       plaintext: secret.plaintext,
       entries: [...entries, tokenEntry('TOKEN_ROTATED', token), ...restored],

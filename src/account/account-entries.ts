@@ -36,10 +36,13 @@ export function deletedSecretEntry(secret: OwnedSecret): Entry {
   return entry('SECRET_PURGED', { kind: 'secret', ...secret }, undefined);
 }
 
+/** DeactivationCause is the change of its owner for which a token was switched off. */
+export type DeactivationCause = 'owner_promoted' | 'owner_joined_account' | 'owner_changed';
+
 /** deactivatedTokenEntry is the record of a token that was switched off with a change of its owner. */
 export function deactivatedTokenEntry(
   { id, profileId, accountId, accountNumber }: DeactivatedToken,
-  cause: 'owner_promoted' | 'owner_joined_account',
+  cause: DeactivationCause,
 ): Entry {
   return entry('TOKEN_DEACTIVATED', { kind: 'token', id, profileId, accountId, accountNumber }, { cause });
 }

@@ -1,9 +1,17 @@
 import { changedFields } from '../audit/audit-log.js';
 import { DEFAULT_VERSION, type Description } from '../lib/resource-rules.js';
-import { accountEntry, userEntry, userProfileEntry, type Entry } from './account-entries.js';
+import type { Instant } from '../lib/instant.js';
+import {
+  accountEntry,
+  deactivatedTokenEntry,
+  userEntry,
+  userProfileEntry,
+  type DeactivationCause,
+  type Entry,
+} from './account-entries.js';
 import { AccountRepository } from './account-repository.js';
 import type { Account, User, UserProfile } from './account.js';
-import { PLATFORM_ACCOUNT_NUMBER } from './rights.js';
+import { gainsByJoining, PLATFORM_ACCOUNT_NUMBER, promotes } from './rights.js';
 import { UserProfileRepository } from './user-profile-repository.js';
 import { UserRepository } from './user-repository.js';
 import type { Transaction } from '../db/knex.js';
@@ -27,14 +35,15 @@ interface Ensured<T> {
 /**
  * ensureAdminProfile makes what is missing of the platform account, the superuser `admin` and the profile
  * that joins the two, and returns the profile's id with the records of what it made. What exists is left as it is, even if it is switched
- * off. Of several that do this at the same time one makes the rows, and all return the same id.
+ * off, but for tokens of a user `admin` which gain by the profile although someone else has them. Of several that do this at the same time one makes the rows, and all return the same id.
  */
 export async function ensureAdminProfile(
   trx: Transaction,
+  now: Instant,
 ): Promise<{ readonly profileId: bigint; readonly entries: readonly Entry[] }> {
   const account = await ensurePlatform(trx);
   const admin = await ensureAdmin(trx);
-  const profile = await ensureProfile(trx, admin.resource, account.resource);
+  const profile = await ensureProfile(trx, admin.resource, account.resource, now);
   return {
     profileId: profile.resource.id,
     entries: [...account.entries, ...admin.entries, ...profile.entries],
@@ -43,19 +52,36 @@ export async function ensureAdminProfile(
 
 /**
  * restoreAdmin gives the admin back what bootstrap once gave: a superuser who is switched on, in an account that is.
- * It returns the records of that.
+ * Tokens that gain by it although someone else has them are switched off. It returns the records of that.
  */
 export async function restoreAdmin(
   trx: Transaction,
   { userId, accountId }: { readonly userId: bigint; readonly accountId: bigint },
+  now: Instant,
 ): Promise<readonly Entry[]> {
   const active = { isActive: true };
-  const user = await new UserRepository(trx).update(trx, userId, ADMIN_RANK);
+  const users = new UserRepository(trx);
+  const before = await users.lock(trx, { by: 'id', id: userId });
+  const user = await users.update(trx, userId, ADMIN_RANK);
+  const isPromoted = before !== undefined && promotes(before, user);
   const account = await new AccountRepository(trx).update(trx, accountId, active);
   return [
     userEntry('USER_EDITED', user, changedFields(ADMIN_RANK)),
     accountEntry('ACCOUNT_EDITED', account, changedFields(active)),
+    ...(isPromoted ? await switchOffKnownToOthers(trx, user, now, 'owner_promoted') : []),
   ];
+}
+
+/** switchOffKnownToOthers leaves tokens whose issuer is not known: bootstrap's own has none. */
+async function switchOffKnownToOthers(
+  trx: Transaction,
+  { id }: User,
+  now: Instant,
+  cause: DeactivationCause,
+): Promise<Entry[]> {
+  const profiles = new UserProfileRepository(trx);
+  const tokens = await profiles.deactivateKnownToOthers(trx, { userIds: [id] }, now, { keepUnknown: true });
+  return tokens.map((token) => deactivatedTokenEntry(token, cause));
 }
 
 async function ensurePlatform(trx: Transaction): Promise<Ensured<Account>> {
@@ -73,13 +99,20 @@ async function ensureAdmin(trx: Transaction): Promise<Ensured<User>> {
   return there(await users.find({ by: 'username', username: ADMIN }, trx));
 }
 
-async function ensureProfile(trx: Transaction, user: User, account: Account): Promise<Ensured<UserProfile>> {
+async function ensureProfile(
+  trx: Transaction,
+  user: User,
+  account: Account,
+  now: Instant,
+): Promise<Ensured<UserProfile>> {
   const profiles = new UserProfileRepository(trx);
   const { id: userId, username } = user;
   const { id: accountId, accountNumber } = account;
   const made = await profiles.insert(trx, userId, accountId, { ...NO_DESCRIPTION, name: username });
   if (made !== undefined) {
-    return { resource: made, entries: [userProfileEntry('USER_PROFILE_CREATED', made)] };
+    const gains = gainsByJoining(user);
+    const off = gains ? await switchOffKnownToOthers(trx, user, now, 'owner_joined_account') : [];
+    return { resource: made, entries: [userProfileEntry('USER_PROFILE_CREATED', made), ...off] };
   }
   return there(await profiles.find({ by: 'membership', username, accountNumber }, trx));
 }

@@ -4,7 +4,7 @@ import { instantFromMillis, type Instant } from '../lib/instant.js';
 import { ALL_SCOPES, firstNotCovered } from '../lib/scopes.js';
 import type { Account, User, UserSettings } from './account.js';
 import type { Caller } from './caller.js';
-import { promotes, requireScopes } from './rights.js';
+import { gainsByJoining, promotes, requireScopes } from './rights.js';
 import type { DeactivatedToken, ProfileSet, UserProfileRepository } from './user-profile-repository.js';
 
 export interface OwnerGainsDependencies {
@@ -55,7 +55,7 @@ export class OwnerGains {
 
   /**
    * userJoined is for a user who has a new profile. Tokens whose plaintext someone else may know must not gain by it,
-   * unless they shall be kept: they are switched off, and returned. The tokens of a superuser have all rights already.
+   * unless they shall be kept: they are switched off, and returned.
    */
   async userJoined(
     trx: Transaction,
@@ -64,7 +64,7 @@ export class OwnerGains {
     keepTokens: boolean,
   ): Promise<readonly DeactivatedToken[]> {
     this.#requireCertificateCovered(caller);
-    return user.isSuperuser ? [] : this.#tokensGain(trx, caller, user, !keepTokens);
+    return gainsByJoining(user) ? this.#tokensGain(trx, caller, user, !keepTokens) : [];
   }
 
   async #tokensGain(
@@ -74,7 +74,11 @@ export class OwnerGains {
     switchOff: boolean,
   ): Promise<readonly DeactivatedToken[]> {
     const { profiles } = this.#deps;
-    const deactivated = switchOff ? await profiles.deactivateKnownToOthers(trx, userId, this.#now()) : [];
+    const deactivated = switchOff
+      ? await profiles.deactivateKnownToOthers(trx, { userIds: [userId] }, this.#now(), {
+          keepUnknown: false,
+        })
+      : [];
     await this.#requireTokensCovered(trx, caller, { userId });
     return deactivated;
   }

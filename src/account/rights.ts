@@ -75,12 +75,17 @@ export function managesAccounts(standing: Standing): boolean {
 }
 
 /** Rank is what a user's rights follow from besides the accounts that the user belongs to. */
-type Rank = Pick<Standing, 'isStaff' | 'isSuperuser'>;
+export type Rank = Pick<Standing, 'isStaff' | 'isSuperuser'>;
 
 /** promotes tells whether a change of rank gives a user rights. A superuser has them all already. */
 export function promotes(before: Rank, after: Rank): boolean {
   if (before.isSuperuser) return false;
   return after.isSuperuser || (after.isStaff && !before.isStaff);
+}
+
+/** gainsByJoining tells whether another account gives a user rights. A superuser has them all already. */
+export function gainsByJoining({ isSuperuser }: Rank): boolean {
+  return !isSuperuser;
 }
 
 /** requireScopes is for what gives power to credentials with these scopes: SCOPE_NOT_HELD if the caller lacks one. */

@@ -13,6 +13,12 @@ import type { UserProfileRef } from './refs.js';
 export type ProfileSet =
   { readonly profileId: bigint } | { readonly accountId: bigint } | { readonly userId: bigint };
 
+/** TokenSet is all tokens of some users or profiles, or some tokens themselves. */
+export type TokenSet =
+  | { readonly userIds: readonly bigint[] }
+  | { readonly profileIds: readonly bigint[] }
+  | { readonly tokenIds: readonly bigint[] };
+
 /** OwnedSecret is a secret that was deleted with its owner. */
 export interface OwnedSecret {
   readonly id: bigint;
@@ -164,27 +170,30 @@ export class UserProfileRepository {
   }
 
   /**
-   * deactivateKnownToOthers switches off those of a user's tokens that are switched on, have not expired, and have a
-   * plaintext that is accepted and was not given to the user, as far as is known. It returns them in the order of
-   * their numbers.
+   * deactivateKnownToOthers switches off those tokens that are switched on, have not expired, and have a plaintext that
+   * is accepted and was given to someone else than their user. Where it is not known to whom it was given, they stay if
+   * `keepUnknown` says so. It returns them in the order of their numbers.
    */
   async deactivateKnownToOthers(
     trx: Knex.Transaction,
-    userId: bigint,
+    tokens: TokenSet,
     now: Instant,
+    { keepUnknown }: { readonly keepUnknown: boolean },
   ): Promise<DeactivatedToken[]> {
+    const [column, ids] = belonging(tokens);
+    const isOther = keepUnknown ? '<>' : 'IS DISTINCT FROM';
     const { rows } = await trx.raw<{ rows: DeactivatedToken[] }>(
       `WITH deactivated AS (
          UPDATE tokens t SET is_active = false, updated_at = ${NOW}
          FROM user_profiles p JOIN accounts a ON a.id = p.account_id
-         WHERE p.id = t.user_profile_id AND p.user_id = :userId AND ${LIVE} AND EXISTS (
+         WHERE p.id = t.user_profile_id AND ${column} = ANY (CAST(:ids AS bigint[])) AND ${LIVE} AND EXISTS (
            SELECT FROM token_digests d
            WHERE d.token_id = t.id AND (d.retires_at IS NULL OR d.retires_at >= :now)
-             AND d.issued_by_user_id IS DISTINCT FROM p.user_id)
+             AND d.issued_by_user_id ${isOther} p.user_id)
          RETURNING t.id, t.key_id AS "keyId", t.name, p.id AS "profileId",
            a.id AS "accountId", a.account_number AS "accountNumber")
        SELECT * FROM deactivated ORDER BY id`,
-      { userId: String(userId), now: formatPgTimestamp(now) },
+      { ids: ids.map(String), now: formatPgTimestamp(now) },
     );
     return rows;
   }
@@ -213,6 +222,12 @@ function profilesIn(trx: Knex.Transaction, set: ProfileSet): Knex.QueryBuilder {
   if ('profileId' in set) return query.where({ id: String(set.profileId) });
   if ('accountId' in set) return query.where({ account_id: String(set.accountId) });
   return query.where({ user_id: String(set.userId) });
+}
+
+/** belonging is the column that tells whether a token is of the set, and its values. */
+function belonging(set: TokenSet): [column: string, ids: readonly bigint[]] {
+  if ('userIds' in set) return ['p.user_id', set.userIds];
+  return 'profileIds' in set ? ['p.id', set.profileIds] : ['t.id', set.tokenIds];
 }
 
 async function one(query: Knex.QueryBuilder): Promise<UserProfile | undefined> {

@@ -15,6 +15,7 @@ import { withTargetDatabase } from './target-database.js';
 interface Options {
   readonly from?: string;
   readonly dryRun?: boolean;
+  readonly keepTokens?: boolean;
   readonly json?: true;
 }
 
@@ -29,9 +30,11 @@ Accounts, users, user profiles, API keys and secrets are taken over with their p
 Configure the keys that Smarter encrypted its secrets with in KEYWARD_FERNET_KEYS, any key of Keyward's own first.
 It may be run again at any time, also after it was interrupted: it then takes over what changed in the source
 since, and neither undoes changes made in Keyward nor brings back what was deleted there.
+Where it makes a user staff or superuser, or a member of another account, tokens that someone else issued in Keyward
+for that user are switched off and reported, unless --keep-tokens is given. Keys of the platform go on working.
 A dry run does the same work in one transaction that it rolls back; rows it would change are locked meanwhile.
 
-A service that is running may answer from its cache for up to KEYWARD_CACHE_TTL_SECONDS after an import.`;
+A service that is running hears of each batch when it is committed.`;
 
 /** importSmarterCommand is `keyward import-smarter`. */
 export function importSmarterCommand(command: Command): void {
@@ -41,9 +44,13 @@ export function importSmarterCommand(command: Command): void {
       "database of the Smarter platform (or KEYWARD_IMPORT_FROM; the user's password is never printed)",
     )
     .option('--dry-run', 'compute and report everything, write nothing')
+    .option(
+      '--keep-tokens',
+      'leave tokens switched on that someone else issued for users whom this import promotes',
+    )
     .option('--json', 'print the report as JSON')
     .addHelpText('after', HELP)
-    .action(async ({ from, dryRun = false, json }: Options) => {
+    .action(async ({ from, dryRun = false, keepTokens = false, json }: Options) => {
       if (from !== undefined) warnOfCommandLine('--from, with its password,');
       const sourceUrl = from ?? io().env['KEYWARD_IMPORT_FROM'];
       if (sourceUrl === undefined) throw new Error('give the database to take over in KEYWARD_IMPORT_FROM');
@@ -53,7 +60,9 @@ export function importSmarterCommand(command: Command): void {
           target,
           keyring,
           audit: new AuditLog({ chains: new ChainRepository(target), keys: keyring, clock: systemClock }),
+          clock: systemClock,
           dryRun,
+          keepTokens,
           onProgress: showProgress,
         }),
       );

@@ -8,6 +8,7 @@ import * as changeFeed from './migrations/0004-change-feed.js';
 import * as issuedBy from './migrations/0005-issued-by.js';
 import * as secretBindings from './migrations/0006-secret-bindings.js';
 import * as auditAccounts from './migrations/0007-audit-accounts.js';
+import * as oldestServed from './migrations/0010-oldest-served.js';
 
 /** Migrations in their order. Never edit one that was released; add another. */
 const MIGRATIONS: readonly { readonly name: string; readonly migration: Knex.Migration }[] = [
@@ -18,6 +19,7 @@ const MIGRATIONS: readonly { readonly name: string; readonly migration: Knex.Mig
   { name: '0005-issued-by', migration: issuedBy },
   { name: '0006-secret-bindings', migration: secretBindings },
   { name: '0007-audit-accounts', migration: auditAccounts },
+  { name: '0010-oldest-served', migration: oldestServed },
 ];
 
 // Names are given here, not read from files, whose endings differ between source and build.
@@ -32,16 +34,24 @@ function refuseToGoBack(): Promise<never> {
   return Promise.reject(new Error('migrations of Keyward only go forward'));
 }
 
+/** Migrated is what a migration did. */
+export interface Migrated {
+  /** The migrations that it ran. */
+  readonly applied: readonly string[];
+  /** Those of a newer version that the schema has besides; it serves this version too. */
+  readonly newer: readonly string[];
+}
+
 const TABLE = 'keyward_migrations';
 // Any fixed number; it only has to differ from other users of advisory locks in the same database.
 const MIGRATION_LOCK = 7_033_291_501;
 const LOCK_POLL_MS = 100;
 
 /**
- * migrate brings the schema of a database up to date and returns the names of the migrations it ran.
- * It holds an advisory lock meanwhile: others wait, and a crash leaves nothing locked.
+ * migrate brings the schema of a database up to date. One that a newer version has made stays as it is; throws if it does
+ * not serve this one. It holds an advisory lock meanwhile: others wait, and a crash leaves nothing locked.
  */
-export async function migrate(databaseUrl: string): Promise<string[]> {
+export async function migrate(databaseUrl: string): Promise<Migrated> {
   const knex = openDatabase({
     url: databaseUrl,
     poolSize: 2,
@@ -53,11 +63,15 @@ export async function migrate(databaseUrl: string): Promise<string[]> {
       await takeLock(lock);
       // Knex's own lock is a row that outlives a crash; the advisory lock stands in for it.
       await knex.migrate.forceFreeMigrationsLock({ tableName: TABLE, migrationSource });
-      const [, ran] = (await knex.migrate.latest({ tableName: TABLE, migrationSource })) as [
-        number,
-        string[],
-      ];
-      return ran;
+      const { newer, notServed } = await readSchema(knex);
+      if (notServed !== undefined) throw new Error(notServed);
+      const [, applied] = (await knex.migrate.latest({
+        tableName: TABLE,
+        migrationSource,
+        // Knex takes migrations that it does not know for lost files.
+        disableMigrationsListValidation: true,
+      })) as [number, string[]];
+      return { applied, newer };
     });
   } finally {
     await knex.destroy();
@@ -83,11 +97,39 @@ async function takeLock(trx: Knex.Transaction): Promise<void> {
  * The schema may be newer than the program, as while one replica after another is replaced.
  */
 export async function schemaProblem(knex: Knex): Promise<string | undefined> {
-  const exists = await knex.schema.hasTable(TABLE);
+  const { exists, missing, notServed } = await readSchema(knex);
   if (!exists) return 'the database has no Keyward schema; run "keyward migrate"';
-  const rows = await knex(TABLE).select<{ name: string }[]>('name');
-  const applied = new Set(rows.map((row) => row.name));
-  const missing = MIGRATIONS.filter(({ name }) => !applied.has(name));
-  if (missing.length === 0) return undefined;
-  return `the database's schema lacks ${missing.map(({ name }) => name).join(', ')}; run "keyward migrate"`;
+  if (notServed !== undefined || missing.length === 0) return notServed;
+  return `the database's schema lacks ${missing.join(', ')}; run "keyward migrate"`;
+}
+
+/** Schema is what a database has, seen by this program. */
+interface Schema {
+  readonly exists: boolean;
+  readonly missing: readonly string[];
+  readonly newer: readonly string[];
+  /** Why a newer schema does not serve this program; undefined if it does. */
+  readonly notServed: string | undefined;
+}
+
+async function readSchema(knex: Knex): Promise<Schema> {
+  const exists = await knex.schema.hasTable(TABLE);
+  const names = exists ? await knex(TABLE).orderBy('name').pluck<string[]>('name') : [];
+  const known = MIGRATIONS.map(({ name }) => name);
+  const applied = new Set(names);
+  const newer = names.filter((name) => !known.includes(name));
+  const missing = known.filter((name) => !applied.has(name));
+  const notServed = newer.length > 0 ? await whyNotServed(knex, newer) : undefined;
+  return { exists, missing, newer, notServed };
+}
+
+async function whyNotServed(knex: Knex, newer: readonly string[]): Promise<string | undefined> {
+  if (!(await knex.schema.hasTable('keyward_schema'))) return undefined;
+  const row = await knex('keyward_schema').first<{ oldest_served: string } | undefined>();
+  const own = MIGRATIONS.at(-1)?.name ?? '';
+  if (row === undefined || row.oldest_served <= own) return undefined;
+  return (
+    `the database's schema is that of a newer version (${newer.join(', ')}), which serves versions from ` +
+    `${row.oldest_served} on; this one ends with ${own}`
+  );
 }

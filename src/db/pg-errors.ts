@@ -7,14 +7,29 @@ const SERIALIZATION_FAILURE = '40001';
 const DEADLOCK_DETECTED = '40P01';
 /** A value cannot be read as its type, or lies outside its range. */
 const DATA_EXCEPTION_CLASS = '22';
-/** Classes in which the server or the way to it is at fault: connection, authorization, resources, operator. */
-const UNAVAILABLE_CLASSES: ReadonlySet<string> = new Set(['08', '28', '53', '57']);
+/** Classes of what lies with the server, the way to it or what others do, and passes: the same call may succeed later. */
+const UNAVAILABLE_CLASSES: ReadonlySet<string> = new Set([
+  '08', // connection
+  '28', // authorization
+  '40', // rolled back because of others, where that is not tried again here (isRetryable)
+  '53', // resources
+  '55', // not in the state for it: a database that takes no connections, a recovery, a lock that is not free
+  '57', // operator
+  '58', // the system under the server: its disk, its files
+  '72', // what the transaction saw at its beginning is gone
+  'F0', // configuration of the server
+]);
 const UNAVAILABLE_CODES: ReadonlySet<string> = new Set([
   '25006', // read-only transaction: a standby, as during a failover
+  '25P03', // the transaction was idle for too long
+  '25P04', // the transaction took too long
   '3D000', // the database does not exist (yet)
-  '42P01', // the schema is not there (yet)
+  '3F000', // the schema is not there (yet)
+  '42501', // nothing is granted (yet), as during a restore
+  '42704', // a type is not there (yet)
+  '42883', // a function is not there (yet)
+  '42P01', // a table is not there (yet)
   '42703', // a column is not there (yet)
-  '55P03', // lock not available within lock_timeout
 ]);
 /** Faults of the way to the server, as Node and the driver report them. */
 const UNAVAILABLE_SYSTEM_CODES: ReadonlySet<string> = new Set([

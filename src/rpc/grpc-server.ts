@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { logVerbosity, Server, ServerCredentials, setLogVerbosity } from '@grpc/grpc-js';
 import type { Config } from '../config.js';
+import { keepPaddedFields } from './library.js';
 import { keepStreamsYoung } from './young-streams.js';
 
 /**
@@ -10,11 +11,13 @@ import { keepStreamsYoung } from './young-streams.js';
  */
 export function newGrpcServer(): Server {
   setLogVerbosity(logVerbosity.NONE);
-  return new Server({
+  const server = new Server({
     'grpc.max_concurrent_streams': 100,
     'grpc.max_receive_message_length': 4 * 1024 * 1024,
     'grpc.enable_channelz': 0,
   });
+  keepPaddedFields(server);
+  return server;
 }
 
 /** serverCredentials reads the TLS files, if there are any. With client authorities, every client must present a certificate. */

@@ -42,6 +42,18 @@ export function takeStreams(
   listening.on('stream', make(library.bind(listening) as StreamListener));
 }
 
+/**
+ * keepPaddedFields lets header fields with spaces around them come in: Node drops them otherwise without a word, so that of
+ * credentials with a space behind them nothing would be left, and a call with a client certificate besides would
+ * be that one's. Node can do so from 22.17 and 24.2 on; an older one drops them.
+ */
+export function keepPaddedFields(server: Server): void {
+  const options: unknown = Reflect.get(server, 'commonServerOptions');
+  if (typeof options === 'object' && options !== null) {
+    Reflect.set(options, 'strictFieldWhitespaceValidation', false);
+  }
+}
+
 /** streamStateOf is where Node keeps the open streams of a session; undefined if it is elsewhere. */
 export function streamStateOf(session: object): { streams: object } | undefined {
   return Object.getOwnPropertySymbols(session)

@@ -1,9 +1,13 @@
 import { GroupCommit } from '../lib/group-commit.js';
 import type { Instant } from '../lib/instant.js';
+import { LatestTimes } from '../lib/latest-times.js';
+import { Repetition } from '../lib/repetition.js';
 import type { Logger } from '../telemetry/logger.js';
 import type { AccessRepository, AccessTime } from './access-repository.js';
 
 const MOST_TOGETHER = 1000;
+/** Each write takes all that is late with it. */
+const MOST_LATE = 10_000;
 
 /**
  * AccessTimes writes when secrets were accessed, those of concurrent calls together. A secret that is being
@@ -14,8 +18,8 @@ export class AccessTimes {
   readonly #secrets: Pick<AccessRepository, 'recordAccess'>;
   readonly #logger: Logger;
   readonly #writing = new GroupCommit<AccessTime>((times) => this.#write(times), MOST_TOGETHER);
-  #late = new Map<bigint, Instant>();
-  #timer: NodeJS.Timeout | undefined;
+  readonly #late = new LatestTimes<Instant>(MOST_LATE);
+  readonly #flushing = new Repetition(() => this.#flush());
 
   constructor(secrets: Pick<AccessRepository, 'recordAccess'>, logger: Logger) {
     this.#secrets = secrets;
@@ -28,39 +32,39 @@ export class AccessTimes {
 
   /** start writes what is late every `intervalMs`, until stopped. */
   start(intervalMs: number): void {
-    this.#timer = setInterval(() => void this.flush(), intervalMs).unref();
+    this.#flushing.start(intervalMs);
   }
 
   /** stop tries once more to write what is late. */
-  async stop(): Promise<void> {
-    clearInterval(this.#timer);
-    await this.flush();
+  stop(): Promise<void> {
+    return this.#flushing.finish();
   }
 
   /** flush writes what is late, if it can. */
-  async flush(): Promise<void> {
-    // Each write takes all that is late with it.
-    const [first] = this.#late;
+  flush(): Promise<void> {
+    return this.#flushing.run();
+  }
+
+  async #flush(): Promise<void> {
+    const [first] = this.#late.entries();
     if (first === undefined) return;
     try {
       await this.add({ secretId: first[0], at: first[1] });
     } catch (error) {
       this.#logger.warn(
-        { err: error, secrets: this.#late.size },
+        { err: error, secrets: this.#late.size, dropped: this.#late.dropped },
         'times of access are kept for the next write',
       );
     }
   }
 
   async #write(times: readonly AccessTime[]): Promise<void> {
-    const latest = new Map(this.#late);
-    for (const { secretId, at } of times) {
-      const known = latest.get(secretId);
-      if (known === undefined || at > known) latest.set(secretId, at);
-    }
-    const leftOut = new Set(
-      await this.#secrets.recordAccess([...latest].map(([secretId, at]) => ({ secretId, at }))),
-    );
-    this.#late = new Map([...latest].filter(([secretId]) => leftOut.has(secretId)));
+    const latest = new LatestTimes<Instant>(MOST_LATE + MOST_TOGETHER);
+    for (const [secretId, at] of this.#late.entries()) latest.note(secretId, at);
+    for (const { secretId, at } of times) latest.note(secretId, at);
+    const written = latest.take().map(([secretId, at]) => ({ secretId, at }));
+    const leftOut = new Set(await this.#secrets.recordAccess(written));
+    this.#late.take();
+    for (const { secretId, at } of written) if (leftOut.has(secretId)) this.#late.note(secretId, at);
   }
 }

@@ -1,11 +1,15 @@
 import type { Knex } from 'knex';
+import { deactivatedTokenEntry, keptTokens } from '../account/account-entries.js';
+import { UserProfileRepository } from '../account/user-profile-repository.js';
 import { OPERATOR, type AuditEntry, type AuditLog } from '../audit/audit-log.js';
 import type { Keyring } from '../crypto/keyring.js';
 import { schemaProblem } from '../db/migrate.js';
+import type { Clock } from '../lib/clock.js';
 import { connectSource } from './connect-source.js';
 import { FreeNames } from './free-names.js';
 import { importOwners } from './owner-batch.js';
 import { readAccounts, readUserProfiles, readUsers } from './owner-rows.js';
+import { Promotions } from './promotions.js';
 import { ReportBuilder, type BatchReport, type ImportReport, type Kind, type Note } from './report.js';
 import { importSecrets } from './secret-batch.js';
 import { readSecrets } from './secret-rows.js';
@@ -33,6 +37,9 @@ export interface ImportOptions {
   /** Holds the keys that Smarter encrypted its secrets with, and the one that Keyward encrypts with. */
   readonly keyring: Keyring;
   readonly audit: AuditLog;
+  readonly clock: Clock;
+  /** Leave tokens switched on that someone else issued in Keyward, though their owner is promoted or joins an account. */
+  readonly keepTokens: boolean;
   /** Compute and report everything, and write nothing: all work is done in one transaction that is rolled back. */
   readonly dryRun: boolean;
   readonly onProgress?: (progress: Progress) => void;
@@ -92,10 +99,12 @@ class SmarterImport {
   readonly #holder: Knex.Transaction;
   readonly #report = new ReportBuilder();
   readonly #tokenNames = new FreeNames(TOKENS);
+  readonly #promotions: Promotions;
   readonly #secretNames = new FreeNames(SECRETS);
 
   constructor(options: ImportOptions, source: Source, holder: Knex.Transaction) {
     this.#options = options;
+    this.#promotions = new Promotions({ ...options, profiles: new UserProfileRepository(options.target) });
     this.#source = source;
     this.#holder = holder;
   }
@@ -115,11 +124,11 @@ class SmarterImport {
       batchSize: this.#batchSize,
       staying: (column, values) => this.#report.addStaying(column, values),
     };
-    await this.#importKind('account', readAccounts(read), ownersInto('account'));
-    await this.#importKind('user', readUsers(read), ownersInto('user'));
-    await this.#importKind('user_profile', readUserProfiles(read), ownersInto('user_profile'));
+    await this.#importKind('account', readAccounts(read), this.#ownersInto('account'));
+    await this.#importKind('user', readUsers(read), this.#ownersInto('user'));
+    await this.#importKind('user_profile', readUserProfiles(read), this.#ownersInto('user_profile'));
     await this.#importKind('token', readTokens(read), (trx, rows) =>
-      importTokens(trx, this.#tokenNames, rows),
+      importTokens(trx, this.#tokenNames, this.#promotions, rows),
     );
     for await (const keys of readKnoxOnly(this.#source, this.#batchSize)) {
       const what = 'left out: it has no Smarter row, so it is no API key';
@@ -166,6 +175,11 @@ class SmarterImport {
     if (isRepeated) await this.#noteVanished(kind);
   }
 
+  /** #ownersInto writes batches of accounts, users or user profiles. */
+  #ownersInto(kind: Kind): BatchWriter<SourceRow> {
+    return (trx, rows) => importOwners(trx, TARGET_TABLES[kind], this.#promotions, rows);
+  }
+
   /** #commitBatch writes a batch and its records in one transaction. */
   async #commitBatch(
     kind: Kind,
@@ -176,7 +190,7 @@ class SmarterImport {
       try {
         return await scope.transaction(async (trx) => {
           const batch = await write(trx);
-          await this.#options.audit.record(trx, auditEntries(kind, batch));
+          await this.#options.audit.record(trx, auditEntries(kind, batch, this.#options.keepTokens));
           return batch;
         });
       } catch (error) {
@@ -225,22 +239,23 @@ class SmarterImport {
   }
 }
 
-/** ownersInto writes batches of accounts, users or user profiles. */
-function ownersInto(kind: Kind): BatchWriter<SourceRow> {
-  return (trx, rows) => importOwners(trx, TARGET_TABLES[kind], rows);
-}
-
-/** auditEntries is one entry for a batch that wrote something. */
-function auditEntries(kind: Kind, { outcomes }: BatchReport): AuditEntry[] {
+/** auditEntries is one entry for a batch that wrote something, and one for each token that it switched off. */
+function auditEntries(kind: Kind, batch: BatchReport, keepTokens: boolean): AuditEntry[] {
   const written = (['created', 'updated', 'merged'] as const).map((outcome) => {
-    return [outcome, outcomes.filter((each) => each === outcome).length] as const;
+    return [outcome, batch.outcomes.filter((each) => each === outcome).length] as const;
   });
   const counted = written
     .filter(([, count]) => count > 0)
     .map(([outcome, count]) => [outcome, String(count)]);
   if (counted.length === 0) return [];
-  const detail = Object.fromEntries(counted) as Record<string, string>;
-  return [{ actor: OPERATOR, action: 'DATA_IMPORTED', outcome: 'OK', resource: { kind, id: null }, detail }];
+  const detail = { ...(Object.fromEntries(counted) as Record<string, string>), ...keptTokens(keepTokens) };
+  return [
+    { actor: OPERATOR, action: 'DATA_IMPORTED', outcome: 'OK', resource: { kind, id: null }, detail },
+    ...batch.deactivated.map(({ token, cause }) => ({
+      actor: OPERATOR,
+      ...deactivatedTokenEntry(token, cause),
+    })),
+  ];
 }
 
 /** batchFailed hides the statement and its values, which drivers put before the reason. */

@@ -1,7 +1,8 @@
 import type { Knex } from 'knex';
 import { applyChanges, leaveOut, noteFindings, sortBatch, type Change, type Fresh } from './batch.js';
 import { insertNumbered, isFree, noteNumber, takenNumbers, type Numbered, type Wanting } from './numbers.js';
-import { BatchReport, type Outcome } from './report.js';
+import type { Promotions } from './promotions.js';
+import { BatchReport, type Kind, type Outcome } from './report.js';
 import { textField, type SourceRow } from './source-rows.js';
 import type { TargetTable } from './target-tables.js';
 import { applyPatches, query, typed, writeRecords } from './target-store.js';
@@ -20,13 +21,16 @@ interface Counterpart {
 export async function importOwners(
   trx: Knex.Transaction,
   table: TargetTable,
+  promotions: Promotions,
   rows: readonly SourceRow[],
 ): Promise<BatchReport> {
   const report = new BatchReport();
   const { fresh, changes } = await sortBatch(trx, table, rows, report);
   await refuseTakenKeys(trx, table, changes, report);
-  await applyChanges(trx, table, changes, report);
-  await placeFresh(trx, table, fresh, report);
+  await promotions.changeUsers(trx, await usersRaisedBy(trx, table, changes), report, () =>
+    applyChanges(trx, table, changes, report),
+  );
+  await placeFresh(trx, table, fresh, promotions, report);
   return report;
 }
 
@@ -53,6 +57,7 @@ async function placeFresh(
   trx: Knex.Transaction,
   table: TargetTable,
   fresh: readonly Fresh[],
+  promotions: Promotions,
   report: BatchReport,
 ): Promise<void> {
   if (fresh.length === 0) return;
@@ -96,13 +101,40 @@ async function placeFresh(
   }
 
   await renumber(trx, table, renumbered);
-  await applyPatches(
-    trx,
-    table,
-    merges.map(({ id, columns }) => ({ id, columns })),
-  );
-  await remember(trx, table, merges, 'merged', report);
-  await remember(trx, table, await insertNumbered(trx, table, inserts), 'created', report);
+  const raised: Partial<Record<Kind, string[]>> = {
+    user: merges.map(({ id }) => id),
+    user_profile: inserts.map(userOf),
+  };
+  await promotions.changeUsers(trx, raised[table.kind] ?? [], report, async () => {
+    await applyPatches(
+      trx,
+      table,
+      merges.map(({ id, columns }) => ({ id, columns })),
+    );
+    await remember(trx, table, merges, 'merged', report);
+    await remember(trx, table, await insertNumbered(trx, table, inserts), 'created', report);
+  });
+}
+
+/** usersRaisedBy are the users to whom these changes may give rights: they, or their profiles, have other ranks or owners. */
+async function usersRaisedBy(
+  trx: Knex.Transaction,
+  { kind }: TargetTable,
+  changes: readonly Change[],
+): Promise<string[]> {
+  const having = (...columns: string[]): Change[] =>
+    changes.filter(({ changed }) => columns.some((column) => changed.has(column)));
+  if (kind === 'user') return having('is_staff', 'is_superuser').map(({ targetId }) => targetId);
+  if (kind !== 'user_profile') return [];
+  const moved = having('user_id', 'account_id');
+  if (moved.length === 0) return [];
+  const sql = 'SELECT DISTINCT user_id::text AS id FROM user_profiles WHERE id = ANY (?::bigint[])';
+  const present = await query<{ id: string }>(trx, sql, [moved.map(({ targetId }) => targetId)]);
+  return [...moved.map(userOf), ...present.map(({ id }) => id)];
+}
+
+function userOf({ columns }: Pick<Fresh, 'columns'>): string {
+  return textField(columns, 'user_id');
 }
 
 async function remember(
@@ -153,7 +185,10 @@ async function findCounterparts(
   );
 }
 
-/** renumber changes primary keys; whatever refers to them follows by its foreign key. */
+/**
+ * renumber changes primary keys; whatever refers to them follows by its foreign key. Whom a plaintext was given to is
+ * kept without one, since that user may be deleted.
+ */
 async function renumber(
   trx: Knex.Transaction,
   table: TargetTable,
@@ -163,6 +198,12 @@ async function renumber(
   await trx.raw(
     `UPDATE ${table.table} t SET id = r."to"
      FROM json_to_recordset(?::json) AS r (id bigint, "to" bigint) WHERE t.id = r.id`,
+    [JSON.stringify(moves)],
+  );
+  if (table.kind !== 'user') return;
+  await trx.raw(
+    `UPDATE token_digests d SET issued_by_user_id = r."to"
+     FROM json_to_recordset(?::json) AS r (id bigint, "to" bigint) WHERE d.issued_by_user_id = r.id`,
     [JSON.stringify(moves)],
   );
 }

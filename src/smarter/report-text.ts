@@ -20,6 +20,12 @@ export function formatReport(report: ImportReport): string {
     ([title = '', ...cells]) => title.padEnd(14) + cells.map((cell) => cell.padStart(10)).join(''),
   );
   if (report.dryRun) lines.unshift('Dry run: nothing was written.', '');
+  const { deactivatedTokens: off } = report;
+  if (off > 0)
+    lines.push(
+      '',
+      `Switched off, since their owners gained rights: ${off} ${off === 1 ? 'token' : 'tokens'}.`,
+    );
   if (report.notes.length > 0) lines.push('', 'Notes:');
   for (const { kind, key, what } of report.notes)
     lines.push(`  ${printable(`${kind.replace('_', ' ')} ${key}: ${what}`)}`);

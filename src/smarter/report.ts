@@ -1,3 +1,6 @@
+import type { DeactivationCause } from '../account/account-entries.js';
+import type { DeactivatedToken } from '../account/user-profile-repository.js';
+
 /** Kind is what an import takes over, in the order in which it does. */
 export const KINDS = ['account', 'user', 'user_profile', 'token', 'secret'] as const;
 export type Kind = (typeof KINDS)[number];
@@ -25,6 +28,8 @@ export interface Note {
 export interface ImportReport {
   readonly dryRun: boolean;
   readonly counts: Readonly<Record<Kind, Readonly<Counts>>>;
+  /** Tokens that were switched off because of what their owner became: someone else had issued them in Keyward. */
+  readonly deactivatedTokens: number;
   /** What Keyward has no place for, by column or table of the source. */
   readonly staysInSource: readonly { readonly name: string; readonly values: number }[];
   readonly notes: readonly Note[];
@@ -37,13 +42,26 @@ export type Outcome = Exclude<keyof Counts, 'read'>;
 /** Most notes of one sort and kind that a report holds, so that a large import stays within its memory. */
 const NOTES_PER_SORT = 1000;
 
+const CAUSES: Readonly<Record<DeactivationCause, string>> = {
+  owner_promoted: 'its owner was promoted',
+  owner_joined_account: 'its owner joined another account',
+  owner_changed: 'it belongs to another user now',
+};
+
 /** BatchReport is what one batch adds to the report, once it is committed. */
 export class BatchReport {
   readonly outcomes: Outcome[] = [];
   readonly notes: (Note & { readonly sort: string })[] = [];
+  readonly deactivated: { readonly token: DeactivatedToken; readonly cause: DeactivationCause }[] = [];
 
   note(kind: Kind, key: string, sort: string, what: string): void {
     this.notes.push({ kind, key, sort, what });
+  }
+
+  switchedOff(token: DeactivatedToken, cause: DeactivationCause): void {
+    this.deactivated.push({ token, cause });
+    const what = `switched off: ${CAUSES[cause]}, and someone else had issued it in Keyward`;
+    this.note('token', token.keyId, 'switched-off', what);
   }
 }
 
@@ -52,6 +70,7 @@ export class ReportBuilder {
   readonly #counts = Object.fromEntries(
     KINDS.map((kind) => [kind, { read: 0, created: 0, updated: 0, unchanged: 0, merged: 0, leftOut: 0 }]),
   ) as Record<Kind, Counts>;
+  #deactivatedTokens = 0;
   readonly #stays = new Map<string, number>();
   readonly #notes: Note[] = [];
   readonly #noted = new Map<string, { kind: Kind; sort: string; count: number; held: number }>();
@@ -60,6 +79,7 @@ export class ReportBuilder {
     const counts = this.#counts[kind];
     counts.read += batch.outcomes.length;
     for (const outcome of batch.outcomes) counts[outcome] += 1;
+    this.#deactivatedTokens += batch.deactivated.length;
     for (const note of batch.notes) this.addNotes(note.sort, [note], 1);
   }
 
@@ -88,6 +108,7 @@ export class ReportBuilder {
     return {
       dryRun,
       counts: this.#counts,
+      deactivatedTokens: this.#deactivatedTokens,
       staysInSource: [...this.#stays].map(([name, values]) => ({ name, values })),
       notes: this.#notes,
       notesLeftOff: [...this.#noted.values()]

@@ -1,6 +1,7 @@
 import type { Knex } from 'knex';
 import { applyChanges, leaveOut, noteFindings, sortBatch, type Change, type Fresh } from './batch.js';
 import type { FreeNames } from './free-names.js';
+import type { Promotions } from './promotions.js';
 import { BatchReport } from './report.js';
 import { textField, type FieldValue, type SourceRow } from './source-rows.js';
 import { TOKENS } from './target-tables.js';
@@ -15,13 +16,20 @@ interface Found extends Fresh {
 export async function importTokens(
   trx: Knex.Transaction,
   names: FreeNames,
+  promotions: Promotions,
   rows: readonly SourceRow[],
 ): Promise<BatchReport> {
   const report = new BatchReport();
   const { fresh, changes } = await sortBatch(trx, TOKENS, rows, report);
   await names.settle(trx, changes, report);
   await replaceDigests(trx, changes, report);
-  await applyChanges(trx, TOKENS, changes, report);
+  const moved = changes.filter(({ changed }) => changed.has('user_profile_id'));
+  await promotions.changeTokens(
+    trx,
+    moved.map(({ targetId }) => targetId),
+    report,
+    () => applyChanges(trx, TOKENS, changes, report),
+  );
 
   const { found, missing } = await findTokens(trx, fresh, report);
   await merge(trx, await names.name(trx, found, report), report);

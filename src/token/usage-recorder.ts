@@ -1,4 +1,5 @@
 import { instantFromMillis } from '../lib/instant.js';
+import { LatestTimes } from '../lib/latest-times.js';
 import { Repetition } from '../lib/repetition.js';
 import type { Logger } from '../telemetry/logger.js';
 import type { TokenRepository } from './token-repository.js';
@@ -11,15 +12,22 @@ interface UsedRecord {
 }
 
 const BATCH = 1000;
+/** Records that are held for their times; each of them may be of some kilobytes, and no longer be in any cache. */
+const MOST_RECORDS = 8192;
+/** Tokens whose times are kept while they cannot be written: ten megabytes. */
+const MOST_TOKENS = 100_000;
 
 /**
  * UsageRecorder keeps the times of use in memory and writes them in batches. Recording a use is two
- * assignments; a crash loses the uses of one interval and nothing else.
+ * assignments; a crash loses the uses of one interval and nothing else. While nothing can be written it keeps the times
+ * of the tokens that were used last.
  */
 export class UsageRecorder {
   readonly #tokens: Pick<TokenRepository, 'recordUse'>;
   readonly #logger: Logger;
-  #used: UsedRecord[] = [];
+  /** Records used since they were gathered; there may be several of one token. */
+  readonly #used: UsedRecord[] = [];
+  readonly #gathered = new LatestTimes<number>(MOST_TOKENS);
   readonly #writing = new Repetition(() => this.#write());
 
   constructor(tokens: Pick<TokenRepository, 'recordUse'>, logger: Logger) {
@@ -28,8 +36,9 @@ export class UsageRecorder {
   }
 
   record(record: UsedRecord, now: number): void {
-    if (record.usedAt === 0) this.#used.push(record);
+    const isFirst = record.usedAt === 0;
     record.usedAt = now;
+    if (isFirst && this.#used.push(record) >= MOST_RECORDS) this.#gather();
   }
 
   /** start writes every `intervalMs`, until stopped. */
@@ -47,32 +56,31 @@ export class UsageRecorder {
     return this.#writing.run();
   }
 
+  #gather(): void {
+    for (const record of this.#used) {
+      this.#gathered.note(record.tokenId, record.usedAt);
+      record.usedAt = 0;
+    }
+    this.#used.length = 0;
+  }
+
   async #write(): Promise<void> {
-    const used = this.#used;
-    this.#used = [];
-    for (let start = 0; start < used.length; start += BATCH) {
-      const uses = takeUses(used.slice(start, start + BATCH));
+    this.#gather();
+    const uses = this.#gathered.take();
+    for (let start = 0; start < uses.length; start += BATCH) {
+      const batch = uses.slice(start, start + BATCH);
       try {
         await this.#tokens.recordUse(
-          uses.map(({ tokenId, usedAt }) => ({ tokenId, usedAt: instantFromMillis(usedAt) })),
+          batch.map(([tokenId, usedAt]) => ({ tokenId, usedAt: instantFromMillis(usedAt) })),
         );
       } catch (error) {
-        const kept = used.length - start;
-        this.#logger.warn({ err: error, tokens: kept }, 'times of use are kept for the next write');
-        for (const { tokenId, usedAt } of uses) this.record({ tokenId, usedAt: 0 }, usedAt);
-        for (const record of used.slice(start + BATCH)) this.#used.push(record);
+        for (const [tokenId, usedAt] of uses.slice(start)) this.#gathered.note(tokenId, usedAt);
+        this.#logger.warn(
+          { err: error, tokens: this.#gathered.size, dropped: this.#gathered.dropped },
+          'times of use are kept for the next write',
+        );
         return;
       }
     }
   }
-}
-
-/** takeUses takes the latest use of each token, in the order of ids so that two writers do not deadlock. */
-function takeUses(records: readonly UsedRecord[]): UsedRecord[] {
-  const latest = new Map<bigint, number>();
-  for (const record of records) {
-    latest.set(record.tokenId, Math.max(record.usedAt, latest.get(record.tokenId) ?? 0));
-    record.usedAt = 0;
-  }
-  return [...latest].sort(([a], [b]) => (a < b ? -1 : 1)).map(([tokenId, usedAt]) => ({ tokenId, usedAt }));
 }

@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import { cp, mkdtemp, rm } from 'node:fs/promises';
-import { createServer, type AddressInfo } from 'node:net';
+import { connect as connectSocket, createServer, type AddressInfo, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { credentials } from '@grpc/grpc-js';
@@ -158,6 +158,29 @@ test('kill -9 of a worker costs its own connections and no others, and another t
   const started = startedOf();
   expect(new Set(started.map(({ replica }) => replica)).size).toBe(WORKERS + 1);
   expect(entriesOf(serving, 'a worker ended')).toMatchObject([{ worker: 1, replica: started[0]?.replica }]);
+});
+
+test('a connection that was being handed to a worker which is killed is closed, and not kept without anybody to serve it', async () => {
+  const serving = await start();
+  await untilServing(serving);
+  const [victim] = workersOf(serving);
+  process.kill(victim ?? 0, 'SIGSTOP');
+  // In turn: one of them goes to the worker that stands still.
+  const sockets = Array.from({ length: WORKERS }, () => connectSocket(Number(serving.address.split(':')[1])));
+  const settled = new Set<Socket>();
+  for (const socket of sockets) {
+    socket.on('error', () => undefined);
+    socket.write('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0');
+    // Served, or closed.
+    for (const event of ['data', 'close']) socket.on(event, () => settled.add(socket));
+  }
+  await vi.waitFor(() => expect(settled.size).toBe(WORKERS - 1), 10_000);
+  process.kill(victim ?? 0, 'SIGKILL');
+  await untilEnded(serving, 1);
+  await vi.waitFor(() => expect(settled.size).toBe(WORKERS), 10_000);
+  for (const socket of sockets) socket.destroy();
+  await untilServing(serving);
+  await validateByAll(serving);
 });
 
 test('nobody waits for a worker that was killed: the main process takes it off the list of replicas', async () => {

@@ -15,6 +15,7 @@ import { openDatabase } from '../../src/db/knex.js';
 import type { Account, User, UserProfile } from '../../src/gen/keyward/account/v1/account.js';
 import { AccountServiceService } from '../../src/gen/keyward/account/v1/account_service.js';
 import { systemClock } from '../../src/lib/clock.js';
+import { instantFromMillis } from '../../src/lib/instant.js';
 import type { Handler } from '../../src/rpc/handlers.js';
 import { testAuditLog } from './audit.js';
 import { createTestDatabase } from './database.js';
@@ -85,7 +86,9 @@ export async function openAccountApi(): Promise<AccountApi> {
     newAccountNumber: () => numbers.shift() ?? newAccountNumber(),
   });
   const handlers = accountHandlers(service);
-  const { profileId } = await knex.transaction((trx) => ensureAdminProfile(trx));
+  const { profileId } = await knex.transaction((trx) =>
+    ensureAdminProfile(trx, instantFromMillis(systemClock.now())),
+  );
   const adminUser = defined(await repositories.users.find({ by: 'username', username: 'admin' }));
   const admin = callerOf({ id: adminUser.id, username: 'admin' }, profileId);
 

@@ -109,7 +109,8 @@ export async function createImportTarget(): Promise<ImportTarget> {
     run: (sourceUrl, options = {}) => {
       const { keyring = smarterKeys } = options;
       const audit = testAuditLog(knex);
-      return importSmarter({ sourceUrl, target: knex, keyring, audit, dryRun: false, ...options });
+      const defaults = { clock: systemClock, dryRun: false, keepTokens: false };
+      return importSmarter({ sourceUrl, target: knex, keyring, audit, ...defaults, ...options });
     },
     tokens: () => readTokens(knex),
     secrets: () => readSecrets(knex),

@@ -5,6 +5,7 @@ import {
   type ClientHttp2Session,
   type ClientHttp2Stream,
   type IncomingHttpHeaders,
+  type SecureClientSessionOptions,
 } from 'node:http2';
 import { status } from '@grpc/grpc-js';
 
@@ -34,8 +35,13 @@ export class RawHttp2 {
     this.#session = session;
   }
 
-  static async open(port: number): Promise<RawHttp2> {
-    const session = connect(`http://127.0.0.1:${port}`, { settings: { enablePush: false } });
+  static open(port: number): Promise<RawHttp2> {
+    return RawHttp2.connect(`http://127.0.0.1:${port}`);
+  }
+
+  /** connect opens a connection to a URL, with TLS where that says https. */
+  static async connect(url: string, tls: SecureClientSessionOptions = {}): Promise<RawHttp2> {
+    const session = connect(url, { ...tls, settings: { enablePush: false } });
     await once(session, 'connect');
     session.on('error', () => undefined); // The calls under way report it, each as status -1.
     return new RawHttp2(session);

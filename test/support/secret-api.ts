@@ -218,7 +218,7 @@ export class SecretApi {
   }
 
   async #seed(trx: Knex.Transaction): Promise<void> {
-    const { profileId } = await ensureAdminProfile(trx);
+    const { profileId } = await ensureAdminProfile(trx, instantFromMillis(Date.now()));
     const users = new UserRepository(trx);
     const admin = existing(await users.find({ by: 'username', username: 'admin' }, trx));
     this.#callers.set('admin', callerOf(admin.id, 'admin', profileId, PLATFORM));

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import type { Readiness } from '../../telemetry/http-face.js';
 import type { MetricsSnapshot } from '../../telemetry/metrics.js';
+import { closeWhatIsNotTaken } from './handed-connections.js';
 import type { FromWorker, StartOrder, ToWorker, WorkerAnswers } from './messages.js';
 
 /** WorkerEnd is how a worker ended: by itself with a status, or by a signal. */
@@ -34,6 +35,7 @@ export class WorkerProcess {
     // Not JSON, which has no NaN: metrics do.
     cluster.setupPrimary({ exec: MAIN, args: [], serialization: 'advanced' });
     this.#worker = cluster.fork();
+    closeWhatIsNotTaken(this.#worker.process);
     this.#worker.on('message', (message: FromWorker) => {
       this.#onMessage(message);
     });

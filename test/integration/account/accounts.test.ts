@@ -2,6 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { ensureAdminProfile } from '../../../src/account/bootstrap.js';
 import { PLATFORM_ACCOUNT_NUMBER } from '../../../src/account/rights.js';
 import { Account } from '../../../src/gen/keyward/account/v1/account.js';
+import { instantFromMillis } from '../../../src/lib/instant.js';
 import { byId, defined, openAccountApi, type AccountApi } from '../../support/account-api.js';
 
 let api: AccountApi;
@@ -256,8 +257,9 @@ describe('deleting', () => {
 
 describe('the platform account', () => {
   test('is made by a bootstrap, once, and said to be the platform', async () => {
+    const now = instantFromMillis(Date.now());
     const ensured = await Promise.all(
-      Array.from({ length: 4 }, () => api.knex.transaction((trx) => ensureAdminProfile(trx))),
+      Array.from({ length: 4 }, () => api.knex.transaction((trx) => ensureAdminProfile(trx, now))),
     );
     expect(new Set(ensured.map(({ profileId }) => profileId))).toEqual(new Set([api.admin.profileId]));
     const { account } = await api.call('getAccount', { account: PLATFORM });

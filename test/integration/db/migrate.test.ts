@@ -3,6 +3,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { openDatabase } from '../../../src/db/knex.js';
 import { migrate, schemaProblem } from '../../../src/db/migrate.js';
 import { createEmptyDatabase, type TestDatabase } from '../../support/database.js';
+import { keyward, runKeyward } from '../../support/keyward-command.js';
 import { execute } from '../../support/sql.js';
 
 const ALL = [
@@ -13,6 +14,7 @@ const ALL = [
   '0005-issued-by',
   '0006-secret-bindings',
   '0007-audit-accounts',
+  '0010-oldest-served',
 ];
 
 let database: TestDatabase;
@@ -30,16 +32,16 @@ afterEach(async () => {
 
 test('an empty database is brought up to date, and doing so again changes nothing', async () => {
   expect(await schemaProblem(knex)).toBe('the database has no Keyward schema; run "keyward migrate"');
-  expect(await migrate(database.url)).toEqual(ALL);
+  expect(await migrate(database.url)).toEqual({ applied: ALL, newer: [] });
   expect(await schemaProblem(knex)).toBeUndefined();
   await knex('accounts').insert({ account_number: '0000-0000-0001', name: 'one' });
-  expect(await migrate(database.url)).toEqual([]);
+  expect(await migrate(database.url)).toEqual({ applied: [], newer: [] });
   expect(await knex('accounts').select('name')).toEqual([{ name: 'one' }]);
 });
 
 test('of several at once one migrates, and the others wait for it', async () => {
   const ran = await Promise.all(Array.from({ length: 3 }, () => migrate(database.url)));
-  expect(ran.toSorted((a, b) => b.length - a.length)).toEqual([ALL, [], []]);
+  expect(ran.map(({ applied }) => applied).toSorted((a, b) => b.length - a.length)).toEqual([ALL, [], []]);
   expect(await schemaProblem(knex)).toBeUndefined();
 });
 
@@ -49,8 +51,8 @@ test('a migration that crashed and left its lock behind does not stop the next',
     'CREATE TABLE keyward_migrations_lock ("index" serial PRIMARY KEY, is_locked integer)',
   );
   await execute(database.url, 'INSERT INTO keyward_migrations_lock (is_locked) VALUES (1)');
-  expect(await migrate(database.url)).toEqual(ALL);
-  expect(await migrate(database.url)).toEqual([]);
+  expect(await migrate(database.url)).toEqual({ applied: ALL, newer: [] });
+  expect(await migrate(database.url)).toEqual({ applied: [], newer: [] });
 });
 
 test('a migration that fails leaves nothing behind', async () => {
@@ -62,13 +64,33 @@ test('a migration that fails leaves nothing behind', async () => {
     `the database's schema lacks ${ALL.join(', ')}; run "keyward migrate"`,
   );
   await execute(database.url, 'DROP TABLE tokens');
-  expect(await migrate(database.url)).toEqual(ALL);
+  expect(await migrate(database.url)).toEqual({ applied: ALL, newer: [] });
 });
 
 test('a newer schema is no problem, an older one is', async () => {
   await migrate(database.url);
   await execute(database.url, "INSERT INTO keyward_migrations (name, batch) VALUES ('9999-later', 2)");
   expect(await schemaProblem(knex)).toBeUndefined();
+  expect(await migrate(database.url)).toEqual({ applied: [], newer: ['9999-later'] });
   await execute(database.url, "UPDATE keyward_migrations SET name = '0000-other' WHERE name = '0001-tokens'");
   expect(await schemaProblem(knex)).toBe(`the database's schema lacks 0001-tokens; run "keyward migrate"`);
+});
+
+test('a version that comes back to a newer schema is told whether that serves it', async () => {
+  const env = { DATABASE_URL: database.url };
+  await migrate(database.url);
+  await execute(database.url, "INSERT INTO keyward_migrations (name, batch) VALUES ('9999-later', 2)");
+  expect(await keyward(['migrate'], { env })).toBe(
+    'The schema is up to date. A newer version has made it (9999-later); it serves this one too.\n',
+  );
+  await execute(database.url, "UPDATE keyward_schema SET oldest_served = '9999-later'");
+  const problem =
+    "the database's schema is that of a newer version (9999-later), which serves versions from 9999-later on; " +
+    `this one ends with ${ALL.at(-1)}`;
+  expect(await schemaProblem(knex)).toBe(problem);
+  expect(await runKeyward(['migrate'], { env })).toMatchObject({
+    code: 1,
+    stdout: '',
+    stderr: `keyward: ${problem}\n`,
+  });
 });

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, expect, inject, test } from 'vitest';
 import { RetryInfo } from '../../../src/gen/google/rpc/error_details.js';
 import { Status } from '../../../src/gen/google/rpc/status.js';
 import { byId, requestFor } from '../../support/requests.js';
@@ -85,4 +85,28 @@ test('connections that the database ends are replaced, and nobody sees INTERNAL'
   await Promise.all(all);
   expect(outcomes.filter(({ code }) => code !== 'OK' && code !== 'UNAVAILABLE')).toEqual([]);
   expect(await admin.call('listTokens', {})).toMatchObject({ code: 'OK' });
+});
+
+test('a database that takes no connections for a while makes calls UNAVAILABLE, and they succeed after it', async () => {
+  const { url } = world.database;
+  const name = new URL(url).pathname.slice(1);
+  const allow = (allowed: boolean) =>
+    execute(inject('databaseServerUrl'), `ALTER DATABASE ${name} ALLOW_CONNECTIONS ${allowed}`);
+  await allow(false);
+  try {
+    await execute(
+      inject('databaseServerUrl'),
+      'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1',
+      [name],
+    );
+    for (let call = 0; call < 10; call += 1) {
+      expect(await admin.call('listTokens', {})).toMatchObject({
+        code: 'UNAVAILABLE',
+        reason: 'DATABASE_UNAVAILABLE',
+      });
+    }
+  } finally {
+    await allow(true);
+  }
+  await expect.poll(async () => (await admin.call('listTokens', {})).code, { timeout: 10_000 }).toBe('OK');
 });

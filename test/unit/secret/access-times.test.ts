@@ -54,6 +54,20 @@ test('what is late is written when the service stops, and nothing is written if 
   expect(recorder.written).toEqual([[], [at(1n, 5n)]]);
 });
 
+test('of more secrets than can be kept, those that were late first are given up', async () => {
+  const recorder = new Recorder();
+  const times = new AccessTimes(recorder, LOGGER);
+  const ids = Array.from({ length: 12_000 }, (_, index) => BigInt(index + 1));
+  for (const id of ids) recorder.locked.add(id);
+  await Promise.all(ids.map((id) => times.add(at(id, id))));
+  recorder.locked.clear();
+  await times.stop();
+  const kept = recorder.written.at(-1) ?? [];
+  expect(kept.length).toBeGreaterThanOrEqual(9_000);
+  expect(kept.length).toBeLessThanOrEqual(10_000);
+  expect(kept).toEqual(ids.slice(-kept.length).map((id) => at(id, id)));
+});
+
 test('what is late survives a write that fails', async () => {
   const recorder = new Recorder();
   const times = new AccessTimes(recorder, LOGGER);

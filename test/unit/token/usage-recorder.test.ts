@@ -111,6 +111,31 @@ test('many uses are written in batches; those after a failed batch are kept too'
   await flushed;
 });
 
+test('what cannot be written does not pile up: neither the uses of a token, nor tokens without end', async () => {
+  const ids: bigint[] = [];
+  let fails = true;
+  const tokens = {
+    recordUse: (uses: Write['uses']) => {
+      if (fails) return Promise.reject(new Error('the database is gone'));
+      ids.push(...uses.map(({ tokenId }) => tokenId));
+      return Promise.resolve();
+    },
+  };
+  recorder = new UsageRecorder(tokens, createLogger('warn', { write: (line) => void log.push(line) }));
+  // Each answer has a record of its own, as where nothing is cached.
+  for (let answer = 0; answer < 46_000; answer += 1) recorder.record(used(BigInt(answer % 100)), answer + 1);
+  await recorder.flush();
+  expect(log.at(-1)).toContain('"tokens":100,"dropped":0');
+  for (let id = 1n; id <= 150_000n; id += 1n) recorder.record(used(id), 100_000);
+  await recorder.flush();
+  const kept = Number(/"tokens":(\d+)/.exec(log.at(-1) ?? '')?.[1]);
+  expect(kept).toBeGreaterThanOrEqual(90_000);
+  expect(kept).toBeLessThanOrEqual(100_000);
+  fails = false;
+  await recorder.flush();
+  expect(ids).toEqual(Array.from({ length: kept }, (_, index) => BigInt(150_001 - kept + index)));
+});
+
 test('uses are written at every interval, and what is left when it stops', async () => {
   vi.useFakeTimers();
   try {
