@@ -20,6 +20,7 @@ import { LimitedShare, type Share } from './collected-bytes.js';
 import { MOST_OF_OPEN_CALLS, type Connection } from './connection.js';
 import { Connections } from './connections.js';
 import type { ConnectionLimits } from './connection-limits.js';
+import { Intake } from './intake.js';
 import { discardBody, ignore, RequestBody, type BodyKeeper } from './request-body.js';
 import { sendStatus } from './response.js';
 
@@ -48,6 +49,7 @@ export class FrontDoor implements BodyKeeper {
   readonly #dependencies: FrontDoorDependencies;
   readonly #connections: Connections;
   readonly #budget = new BodyBudget();
+  readonly #intake: Intake;
   #waitingStrangers = 0;
   #emptyCalls = 0;
   #library: StreamListener = () => undefined;
@@ -55,11 +57,18 @@ export class FrontDoor implements BodyKeeper {
   constructor(dependencies: FrontDoorDependencies) {
     this.#dependencies = dependencies;
     const { limits, counts } = dependencies;
+    this.#intake = new Intake({
+      connections: () => this.#connections.all,
+      now: () => performance.now(),
+    });
     this.#connections = new Connections({
       limits,
       counts,
       onInterval: () => {
         this.#budget.forgetIdle();
+      },
+      onSession: (connection) => {
+        this.#intake.opened(connection);
       },
       onOverdue: (body) => {
         body.fail(requestTimeout(limits.requestSeconds));
@@ -80,10 +89,12 @@ export class FrontDoor implements BodyKeeper {
       });
       this.#connections.guard(each);
     }
+    this.#intake.start();
   }
 
   /** stop ends what is left of connections; call it when the library has stopped. */
   stop(): Promise<void> {
+    this.#intake.stop();
     return this.#connections.stop();
   }
 
@@ -140,6 +151,7 @@ export class FrontDoor implements BodyKeeper {
       stream.close(constants.NGHTTP2_REFUSED_STREAM);
       return;
     }
+    this.#intake.arrived();
     const rule = this.#dependencies.methods.get(headers[':path'] ?? '');
     if (rule === undefined || headers['content-type']?.startsWith('application/grpc') !== true) {
       // The library refuses these by their headers.
