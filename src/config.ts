@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { MalformedKey, readKeys } from './crypto/read-keys.js';
 import { Hidden } from './lib/hidden.js';
 import { areScopes } from './lib/scopes.js';
-import { LOG_LEVELS } from './telemetry/logger.js';
+import { LOG_LEVELS } from './telemetry/log-levels.js';
 
 /** Setting is one environment variable: how it is read, and what people are told about it. */
 interface Setting<T> {

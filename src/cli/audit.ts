@@ -22,8 +22,8 @@ KEYWARD_AUDIT_HEADS_FILE, or those that you save here. They are saved only if no
 It ends with exit code 1 if anything is wrong or cannot be checked.`;
 
 /** auditCommand is `keyward audit`. */
-export function auditCommand(): Command {
-  return new Command('audit').description('Check the audit log.').addCommand(verifyCommand());
+export function auditCommand(command: Command): void {
+  command.addCommand(verifyCommand());
 }
 
 function verifyCommand(): Command {

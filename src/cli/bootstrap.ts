@@ -1,4 +1,4 @@
-import { Command } from 'commander';
+import type { Command } from 'commander';
 import { AuditLog } from '../audit/audit-log.js';
 import { ChainRepository } from '../audit/chain-repository.js';
 import { bootstrap } from '../bootstrap.js';
@@ -7,11 +7,8 @@ import { printJsonLine, printLine } from './output.js';
 import { withTargetDatabase } from './target-database.js';
 
 /** bootstrapCommand is `keyward bootstrap`. */
-export function bootstrapCommand(): Command {
-  return new Command('bootstrap')
-    .description(
-      'Make the platform account, the superuser "admin" and a token of theirs, and print the token, this once.',
-    )
+export function bootstrapCommand(command: Command): void {
+  command
     .option('--reissue', 'give the admin token that exists a new plaintext; the old one is refused at once')
     .option('--json', 'print the result as JSON')
     .addHelpText(

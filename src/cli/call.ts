@@ -3,12 +3,13 @@ import { createFileRegistry, fromBinary, fromJsonString, toBinary, toJsonString 
 import { FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt';
 import { Client, type ServiceError } from '@grpc/grpc-js';
 import { loadSync, type MethodDefinition } from '@grpc/proto-loader';
-import { Command } from 'commander';
+import type { Command } from 'commander';
 import { toCallError } from '../client/call-error.js';
 import { callMetadata, channelArguments, type ClientOptions } from '../client/channel.js';
 import { FILE_DESCRIPTOR_SET } from '../gen/file-descriptor-set.js';
 import { clientOptions, withClientOptions, type GivenOptions } from './client-options.js';
 import { detailLines } from './failure.js';
+import { io } from './io.js';
 import { printErrorText, printJsonText } from './output.js';
 import { readAll } from './stdin.js';
 
@@ -24,11 +25,8 @@ const SERVICE_FILES = [
 const TIMEOUT_MS = 30_000;
 
 /** callCommand is `keyward call`: what grpcurl does, for machines without it. */
-export function callCommand(): Command {
-  return withClientOptions(new Command('call'))
-    .description(
-      'Call any method of a running service, JSON in and JSON out. A stream is printed as it comes.',
-    )
+export function callCommand(command: Command): void {
+  withClientOptions(command)
     .argument('<method>', '<package.Service/Method>, for example keyward.token.v1.TokenService/ListTokens')
     .argument(
       '[request]',
@@ -37,7 +35,7 @@ export function callCommand(): Command {
     )
     .option('--json', 'print each response as one line, and a failure as JSON on standard error')
     .action(async (method: string, request: string, given: GivenOptions) => {
-      const text = request === '-' ? await readAll(process.stdin) : request;
+      const text = request === '-' ? await readAll(io().stdin) : request;
       try {
         const responses = call(clientOptions(given), method, text, given.json === true ? 0 : 2);
         for await (const response of responses) printJsonText(response);

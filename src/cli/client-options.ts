@@ -5,6 +5,7 @@ import { DEFAULT_SERVER, type ClientOptions } from '../client/channel.js';
 import { isLoopback } from '../client/server-address.js';
 import { SETTINGS } from '../config.js';
 import { readPrivately } from '../lib/private-file.js';
+import { io } from './io.js';
 import { warn } from './output.js';
 
 /** The bits of a file's mode that let others than its owner and group in. */
@@ -65,7 +66,7 @@ export function clientOptions(given: GivenOptions): ClientOptions {
   const { ca, cert, key, tls, plaintext, proxy } = given;
   const server = givenServer(given) ?? ownServer();
   const token =
-    givenToken(given) ?? process.env['KEYWARD_TOKEN'] ?? (asksOwnServer(given) ? adminToken() : undefined);
+    givenToken(given) ?? io().env['KEYWARD_TOKEN'] ?? (asksOwnServer(given) ? adminToken() : undefined);
   return {
     ...(server === undefined ? {} : { server }),
     ...(token === undefined ? {} : { token }),
@@ -85,7 +86,7 @@ export function asksOwnServer(given: GivenOptions): boolean {
 }
 
 function givenServer({ server }: GivenOptions): string | undefined {
-  return server ?? process.env['KEYWARD_SERVER'];
+  return server ?? io().env['KEYWARD_SERVER'];
 }
 
 function givenToken({ token, tokenFile }: GivenOptions): string | undefined {
@@ -95,7 +96,7 @@ function givenToken({ token, tokenFile }: GivenOptions): string | undefined {
 
 /** warnOfCommandLine tells whoever sits at a terminal what others on the machine can see. */
 export function warnOfCommandLine(what: string): void {
-  if (process.stderr.isTTY) warn(`others on this machine can see ${what} in the list of processes`);
+  if (io().stderr.isTTY === true) warn(`others on this machine can see ${what} in the list of processes`);
 }
 
 /** readTokenFile reads a file with one token. Mounted ones are often readable by all, so that is only told. */
@@ -110,7 +111,7 @@ function readTokenFile(file: string): string {
 /** ownServer is where a server with these same settings can be reached from its own machine. */
 function ownServer(): string | undefined {
   const { variable } = SETTINGS.listen;
-  return process.env[variable]?.replace(/^(0\.0\.0\.0|\[::\]):/, '127.0.0.1:');
+  return io().env[variable]?.replace(/^(0\.0\.0\.0|\[::\]):/, '127.0.0.1:');
 }
 
 /** adminTokenFile is where the embedded mode keeps the admin token. */
@@ -120,5 +121,5 @@ export function adminTokenFile(dataDir: string): string {
 
 function adminToken(): string | undefined {
   const { variable, default: fallback } = SETTINGS.dataDir;
-  return readPrivately(adminTokenFile(process.env[variable] ?? fallback))?.trim();
+  return readPrivately(adminTokenFile(io().env[variable] ?? fallback))?.trim();
 }

@@ -1,4 +1,4 @@
-import { KeywardCallError } from '../client/index.js';
+import { KeywardCallError } from '../client/call-error.js';
 import { ConfigError } from '../config.js';
 import { KeywardError } from '../lib/errors.js';
 import { printable } from '../lib/text.js';

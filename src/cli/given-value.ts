@@ -5,6 +5,7 @@ import { Writable } from 'node:stream';
 import type { Command } from 'commander';
 import type { SecretPayload } from '../client/index.js';
 import { LARGEST_PAYLOAD } from '../secret/secret.js';
+import { io } from './io.js';
 import { printErrorLine, printErrorText } from './output.js';
 
 /** GivenValue is how a command is told a secret's value: never by an argument, which others can read. */
@@ -44,7 +45,8 @@ export async function readValue({ file, binary, trimNewline }: GivenValue): Prom
 
 async function readGiven(file: string | undefined): Promise<Buffer> {
   if (file !== undefined) return readBytes(createReadStream(file));
-  return process.stdin.isTTY ? askForLine() : readBytes(process.stdin);
+  const { stdin } = io();
+  return stdin.isTTY === true ? askForLine(stdin) : readBytes(stdin);
 }
 
 /** readBytes reads a stream to its end, or until it is too large for a value. */
@@ -60,9 +62,9 @@ async function readBytes(stream: NodeJS.ReadableStream): Promise<Buffer> {
 }
 
 /** askForLine reads one line from the terminal without showing it. */
-async function askForLine(): Promise<Buffer> {
+async function askForLine(input: NodeJS.ReadableStream): Promise<Buffer> {
   const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() });
-  const lines = createInterface({ input: process.stdin, output: nowhere, terminal: true, historySize: 0 });
+  const lines = createInterface({ input, output: nowhere, terminal: true, historySize: 0 });
   printErrorText('Value (one line, not shown): ');
   try {
     const line = await new Promise<string | undefined>((resolve) => {

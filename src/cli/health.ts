@@ -1,8 +1,9 @@
-import { Command } from 'commander';
+import type { Command } from 'commander';
 import type { ClientOptions } from '../client/channel.js';
 import { checkHealth } from '../client/health.js';
 import { loadConfig } from '../config.js';
 import { asksOwnServer, clientOptions, withClientOptions, type GivenOptions } from './client-options.js';
+import { io } from './io.js';
 import { printJsonLine, printLine } from './output.js';
 
 /**
@@ -11,7 +12,7 @@ import { printJsonLine, printLine } from './output.js';
  * serve plaintext is asked in plaintext. Options given on the command line take the place of all this.
  */
 function ownTransport(given: GivenOptions): ClientOptions {
-  const { tlsCert, tlsKey, allowPlaintext } = loadConfig(process.env);
+  const { tlsCert, tlsKey, allowPlaintext } = loadConfig(io().env);
   const { tls, ca, cert, plaintext, proxy } = given;
   const isTold = [tls, ca, cert, plaintext, proxy].some((option) => option !== undefined);
   if (isTold || !asksOwnServer(given)) return {};
@@ -22,9 +23,8 @@ function ownTransport(given: GivenOptions): ClientOptions {
 }
 
 /** healthCommand is `keyward health`, for container health checks. */
-export function healthCommand(): Command {
-  return withClientOptions(new Command('health'))
-    .description('Ask a running service for its health; succeeds only if it is SERVING.')
+export function healthCommand(command: Command): void {
+  withClientOptions(command)
     .option('--json', 'print the result as JSON')
     .action(async (given: GivenOptions) => {
       const status = await checkHealth({ ...ownTransport(given), ...clientOptions(given) });

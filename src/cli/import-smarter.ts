@@ -1,4 +1,4 @@
-import { Command, Option } from 'commander';
+import type { Command } from 'commander';
 import { AuditLog } from '../audit/audit-log.js';
 import { ChainRepository } from '../audit/chain-repository.js';
 import { systemClock } from '../lib/clock.js';
@@ -8,11 +8,12 @@ import { formatReport } from '../smarter/report-text.js';
 import type { ImportReport } from '../smarter/report.js';
 import { SmarterImportError } from '../smarter/smarter-import-error.js';
 import { warnOfCommandLine } from './client-options.js';
+import { io } from './io.js';
 import { printJson, printText, showLine, warn } from './output.js';
 import { withTargetDatabase } from './target-database.js';
 
 interface Options {
-  readonly from: string;
+  readonly from?: string;
   readonly dryRun?: boolean;
   readonly json?: true;
 }
@@ -33,19 +34,19 @@ A dry run does the same work in one transaction that it rolls back; rows it woul
 A service that is running may answer from its cache for up to KEYWARD_CACHE_TTL_SECONDS after an import.`;
 
 /** importSmarterCommand is `keyward import-smarter`. */
-export function importSmarterCommand(): Command {
-  const from = new Option(
-    '--from <URL>',
-    "database of the Smarter platform (the user's password is never printed)",
-  );
-  return new Command('import-smarter')
-    .description("Take accounts, users, API keys and secrets over from a Smarter platform's database.")
-    .addOption(from.env('KEYWARD_IMPORT_FROM').makeOptionMandatory())
+export function importSmarterCommand(command: Command): void {
+  command
+    .option(
+      '--from <URL>',
+      "database of the Smarter platform (or KEYWARD_IMPORT_FROM; the user's password is never printed)",
+    )
     .option('--dry-run', 'compute and report everything, write nothing')
     .option('--json', 'print the report as JSON')
     .addHelpText('after', HELP)
-    .action(async ({ from: sourceUrl, dryRun = false, json }: Options, command: Command) => {
-      if (command.getOptionValueSource('from') === 'cli') warnOfCommandLine('--from, with its password,');
+    .action(async ({ from, dryRun = false, json }: Options) => {
+      if (from !== undefined) warnOfCommandLine('--from, with its password,');
+      const sourceUrl = from ?? io().env['KEYWARD_IMPORT_FROM'];
+      if (sourceUrl === undefined) throw new Error('give the database to take over in KEYWARD_IMPORT_FROM');
       const report = await withTargetDatabase((target, keyring) =>
         runImport({
           sourceUrl,

@@ -21,12 +21,8 @@ them again; then run this. When "keyward keys status" shows that no value needs 
 It may be broken off at any time and run again: what is done stays done.`;
 
 /** keysCommand is `keyward keys`. */
-export function keysCommand(): Command {
-  return new Command('keys')
-    .description('Make encryption keys for secrets, and encrypt the secrets with another one.')
-    .addCommand(generateCommand())
-    .addCommand(rotateCommand())
-    .addCommand(statusCommand());
+export function keysCommand(command: Command): void {
+  command.addCommand(generateCommand()).addCommand(rotateCommand()).addCommand(statusCommand());
 }
 
 function generateCommand(): Command {

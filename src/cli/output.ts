@@ -1,6 +1,7 @@
 import type { Secret } from '../client/index.js';
 import { formatPgTimestamp } from '../lib/instant.js';
 import { printable, printableJson } from '../lib/text.js';
+import { io } from './io.js';
 
 type Timestamp = NonNullable<Secret['createdAt']>;
 
@@ -11,21 +12,21 @@ type Timestamp = NonNullable<Secret['createdAt']>;
 
 /** printLine prints one line. */
 export function printLine(line: string): void {
-  process.stdout.write(`${printable(line)}\n`);
+  io().stdout.write(`${printable(line)}\n`);
 }
 
 /** printText prints lines that the caller has put together. */
 export function printText(text: string): void {
-  process.stdout.write(printableLines(text));
+  io().stdout.write(printableLines(text));
 }
 
 /** printErrorText does the same on standard error. */
 export function printErrorText(text: string): void {
-  process.stderr.write(printableLines(text));
+  io().stderr.write(printableLines(text));
 }
 
 export function printErrorLine(line: string): void {
-  process.stderr.write(`${printable(line)}\n`);
+  io().stderr.write(`${printable(line)}\n`);
 }
 
 /** warn writes to standard error, so that what a command prints can still be read by programs. */
@@ -35,12 +36,13 @@ export function warn(line: string): void {
 
 /** showLine keeps one line of a terminal up to date; elsewhere it shows nothing. An empty line clears it. */
 export function showLine(line: string): void {
-  if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${printable(line)}`);
+  const { stderr } = io();
+  if (stderr.isTTY === true) stderr.write(`\r\x1b[K${printable(line)}`);
 }
 
 /** printBytes prints a secret's value as it is. */
 export function printBytes(bytes: Uint8Array): void {
-  process.stdout.write(bytes);
+  io().stdout.write(bytes);
 }
 
 /** printJson prints what the service answered, as protobuf writes it: 64-bit numbers and times are text. */
@@ -55,7 +57,7 @@ export function printJsonLine(value: unknown): void {
 
 /** printJsonText prints what is JSON already. */
 export function printJsonText(json: string): void {
-  process.stdout.write(`${printableJson(json)}\n`);
+  io().stdout.write(`${printableJson(json)}\n`);
 }
 
 /** report prints what was done, as JSON where that is asked for. */

@@ -2,6 +2,7 @@ import { Option, type Command } from 'commander';
 import type { AccessSecretResponse } from '../client/index.js';
 import { writePrivately } from '../lib/private-file.js';
 import { printable } from '../lib/text.js';
+import { io } from './io.js';
 import { printBytes, printJson, printText } from './output.js';
 import { commandAboutSecret, withSecret, type GivenSecret } from './secret-target.js';
 import { readVersionNumber } from './version-number.js';
@@ -67,7 +68,7 @@ function isPrintable(text: string): boolean {
 
 function printValue(accessed: AccessSecretResponse): void {
   const bytes = bytesOf(accessed);
-  if (!process.stdout.isTTY) {
+  if (io().stdout.isTTY !== true) {
     printBytes(bytes);
     return;
   }

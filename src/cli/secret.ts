@@ -1,4 +1,4 @@
-import { Command } from 'commander';
+import type { Command } from 'commander';
 import { accessCommand } from './secret-access.js';
 import { deleteCommand, undeleteCommand } from './secret-deletion.js';
 import { grantsCommand } from './secret-grants.js';
@@ -8,9 +8,8 @@ import { rotateCommand, setCommand } from './secret-set.js';
 import { versionsCommand } from './secret-versions.js';
 
 /** secretCommand is `keyward secret`. */
-export function secretCommand(): Command {
-  return new Command('secret')
-    .description('Keep secrets, and read their values. Only "access" shows a value.')
+export function secretCommand(command: Command): void {
+  command
     .addCommand(listCommand())
     .addCommand(getCommand())
     .addCommand(accessCommand())

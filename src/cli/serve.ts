@@ -1,4 +1,4 @@
-import { Command } from 'commander';
+import type { Command } from 'commander';
 import { AuditLog } from '../audit/audit-log.js';
 import { ChainRepository } from '../audit/chain-repository.js';
 import { bootstrap } from '../bootstrap.js';
@@ -20,29 +20,25 @@ import { databaseLinkWarnings } from './link-warnings.js';
 import { startService, type Service } from './service.js';
 
 /** serveCommand is `keyward serve`. */
-export function serveCommand(): Command {
-  return new Command('serve')
-    .description(
-      'Serve until stopped. Settings come from the environment; without any, everything runs on this machine.',
-    )
-    .action(async () => {
-      const config = readConfig(process.env);
-      const logger = createLogger(config.logLevel);
-      for (const variable of unknownVariables(process.env)) logger.warn({ variable }, 'no such setting');
-      const stopped = stopSignal(logger);
-      const closer = new Closer();
-      try {
-        const service = await run(config, logger, closer);
-        const error = await Promise.race([stopped, service.failure]);
-        if (error !== undefined) throw error;
-        logger.info('stopping');
-      } finally {
-        await closer.close();
-      }
-      logger.info('stopped');
-      // A client that keeps its end of a connection open would keep the process alive.
-      process.exit();
-    });
+export function serveCommand(command: Command): void {
+  command.action(async () => {
+    const config = readConfig(process.env);
+    const logger = createLogger(config.logLevel);
+    for (const variable of unknownVariables(process.env)) logger.warn({ variable }, 'no such setting');
+    const stopped = stopSignal(logger);
+    const closer = new Closer();
+    try {
+      const service = await run(config, logger, closer);
+      const error = await Promise.race([stopped, service.failure]);
+      if (error !== undefined) throw error;
+      logger.info('stopping');
+    } finally {
+      await closer.close();
+    }
+    logger.info('stopped');
+    // A client that keeps its end of a connection open would keep the process alive.
+    process.exit();
+  });
 }
 
 async function run(config: Config, logger: Logger, closer: Closer): Promise<Service> {

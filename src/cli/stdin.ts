@@ -1,5 +1,5 @@
 /** readAll reads a text stream to its end. */
-export async function readAll(stream: NodeJS.ReadStream): Promise<string> {
+export async function readAll(stream: NodeJS.ReadableStream): Promise<string> {
   let text = '';
   stream.setEncoding('utf8');
   for await (const chunk of stream as AsyncIterable<string>) text += chunk;

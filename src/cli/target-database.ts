@@ -3,6 +3,7 @@ import type { Keyring } from '../crypto/keyring.js';
 import { startEmbeddedPostgres } from '../db/embedded-postgres.js';
 import { openDatabase } from '../db/knex.js';
 import { migrate } from '../db/migrate.js';
+import { io } from './io.js';
 import { openKeyring } from './keyring.js';
 import { readConfig } from './read-config.js';
 import { databaseLinkWarnings } from './link-warnings.js';
@@ -13,7 +14,7 @@ import { warn } from './output.js';
  * DATABASE_URL, which must be migrated, or else the embedded one of KEYWARD_DATA_DIR.
  */
 export async function withTargetDatabase<T>(run: (knex: Knex, keyring: Keyring) => Promise<T>): Promise<T> {
-  const keyring = await openKeyring(readConfig(process.env), warn);
+  const keyring = await openKeyring(readConfig(io().env), warn);
   return withTargetUrl(async (url) => {
     const knex = openDatabase({ url, poolSize: 4, connectTimeoutMs: 10_000, statementTimeoutMs: 0 });
     try {
@@ -26,7 +27,7 @@ export async function withTargetDatabase<T>(run: (knex: Knex, keyring: Keyring) 
 
 /** withTargetUrl gives that database's URL. The embedded one is started and migrated if need be, and left when done. */
 export async function withTargetUrl<T>(run: (url: string) => Promise<T>): Promise<T> {
-  const { databaseUrl, dataDir } = readConfig(process.env);
+  const { databaseUrl, dataDir } = readConfig(io().env);
   databaseLinkWarnings({ databaseUrl, databaseListenUrl: undefined }).forEach(warn);
   if (databaseUrl !== undefined) return run(databaseUrl.reveal());
   const embedded = await startEmbeddedPostgres({ dataDir, onWarning: warn });

@@ -1,6 +1,7 @@
-import { Command } from 'commander';
+import type { Command } from 'commander';
 import { connect, VerdictReason, type KeywardClient, type ValidateTokenResponse } from '../client/index.js';
 import { clientOptions, warnOfCommandLine, withClientOptions, type GivenOptions } from './client-options.js';
+import { io } from './io.js';
 import { printJsonLine, printLine } from './output.js';
 
 /** Verdict is what the command prints of an answer. */
@@ -18,11 +19,8 @@ const LARGEST_BATCH = 1000;
 const LARGEST_BATCH_CHARACTERS = 512 * 1024;
 
 /** validateCommand is `keyward validate`. */
-export function validateCommand(): Command {
-  return withClientOptions(new Command('validate'))
-    .description(
-      'Ask a running service whether texts are tokens that may pass. A refusal is an answer, not a failure.',
-    )
+export function validateCommand(command: Command): void {
+  withClientOptions(command)
     .argument(
       '[token]',
       'the text; with "-" (the default) one JSON string a line is read from standard input, and one verdict a line printed',
@@ -61,8 +59,9 @@ async function validateLines(client: KeywardClient, print: (verdict: Verdict) =>
       for (const response of responses) print(toVerdict(response));
     }
   };
-  process.stdin.setEncoding('utf8');
-  for await (const chunk of process.stdin as AsyncIterable<string>) {
+  const { stdin } = io();
+  stdin.setEncoding('utf8');
+  for await (const chunk of stdin as AsyncIterable<string>) {
     const lines = (rest + chunk).split('\n');
     rest = lines.pop() ?? '';
     await validateAll(lines);

@@ -1,10 +1,8 @@
 import { pino, type DestinationStream, type Logger } from 'pino';
 import { printableJson } from '../lib/text.js';
+import type { LogLevel } from './log-levels.js';
 
 export type { Logger } from 'pino';
-
-export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
-export type LogLevel = (typeof LOG_LEVELS)[number];
 
 /**
  * createLogger writes one JSON object a line to standard output. Of errors it writes what tells their cause

@@ -19,7 +19,8 @@ let secretIds: bigint[];
 beforeAll(async () => {
   world = await World.create();
   knex = connectTo(world.database.url);
-  secretIds = await Promise.all(Array.from({ length: AT_ONCE }, createSecret));
+  secretIds = [];
+  while (secretIds.length < AT_ONCE) secretIds.push(await createSecret());
 }, 120_000);
 
 afterAll(async () => {

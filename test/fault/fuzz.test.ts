@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { KeywardClient } from '../../src/client/index.js';
 import { registerCanary } from '../support/canaries.js';
+import { extent } from '../support/extent.js';
 import { Random } from '../support/random.js';
 import { framed, RawHttp2, type RawAnswer } from '../support/raw-http2.js';
 import { byId } from '../support/requests.js';
@@ -10,7 +11,7 @@ import { execute } from '../support/sql.js';
 import { existing, newValue, textOf, World } from '../support/world.js';
 import { hostileRequest, type HostileRequest, type Victims } from './hostile-requests.js';
 
-const REQUESTS = Number(process.env['FUZZ_REQUESTS'] ?? 20_000);
+const REQUESTS = extent('FUZZ_REQUESTS', 5_000, 60_000);
 const SEED = Number(process.env['FUZZ_SEED'] ?? Date.now() % 2 ** 31);
 /** Requests until there are new victims: those before have been destroyed by then. */
 const ROUND = 2_500;

@@ -2,12 +2,13 @@ import { randomInt } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { connect, KeywardCallError, type KeywardClient } from '../../src/client/index.js';
 import type { Database } from '../../src/db/knex.js';
+import { extent } from '../support/extent.js';
 import { fernetKey } from '../support/fernet-vectors.js';
 import { ServerProcess } from '../support/server-process.js';
 import { connectTo, newKey, sealed, storedVersions, storeSecrets } from '../support/stored-secrets.js';
 import { World } from '../support/world.js';
 
-const SECRETS = Number(process.env['ROTATION_SECRETS'] ?? 5000);
+const SECRETS = extent('ROTATION_SECRETS', 1_000, 5_000);
 const BATCH = Math.min(200, SECRETS / 50);
 /** The shares of the work after which the process that does it is killed. */
 const KILLED_AT = [0.2, 0.5];

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { chmod, chown, mkdir, mkdtemp, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, inject, test, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, expect, inject, test, vi } from 'vitest';
 import { connect, type KeywardClient } from '../../src/client/index.js';
 import { removeDataDir } from '../support/data-dir.js';
 import { TEST_KEY } from '../support/keyring.js';
@@ -11,6 +11,7 @@ import {
   keyward,
   runKeyward,
   serve,
+  spawnKeyward,
   type CommandOptions,
   type Serving,
 } from '../support/keyward-command.js';
@@ -20,19 +21,19 @@ import { execute, withDatabaseName } from '../support/sql.js';
 const NOBODY = 65534;
 const isRoot = process.getuid?.() === 0;
 
+/** One data directory for all tests, as a machine has one; the first test makes the database in it. */
 let parent: string;
 let dataDir: string;
 let options: CommandOptions;
-let running: Serving[];
+let running: Serving[] = [];
 
-beforeEach(async () => {
+beforeAll(async () => {
   parent = await mkdtemp(join(tmpdir(), 'keyward-serve-'));
   dataDir = join(parent, 'data');
   options = {
     env: { KEYWARD_DATA_DIR: dataDir, KEYWARD_LISTEN: '127.0.0.1:0', DATABASE_URL: '' },
     cwd: parent,
   };
-  running = [];
 });
 
 afterEach(async () => {
@@ -40,6 +41,10 @@ afterEach(async () => {
     if (isAlive(serving.pid)) serving.signal('SIGTERM');
     await serving.exited;
   }
+  running = [];
+});
+
+afterAll(async () => {
   await removeDataDir(dataDir);
   await rm(parent, { recursive: true, force: true });
 });
@@ -79,14 +84,29 @@ test('without configuration it serves, with an admin token and a key that only i
     expect((await stat(join(dataDir, file))).mode & 0o777).toBe(0o600);
   }
   expect(await isValid(serving, await adminToken())).toBe(true);
-  expect(await keyward(['health', '--server', serving.address], options)).toBe('SERVING\n');
+  expect(await spawnKeyward(['health', '--server', serving.address], options)).toEqual({
+    code: 0,
+    stdout: 'SERVING\n',
+    stderr: '',
+  });
 });
 
 test.skipIf(!isRoot)('a normal user can run it too (only root can test this)', async () => {
-  await chown(parent, NOBODY, NOBODY);
-  const serving = await start({ uid: NOBODY, installation: await installInto(parent) });
-  expect(await isValid(serving, await adminToken())).toBe(true);
-  expect((await stat(join(dataDir, 'postgres'))).uid).toBe(NOBODY);
+  const home = await mkdtemp(join(tmpdir(), 'keyward-serve-'));
+  await chown(home, NOBODY, NOBODY);
+  const own = join(home, 'data');
+  const env = { ...options.env, KEYWARD_DATA_DIR: own };
+  const serving = await start({ env, cwd: home, uid: NOBODY, installation: await installInto(home) });
+  const client = connect({
+    server: serving.address,
+    token: (await readFile(join(own, 'admin-token'), 'utf8')).trim(),
+  });
+  expect(await client.tokens.listTokens({})).toMatchObject({ tokens: [{ name: 'keyward-admin' }] });
+  client.close();
+  expect((await stat(join(own, 'postgres'))).uid).toBe(NOBODY);
+  serving.signal('SIGTERM');
+  await serving.exited;
+  await rm(home, { recursive: true });
 });
 
 test('what was acknowledged survives kill -9 of the service', async () => {
@@ -100,7 +120,7 @@ test('what was acknowledged survives kill -9 of the service', async () => {
 
 test('what was acknowledged survives kill -9 of the service and of PostgreSQL', async () => {
   const first = await start();
-  const token = await createToken(first, 'kept');
+  const token = await createToken(first, 'kept-too');
   const postmaster = await postmasterOf(dataDir);
   first.signal('SIGKILL');
   process.kill(postmaster, 'SIGKILL');
@@ -179,7 +199,7 @@ test('a start that fails says why in one line, and leaves no database running', 
   const first = await start();
   const other = join(parent, 'other');
   await mkdir(other);
-  const { code, stderr } = await runKeyward(['serve'], {
+  const { code, stderr } = await spawnKeyward(['serve'], {
     ...options,
     env: { ...options.env, KEYWARD_DATA_DIR: other, KEYWARD_LISTEN: first.address },
   });
@@ -196,19 +216,22 @@ test('an admin token that others can read or change is used by nobody: neither t
   const validated = await runKeyward(['validate', '--server', first.address, 'guess'], options);
   first.signal('SIGTERM');
   await first.exited;
-  const served = await runKeyward(['serve'], options);
+  const served = await spawnKeyward(['serve'], options);
   for (const { code, stderr } of [validated, served]) {
     expect(code).toBe(1);
     expect(stderr).toMatch(/^keyward: [^\n]*admin-token is not used: others may read or change it[^\n]*\n$/);
   }
   await expect(postmasterOf(dataDir)).rejects.toThrow();
+  await chmod(file, 0o600);
 });
 
 test.skipIf(!isRoot)('an admin token of another user is not used (only root can test this)', async () => {
   const serving = await start();
-  await chown(join(dataDir, 'admin-token'), NOBODY, NOBODY);
+  const file = join(dataDir, 'admin-token');
+  await chown(file, NOBODY, NOBODY);
   const { stderr } = await runKeyward(['validate', '--server', serving.address, 'guess'], options);
   expect(stderr).toMatch(/^keyward: [^\n]*admin-token is not used: it belongs to uid 65534[^\n]*\n$/);
+  await chown(file, 0, 0);
 });
 
 test('the service says in one line what a database link gives up that leaves the machine', async () => {
@@ -240,7 +263,7 @@ test('with DATABASE_URL nothing is invented: no schema, no token, until they are
     env: { ...options.env, DATABASE_URL: databaseUrl, KEYWARD_FERNET_KEYS: TEST_KEY },
   };
   const withoutKey = { ...production, env: { ...production.env, KEYWARD_FERNET_KEYS: '' } };
-  expect(await runKeyward(['serve'], withoutKey)).toMatchObject({
+  expect(await spawnKeyward(['serve'], withoutKey)).toMatchObject({
     code: 1,
     stderr: expect.stringMatching(/^keyward: KEYWARD_FERNET_KEYS or [^\n]* must be set [^\n]*\n$/) as string,
   });

@@ -51,7 +51,24 @@ async function warmUp(peer: Peer): Promise<void> {
   }
 }
 
+/** The service keeps the memory that it took at most, so that each of these tests adds to those before it. */
 describe('50 connections with 100 unfinished bodies of 4 MiB each', () => {
+  let serving: Serving;
+  let peer: Peer;
+  let before: number;
+
+  beforeAll(async () => {
+    serving = await start();
+    peer = new Peer(serving.address, { token: adminToken });
+    await warmUp(peer);
+    before = residentBytes(serving.pid, 'now');
+  }, 240_000);
+
+  afterAll(async () => {
+    peer.close();
+    await stop(serving);
+  });
+
   test.each<readonly [string, MethodName, Record<string, string>, boolean]>([
     ['of strangers', 'validateToken', {}, false],
     ['with credentials that are none', 'createSecret', { authorization: 'Bearer nobody' }, false],
@@ -60,10 +77,6 @@ describe('50 connections with 100 unfinished bodies of 4 MiB each', () => {
     '%s take little memory, and end within 30 s',
     { timeout: 120_000 },
     async (_, method, headers, isCaller) => {
-      const serving = await start();
-      const peer = new Peer(serving.address, { token: adminToken });
-      await warmUp(peer);
-      const before = residentBytes(serving.pid, 'now');
       const startedAt = performance.now();
       const unfinished = await UnfinishedBodies.send({
         address: serving.address,
@@ -89,42 +102,34 @@ describe('50 connections with 100 unfinished bodies of 4 MiB each', () => {
       expect(unfinished.open).toBe(0);
       expect(rise).toBeLessThan(MOST_RISE);
       unfinished.close();
-      peer.close();
-      await stop(serving);
+    },
+  );
+
+  test(
+    'while the database does not answer, strangers who wait take little memory',
+    { timeout: 120_000 },
+    async () => {
+      const lock = new Client({ connectionString: database.url }).on('error', () => undefined);
+      await lock.connect();
+      await lock.query('BEGIN; LOCK TABLE token_digests');
+      const unfinished = await UnfinishedBodies.send({
+        address: serving.address,
+        path: pathOf('validateToken'),
+        headers: { authorization: 'Bearer nobody' },
+        connections: 50,
+        callsOfEach: 100,
+      });
+      for (let call = 0; call < 500; call += 1) {
+        expect(await peer.call('validateToken', { token: adminToken })).toMatchObject({ code: 'OK' });
+      }
+      const rise = residentBytes(serving.pid, 'most') - before;
+      console.log(`${Math.round(rise / MEGABYTE)} MiB more while they wait`);
+      expect(rise).toBeLessThan(MOST_RISE);
+      unfinished.close();
+      await lock.end();
     },
   );
 });
-
-test(
-  'while the database does not answer, strangers who wait take little memory',
-  { timeout: 120_000 },
-  async () => {
-    const serving = await start();
-    const peer = new Peer(serving.address, { token: adminToken });
-    await warmUp(peer);
-    const before = residentBytes(serving.pid, 'now');
-    const lock = new Client({ connectionString: database.url }).on('error', () => undefined);
-    await lock.connect();
-    await lock.query('BEGIN; LOCK TABLE token_digests');
-    const unfinished = await UnfinishedBodies.send({
-      address: serving.address,
-      path: pathOf('validateToken'),
-      headers: { authorization: 'Bearer nobody' },
-      connections: 50,
-      callsOfEach: 100,
-    });
-    for (let call = 0; call < 500; call += 1) {
-      expect(await peer.call('validateToken', { token: adminToken })).toMatchObject({ code: 'OK' });
-    }
-    const rise = residentBytes(serving.pid, 'most') - before;
-    console.log(`${Math.round(rise / MEGABYTE)} MiB more while they wait`);
-    expect(rise).toBeLessThan(MOST_RISE);
-    unfinished.close();
-    await lock.end();
-    peer.close();
-    await stop(serving);
-  },
-);
 
 test.each([
   ['without TLS', {}, {}],

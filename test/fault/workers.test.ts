@@ -10,7 +10,7 @@ import { HealthClient } from '../../src/gen/grpc/health/v1/health.js';
 import { registerCanary } from '../support/canaries.js';
 import { removeDataDir } from '../support/data-dir.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
-import { keyward, runKeyward, serve, type Serving } from '../support/keyward-command.js';
+import { keyward, serve, spawnKeyward, type Serving } from '../support/keyward-command.js';
 import { TEST_KEY } from '../support/keyring.js';
 import { isAlive, postmasterOf, untilGone } from '../support/postmaster.js';
 import { framed, RawHttp2 } from '../support/raw-http2.js';
@@ -293,7 +293,7 @@ test('a start on a port that another has fails with one line and leaves no proce
   const taken = createServer().listen(0, '127.0.0.1');
   await once(taken, 'listening');
   const { port } = taken.address() as AddressInfo;
-  const { code, stdout, stderr } = await runKeyward(['serve'], {
+  const { code, stdout, stderr } = await spawnKeyward(['serve'], {
     env: { ...env, KEYWARD_LISTEN: `127.0.0.1:${port}` },
   });
   taken.close();

@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { registerCanary } from '../support/canaries.js';
 import { TEST_KEY } from '../support/keyring.js';
-import { runKeyward, serve } from '../support/keyward-command.js';
+import { runKeyward, serve, spawnKeyward } from '../support/keyward-command.js';
 import { framed, RawHttp2 } from '../support/raw-http2.js';
 import { requestFor } from '../support/requests.js';
 import { encodeRequest, METHOD_NAMES, pathOf, Peer } from '../support/rpc.js';
@@ -129,7 +129,8 @@ test(
     ];
     let output = '';
     for (const [args, own, input = ''] of commands) {
-      const { stdout, stderr } = await runKeyward(args, { env: { ...env, ...own }, input });
+      const runToEnd = args[0] === 'serve' ? spawnKeyward : runKeyward;
+      const { stdout, stderr } = await runToEnd(args, { env: { ...env, ...own }, input });
       output += stdout + stderr;
     }
     const reissued = await runKeyward(['bootstrap', '--reissue'], { env });

@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { EmbeddedPostgresError, startEmbeddedPostgres } from '../../src/db/embedded-postgres.js';
 import { clusterOf, makeDataDir, removeDataDir } from '../support/data-dir.js';
 import { createTestDatabase } from '../support/database.js';
-import { REPOSITORY, startOwner } from '../support/embedded-owner.js';
+import { MAIN, startOwner } from '../support/embedded-owner.js';
 import { isAlive, postmasterOf, untilGone } from '../support/postmaster.js';
 import { execute } from '../support/sql.js';
 
@@ -16,8 +16,7 @@ const QUICK = { fsync: 'off' };
 /** nobodyReachesRepository is false where the repository lies in a private directory of root's. */
 const nobodyReachesRepository =
   isRoot &&
-  spawnSync(process.execPath, ['-e', 'require.resolve("tsx")'], { cwd: REPOSITORY, uid: NOBODY, gid: NOBODY })
-    .status === 0;
+  spawnSync(process.execPath, ['--check', MAIN], { cwd: '/', uid: NOBODY, gid: NOBODY }).status === 0;
 
 let parent: string;
 let dataDir: string;

@@ -6,7 +6,7 @@ import { checkHealth } from '../../src/client/health.js';
 import { HealthClient } from '../../src/gen/grpc/health/v1/health.js';
 import { registerCanary } from '../support/canaries.js';
 import { createEmptyDatabase, createTestDatabase, type TestDatabase } from '../support/database.js';
-import { keyward, runKeyward, serve, type Serving } from '../support/keyward-command.js';
+import { keyward, serve, spawnKeyward, type Serving } from '../support/keyward-command.js';
 import { TEST_KEY } from '../support/keyring.js';
 import { isAlive } from '../support/postmaster.js';
 import { Peer } from '../support/rpc.js';
@@ -159,7 +159,7 @@ test('no metric has a label besides those that hold a few fixed words', async ()
 
 test('an address that was asked for and is taken stops the start, with one line', async () => {
   const { port, release } = await takenPort();
-  const { code, stderr } = await runKeyward(['serve'], {
+  const { code, stderr } = await spawnKeyward(['serve'], {
     env: {
       DATABASE_URL: database.url,
       KEYWARD_FERNET_KEYS: TEST_KEY,

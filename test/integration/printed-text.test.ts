@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import {
   Metadata,
   Server,
@@ -18,9 +18,6 @@ import { TEST_KEY } from '../support/keyring.js';
 import { execute } from '../support/sql.js';
 import { NASTY, unprintableIn } from '../support/unprintable.js';
 import { existing, World, type Kept } from '../support/world.js';
-
-// Every command is a process that starts.
-vi.setConfig({ testTimeout: 120_000 });
 
 /** What each command that asks a service is given besides its options. */
 const CLIENT_COMMANDS: Readonly<Record<string, readonly string[]>> = {

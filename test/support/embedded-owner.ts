@@ -6,10 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 import { unfinishedIn } from './data-dir.js';
 
-const MAIN = fileURLToPath(new URL('embedded-owner-main.ts', import.meta.url));
-
-/** REPOSITORY is where the child runs, so that it finds tsx. */
-export const REPOSITORY = fileURLToPath(new URL('../..', import.meta.url));
+export const MAIN = fileURLToPath(new URL('embedded-owner-main.mjs', import.meta.url));
 
 const Started = z.object({ url: z.string(), created: z.boolean() });
 
@@ -78,8 +75,7 @@ export async function startOwner(dataDir: string, uid?: number): Promise<Owner> 
 }
 
 function spawnOwner(dataDir: string, uid?: number) {
-  return spawn(process.execPath, ['--import', 'tsx', MAIN, dataDir], {
-    cwd: REPOSITORY,
+  return spawn(process.execPath, [MAIN, dataDir], {
     stdio: ['ignore', 'pipe', 'pipe'],
     detached: true,
     ...(uid === undefined ? {} : { uid, gid: uid }),

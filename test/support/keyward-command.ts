@@ -2,8 +2,10 @@ import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { run } from '../../src/cli/run.js';
 import { keepLog } from './run-log.js';
 
 /** The program as users run it: compiled. The run's global setup compiles it. */
@@ -37,8 +39,8 @@ export async function installInto(directory: string): Promise<string> {
   return installation;
 }
 
-/** runKeyward runs a command to its end. */
-export async function runKeyward(
+/** spawnKeyward runs a command to its end in a process of its own, as users do. */
+export async function spawnKeyward(
   args: readonly string[],
   options: CommandOptions = {},
 ): Promise<CommandResult> {
@@ -48,8 +50,33 @@ export async function runKeyward(
   return { code, ...output };
 }
 
-/** keyward runs a command that must succeed, and gives what it printed. */
-export async function keyward(args: readonly string[], options: CommandOptions = {}): Promise<string> {
+/** runKeyward runs a command to its end in this process, which is many times as quick; it must not be `serve`. */
+export async function runKeyward(
+  args: readonly string[],
+  { env, input = '' }: Pick<CommandOptions, 'env' | 'input'> = {},
+): Promise<CommandResult> {
+  const output = { stdout: '', stderr: '' };
+  const keep = (name: keyof Output) => ({
+    write: (chunk: string | Uint8Array) => {
+      const text = typeof chunk === 'string' ? chunk : Buffer.from(chunk).toString();
+      output[name] += text;
+      if (name === 'stderr') keepLog(text);
+    },
+  });
+  const code = await run(args, {
+    env: { ...process.env, ...env },
+    stdin: Readable.from([Buffer.from(input)], { objectMode: false }),
+    stdout: keep('stdout'),
+    stderr: keep('stderr'),
+  });
+  return { code, ...output };
+}
+
+/** keyward runs a command that must succeed, in this process, and gives what it printed. */
+export async function keyward(
+  args: readonly string[],
+  options: Pick<CommandOptions, 'env' | 'input'> = {},
+): Promise<string> {
   const { code, stdout, stderr } = await runKeyward(args, options);
   if (code !== 0) throw new Error(`keyward ${args[0] ?? ''} ended with ${code}: ${stderr}`);
   return stdout;

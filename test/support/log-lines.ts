@@ -1,4 +1,5 @@
-import { createLogger, type Logger, type LogLevel } from '../../src/telemetry/logger.js';
+import type { LogLevel } from '../../src/telemetry/log-levels.js';
+import { createLogger, type Logger } from '../../src/telemetry/logger.js';
 
 /** collectLog gives a logger, and the text of all that it writes. */
 export function collectLog(level: LogLevel = 'trace'): { readonly logger: Logger; text(): string } {

@@ -16,7 +16,7 @@ export class SecretCommand {
     this.world = world;
   }
 
-  /** run runs a command to its end, with what is on its standard input. */
+  /** run runs a command to its end in this process, with what is on its standard input. */
   run(args: readonly string[], input = '', token = this.world.adminToken): Promise<CommandResult> {
     return runKeyward(['secret', ...args], { env: this.#env(token), input });
   }
@@ -40,7 +40,7 @@ export class SecretCommand {
     return stderr;
   }
 
-  /** bytes runs a command that must succeed, and gives the bytes that it printed. */
+  /** bytes runs a command in a process of its own, which must succeed, and gives the bytes that it printed. */
   async bytes(args: readonly string[]): Promise<Buffer> {
     const { stdout } = await promisify(execFile)(process.execPath, [MAIN, 'secret', ...args], {
       env: this.#env(this.world.adminToken),

@@ -3,10 +3,9 @@ import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { TEST_KEY } from './keyring.js';
 
-const MAIN = fileURLToPath(new URL('server-process-main.ts', import.meta.url));
-const REPOSITORY = fileURLToPath(new URL('../..', import.meta.url));
+const MAIN = fileURLToPath(new URL('server-process-main.mjs', import.meta.url));
 
-/** ServerProcess is the service in a process of its own. */
+/** ServerProcess is the service, compiled, in a process of its own. */
 export class ServerProcess {
   readonly port: number;
   readonly #child: ChildProcess;
@@ -23,8 +22,7 @@ export class ServerProcess {
     env: Readonly<Record<string, string>> = {},
   ): Promise<ServerProcess> {
     const child = fork(MAIN, {
-      cwd: REPOSITORY,
-      execArgv: ['--import', 'tsx', '--expose-gc'],
+      execArgv: ['--expose-gc'],
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
       env: {
         ...process.env,

@@ -18,13 +18,17 @@ export function readFixture(name: string): Promise<string> {
   return readFile(new URL(name, FIXTURES), 'utf8');
 }
 
-/** createSmarterDatabase restores a real Smarter platform's database into PostgreSQL. */
+/** TEMPLATE is restored by the first test of a run that needs it; the others copy it. */
+const TEMPLATE = 'smarter_template';
+
+/** createSmarterDatabase makes a database of a real Smarter platform in PostgreSQL. */
 export async function createSmarterDatabase(): Promise<SmarterDatabase> {
   const serverUrl = inject('databaseServerUrl');
-  const name = `smarter_test_${randomBytes(6).toString('hex')}`;
-  await execute(serverUrl, `CREATE DATABASE ${name} TEMPLATE template0 ENCODING 'UTF8'`);
+  const [template] = await execute(serverUrl, 'SELECT FROM pg_database WHERE datname = $1', [TEMPLATE]);
+  if (template === undefined) await makeTemplate(serverUrl);
+  const name = newDatabaseName();
+  await execute(serverUrl, `CREATE DATABASE ${name} TEMPLATE ${TEMPLATE}`);
   const url = withDatabaseName(serverUrl, name);
-  await execute(url, await readFixture('smarter-db.sql'));
   return {
     url,
     run: (sql) => execute(url, sql),
@@ -32,6 +36,22 @@ export async function createSmarterDatabase(): Promise<SmarterDatabase> {
       await execute(serverUrl, `DROP DATABASE ${name} WITH (FORCE)`);
     },
   };
+}
+
+/** makeTemplate gives the template its name when it is whole; of two processes that make one, one does so. */
+async function makeTemplate(serverUrl: string): Promise<void> {
+  const name = newDatabaseName();
+  await execute(serverUrl, `CREATE DATABASE ${name} TEMPLATE template0 ENCODING 'UTF8'`);
+  await execute(withDatabaseName(serverUrl, name), await readFixture('smarter-db.sql'));
+  try {
+    await execute(serverUrl, `ALTER DATABASE ${name} RENAME TO ${TEMPLATE}`);
+  } catch {
+    await execute(serverUrl, `DROP DATABASE ${name}`);
+  }
+}
+
+function newDatabaseName(): string {
+  return `smarter_test_${randomBytes(6).toString('hex')}`;
 }
 
 const Annotations = z.union([

@@ -2,6 +2,7 @@ import { randomInt } from 'node:crypto';
 import fc from 'fast-check';
 import { KeywardError } from '../../../src/lib/errors.js';
 import { digestHex, digestOf } from '../../../src/token/token.js';
+import { extent } from '../../support/extent.js';
 import { encodeRequest, decodeRequest, type MethodName, type RequestOf } from '../../support/rpc.js';
 import { GHOST, type Estate, type Known, type Pools, type Presented } from './estate.js';
 import { gained, holds, passes, type Credential } from './oracle.js';
@@ -355,7 +356,7 @@ async function excess(
 }
 
 /** Settings of the model tests: MODEL_SEQUENCES and MODEL_SEED. */
-export const NUM_RUNS = Number(process.env['MODEL_SEQUENCES'] ?? 200);
+export const NUM_RUNS = extent('MODEL_SEQUENCES', 100, 2_000);
 export const SEED = Number(process.env['MODEL_SEED'] ?? randomInt(2 ** 31));
 
 function pick(pool: readonly bigint[], number: number): bigint {

@@ -47,9 +47,13 @@ async function unbind(secrets: readonly Secret[]): Promise<void> {
 }
 
 async function old(count: number): Promise<Secret[]> {
-  const secrets = await Promise.all(
-    Array.from({ length: count }, (_, at) => api.newSecret({}, text(`value-${at}`))),
-  );
+  const secrets: Secret[] = [];
+  while (secrets.length < count) {
+    const batch = Array.from({ length: Math.min(50, count - secrets.length) }, (_, at) =>
+      api.newSecret({}, text(`value-${secrets.length + at}`)),
+    );
+    secrets.push(...(await Promise.all(batch)));
+  }
   await unbind(secrets);
   return secrets;
 }

@@ -1,12 +1,9 @@
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { SecretCommand } from '../../support/secret-command.js';
 import { execute } from '../../support/sql.js';
 import { ACCOUNT_A, ACCOUNT_B, World, type Kept } from '../../support/world.js';
 
 const TIME = expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/) as string;
-
-// Every command is a process that starts.
-vi.setConfig({ testTimeout: 120_000 });
 
 let world: World;
 let secret: SecretCommand;

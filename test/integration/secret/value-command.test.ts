@@ -2,16 +2,13 @@ import { randomBytes } from 'node:crypto';
 import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { SecretCommand } from '../../support/secret-command.js';
 import { newValue, textOf, World } from '../../support/world.js';
 
 const LARGEST = 65_536;
 /** The `script` that gives a terminal to a command is util-linux's. */
 const withTerminal = test.skipIf(process.platform !== 'linux');
-
-// Every command is a process that starts.
-vi.setConfig({ testTimeout: 120_000 });
 
 let world: World;
 let secret: SecretCommand;

@@ -7,14 +7,14 @@ import { queryObjects, writeHeapSnapshot } from 'node:v8';
  * which a snapshot tells the sizes alone. Bytes that Node keeps for small buffers to share are among them, also where
  * no buffer is any more.
  */
-export function dumpHeap(file: string): void {
+export function dumpHeap(file) {
   globalThis.gc?.();
   writeHeapSnapshot(file);
   for (const bytes of allBytes()) appendFileSync(file, Buffer.from(bytes, 'hex'));
 }
 
 /** allBytes are the contents of all array buffers, in hexadecimal. */
-function allBytes(): string[] {
+function allBytes() {
   const { prototype } = ArrayBuffer;
   const custom = { configurable: true, value: contents };
   Object.defineProperty(prototype, inspect.custom, custom);
@@ -26,6 +26,6 @@ function allBytes(): string[] {
   }
 }
 
-function contents(this: ArrayBuffer): string {
+function contents() {
   return Buffer.from(this).toString('hex');
 }

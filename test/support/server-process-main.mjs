@@ -1,9 +1,9 @@
-import { openKeyring } from '../../src/cli/keyring.js';
-import { loadConfig } from '../../src/config.js';
-import { systemClock } from '../../src/lib/clock.js';
-import { createLogger } from '../../src/telemetry/logger.js';
-import { startServer } from '../../src/server.js';
-import { dumpHeap } from './heap-dump.js';
+import { openKeyring } from '../../dist/cli/keyring.js';
+import { loadConfig } from '../../dist/config.js';
+import { systemClock } from '../../dist/lib/clock.js';
+import { createLogger } from '../../dist/telemetry/logger.js';
+import { startServer } from '../../dist/server.js';
+import { dumpHeap } from './heap-dump.mjs';
 
 /**
  * The service as a process of its own, with its settings from the environment. It tells its port to its parent,

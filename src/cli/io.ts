@@ -1,0 +1,26 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+
+/** Io is what a command reads and writes, besides files and the network. The process is one. */
+export interface Io {
+  readonly env: NodeJS.ProcessEnv;
+  readonly stdin: NodeJS.ReadableStream & { readonly isTTY?: boolean };
+  readonly stdout: Output;
+  readonly stderr: Output;
+}
+
+interface Output {
+  readonly isTTY?: boolean;
+  write(chunk: string | Uint8Array): unknown;
+}
+
+const given = new AsyncLocalStorage<Io>();
+
+/** withIo runs a command with an Io of its own, so that several can run in one process. */
+export function withIo<T>(io: Io, command: () => T): T {
+  return given.run(io, command);
+}
+
+/** io is that of the command that runs here. */
+export function io(): Io {
+  return given.getStore() ?? process;
+}

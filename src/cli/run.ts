@@ -1,0 +1,104 @@
+import { Command, CommanderError } from 'commander';
+import { withIo, type Io } from './io.js';
+import { printErrorText, printText } from './output.js';
+import { version } from './version.js';
+
+/** Entry is a command: its line in the help, and how its options and its action are added. */
+interface Entry {
+  readonly description: string;
+  readonly load: () => Promise<(command: Command) => void>;
+}
+
+/**
+ * COMMANDS are all there are. Each is loaded when it is asked for: together they need a database's drivers, the gRPC
+ * library and more, and a health check runs every few seconds.
+ */
+const COMMANDS: Readonly<Record<string, Entry>> = {
+  serve: {
+    description:
+      'Serve until stopped. Settings come from the environment; without any, everything runs on this machine.',
+    load: async () => (await import('./serve.js')).serveCommand,
+  },
+  migrate: {
+    description: 'Bring the schema of the database up to date (DATABASE_URL, or the embedded one).',
+    load: async () => (await import('./migrate.js')).migrateCommand,
+  },
+  bootstrap: {
+    description:
+      'Make the platform account, the superuser "admin" and a token of theirs, and print the token, this once.',
+    load: async () => (await import('./bootstrap.js')).bootstrapCommand,
+  },
+  'import-smarter': {
+    description: "Take accounts, users, API keys and secrets over from a Smarter platform's database.",
+    load: async () => (await import('./import-smarter.js')).importSmarterCommand,
+  },
+  audit: {
+    description: 'Check the audit log.',
+    load: async () => (await import('./audit.js')).auditCommand,
+  },
+  keys: {
+    description: 'Make encryption keys for secrets, and encrypt the secrets with another one.',
+    load: async () => (await import('./keys.js')).keysCommand,
+  },
+  secret: {
+    description: 'Keep secrets, and read their values. Only "access" shows a value.',
+    load: async () => (await import('./secret.js')).secretCommand,
+  },
+  validate: {
+    description:
+      'Ask a running service whether texts are tokens that may pass. A refusal is an answer, not a failure.',
+    load: async () => (await import('./validate.js')).validateCommand,
+  },
+  call: {
+    description:
+      'Call any method of a running service, JSON in and JSON out. A stream is printed as it comes.',
+    load: async () => (await import('./call.js')).callCommand,
+  },
+  health: {
+    description: 'Ask a running service for its health; succeeds only if it is SERVING.',
+    load: async () => (await import('./health.js')).healthCommand,
+  },
+};
+
+/** run runs the command of a command line, and gives the status to exit with. */
+export function run(args: readonly string[], io: Io = process): Promise<number> {
+  return withIo(io, async () => {
+    const program = await programFor(args);
+    try {
+      await program.parseAsync(args, { from: 'user' });
+      return 0;
+    } catch (error) {
+      // Help and usage are printed by then.
+      if (error instanceof CommanderError) return error.exitCode;
+      const { failureLine } = await import('./failure.js');
+      printErrorText(`${failureLine(error)}\n`);
+      return 1;
+    }
+  });
+}
+
+/** programFor loads the commands that the arguments name; of the others it knows the line in the help. */
+async function programFor(args: readonly string[]): Promise<Command> {
+  const program = new Command('keyward')
+    .description(
+      'Keeps API keys and secrets for a platform of other services: judges the keys, and gives the secrets out.',
+    )
+    .version(version())
+    .showHelpAfterError('(add --help for what is possible)');
+  for (const [name, { description, load }] of Object.entries(COMMANDS)) {
+    const command = new Command(name).description(description);
+    if (args.includes(name)) (await load())(command);
+    program.addCommand(command);
+  }
+  prepare(program);
+  return program;
+}
+
+/**
+ * prepare lets commander's own texts, which quote arguments, take the same way to the terminal as all others, and lets
+ * it throw where it would end the process.
+ */
+function prepare(command: Command): void {
+  command.configureOutput({ writeOut: printText, writeErr: printErrorText }).exitOverride();
+  for (const subcommand of command.commands) prepare(subcommand);
+}
