@@ -35,8 +35,9 @@ const extent = {
 const dataDir = await makeDataDir();
 try {
   const { against } = options;
-  if (options.overload) console.log(await onDatabase((url) => measureOverload(url, { seconds: 10, tokens: 20_000 })));
-  else if (against === undefined) await measureAll();
+  if (options.overload) {
+    console.log(await onDatabase((url) => measureOverload(url, { seconds: options.smoke ? 3 : 15 })));
+  } else if (against === undefined) await measureAll();
   else console.log(await onDatabase((url) => measureAgainst(against, url, extent)));
 } finally {
   await removeDataDir(dataDir);

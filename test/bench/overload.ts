@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import { connect } from '../../src/client/index.js';
 import { pathOf, Peer } from '../support/rpc.js';
 import { messageOf } from './http2-frames.js';
 import { residentBytes, startKeyward, stop, type ServerProcess } from './processes.js';
@@ -19,24 +20,29 @@ const LOADS = [2.5, 10];
 
 export interface OverloadExtent {
   readonly seconds: number;
-  readonly tokens: number;
+}
+
+interface Load {
+  readonly load: number;
+  readonly connections: number;
+  readonly seconds: number;
+  readonly run: () => Promise<Run>;
 }
 
 interface Outcome {
   readonly load: number;
   readonly connections: number;
-  readonly underWay: number;
   /** Answers within the deadline, a second. */
   readonly goodput: number;
-  /** Calls that were refused or ended without an answer, a second. */
-  readonly shed: number;
+  /** Answers that came later, a second. */
   readonly late: number;
-  readonly rssBefore: number;
-  readonly rssMost: number;
-  readonly leaseHeld: boolean;
-  /** Milliseconds of a revocation in the middle, and whether it was complete. */
+  /** Calls that got none, a second. */
+  readonly shed: number;
+  /** By how much resident memory rose at most. */
+  readonly moreBytes: number;
+  /** Milliseconds of a revocation in the middle of the load, and what it said of itself. */
   readonly revocationMs: number;
-  readonly revocationComplete: boolean;
+  readonly propagation: string;
   /** Milliseconds of a call, a second after the load has ended. */
   readonly calmMs: number;
 }
@@ -59,7 +65,8 @@ export async function measureOverload(databaseUrl: string, extent: OverloadExten
         MAX_CONNECTIONS,
         Math.ceil((times * capacity * DEADLINE_SECONDS) / STREAMS),
       );
-      outcomes.push(await overload(server, peer, times, connections, () => load(connections, STREAMS), extent));
+      const run = () => load(connections, STREAMS);
+      outcomes.push(await overload(server, peer, { load: times, connections, run, seconds: extent.seconds }));
     }
     return toText(capacity, outcomes);
   } finally {
@@ -70,44 +77,55 @@ export async function measureOverload(databaseUrl: string, extent: OverloadExten
 }
 
 async function overload(
-  server: ServerProcess,
+  { port, process: child }: ServerProcess,
   peer: Peer,
-  load: number,
-  connections: number,
-  run: () => Promise<Run>,
-  { seconds }: OverloadExtent,
+  { load, connections, run, seconds }: Load,
 ): Promise<Outcome> {
-  const rssBefore = residentBytes(server.process);
-  const state = { rssMost: rssBefore, isOver: false };
+  const before = residentBytes(child);
+  let most = before;
   const sampling = setInterval(() => {
-    state.rssMost = Math.max(state.rssMost, residentBytes(server.process));
+    most = Math.max(most, residentBytes(child));
   }, 50);
   const running = run().finally(() => {
     clearInterval(sampling);
   });
   await delay((seconds * 1000) / 2);
-  const revokedAt = performance.now();
-  const selector = { selector: { $case: 'id', value: BigInt(FIRST_ID + 2 + Math.round(load * 10)) } };
-  const revocation = await peer.call('deactivateToken', { selector }, { timeoutMs: 20_000 });
-  const revocationMs = performance.now() - revokedAt;
+  const revocation = await timed(() => revoke(port, FIRST_ID + 2 + Math.round(load * 10)));
   const { answered, inTime, shed } = await running;
   await delay(1000);
-  const calmAt = performance.now();
-  await peer.call('validateToken', { token: plaintextOf(0) });
+  const calm = await timed(() => peer.call('validateToken', { token: plaintextOf(0) }));
   return {
     load,
     connections,
-    underWay: connections * STREAMS,
     goodput: inTime / seconds,
     late: (answered - inTime) / seconds,
     shed: shed / seconds,
-    rssBefore,
-    rssMost: state.rssMost,
-    leaseHeld: true,
-    revocationMs,
-    revocationComplete: JSON.stringify(revocation).includes('true'),
-    calmMs: performance.now() - calmAt,
+    moreBytes: most - before,
+    revocationMs: revocation.ms,
+    propagation: revocation.result,
+    calmMs: calm.ms,
   };
+}
+
+async function timed<T>(work: () => Promise<T>): Promise<{ readonly ms: number; readonly result: T }> {
+  const began = performance.now();
+  const result = await work();
+  return { ms: performance.now() - began, result };
+}
+
+/** revoke switches a token off in the middle of it all, over a connection of its own, and tells what became of it. */
+async function revoke(port: number, id: number): Promise<string> {
+  const client = connect({ server: `127.0.0.1:${port}`, token: plaintextOf(2), timeoutMs: 20_000 });
+  try {
+    const { propagation } = await client.tokens.deactivateToken({
+      selector: { selector: { $case: 'id', value: BigInt(id) } },
+    });
+    return propagation?.complete === true ? 'complete' : 'not complete';
+  } catch (error) {
+    return String(error);
+  } finally {
+    client.close();
+  }
 }
 
 interface Run {
@@ -125,7 +143,7 @@ async function h2load(
 ): Promise<Run> {
   const log = join(directory, 'log');
   await rm(log, { force: true });
-  const { stdout } = await promisify(execFile)(
+  await promisify(execFile)(
     'h2load',
     [
       ...[`--clients=${connections}`, `--max-concurrent-streams=${streams}`, `--duration=${seconds}`],
@@ -136,27 +154,23 @@ async function h2load(
     ],
     { maxBuffer: 2 ** 26 },
   );
-  if (process.env['OVERLOAD_VERBOSE']) console.log(stdout.slice(stdout.indexOf('finished in')));
-  const rows = (await readFile(log, 'utf8')).trimEnd().split('\n').map((line) => line.split('\t').map(Number));
+  const rows = (await readFile(log, 'utf8'))
+    .trimEnd()
+    .split('\n')
+    .map((line) => line.split('\t').map(Number));
   const answered = rows.filter(([, status]) => status === 200);
   const inTime = answered.filter(([, , micros]) => (micros ?? Infinity) <= DEADLINE_SECONDS * 1e6);
-  if (process.env['OVERLOAD_VERBOSE']) {
-    const first = Math.min(...rows.slice(0, 1000).map(([s]) => s ?? 0));
-    const bySecond = new Map<number, [number, number]>();
-    for (const [s = 0, , micros = 0] of answered) {
-      const sec = Math.floor((s + micros - first) / 1e6);
-      const e = bySecond.get(sec) ?? [0, 0];
-      e[micros <= 1e6 ? 0 : 1] += 1;
-      bySecond.set(sec, e);
-    }
-    console.log([...bySecond].sort(([a], [b]) => a - b).map(([s, [ok, late]]) => `${s}s ok ${ok} late ${late}`).join('; '));
-  }
   return { answered: answered.length, inTime: inTime.length, shed: rows.length - answered.length };
 }
 
 function toText(capacity: number, outcomes: readonly Outcome[]): string {
-  return [
-    `capacity ${Math.round(capacity)} calls/s`,
-    ...outcomes.map((each) => JSON.stringify(each)),
-  ].join('\n');
+  const lines = outcomes.map((each) => {
+    const share = Math.round((100 * each.goodput) / capacity);
+    return [
+      `${each.load} times as many under way as are answered in ${DEADLINE_SECONDS} s (${each.connections} connections, ${STREAMS} calls on each):`,
+      `  in time ${Math.round(each.goodput)} a second, ${share} % of the capacity; late ${Math.round(each.late)}, without an answer ${Math.round(each.shed)}`,
+      `  ${Math.round(each.moreBytes / 2 ** 20)} MiB more; a revocation ${Math.round(each.revocationMs)} ms, ${each.propagation}; a call afterwards ${each.calmMs.toFixed(1)} ms`,
+    ].join('\n');
+  });
+  return [`capacity ${Math.round(capacity)} calls/s`, ...lines].join('\n');
 }

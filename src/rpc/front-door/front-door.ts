@@ -9,7 +9,7 @@ import {
   requestTimeout,
   tooManyConnections,
 } from '../../lib/errors.js';
-import type { ConnectionCounts, ConnectionUse } from '../../telemetry/connection-metrics.js';
+import type { ConnectionCounts, ConnectionUse, IntakeUse } from '../../telemetry/connection-metrics.js';
 import type { Authenticated, Authenticator } from '../auth.js';
 import { callEnded, type CallLog } from '../call-log.js';
 import { foreseen, toStatus } from '../error-status.js';
@@ -23,6 +23,7 @@ import type { ConnectionLimits } from './connection-limits.js';
 import { Intake } from './intake.js';
 import { discardBody, ignore, RequestBody, type BodyKeeper } from './request-body.js';
 import { sendStatus } from './response.js';
+import { WorkUnderWay } from './work-under-way.js';
 
 export interface FrontDoorDependencies extends CallLog {
   readonly methods: MethodRules;
@@ -50,6 +51,7 @@ export class FrontDoor implements BodyKeeper {
   readonly #connections: Connections;
   readonly #budget = new BodyBudget();
   readonly #intake: Intake;
+  readonly #work = new WorkUnderWay();
   #waitingStrangers = 0;
   #emptyCalls = 0;
   #library: StreamListener = () => undefined;
@@ -102,6 +104,10 @@ export class FrontDoor implements BodyKeeper {
     return this.#connections.use;
   }
 
+  get intake(): IntakeUse {
+    return { streams: this.#intake.streams, cuts: this.#intake.cuts, calls: this.#work.calls };
+  }
+
   get interval(): number {
     return this.#connections.interval;
   }
@@ -119,6 +125,13 @@ export class FrontDoor implements BodyKeeper {
   shareOf({ stream, userId }: RequestBody): Share | CallerShare {
     if (userId !== undefined) return this.#budget.of(userId);
     return this.#connections.of(stream.session)?.openShare ?? NO_SHARE;
+  }
+
+  mayWork({ stream, rule }: RequestBody, bytes: number): boolean {
+    if (rule.isOpen) return true;
+    const end = this.#work.begin(bytes);
+    if (end !== undefined) stream.once('close', end);
+    return end !== undefined;
   }
 
   enter({ stream, headers, flags, rawHeaders }: RequestBody): void {

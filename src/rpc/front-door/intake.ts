@@ -1,5 +1,3 @@
-import type { Connection } from './connection.js';
-
 /** How long the event loop may read requests before timers, the lease's among them, get their turn. */
 const MAX_READING_MS = 40;
 const TICK_MS = 10;
@@ -17,8 +15,18 @@ const MIN_STREAMS_IN_ALL = 256;
 const LESS = 0.5;
 const MORE = 1.5;
 
+/** Source is a connection, as far as taking in goes. */
+export interface Source {
+  readonly isBusy: boolean;
+  /** pause lets what comes wait until `resume`. */
+  pause(): void;
+  resume(): void;
+  /** allowStreams tells the client how many calls it may have under way. */
+  allowStreams(count: number): void;
+}
+
 export interface IntakeOptions {
-  readonly connections: () => Iterable<Connection>;
+  readonly connections: () => Iterable<Source>;
   /** Milliseconds of a clock that never goes back. */
   readonly now: () => number;
 }
@@ -38,13 +46,14 @@ export class Intake {
   #cuts = 0;
   /** Since when each turn has been cut short; undefined if the last one was not. */
   #backlogSince: number | undefined;
-  /** When the number of streams was changed last, or a turn was cut short. */
-  #steadySince = 0;
+  /** When the number of streams was changed last, or the last backlog ended. */
+  #steadySince: number;
   #streams = MAX_STREAMS;
 
   constructor(options: IntakeOptions) {
     this.#options = options;
     this.#turnBegan = options.now();
+    this.#steadySince = this.#turnBegan;
   }
 
   /** streams is how many calls a connection may have under way now. */
@@ -68,7 +77,7 @@ export class Intake {
   }
 
   /** opened tells of a new connection. */
-  opened(connection: Connection): void {
+  opened(connection: Source): void {
     if (this.#streams < MAX_STREAMS) connection.allowStreams(this.#streams);
     if (this.#isCut) connection.pause();
   }
@@ -104,7 +113,7 @@ export class Intake {
     const all = [...this.#options.connections()];
     const busy = all.reduce((count, connection) => count + (connection.isBusy ? 1 : 0), 0);
     const least = Math.max(MIN_STREAMS, Math.ceil(MIN_STREAMS_IN_ALL / Math.max(busy, 1)));
-    const wanted = Math.ceil(Math.min(this.#streams, MAX_STREAMS) * change);
+    const wanted = Math.ceil(this.#streams * change);
     const streams = Math.min(MAX_STREAMS, Math.max(least, wanted));
     if (streams === this.#streams) return;
     this.#streams = streams;
