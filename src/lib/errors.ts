@@ -29,6 +29,7 @@ export type Reason =
   | 'REQUEST_TOO_LARGE'
   | 'REQUEST_TIMEOUT'
   | 'TOO_MANY_CONNECTIONS'
+  | 'OVERLOADED'
   | 'DATABASE_UNAVAILABLE'
   | 'INTERNAL';
 
@@ -128,6 +129,11 @@ export function requestTimeout(seconds: number): KeywardError {
 export function openCallsTooLarge(mostBytes: number): KeywardError {
   const message = `Calls without credentials take more than ${mostBytes} bytes on this connection.`;
   return new KeywardError('REQUEST_TOO_LARGE', message, { metadata: { limit_bytes: String(mostBytes) } });
+}
+
+/** overloaded is for calls that would be worked on beside too many others. */
+export function overloaded(): KeywardError {
+  return new KeywardError('OVERLOADED', 'The service works on as many calls as it may. Try again in a moment.');
 }
 
 export function tooManyConnections(): KeywardError {

@@ -34,6 +34,7 @@ const STATUS: Readonly<Record<Reason, status>> = {
   REQUEST_TOO_LARGE: status.RESOURCE_EXHAUSTED,
   REQUEST_TIMEOUT: status.DEADLINE_EXCEEDED,
   TOO_MANY_CONNECTIONS: status.RESOURCE_EXHAUSTED,
+  OVERLOADED: status.RESOURCE_EXHAUSTED,
   DATABASE_UNAVAILABLE: status.UNAVAILABLE,
   INTERNAL: status.INTERNAL,
 };
@@ -41,7 +42,7 @@ const STATUS: Readonly<Record<Reason, status>> = {
 const DOMAIN = 'keyward';
 const RETRY_AFTER_SECONDS = 1n;
 /** What ends by itself, besides everything that is UNAVAILABLE. */
-const PASSING: readonly Reason[] = ['TOO_MANY_CALLS', 'TOO_MANY_WATCHES'];
+const PASSING: readonly Reason[] = ['TOO_MANY_CALLS', 'TOO_MANY_WATCHES', 'OVERLOADED'];
 /** gRPC implementations refuse header lists over 8 KiB; the details must leave room for the other headers. */
 const LARGEST_DETAILS = 4096;
 

@@ -23,6 +23,46 @@ export interface ConnectionUse {
   readonly unauthenticated: number;
 }
 
+/** Intake is how much is taken in from the connections. */
+export interface IntakeUse {
+  /** How many calls a connection may have under way. */
+  readonly streams: number;
+  /** How often connections had to wait for the next turn of the event loop. */
+  readonly cuts: number;
+  /** Calls that are worked on: not those that memory answers. */
+  readonly calls: number;
+}
+
+/** watchIntake shows it. It is read when somebody looks. */
+export function watchIntake(registry: Registry, use: () => IntakeUse): void {
+  const registers = [registry];
+  new Gauge({
+    name: 'keyward_connection_streams_max',
+    help: 'Most calls that a connection may have under way; fewer than 100 while the process has more to read than it answers in time.',
+    registers,
+    collect() {
+      this.set(use().streams);
+    },
+  });
+  new Gauge({
+    name: 'keyward_calls_under_way',
+    help: 'Calls that are worked on, without streams and what memory answers.',
+    registers,
+    collect() {
+      this.set(use().calls);
+    },
+  });
+  new Counter({
+    name: 'keyward_reading_cuts_total',
+    help: 'Turns of the event loop in which connections were not read, because it had read for long enough.',
+    registers,
+    collect() {
+      this.reset();
+      this.inc(use().cuts);
+    },
+  });
+}
+
 /** watchConnections shows them. They are read when somebody looks. */
 export function watchConnections(
   registry: Registry,

@@ -2,7 +2,13 @@ import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client';
 import { AuditMetrics } from './audit-metrics.js';
 import { CallMetrics } from './call-metrics.js';
 import { CoherenceMetrics } from './coherence-metrics.js';
-import { watchConnections, type ConnectionCounts, type ConnectionUse } from './connection-metrics.js';
+import {
+  watchConnections,
+  watchIntake,
+  type ConnectionCounts,
+  type ConnectionUse,
+  type IntakeUse,
+} from './connection-metrics.js';
 
 /** CacheUse is what a cache counts of itself. */
 export interface CacheUse {
@@ -91,6 +97,11 @@ export class Metrics {
   /** watchConnections shows the connections of clients, of which there may be `most`; call it once. */
   watchConnections(counts: ConnectionCounts, use: () => ConnectionUse, most: number): void {
     watchConnections(this.#registry, counts, use, most);
+  }
+
+  /** watchIntake shows how much is taken in from them; call it once. */
+  watchIntake(use: () => IntakeUse): void {
+    watchIntake(this.#registry, use);
   }
 
   /** watchProcess adds the usual metrics of the process: once in a process, and for its whole life. */

@@ -6,6 +6,7 @@ import { makeDataDir, removeDataDir } from '../support/data-dir.js';
 import { measureAgainst } from './against.js';
 import { measureHotPath, type Extent } from './hot-path.js';
 import { measureMillion } from './million.js';
+import { measureOverload } from './overload.js';
 import { canPin, leaveServerCore } from './processes.js';
 import { report, toText } from './report.js';
 import { fillTokens } from './tokens.js';
@@ -22,6 +23,7 @@ const { values: options } = parseArgs({
     json: { type: 'string' },
     rounds: { type: 'string' },
     against: { type: 'string' },
+    overload: { type: 'boolean', default: false },
   },
 });
 
@@ -33,7 +35,9 @@ const extent = {
 const dataDir = await makeDataDir();
 try {
   const { against } = options;
-  if (against === undefined) await measureAll();
+  if (options.overload) {
+    console.log(await onDatabase((url) => measureOverload(url, { seconds: options.smoke ? 3 : 15 })));
+  } else if (against === undefined) await measureAll();
   else console.log(await onDatabase((url) => measureAgainst(against, url, extent)));
 } finally {
   await removeDataDir(dataDir);

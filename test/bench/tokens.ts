@@ -16,7 +16,7 @@ import { execute } from '../support/sql.js';
 /** How many user profiles share the tokens. */
 const PROFILES = 500;
 /** Ids of users, accounts and profiles start here, apart from what a start of the service makes. */
-const FIRST_ID = 1000;
+export const FIRST_ID = 1000;
 
 /** plaintextOf is the plaintext of a token: 64 hex digits, as the service itself makes them. */
 export function plaintextOf(token: number): string {

@@ -40,6 +40,7 @@ export class Connection {
   #waiting = 0;
   readonly #early = new LimitedShare(Infinity);
   #isStopped = false;
+  #isPaused = false;
 
   constructor(socket: Socket, interval: number) {
     this.socket = socket;
@@ -61,6 +62,25 @@ export class Connection {
   /** opened tells of the session. */
   opened(session: Http2Session): void {
     this.#session = session;
+  }
+
+  /** pause lets what comes wait until `resume`. */
+  pause(): void {
+    this.#isPaused = true;
+    this.#regulate();
+  }
+
+  resume(): void {
+    this.#isPaused = false;
+    this.#regulate();
+  }
+
+  /** allowStreams tells the client how many calls it may have under way. */
+  allowStreams(maxConcurrentStreams: number): void {
+    const session = this.#session;
+    // One that does not confirm the last number has no use for another.
+    if (session === undefined || session.closed || session.destroyed || session.pendingSettingsAck) return;
+    session.settings({ maxConcurrentStreams });
   }
 
   /** misused tells of a call that sent too much: without another that is good the connection is closed. */
@@ -141,11 +161,12 @@ export class Connection {
   }
 
   /**
-   * #regulate stops the reading of the connection while nobody on it is known and some call's credentials are being judged, so that no
-   * more than what was read at once, 64 KiB, is held for it.
+   * #regulate stops the reading of the connection while it is paused, and while nobody on it is known and some call's credentials are
+   * being judged, so that no more than what was read at once, 64 KiB, is held for it.
    */
   #regulate(): void {
-    const mustStop = this.#waiting > 0 && (this.#standing !== 'caller' || this.#early.held > MOST_WAITING);
+    const isUnknown = this.#standing !== 'caller' || this.#early.held > MOST_WAITING;
+    const mustStop = this.#isPaused || (this.#waiting > 0 && isUnknown);
     if (!mustStop && !this.#isStopped) return;
     this.#isStopped = mustStop;
     // Again each time: Node starts to read by itself when it has written something.

@@ -9,7 +9,7 @@ import {
   requestTimeout,
   tooManyConnections,
 } from '../../lib/errors.js';
-import type { ConnectionCounts, ConnectionUse } from '../../telemetry/connection-metrics.js';
+import type { ConnectionCounts, ConnectionUse, IntakeUse } from '../../telemetry/connection-metrics.js';
 import type { Authenticated, Authenticator } from '../auth.js';
 import { callEnded, type CallLog } from '../call-log.js';
 import { foreseen, toStatus } from '../error-status.js';
@@ -20,8 +20,10 @@ import { LimitedShare, type Share } from './collected-bytes.js';
 import { MOST_OF_OPEN_CALLS, type Connection } from './connection.js';
 import { Connections } from './connections.js';
 import type { ConnectionLimits } from './connection-limits.js';
+import { Intake } from './intake.js';
 import { discardBody, ignore, RequestBody, type BodyKeeper } from './request-body.js';
 import { sendStatus } from './response.js';
+import { WorkUnderWay } from './work-under-way.js';
 
 export interface FrontDoorDependencies extends CallLog {
   readonly methods: MethodRules;
@@ -48,6 +50,8 @@ export class FrontDoor implements BodyKeeper {
   readonly #dependencies: FrontDoorDependencies;
   readonly #connections: Connections;
   readonly #budget = new BodyBudget();
+  readonly #intake: Intake;
+  readonly #work = new WorkUnderWay();
   #waitingStrangers = 0;
   #emptyCalls = 0;
   #library: StreamListener = () => undefined;
@@ -55,11 +59,18 @@ export class FrontDoor implements BodyKeeper {
   constructor(dependencies: FrontDoorDependencies) {
     this.#dependencies = dependencies;
     const { limits, counts } = dependencies;
+    this.#intake = new Intake({
+      connections: () => this.#connections.all,
+      now: () => performance.now(),
+    });
     this.#connections = new Connections({
       limits,
       counts,
       onInterval: () => {
         this.#budget.forgetIdle();
+      },
+      onSession: (connection) => {
+        this.#intake.opened(connection);
       },
       onOverdue: (body) => {
         body.fail(requestTimeout(limits.requestSeconds));
@@ -80,15 +91,21 @@ export class FrontDoor implements BodyKeeper {
       });
       this.#connections.guard(each);
     }
+    this.#intake.start();
   }
 
   /** stop ends what is left of connections; call it when the library has stopped. */
   stop(): Promise<void> {
+    this.#intake.stop();
     return this.#connections.stop();
   }
 
   get connections(): ConnectionUse {
     return this.#connections.use;
+  }
+
+  get intake(): IntakeUse {
+    return { streams: this.#intake.streams, cuts: this.#intake.cuts, calls: this.#work.calls };
   }
 
   get interval(): number {
@@ -108,6 +125,13 @@ export class FrontDoor implements BodyKeeper {
   shareOf({ stream, userId }: RequestBody): Share | CallerShare {
     if (userId !== undefined) return this.#budget.of(userId);
     return this.#connections.of(stream.session)?.openShare ?? NO_SHARE;
+  }
+
+  mayWork({ stream, rule }: RequestBody, bytes: number): boolean {
+    if (rule.isOpen) return true;
+    const end = this.#work.begin(bytes);
+    if (end !== undefined) stream.once('close', end);
+    return end !== undefined;
   }
 
   enter({ stream, headers, flags, rawHeaders }: RequestBody): void {
@@ -140,6 +164,7 @@ export class FrontDoor implements BodyKeeper {
       stream.close(constants.NGHTTP2_REFUSED_STREAM);
       return;
     }
+    this.#intake.arrived();
     const rule = this.#dependencies.methods.get(headers[':path'] ?? '');
     if (rule === undefined || headers['content-type']?.startsWith('application/grpc') !== true) {
       // The library refuses these by their headers.

@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
 import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
-import { KeywardError, requestTooLarge, tooMuchUnfinished } from '../../lib/errors.js';
+import { KeywardError, overloaded, requestTooLarge, tooMuchUnfinished } from '../../lib/errors.js';
 import { streamOf } from '../library.js';
 import type { KnownToken } from '../auth.js';
 import type { Admission, Judged, MethodRule } from './admission.js';
@@ -19,6 +19,8 @@ export interface BodyKeeper {
   mayEnterEmpty(): boolean;
   /** messageCame tells of one less. */
   messageCame(): void;
+  /** mayWork tells whether a call with so long a message may be worked on beside those that are. */
+  mayWork(body: RequestBody, bytes: number): boolean;
   /** enter hands the stream over to the library. */
   enter(body: RequestBody): void;
   /** refused is told of a call that must end. A conversation is ended by the fault of its admission. */
@@ -228,6 +230,7 @@ export class RequestBody implements Admission {
     const { stream, headers, rule } = this;
     this.#hasMessage = true;
     if (this.#answerFromMemory(frame)) return true;
+    if (!this.#keeper.mayWork(this, frame.length)) return this.#refuse(overloaded());
     const encoding = frame[0] === 1 ? encodingOf(headers['grpc-encoding']) : undefined;
     if (encoding === undefined) {
       this.#dropCollected();

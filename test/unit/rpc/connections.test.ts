@@ -25,6 +25,7 @@ beforeEach(async () => {
     limits: LIMITS,
     counts,
     onInterval: () => undefined,
+    onSession: () => undefined,
     onOverdue: () => undefined,
     intervalMs: INTERVAL_MS,
   });

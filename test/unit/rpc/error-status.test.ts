@@ -38,6 +38,7 @@ const CODES: Readonly<Record<Reason, status>> = {
   REQUEST_TOO_LARGE: status.RESOURCE_EXHAUSTED,
   REQUEST_TIMEOUT: status.DEADLINE_EXCEEDED,
   TOO_MANY_CONNECTIONS: status.RESOURCE_EXHAUSTED,
+  OVERLOADED: status.RESOURCE_EXHAUSTED,
   INTERNAL: status.INTERNAL,
 };
 const REASONS = Object.keys(CODES) as Reason[];
@@ -78,7 +79,13 @@ test('only what ends by itself tells when to try again', () => {
   const withRetry = REASONS.filter(
     (reason) => detail(details(toStatus(new KeywardError(reason, ''))), 'RetryInfo') !== undefined,
   );
-  expect(withRetry).toEqual(['STOPPING', 'TOO_MANY_CALLS', 'TOO_MANY_WATCHES', 'DATABASE_UNAVAILABLE']);
+  expect([...withRetry].sort()).toEqual([
+    'DATABASE_UNAVAILABLE',
+    'OVERLOADED',
+    'STOPPING',
+    'TOO_MANY_CALLS',
+    'TOO_MANY_WATCHES',
+  ]);
   const encoded = detail(details(toStatus(new KeywardError('DATABASE_UNAVAILABLE', ''))), 'RetryInfo');
   expect(RetryInfo.decode(encoded ?? new Uint8Array()).retryDelay).toEqual({ seconds: 1n, nanos: 0 });
 });

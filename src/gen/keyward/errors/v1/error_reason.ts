@@ -180,4 +180,10 @@ export enum ErrorReason {
    * this is closed.
    */
   ERROR_REASON_TOO_MANY_CONNECTIONS = 29,
+  /**
+   * ERROR_REASON_OVERLOADED - RESOURCE_EXHAUSTED. The process works on as many calls as it may, of all callers
+   * together. Nothing was done, and another replica may have room. What memory answers
+   * is never refused so. The details hold a `google.rpc.RetryInfo`.
+   */
+  ERROR_REASON_OVERLOADED = 34,
 }
