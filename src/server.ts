@@ -20,7 +20,7 @@ import { schemaProblem } from './db/migrate.js';
 import type { Clock } from './lib/clock.js';
 import { Closer } from './lib/closer.js';
 import { stopping as stoppingError } from './lib/errors.js';
-import { systemTimers, type Timers } from './lib/timers.js';
+import { systemTimers, within, type Timers } from './lib/timers.js';
 import { Authenticator } from './rpc/auth.js';
 import { CertificateCallers, CertificateUsers } from './rpc/certificate-callers.js';
 import { CallerLimits } from './rpc/caller-limits.js';
@@ -135,6 +135,7 @@ async function start(dependencies: ServerDependencies, closer: Closer): Promise<
     keyId: keyring.primaryId,
     maxStaleMs: config.maxStaleSeconds * 1000,
     timers,
+    databaseTimeoutMs: timeoutMs,
     stopping: stopping.signal,
     logger,
     metrics: metrics.coherence,
@@ -164,7 +165,7 @@ async function start(dependencies: ServerDependencies, closer: Closer): Promise<
 
   const health = new Health({
     services: SERVICES,
-    problem: async () => (await schemaProblem(knex)) ?? keys.problem(),
+    problem: () => within(timers, timeoutMs, 'asking the database', problemOf(knex, keys)),
     toleranceMs: coherence.outageMs,
     clock,
     logger,
@@ -200,6 +201,11 @@ async function start(dependencies: ServerDependencies, closer: Closer): Promise<
   });
   await health.start();
   return { port, metrics, readiness: () => health.readiness };
+}
+
+/** problemOf tells why the database cannot be worked with. It asks as calls do: by the pool. */
+async function problemOf(knex: Database, keys: KeyCheck): Promise<string | undefined> {
+  return (await schemaProblem(knex)) ?? keys.problem();
 }
 
 interface ServiceDependencies extends Audit {

@@ -9,7 +9,7 @@ export function migrateCommand(): Command {
     .description('Bring the schema of the database up to date (DATABASE_URL, or the embedded one).')
     .option('--json', 'print the result as JSON')
     .action(async ({ json }: { json?: true }) => {
-      const applied = await withTargetUrl(migrate);
+      const applied = await withTargetUrl((url) => migrate(url));
       if (json === true) printJsonLine({ applied });
       else printLine(applied.length === 0 ? 'The schema is up to date.' : `Applied ${applied.join(', ')}.`);
     });

@@ -31,8 +31,7 @@ export class ListenSession {
       connectionString: options.url,
       application_name: 'keyward-listener',
       connectionTimeoutMillis: options.timeoutMs,
-      query_timeout: options.timeoutMs,
-      keepAlive: true,
+      limitMs: options.timeoutMs,
       stream: () => this.#socket,
     });
   }

@@ -36,21 +36,22 @@ const TABLE = 'keyward_migrations';
 // Any fixed number; it only has to differ from other users of advisory locks in the same database.
 const MIGRATION_LOCK = 7_033_291_501;
 const LOCK_POLL_MS = 100;
+/** For how long another migration is waited for. */
+const LOCK_LIMIT_MS = 600_000;
 
 /**
  * migrate brings the schema of a database up to date and returns the names of the migrations it ran.
  * It holds an advisory lock meanwhile: others wait, and a crash leaves nothing locked.
  */
-export async function migrate(databaseUrl: string): Promise<string[]> {
+export async function migrate(databaseUrl: string, lockLimitMs = LOCK_LIMIT_MS): Promise<string[]> {
   const knex = openDatabase({
     url: databaseUrl,
     poolSize: 2,
     connectTimeoutMs: 10_000,
-    statementTimeoutMs: 0,
   });
   try {
     return await knex.transaction(async (lock) => {
-      await takeLock(lock);
+      await takeLock(lock, lockLimitMs);
       // Knex's own lock is a row that outlives a crash; the advisory lock stands in for it.
       await knex.migrate.forceFreeMigrationsLock({ tableName: TABLE, migrationSource });
       const [, ran] = (await knex.migrate.latest({ tableName: TABLE, migrationSource })) as [
@@ -68,14 +69,28 @@ export async function migrate(databaseUrl: string): Promise<string[]> {
  * takeLock asks again and again, in statements without values: a statement that waits in the database, and one with
  * values even after its end, holds a snapshot, for whose end an index that is made CONCURRENTLY would wait for ever.
  */
-async function takeLock(trx: Knex.Transaction): Promise<void> {
+async function takeLock(trx: Knex.Transaction, limitMs: number): Promise<void> {
+  // It stands still while the migrations run.
+  await trx.raw('SET LOCAL idle_in_transaction_session_timeout = 0');
+  const end = performance.now() + limitMs;
   for (;;) {
     const { rows } = await trx.raw<{ rows: { taken: boolean }[] }>(
       `SELECT pg_try_advisory_xact_lock(${MIGRATION_LOCK}) AS taken`,
     );
     if (rows[0]?.taken === true) return;
+    if (performance.now() > end) throw new Error(await lockProblem(trx, limitMs));
     await pause(LOCK_POLL_MS);
   }
+}
+
+async function lockProblem(trx: Knex.Transaction, limitMs: number): Promise<string> {
+  const { rows } = await trx.raw<{ rows: { pid: number }[] }>(
+    `SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted
+       AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+       AND (classid::bigint << 32 | objid::bigint) = ${MIGRATION_LOCK}`,
+  );
+  const holder = rows[0] === undefined ? '' : ` (session ${rows[0].pid} of the database)`;
+  return `another migration${holder} has not ended within ${limitMs / 1000} seconds; run "keyward migrate" again when it has`;
 }
 
 /**
