@@ -98,10 +98,16 @@ async function lockProblem(trx: Knex.Transaction, limitMs: number): Promise<stri
  * The schema may be newer than the program, as while one replica after another is replaced.
  */
 export async function schemaProblem(knex: Knex): Promise<string | undefined> {
+  const { rows } = await knex.raw<{ rows: { value: string }[] }>(
+    "SELECT current_setting('default_transaction_read_only') AS value",
+  );
+  if (rows[0]?.value === 'on') {
+    return 'sessions of this role may only read: reset its default_transaction_read_only, or that of the database';
+  }
   const exists = await knex.schema.hasTable(TABLE);
   if (!exists) return 'the database has no Keyward schema; run "keyward migrate"';
-  const rows = await knex(TABLE).select<{ name: string }[]>('name');
-  const applied = new Set(rows.map((row) => row.name));
+  const names = await knex(TABLE).pluck<string[]>('name');
+  const applied = new Set(names);
   const missing = MIGRATIONS.filter(({ name }) => !applied.has(name));
   if (missing.length === 0) return undefined;
   return `the database's schema lacks ${missing.map(({ name }) => name).join(', ')}; run "keyward migrate"`;
