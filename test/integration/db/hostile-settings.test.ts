@@ -4,9 +4,11 @@ import { openDatabase } from '../../../src/db/knex.js';
 import { migrate } from '../../../src/db/migrate.js';
 import { inTransaction } from '../../../src/db/transaction.js';
 import { createEmptyDatabase } from '../../support/database.js';
+import { createImportTarget } from '../../support/import-target.js';
 import { byId, requestFor } from '../../support/requests.js';
 import { METHOD_NAMES, Peer } from '../../support/rpc.js';
 import type { TestServer } from '../../support/server.js';
+import { createSmarterDatabase } from '../../support/smarter-source.js';
 import { execute } from '../../support/sql.js';
 import { World } from '../../support/world.js';
 
@@ -27,7 +29,7 @@ const HOSTILE = {
   synchronous_commit: 'off',
   lock_timeout: "'1ms'",
   idle_in_transaction_session_timeout: "'1s'",
-  idle_session_timeout: "'3s'",
+  idle_session_timeout: "'60s'",
   statement_timeout: "'10s'",
   search_path: 'nowhere, public',
   plan_cache_mode: "'force_generic_plan'",
@@ -71,7 +73,9 @@ test('every method works in sessions with settings of somebody else, and with th
   }
   const value = 'ein Wert mit \\ und \u00e4 und "NULL"';
   const secret = await world.keep('owner-a', { payload: { value: { $case: 'text', value } } });
-  const token = await world.issue('owner-a', { expiry: { $case: 'ttl', value: { seconds: 3_600n, nanos: 0 } } });
+  const token = await world.issue('owner-a', {
+    expiry: { $case: 'ttl', value: { seconds: 3_600n, nanos: 0 } },
+  });
   for (const client of [world.admin, world.client(world.adminToken, server)]) {
     const { payload } = await client.secrets.accessSecret({ secret: byId(secret) });
     expect(payload?.value).toEqual({ $case: 'text', value });
@@ -150,6 +154,19 @@ test('migrations run there', async () => {
     expect(await migrate(empty.url)).toContain('0007-audit-accounts');
   } finally {
     await empty.drop();
+  }
+});
+
+test('an import takes everything there, from a source with such settings too', async () => {
+  const [source, target] = await Promise.all([createSmarterDatabase(), createImportTarget()]);
+  try {
+    await setAll(source.url, { ...HOSTILE, default_transaction_read_only: 'on' });
+    await setAll(target.url, HOSTILE);
+    await target.run(source.url, { batchSize: 50 });
+    await target.expectEverythingTaken();
+  } finally {
+    await target.drop();
+    await source.drop();
   }
 });
 

@@ -56,7 +56,7 @@ async function active(text: string): Promise<number> {
 }
 
 test('a statement that takes too long is given up on both sides, also one that waits for a lock, whatever the role says', async () => {
-  const knex = open(500);
+  const knex = open(1_000);
   const holder = new pg.Client({ connectionString: database.url });
   await holder.connect();
   await holder.query('BEGIN; UPDATE rows SET n = 1');
@@ -78,7 +78,7 @@ test('a statement that takes too long is given up on both sides, also one that w
 });
 
 test('what a server that has gone silent says later is not taken for the answer to another statement', async () => {
-  const knex = open(500, proxy.url, 1);
+  const knex = open(1_000, proxy.url, 1);
   await reading(() => knex.raw('SELECT 1'));
   proxy.silence();
   await expect(soon(reading(() => knex.raw("SELECT 'old' AS word")))).rejects.toMatchObject(UNAVAILABLE);

@@ -82,7 +82,7 @@ test('a transaction whose statement has gone stale is run again on a new connect
       inTransaction(knex, async (trx) => {
         await trx.raw('UPDATE counted SET n = n + 1');
         await trx.raw(select.sql).options(select.options);
-        return trx.raw('SELECT pg_sleep(0.05)');
+        await trx.raw('SELECT pg_sleep(0.05)');
       });
     await Promise.all(Array.from({ length: POOL }, count));
     await execute(url, 'ALTER TABLE counted ALTER n TYPE bigint');
