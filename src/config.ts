@@ -107,7 +107,7 @@ export const SETTINGS = {
     'KEYWARD_DATABASE_POOL_SIZE',
     '10',
     wholeNumber(2, 1000),
-    'Most connections to PostgreSQL, 2 to 1000.',
+    'Most connections to PostgreSQL, 2 to 1000. Four of ten are kept for validations and accesses to secrets. Another one listens for changes.',
   ),
   databaseTimeoutSeconds: setting(
     'KEYWARD_DATABASE_TIMEOUT_SECONDS',
