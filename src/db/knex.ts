@@ -48,6 +48,7 @@ function ignore(): void {
 /** openDatabase makes the one Knex of a process; connections are made when first needed. */
 export function openDatabase(options: DatabaseOptions): Knex {
   const { statementTimeoutMs: limitMs = LONG_STATEMENT_MS } = options;
+  if (limitMs <= 0) throw new RangeError('every statement has a limit');
   const connection = {
     connectionString: options.url,
     application_name: 'keyward',
