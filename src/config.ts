@@ -107,13 +107,13 @@ export const SETTINGS = {
     'KEYWARD_DATABASE_POOL_SIZE',
     '10',
     wholeNumber(2, 1000),
-    'Most connections to PostgreSQL, 2 to 1000.',
+    'Most connections to PostgreSQL, 2 to 1000. Four of ten are kept for validations and accesses to secrets. Another one listens for changes.',
   ),
   databaseTimeoutSeconds: setting(
     'KEYWARD_DATABASE_TIMEOUT_SECONDS',
     '5',
     wholeNumber(1, 600),
-    'Seconds, 1 to 600, to wait for a connection, and for one statement. After that a call is UNAVAILABLE.',
+    'Seconds, 1 to 600, to wait for a connection, and for one statement or COMMIT, whether the database refuses, is slow or is silent. After that a call is UNAVAILABLE.',
   ),
   dataDir: setting(
     'KEYWARD_DATA_DIR',

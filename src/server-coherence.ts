@@ -27,6 +27,8 @@ export interface CoherenceDependencies {
   /** Milliseconds for which answers may be stale once the database is lost. */
   readonly maxStaleMs: number;
   readonly timers: Timers;
+  /** Milliseconds that a lookup waits for the database. */
+  readonly databaseTimeoutMs: number;
   /** Aborted when those who watch must go. */
   readonly stopping: AbortSignal;
   readonly logger: Logger;
@@ -72,7 +74,8 @@ export class Coherence {
   /** guard keeps a memory right from `start` on, and lets it answer only as far as it may. */
   guard<Record>(memory: Memory & Source<Record>): OutagePolicy<Record> {
     this.#memories.push(memory);
-    return new OutagePolicy(memory, this.#lease, this.#deps.timers);
+    const { timers, databaseTimeoutMs } = this.#deps;
+    return new OutagePolicy(memory, this.#lease, timers, databaseTimeoutMs);
   }
 
   /** start begins to follow changes, and returns once they are followed or that has failed for the first time. */

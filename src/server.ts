@@ -15,12 +15,12 @@ import type { FeedBroadcast } from './coherence/feed-broadcast.js';
 import { VerdictCache } from './coherence/verdict-cache.js';
 import type { Config } from './config.js';
 import type { Keyring } from './crypto/keyring.js';
-import { openDatabase, poolUse, type Database } from './db/knex.js';
+import type { Database } from './db/knex.js';
 import { schemaProblem } from './db/migrate.js';
 import type { Clock } from './lib/clock.js';
 import { Closer } from './lib/closer.js';
 import { stopping as stoppingError } from './lib/errors.js';
-import { systemTimers, type Timers } from './lib/timers.js';
+import { systemTimers, within, type Timers } from './lib/timers.js';
 import { Authenticator } from './rpc/auth.js';
 import { CertificateCallers, CertificateUsers } from './rpc/certificate-callers.js';
 import { CallerLimits } from './rpc/caller-limits.js';
@@ -43,6 +43,7 @@ import { secretServices } from './secret/secret-services.js';
 import { secretWatch } from './secret/secret-watch.js';
 import { startAudit, type Audit } from './server-audit.js';
 import { Coherence } from './server-coherence.js';
+import { openDatabases, type Databases } from './server-database.js';
 import type { Readiness } from './telemetry/http-face.js';
 import { noConnections } from './telemetry/connection-metrics.js';
 import type { Logger } from './telemetry/logger.js';
@@ -113,19 +114,18 @@ async function start(dependencies: ServerDependencies, closer: Closer): Promise<
   const { config, databaseUrl, keyring, clock, logger } = dependencies;
   const timeoutMs = config.databaseTimeoutSeconds * 1000;
   const cacheTtlMs = config.cacheTtlSeconds * 1000;
-  const knex = openDatabase({
-    url: databaseUrl,
-    poolSize: config.databasePoolSize,
-    connectTimeoutMs: timeoutMs,
-    statementTimeoutMs: timeoutMs,
-  });
-  closer.add('the database', () => knex.destroy());
+  const databases = openDatabases(databaseUrl, config);
+  const { knex, urgent } = databases;
+  closer.add('the database', () => databases.close());
   const keys = new KeyCheck(new RotationRepository(knex), keyring);
   await keys.stopIfMissing();
 
   const server = newGrpcServer();
   const metrics = new Metrics();
-  const writers = await startAudit({ config, knex, keyring, clock, logger, metrics: metrics.audit }, closer);
+  const writers = await startAudit(
+    { config, knex: urgent, keyring, clock, logger, metrics: metrics.audit },
+    closer,
+  );
   const timers = dependencies.timers ?? systemTimers;
   const stopping = new AbortController();
   const coherence = new Coherence({
@@ -135,6 +135,7 @@ async function start(dependencies: ServerDependencies, closer: Closer): Promise<
     keyId: keyring.primaryId,
     maxStaleMs: config.maxStaleSeconds * 1000,
     timers,
+    databaseTimeoutMs: timeoutMs,
     stopping: stopping.signal,
     logger,
     metrics: metrics.coherence,
@@ -142,6 +143,7 @@ async function start(dependencies: ServerDependencies, closer: Closer): Promise<
   const shared = {
     config,
     knex,
+    databases,
     coherence,
     broadcast: coherence.broadcast,
     owners: new OwnerReachRepository(knex),
@@ -164,7 +166,7 @@ async function start(dependencies: ServerDependencies, closer: Closer): Promise<
 
   const health = new Health({
     services: SERVICES,
-    problem: async () => (await schemaProblem(knex)) ?? keys.problem(),
+    problem: () => within(timers, timeoutMs, 'asking the database', problemOf(urgent, keys)),
     toleranceMs: coherence.outageMs,
     clock,
     logger,
@@ -203,9 +205,15 @@ async function start(dependencies: ServerDependencies, closer: Closer): Promise<
   return { port, metrics, readiness: () => health.readiness };
 }
 
+/** problemOf tells why the database cannot be worked with. It asks as validations do, by the same connections. */
+async function problemOf(knex: Database, keys: KeyCheck): Promise<string | undefined> {
+  return (await schemaProblem(knex)) ?? keys.problem();
+}
+
 interface ServiceDependencies extends Audit {
   readonly config: Config;
   readonly knex: Database;
+  readonly databases: Databases;
   readonly coherence: Coherence;
   readonly broadcast: FeedBroadcast;
   readonly owners: OwnerReachRepository;
@@ -230,8 +238,9 @@ function addTokensAndAccounts(
   const { config, knex, coherence, standings, audit, authentications, clock, logger, metrics, cacheTtlMs } =
     dependencies;
   const { changes } = coherence;
+  const { urgent, use } = dependencies.databases;
   const tokens = new TokenRepository(knex);
-  const facts = new VerdictRepository(knex);
+  const facts = new VerdictRepository(urgent);
   const users = new UserRepository(knex);
   const cache = new VerdictCache({
     fetch: (digests) => facts.fetch(digests),
@@ -245,8 +254,9 @@ function addTokensAndAccounts(
   usage.start(USAGE_INTERVAL_MS);
   closer.add('the times of use', () => usage.stop());
   const verdicts = new Verdicts(coherence.guard(cache), usage, clock);
+  const callers = new StandingRepository(urgent);
   const certificateUsers = new CertificateUsers({
-    findUsers: (usernames) => standings.findCertificateUsers(usernames),
+    findUsers: (usernames) => callers.findCertificateUsers(usernames),
     ttlMs: cacheTtlMs,
     clock,
   });
@@ -285,7 +295,7 @@ function addTokensAndAccounts(
   });
 
   const counts = noValidations();
-  metrics.watch({ validations: counts, caches: { tokens: cache }, pool: () => poolUse(knex) });
+  metrics.watch({ validations: counts, caches: { tokens: cache }, pool: use });
 
   const authenticator = new Authenticator(verdicts, certificates);
   const { stopping } = dependencies;
@@ -315,7 +325,7 @@ function addSecrets(
 ): { readonly methods: readonly MethodRule[]; readonly bindings: BindingService } {
   const { config, knex, clock } = dependencies;
   const retention = BigInt(config.secretRetentionDays) * MICROSECONDS_A_DAY;
-  const services = secretServices({ ...dependencies, retention });
+  const services = secretServices({ ...dependencies, urgent: dependencies.databases.urgent, retention });
   const { accessTimes, bindings, purger } = services;
   accessTimes.start(USAGE_INTERVAL_MS);
   closer.add('the times of access', () => accessTimes.stop());

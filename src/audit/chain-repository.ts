@@ -45,18 +45,21 @@ const EXTEND = `WITH head AS (
 const DRAW_IDS = `WITH hurry AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true))
   SELECT ${NEXT_ID} AS id FROM hurry, generate_series(1, $1::int)`;
 
+/** A record that is said to be written must survive a crash of the database, whatever the role has set. */
+const DURABLE = `durable AS MATERIALIZED (SELECT set_config('synchronous_commit', 'on', true))`;
+
 /** appended is the result of a statement that appends: with numbers for the next one, which then need not be drawn. */
 function appended(count: string): string {
   return `SELECT count(*) AS written, ARRAY(SELECT ${NEXT_ID} FROM generate_series(1, ${count}::int)) AS ids
-    FROM written`;
+    FROM written, durable`;
 }
 
-const APPEND_FIRST = `WITH head AS (
+const APPEND_FIRST = `WITH ${DURABLE}, head AS (
     ${INSERT_CHAIN} VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING RETURNING chain
   ), written AS (${insertEvents('$8', 'head')} RETURNING 1)
   ${appended('$9')}`;
 
-const APPEND = `WITH head AS (
+const APPEND = `WITH ${DURABLE}, head AS (
     UPDATE audit_chains c SET seq = $2, mac = $3
     WHERE chain = $1 AND seq = $4 AND mac = $5 AND ${lastIs('$1', '$4', '$5')}
     RETURNING chain

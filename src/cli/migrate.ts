@@ -6,7 +6,7 @@ import { withTargetUrl } from './target-database.js';
 /** migrateCommand is `keyward migrate`. */
 export function migrateCommand(command: Command): void {
   command.option('--json', 'print the result as JSON').action(async ({ json }: { json?: true }) => {
-    const { applied, newer } = await withTargetUrl(migrate);
+    const { applied, newer } = await withTargetUrl((url) => migrate(url));
     if (json === true) printJsonLine({ applied, newer });
     else printLine(told(applied, newer));
   });

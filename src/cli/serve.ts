@@ -92,7 +92,6 @@ async function ensureAdminToken(dataDir: string, databaseUrl: string, keyring: K
     url: databaseUrl,
     poolSize: 1,
     connectTimeoutMs: 10_000,
-    statementTimeoutMs: 0,
   });
   try {
     const audit = new AuditLog({ chains: new ChainRepository(knex), keys: keyring, clock: systemClock });

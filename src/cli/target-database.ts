@@ -16,7 +16,7 @@ import { warn } from './output.js';
 export async function withTargetDatabase<T>(run: (knex: Knex, keyring: Keyring) => Promise<T>): Promise<T> {
   const keyring = await openKeyring(readConfig(io().env), warn);
   return withTargetUrl(async (url) => {
-    const knex = openDatabase({ url, poolSize: 4, connectTimeoutMs: 10_000, statementTimeoutMs: 0 });
+    const knex = openDatabase({ url, poolSize: 4, connectTimeoutMs: 10_000 });
     try {
       return await run(knex, keyring);
     } finally {

@@ -25,14 +25,15 @@ interface FeedRow {
 
 interface ReplicaRow {
   readonly id: string | null;
-  readonly left_ms: number;
-  readonly max_stale_ms: number;
+  readonly left_ms: bigint;
+  readonly max_stale_ms: bigint;
   readonly applied: bigint;
 }
 
+// As whole numbers: how exactly others are written is a setting.
 const REPLICA_COLUMNS = `id, applied,
-  (extract(epoch FROM lease_expires_at - clock_timestamp()) * 1000)::float8 AS left_ms,
-  (extract(epoch FROM max_stale) * 1000)::float8 AS max_stale_ms`;
+  ceil(extract(epoch FROM lease_expires_at - clock_timestamp()) * 1000)::bigint AS left_ms,
+  ceil(extract(epoch FROM max_stale) * 1000)::bigint AS max_stale_ms`;
 
 /** How long changes are kept, and how many at most. */
 const KEPT = "interval '24 hours'";
@@ -163,7 +164,7 @@ export class ChangeFeedRepository implements Barriers, Registrations {
 
 function leasesFromRows(rows: readonly ReplicaRow[]): ReplicaLease[] {
   return rows.flatMap(({ id, left_ms, max_stale_ms, applied }) =>
-    id === null ? [] : [{ replica: id, leftMs: left_ms, maxStaleMs: max_stale_ms, applied }],
+    id === null ? [] : [{ replica: id, leftMs: Number(left_ms), maxStaleMs: Number(max_stale_ms), applied }],
   );
 }
 

@@ -1,4 +1,4 @@
-import { KeywardError } from '../lib/errors.js';
+import { databaseUnavailable, KeywardError } from '../lib/errors.js';
 import { TimedOut, within, type Timers } from '../lib/timers.js';
 import type { Lease } from './lease.js';
 
@@ -31,13 +31,16 @@ export class OutagePolicy<Record> {
   readonly #source: Source<Record>;
   readonly #lease: Lease;
   readonly #timers: Timers;
+  readonly #limitMs: number;
   #isUnreachable = false;
   #asking = 0;
 
-  constructor(source: Source<Record>, lease: Lease, timers: Timers) {
+  /** `limitMs` is for how long anybody waits for the database, with the wait for other queries. */
+  constructor(source: Source<Record>, lease: Lease, timers: Timers, limitMs: number) {
     this.#source = source;
     this.#lease = lease;
     this.#timers = timers;
+    this.#limitMs = limitMs;
   }
 
   /** memory may be asked in this turn of the event loop, if the lease holds; undefined if it does not. */
@@ -92,7 +95,8 @@ export class OutagePolicy<Record> {
     this.#asking += 1;
     try {
       // Without the lease nothing tells whether a query that is under way began before a complete change.
-      const record = await (this.#lease.holds() ? this.#source.get(digest) : this.#source.ask(digest));
+      const asked = this.#lease.holds() ? this.#source.get(digest) : this.#source.ask(digest);
+      const record = await this.#answered(asked);
       this.#isUnreachable = false;
       return record;
     } catch (error) {
@@ -100,6 +104,14 @@ export class OutagePolicy<Record> {
       throw error;
     } finally {
       this.#asking -= 1;
+    }
+  }
+
+  async #answered(asked: Promise<Record | null>): Promise<Record | null> {
+    try {
+      return await within(this.#timers, this.#limitMs, 'asking the database', asked);
+    } catch (error) {
+      throw error instanceof TimedOut ? databaseUnavailable({ cause: error }) : error;
     }
   }
 

@@ -31,8 +31,6 @@ export class SessionConnector implements Connector {
         events.onLost(error);
       },
     });
-    // A registration that is committed must survive a crash of the database, or writers would not wait for it.
-    await session.query('SET synchronous_commit = on');
     return new SessionRepository(session, replica, this.#keyId);
   }
 }

@@ -1,9 +1,29 @@
 import { TLSSocket } from 'node:tls';
 import pg from 'pg';
+import { askToCancel } from './cancel.js';
 import { readLink, withVerifiedTls, type DatabaseLink } from './database-link.js';
+import { hasStaleStatements } from './pg-errors.js';
+import { StatementLimit } from './statement-limit.js';
 
 /** DatabaseClientConfig is the driver's, where the URL says how to connect. */
-export type DatabaseClientConfig = pg.ClientConfig & { readonly connectionString: string };
+export type DatabaseClientConfig = pg.ClientConfig & {
+  readonly connectionString: string;
+  /** Milliseconds that connecting may take. */
+  readonly connectionTimeoutMillis: number;
+  /** Milliseconds that each statement may take, with the way there and back. */
+  readonly limitMs: number;
+};
+
+/**
+ * FORMATS are how values are read and written, whatever the role or the database has set. They are sent when a
+ * connection begins, which goes before those settings, and are the parameters that poolers carry from one session to
+ * another. Nothing else is sent: PgBouncer refuses what it does not carry.
+ */
+const FORMATS = { DateStyle: 'ISO, MDY', TimeZone: 'UTC', standard_conforming_strings: 'on' };
+
+/** How long the farewell of a connection may take before it is cut. */
+const FAREWELL_MS = 1_000;
+const KEEP_ALIVE = { keepAlive: true, keepAliveInitialDelayMillis: 10_000 };
 
 /** ImpostorError says why a server is not talked to. */
 class ImpostorError extends Error {
@@ -19,12 +39,67 @@ class ImpostorError extends Error {
  * - A password in clear leaves only through verified TLS.
  * - A server that begins SCRAM has to end it, which only one that knows the password can.
  * - Where the URL requires SCRAM, nothing else will do, not even a server that asks for nothing.
+ *
+ * It is made safe as well against a server or a network that answers no more, and against settings of others: see
+ * `StatementLimit` and FORMATS.
+ *
+ * `onDistrust` is told when other connections of the same age are likely to be of no use either: no answer came, or the
+ * statements that were prepared have gone stale.
  */
 export class DatabaseClient extends pg.Client {
+  readonly #limit: StatementLimit;
+  #isAskedToCancel = false;
+  onDistrust: () => void = () => undefined;
+
   constructor(config: DatabaseClientConfig) {
-    super(withVerifiedTls(config));
+    const complete = withVerifiedTls({ ...KEEP_ALIVE, ...config });
+    super(complete);
     guard(this.connection, readLink(config.connectionString));
+    askForFormats(this);
+    this.#limit = new StatementLimit(this, {
+      limitMs: config.limitMs,
+      cancel: () => {
+        this.#isAskedToCancel = true;
+        askToCancel(this, complete);
+      },
+      onSilence: () => {
+        this.onDistrust();
+      },
+    });
+    this.connection.on('errorMessage', (error: unknown) => {
+      if (hasStaleStatements(error)) this.onDistrust();
+    });
   }
+
+  /** isReady tells whether the next statement can be sent: a request to cancel the last one may still be on its way. */
+  get isReady(): boolean {
+    return !this.#limit.isUnderWay && !this.#isAskedToCancel;
+  }
+
+  override end(): Promise<void>;
+  override end(callback: (error: Error) => void): void;
+  override end(callback?: (error: Error) => void): Promise<void> | undefined {
+    // Not by the protocol alone: a network that is dead does not tell that the farewell has come.
+    const cut = setTimeout(() => this.connection.stream.destroy(), FAREWELL_MS).unref();
+    this.once('end', () => {
+      clearTimeout(cut);
+    });
+    if (callback === undefined) return super.end();
+    super.end(callback);
+    return undefined;
+  }
+}
+
+/** Startup is what the driver's types do not tell of. */
+interface Startup {
+  getStartupConf: () => Readonly<Record<string, string>>;
+}
+
+/** askForFormats adds FORMATS to the message that begins a connection. */
+function askForFormats(client: pg.Client): void {
+  const startup = client as unknown as Startup;
+  const own = startup.getStartupConf.bind(client);
+  startup.getStartupConf = () => ({ ...own(), ...FORMATS });
 }
 
 /**

@@ -2,7 +2,9 @@ import knexFactory, { type Knex } from 'knex';
 import pg from 'pg';
 import { parsePgTimestamp } from '../lib/instant.js';
 import type { PoolUse } from '../telemetry/metrics.js';
-import { DatabaseClient } from './database-client.js';
+import { DatabaseClient, type DatabaseClientConfig } from './database-client.js';
+import { withOwnSettings } from './own-settings.js';
+import { LONG_STATEMENT_MS } from './statement-limit.js';
 
 /** Database runs queries, Transaction runs them as one, Query is one in the making: for signatures. */
 export type Database = Knex;
@@ -16,8 +18,8 @@ export interface DatabaseOptions {
   readonly poolSize: number;
   /** Milliseconds to wait for a connection, and for one to be free in the pool. */
   readonly connectTimeoutMs: number;
-  /** Milliseconds after which PostgreSQL gives a statement up; 0 for never. */
-  readonly statementTimeoutMs: number;
+  /** Milliseconds that a statement may take, COMMIT included; an hour if not given, for commands that do long work. */
+  readonly statementTimeoutMs?: number;
 }
 
 const INT8: number = pg.types.builtins.INT8;
@@ -45,25 +47,52 @@ function ignore(): void {
 
 /** openDatabase makes the one Knex of a process; connections are made when first needed. */
 export function openDatabase(options: DatabaseOptions): Knex {
+  const { statementTimeoutMs: limitMs = LONG_STATEMENT_MS } = options;
+  if (limitMs <= 0) throw new RangeError('every statement has a limit');
+  const connection = {
+    connectionString: options.url,
+    application_name: 'keyward',
+    connectionTimeoutMillis: options.connectTimeoutMs,
+    limitMs,
+    types,
+  } satisfies DatabaseClientConfig;
   const knex = knexFactory({
     client: 'pg',
     // Otherwise the messages of errors hold the values of their statements.
     compileSqlOnError: false,
-    connection: {
-      connectionString: options.url,
-      application_name: 'keyward',
-      connectionTimeoutMillis: options.connectTimeoutMs,
-      statement_timeout: options.statementTimeoutMs,
-      keepAlive: true,
-      types,
-    },
+    connection,
     log: SILENT,
-    pool: { min: 0, max: options.poolSize },
+    pool: {
+      min: 0,
+      max: options.poolSize,
+      createTimeoutMillis: options.connectTimeoutMs,
+      ...trust(),
+    },
     acquireConnectionTimeout: options.connectTimeoutMs,
   });
   // Knex makes its connections of the class that the driver has by this name.
   (knex.client as { driver: { Client: typeof DatabaseClient } }).driver = { Client: DatabaseClient };
+  withOwnSettings(knex, limitMs);
   return knex;
+}
+
+/**
+ * trust lets the pool give out no connection that is not ready, nor one that is older than the last failure which is
+ * likely to be that of all: whoever tries again has a new one.
+ */
+function trust(): Pick<Knex.PoolConfig, 'afterCreate' | 'validate'> {
+  let age = 0;
+  const ages = new WeakMap<DatabaseClient, number>();
+  return {
+    afterCreate: (connection: DatabaseClient, done: (error: null, connection: DatabaseClient) => void) => {
+      ages.set(connection, age);
+      connection.onDistrust = () => {
+        age += 1;
+      };
+      done(null, connection);
+    },
+    validate: (connection: DatabaseClient) => connection.isReady && ages.get(connection) === age,
+  };
 }
 
 /** poolUse counts the connections of a Knex; a closed one has none. */

@@ -1,5 +1,7 @@
+import { randomUUID } from 'node:crypto';
 import { Socket } from 'node:net';
-import { DatabaseClient } from './database-client.js';
+import { setTimeout as pause } from 'node:timers/promises';
+import { DatabaseClient, type DatabaseClientConfig } from './database-client.js';
 
 export interface ListenSessionOptions {
   /** postgres:// URL; one that leads to a session of its own, not to one that a pooler shares. */
@@ -9,6 +11,20 @@ export interface ListenSessionOptions {
   readonly onNotification: (channel: string, payload: string) => void;
   /** onLost is called once, when the session ends without `close`. */
   readonly onLost: (error: Error) => void;
+}
+
+/** PROBE is a channel for notifications to oneself. */
+const PROBE = 'keyward_probe';
+
+/** SharedSessionError says that what is listened for would be told to somebody else. */
+class SharedSessionError extends Error {
+  override readonly name = 'SharedSessionError';
+  constructor() {
+    super(
+      'a pooler gives the session that listens for changes to others too: let DATABASE_LISTEN_URL lead to ' +
+        'PostgreSQL itself, or to a pooler that gives each client a session of its own',
+    );
+  }
 }
 
 /**
@@ -22,19 +38,13 @@ export class ListenSession {
   /** Ends with the statement that was sent last: the driver takes one after the other. */
   #last: Promise<unknown> = Promise.resolve();
   #isOpen = false;
+  #onProbe: (word: string) => void = () => undefined;
   #end: Error | undefined;
 
   private constructor(options: ListenSessionOptions) {
     this.#options = options;
     this.#socket = new Socket();
-    this.#client = new DatabaseClient({
-      connectionString: options.url,
-      application_name: 'keyward-listener',
-      connectionTimeoutMillis: options.timeoutMs,
-      query_timeout: options.timeoutMs,
-      keepAlive: true,
-      stream: () => this.#socket,
-    });
+    this.#client = new DatabaseClient({ ...clientConfig(options), stream: () => this.#socket });
   }
 
   /** open connects. The caller ends the session with `close`, unless it is lost before. */
@@ -70,11 +80,42 @@ export class ListenSession {
     try {
       await this.#client.connect();
       if (this.#end !== undefined) throw this.#end;
+      if (!(await this.#isOwn())) throw new SharedSessionError();
+      await this.#client.query(ownSettings(this.#options.timeoutMs));
       this.#isOpen = true;
     } catch (error) {
       this.close();
       throw error;
     }
+  }
+
+  /** #isOwn tells whether the session is given to nobody else. A pooler has its own numbers for sessions. */
+  async #isOwn(): Promise<boolean> {
+    const { rows } = await this.#client.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
+    const { processID } = this.#client as unknown as { readonly processID: number };
+    return rows[0]?.pid === processID || this.#hears();
+  }
+
+  /** #hears tells whether what another session says arrives here while nothing is asked. */
+  async #hears(): Promise<boolean> {
+    const word = randomUUID();
+    const heard = new Promise<boolean>((resolve) => {
+      this.#onProbe = (payload) => {
+        if (payload === word) resolve(true);
+      };
+    });
+    await this.#client.query(`LISTEN ${PROBE}`);
+    const other = new DatabaseClient(clientConfig(this.#options));
+    other.on('error', () => undefined);
+    try {
+      await other.connect();
+      await other.query('SELECT pg_notify($1, $2)', [PROBE, word]);
+    } finally {
+      await other.end();
+    }
+    const isHeard = await Promise.race([heard, pause(this.#options.timeoutMs, false, { ref: false })]);
+    await this.#client.query(`UNLISTEN ${PROBE}`);
+    return isHeard;
   }
 
   async #send(text: string, values: readonly unknown[]): Promise<Record<string, unknown>[]> {
@@ -90,6 +131,10 @@ export class ListenSession {
 
   #notify(channel: string, payload: string): void {
     if (this.#end !== undefined) return;
+    if (channel === PROBE) {
+      this.#onProbe(payload);
+      return;
+    }
     try {
       this.#options.onNotification(channel, payload);
     } catch (error) {
@@ -110,4 +155,23 @@ export class ListenSession {
     // Not by the protocol: a server that is frozen would not answer the farewell.
     this.#socket.destroy();
   }
+}
+
+function clientConfig({ url, timeoutMs }: ListenSessionOptions): DatabaseClientConfig {
+  return {
+    connectionString: url,
+    application_name: 'keyward-listener',
+    connectionTimeoutMillis: timeoutMs,
+    limitMs: timeoutMs,
+  };
+}
+
+/** ownSettings are for a session that nobody else gets: it relies on nothing that the role or the database has set. */
+function ownSettings(timeoutMs: number): string {
+  // What is committed must survive a crash of the database: writers wait for what is registered.
+  return `SET synchronous_commit = on;
+    SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE;
+    SET statement_timeout = ${timeoutMs};
+    SET lock_timeout = ${timeoutMs};
+    SET idle_session_timeout = 0`;
 }

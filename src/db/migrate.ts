@@ -46,21 +46,22 @@ const TABLE = 'keyward_migrations';
 // Any fixed number; it only has to differ from other users of advisory locks in the same database.
 const MIGRATION_LOCK = 7_033_291_501;
 const LOCK_POLL_MS = 100;
+/** For how long another migration is waited for. */
+const LOCK_LIMIT_MS = 600_000;
 
 /**
  * migrate brings the schema of a database up to date. One that a newer version has made stays as it is; throws if it does
  * not serve this one. It holds an advisory lock meanwhile: others wait, and a crash leaves nothing locked.
  */
-export async function migrate(databaseUrl: string): Promise<Migrated> {
+export async function migrate(databaseUrl: string, lockLimitMs = LOCK_LIMIT_MS): Promise<Migrated> {
   const knex = openDatabase({
     url: databaseUrl,
     poolSize: 2,
     connectTimeoutMs: 10_000,
-    statementTimeoutMs: 0,
   });
   try {
     return await knex.transaction(async (lock) => {
-      await takeLock(lock);
+      await takeLock(lock, lockLimitMs);
       // Knex's own lock is a row that outlives a crash; the advisory lock stands in for it.
       await knex.migrate.forceFreeMigrationsLock({ tableName: TABLE, migrationSource });
       const { newer, notServed } = await readSchema(knex);
@@ -82,14 +83,28 @@ export async function migrate(databaseUrl: string): Promise<Migrated> {
  * takeLock asks again and again, in statements without values: a statement that waits in the database, and one with
  * values even after its end, holds a snapshot, for whose end an index that is made CONCURRENTLY would wait for ever.
  */
-async function takeLock(trx: Knex.Transaction): Promise<void> {
+async function takeLock(trx: Knex.Transaction, limitMs: number): Promise<void> {
+  // It stands still while the migrations run.
+  await trx.raw('SET LOCAL idle_in_transaction_session_timeout = 0');
+  const end = performance.now() + limitMs;
   for (;;) {
     const { rows } = await trx.raw<{ rows: { taken: boolean }[] }>(
       `SELECT pg_try_advisory_xact_lock(${MIGRATION_LOCK}) AS taken`,
     );
     if (rows[0]?.taken === true) return;
+    if (performance.now() > end) throw new Error(await lockProblem(trx, limitMs));
     await pause(LOCK_POLL_MS);
   }
+}
+
+async function lockProblem(trx: Knex.Transaction, limitMs: number): Promise<string> {
+  const { rows } = await trx.raw<{ rows: { pid: number }[] }>(
+    `SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted
+       AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+       AND (classid::bigint << 32 | objid::bigint) = ${MIGRATION_LOCK}`,
+  );
+  const holder = rows[0] === undefined ? '' : ` (session ${rows[0].pid} of the database)`;
+  return `another migration${holder} has not ended within ${limitMs / 1000} seconds; run "keyward migrate" again when it has`;
 }
 
 /**
@@ -97,6 +112,12 @@ async function takeLock(trx: Knex.Transaction): Promise<void> {
  * The schema may be newer than the program, as while one replica after another is replaced.
  */
 export async function schemaProblem(knex: Knex): Promise<string | undefined> {
+  const { rows } = await knex.raw<{ rows: { value: string }[] }>(
+    "SELECT current_setting('default_transaction_read_only') AS value",
+  );
+  if (rows[0]?.value === 'on') {
+    return 'sessions of this role may only read: reset its default_transaction_read_only, or that of the database';
+  }
   const { exists, missing, notServed } = await readSchema(knex);
   if (!exists) return 'the database has no Keyward schema; run "keyward migrate"';
   if (notServed !== undefined || missing.length === 0) return notServed;

@@ -5,6 +5,12 @@ const UNIQUE_VIOLATION = '23505';
 const FOREIGN_KEY_VIOLATION = '23503';
 const SERIALIZATION_FAILURE = '40001';
 const DEADLOCK_DETECTED = '40P01';
+/** A statement that a connection has prepared is not what it was, is not there, or is there already. */
+const STALE_STATEMENT_CODES: ReadonlySet<string> = new Set([
+  '0A000', // the type of a column has changed since
+  '26000', // no such statement
+  '42P05', // a statement of this name is there
+]);
 /** A value cannot be read as its type, or lies outside its range. */
 const DATA_EXCEPTION_CLASS = '22';
 /** Classes of what lies with the server, the way to it or what others do, and passes: the same call may succeed later. */
@@ -44,12 +50,13 @@ const UNAVAILABLE_SYSTEM_CODES: ReadonlySet<string> = new Set([
   'ENOENT',
   'EACCES',
   'KEYWARD_IMPOSTOR',
+  'KEYWARD_SILENT',
 ]);
 /** What Node says of a certificate that it does not accept, and of TLS that does not come about. */
 const TLS_CODES = /^(?:ERR_TLS_|ERR_SSL_|CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|HOSTNAME_MISMATCH)/;
 // The driver and the pool give these no code; Knex puts the statement and " - " before those of the driver.
 const UNAVAILABLE_MESSAGES =
-  /(?:^| - )(?:Connection terminated|timeout expired|The server does not support SSL|There was an error establishing an SSL|SASL:|Knex: Timeout acquiring|Unable to acquire a connection|Client has encountered a connection error|Client was closed)/;
+  /(?:^| - )(?:Connection terminated|timeout expired|The server does not support SSL|There was an error establishing an SSL|SASL:|Knex: Timeout acquiring|Unable to acquire a connection|Client has encountered a connection error|Client was closed|aborted$)/;
 
 /** sqlState is the SQLSTATE of a PostgreSQL error, undefined for anything else. */
 function sqlState(error: unknown): string | undefined {
@@ -75,6 +82,18 @@ export function isDataException(error: unknown): boolean {
 export function isRetryable(error: unknown): boolean {
   const state = sqlState(error);
   return state === SERIALIZATION_FAILURE || state === DEADLOCK_DETECTED;
+}
+
+/** hasStaleStatements tells whether a statement has failed, without effect, for what its connection has prepared. */
+export function hasStaleStatements(error: unknown): boolean {
+  const state = sqlState(error);
+  return state !== undefined && STALE_STATEMENT_CODES.has(state);
+}
+
+/** isOutcomeUnknown tells of an error at COMMIT whether the change may be made all the same: the way to the server was lost. */
+export function isOutcomeUnknown(error: unknown): boolean {
+  const state = sqlState(error);
+  return state === undefined || state.startsWith('08') || state.startsWith('57P');
 }
 
 /** translateDatabaseError makes DATABASE_UNAVAILABLE of what means that; other errors it returns as they are. */

@@ -1,24 +1,49 @@
+import { createHash } from 'node:crypto';
 import type { Knex } from 'knex';
-import type { ClientBase } from 'pg';
-import { translateDatabaseError } from './pg-errors.js';
+import type { ClientBase, QueryConfig } from 'pg';
+import { hasStaleStatements, isRetryable, translateDatabaseError } from './pg-errors.js';
+
+/** For how long a statement is sent without a name once a prepared one was of no use. */
+const UNNAMED_MS = 600_000;
+const MOST_ATTEMPTS = 5;
 
 /**
  * prepare makes a named (prepared) statement of an SQL text: PostgreSQL plans it once a connection, and
  * Knex's builder, which costs more than the query itself, is not run again.
+ *
+ * Where what was prepared is of no use any more, as after the type of a column was changed, or behind a pooler that does
+ * not know prepared statements, the statement is sent again without a name, and so are those that follow for a while.
  */
 export function prepare<Row>(knex: Knex, name: string, text: string): (values: unknown[]) => Promise<Row[]> {
   const client = knex.client as Knex.Client;
-  return async (values) => {
+  const named = { name: uniqueName(name, text), text };
+  let namedFrom = -Infinity;
+
+  const run = async (query: QueryConfig): Promise<Row[]> => {
+    const connection = (await client.acquireConnection()) as ClientBase;
     try {
-      const connection = (await client.acquireConnection()) as ClientBase;
-      try {
-        const result = await connection.query({ name, text, values });
-        return result.rows as Row[];
-      } finally {
-        await client.releaseConnection(connection);
-      }
-    } catch (error) {
-      throw translateDatabaseError(error);
+      return (await connection.query(query)).rows as Row[];
+    } finally {
+      await client.releaseConnection(connection);
     }
   };
+  return async (values) => {
+    for (let attempts = 1; ; attempts += 1) {
+      const isNamed = performance.now() >= namedFrom;
+      try {
+        return await run(isNamed ? { ...named, values } : { text, values });
+      } catch (error) {
+        const isStale = isNamed && hasStaleStatements(error);
+        if (isStale) namedFrom = performance.now() + UNNAMED_MS;
+        // A role may have made each statement a transaction that can lose against others.
+        if (attempts === MOST_ATTEMPTS || !(isStale || isRetryable(error)))
+          throw translateDatabaseError(error);
+      }
+    }
+  };
+}
+
+/** uniqueName makes names differ where texts do: sessions of a pooler may meet statements of another version of this program. */
+function uniqueName(name: string, text: string): string {
+  return `${name}-${createHash('sha256').update(text).digest('hex').slice(0, 16)}`;
 }

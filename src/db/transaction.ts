@@ -1,12 +1,13 @@
 import type { Knex } from 'knex';
 import { KeywardError } from '../lib/errors.js';
-import { isRetryable, translateDatabaseError } from './pg-errors.js';
+import { hasStaleStatements, isOutcomeUnknown, isRetryable, translateDatabaseError } from './pg-errors.js';
 
 const MOST_ATTEMPTS = 5;
 
 /**
  * inTransaction runs `work` in one transaction and commits. A serialization failure or a deadlock runs
- * all of it again, so `work` must have no effect but through `trx`; after five attempts it is CONFLICT.
+ * all of it again, so `work` must have no effect but through `trx`; after five attempts it is CONFLICT. So does a statement that
+ * the connection had prepared and that has gone stale: the next attempt has a new connection.
  *
  * `forget` is told the result once it is committed, before the caller is: what is remembered may be wrong now.
  * It is told too where the connection was lost when the commit may have been under way: nobody knows then.
@@ -26,9 +27,11 @@ export async function inTransaction<T>(
     forget(result);
     return result;
   } catch (error) {
-    const isUnknown = error instanceof KeywardError && error.reason === 'DATABASE_UNAVAILABLE';
-    if (made !== undefined && isUnknown) forget(made.result);
-    throw error;
+    const isUnavailable = error instanceof KeywardError && error.reason === 'DATABASE_UNAVAILABLE';
+    if (made === undefined || !isUnavailable) throw error;
+    forget(made.result);
+    // DATABASE_UNAVAILABLE says by `outcome` in its metadata that the change may have been made.
+    throw isOutcomeUnknown(error.cause) ? outcomeUnknown(error.cause) : error;
   }
 }
 
@@ -37,7 +40,7 @@ async function attempt<T>(knex: Knex, work: (trx: Knex.Transaction) => Promise<T
     try {
       return await knex.transaction(work);
     } catch (error) {
-      if (!isRetryable(error)) throw translateDatabaseError(error);
+      if (!isRetryable(error) && !hasStaleStatements(error)) throw translateDatabaseError(error);
       if (attempts === MOST_ATTEMPTS) {
         throw new KeywardError('CONFLICT', 'The call lost against concurrent changes; send it again.', {
           cause: error,
@@ -47,11 +50,22 @@ async function attempt<T>(knex: Knex, work: (trx: Knex.Transaction) => Promise<T
   }
 }
 
-/** reading runs a query outside a transaction and translates its errors. */
+/**
+ * reading runs a query outside a transaction and translates its errors. It is run again where that may help, so it must
+ * be one that can be repeated.
+ */
 export async function reading<T>(query: () => Promise<T>): Promise<T> {
-  try {
-    return await query();
-  } catch (error) {
-    throw translateDatabaseError(error);
+  for (let attempts = 1; ; attempts += 1) {
+    try {
+      return await query();
+    } catch (error) {
+      const mayHelp = isRetryable(error) || hasStaleStatements(error);
+      if (!mayHelp || attempts === MOST_ATTEMPTS) throw translateDatabaseError(error);
+    }
   }
+}
+
+function outcomeUnknown(cause: unknown): KeywardError {
+  const message = 'The database was lost when the change was committed: it is not known whether it was made.';
+  return new KeywardError('DATABASE_UNAVAILABLE', message, { metadata: { outcome: 'unknown' }, cause });
 }

@@ -58,7 +58,8 @@ const FACTS = `
     s.id AS secret_id, s.expires_at, s.profile_id, s.user_id, s.username, s.is_staff, s.is_superuser,
     s.account_id, s.account_number, g.ends_at AS grant_ends_at,
     v.number, v.state, v.format, v.key_id, v.ciphertext, v.binding, v.binding_key_id
-  FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::int[])
+  FROM ROWS FROM (json_to_recordset($2::json) AS (user_id bigint, secret_id bigint, profile_id bigint,
+      username text, account_number text, name text, version int))
     WITH ORDINALITY AS q (user_id, secret_id, profile_id, username, account_number, name, version, position)
   LEFT JOIN callers c ON c.id = q.user_id
   LEFT JOIN LATERAL (
@@ -116,16 +117,10 @@ export class AccessRepository {
 
   /** facts reads what decides about each query, in their order, and the ciphertexts, all in one statement. */
   async facts(queries: readonly AccessQuery[]): Promise<AccessFacts[]> {
-    const refs = queries.map(({ ref }) => ref);
-    const memberships = refs.map((ref) => (ref.by === 'owner' ? membershipOf(ref.owner) : undefined));
     const rows = await this.#fetchFacts([
       queries.map(({ userId }) => String(userId)),
-      refs.map((ref) => (ref.by === 'id' ? String(ref.id) : null)),
-      refs.map((ref) => (ref.by === 'owner' && ref.owner.by === 'id' ? String(ref.owner.id) : null)),
-      memberships.map((membership) => membership?.username ?? null),
-      memberships.map((membership) => membership?.accountNumber ?? null),
-      refs.map((ref) => (ref.by === 'owner' ? ref.name : null)),
-      queries.map(({ version }) => version),
+      // Not as arrays: whether these can hold nulls is a setting.
+      JSON.stringify(queries.map(questionOf)),
     ]);
     return rows.map((row) => factsFromRow(row, queries[Number(row.position) - 1]?.userId ?? 0n));
   }
@@ -141,6 +136,25 @@ export class AccessRepository {
     ]);
     return rows.map(({ id }) => id);
   }
+}
+
+/** questionOf is a query as the statement reads it; what is left out is null there. */
+function questionOf({
+  userId,
+  ref,
+  version,
+}: AccessQuery): Record<string, string | number | null | undefined> {
+  const owner = ref.by === 'owner' ? ref.owner : undefined;
+  const membership = owner && membershipOf(owner);
+  return {
+    user_id: String(userId),
+    secret_id: ref.by === 'id' ? String(ref.id) : undefined,
+    profile_id: owner?.by === 'id' ? String(owner.id) : undefined,
+    username: membership?.username,
+    account_number: membership?.accountNumber,
+    name: ref.by === 'owner' ? ref.name : undefined,
+    version,
+  };
 }
 
 function membershipOf(owner: UserProfileRef): Extract<UserProfileRef, { by: 'membership' }> | undefined {

@@ -26,6 +26,8 @@ import { VersionService } from './version-service.js';
 
 export interface SecretServicesDependencies {
   readonly knex: Database;
+  /** Connections for accesses, which wait for no change. */
+  readonly urgent: Database;
   readonly standings: StandingReader;
   readonly keyring: Keyring;
   readonly audit: Pick<AuditLog, 'record' | 'append' | 'hasRecorded'>;
@@ -55,7 +57,7 @@ export interface SecretServices {
 /** secretServices makes the services of secrets and joins them. */
 export function secretServices(deps: SecretServicesDependencies): SecretServices {
   const { knex, logger } = deps;
-  const accesses = new AccessRepository(knex);
+  const accesses = new AccessRepository(deps.urgent);
   const secrets = new SecretRepository(knex);
   const versions = new VersionRepository(knex);
   const grants = new GrantRepository(knex);

@@ -1,4 +1,5 @@
 import { DatabaseClient } from '../db/database-client.js';
+import { LONG_STATEMENT_MS } from '../db/statement-limit.js';
 import type { Source, TextRow } from './source.js';
 
 const asText = { getTypeParser: () => (value: string) => value };
@@ -16,7 +17,7 @@ export class PostgresSource implements Source {
       connectionString: url,
       application_name: 'keyward import-smarter',
       connectionTimeoutMillis: 10_000,
-      keepAlive: true,
+      limitMs: LONG_STATEMENT_MS,
       types: asText,
     });
     // A lost connection also fails the query under way, or the next one; without a listener it would end the process.

@@ -14,6 +14,7 @@ import { PLATFORM_ACCOUNT_NUMBER, type Readable } from '../account/rights.js';
 import { descriptionColumns, descriptionFromRow, type DescriptionRow } from '../db/description-columns.js';
 import { listPage } from '../db/list-query.js';
 import { violatedUnique } from '../db/pg-errors.js';
+import { inTransaction } from '../db/transaction.js';
 import { alreadyExists } from '../lib/errors.js';
 import { formatPgTimestamp, type Instant } from '../lib/instant.js';
 import type { Page, PageQuery } from '../lib/page.js';
@@ -236,10 +237,12 @@ export class TokenRepository {
 
   /** recordUse moves last_used_at forward, never back, and touches nothing else. */
   async recordUse(uses: readonly { readonly tokenId: bigint; readonly usedAt: Instant }[]): Promise<void> {
-    await this.#knex.raw(
-      `UPDATE tokens SET last_used_at = greatest(last_used_at, used.at)
-       FROM unnest(?::bigint[], ?::timestamptz[]) AS used (id, at) WHERE tokens.id = used.id`,
-      [uses.map(({ tokenId }) => String(tokenId)), uses.map(({ usedAt }) => formatPgTimestamp(usedAt))],
+    const sql = `UPDATE tokens SET last_used_at = greatest(last_used_at, used.at)
+      FROM unnest(?::bigint[], ?::timestamptz[]) AS used (id, at) WHERE tokens.id = used.id`;
+    const times = uses.map(({ usedAt }) => formatPgTimestamp(usedAt));
+    // In a transaction, whose limits the server keeps: rows may be locked.
+    await inTransaction(this.#knex, (trx) =>
+      trx.raw(sql, [uses.map(({ tokenId }) => String(tokenId)), times]),
     );
   }
 

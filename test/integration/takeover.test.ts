@@ -220,7 +220,6 @@ for (const [name, { available, make }] of Object.entries(sources)) {
         url: takeover.database.url,
         poolSize: 2,
         connectTimeoutMs: 5000,
-        statementTimeoutMs: 0,
       });
       try {
         // The original gives rights to users who are switched off; here they cannot prove who they are.

@@ -101,7 +101,6 @@ export async function createImportTarget(): Promise<ImportTarget> {
     url: database.url,
     poolSize: 4,
     connectTimeoutMs: 5000,
-    statementTimeoutMs: 0,
   });
   return {
     url: database.url,

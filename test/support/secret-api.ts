@@ -80,7 +80,7 @@ export class SecretApi {
     this.knex = openDatabase({
       url: database.url,
       poolSize: 20,
-      connectTimeoutMs: 10_000,
+      connectTimeoutMs: 60_000,
       statementTimeoutMs: 20_000,
     });
     this.keyring = testKeyring(this.clock);
@@ -93,6 +93,7 @@ export class SecretApi {
     this.refusals = new Tally({ audit: { append }, clock: this.clock, logger, staysOpen: true });
     this.services = secretServices({
       knex: this.knex,
+      urgent: this.knex,
       standings: new StandingRepository(this.knex),
       keyring: this.keyring,
       audit: {

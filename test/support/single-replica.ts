@@ -10,7 +10,7 @@ export function underLease<Record>(memory: Source<Record>): OutagePolicy<Record>
   const timers = new ManualTimers();
   const lease = new Lease(timers, 0);
   lease.extend(lease.moment());
-  return new OutagePolicy(memory, lease, timers);
+  return new OutagePolicy(memory, lease, timers, 5_000);
 }
 
 /** changesAlone makes changes that no other replica has to see. */

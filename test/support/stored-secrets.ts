@@ -98,7 +98,7 @@ export function bindingColumns(
 
 /** connectTo opens a database for a test. */
 export function connectTo(url: string, poolSize = 4): Database {
-  return openDatabase({ url, poolSize, connectTimeoutMs: 5000, statementTimeoutMs: 0 });
+  return openDatabase({ url, poolSize, connectTimeoutMs: 5000 });
 }
 
 interface VersionRow {

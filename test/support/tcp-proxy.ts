@@ -9,8 +9,12 @@ export interface TcpProxy {
   cut(): void;
   /** silence lets nothing through, in neither direction, and tells nobody: connections stay, and are accepted. */
   silence(): void;
+  /** silenceOpen does that, for good, with the connections that are open now; new ones are not concerned. */
+  silenceOpen(): void;
   /** holdAnswers lets the database hear, and do, what it is told, but not answer. */
   holdAnswers(): void;
+  /** loseAnswersTo lets nothing of the database through any more on a connection that sends this text, for good. */
+  loseAnswersTo(text: string): void;
   /** mend lets connections, and what they sent meanwhile, through again. */
   mend(): void;
   close(): Promise<void>;
@@ -23,6 +27,7 @@ export async function startTcpProxy(databaseUrl: string): Promise<TcpProxy> {
   let isCut = false;
   let isSilent = false;
   let areAnswersHeld = false;
+  let unanswered: string | undefined;
   /** To which socket each sends what it receives. */
   const peers = new Map<Socket, Socket>();
   /** The sockets on the side of the database. */
@@ -46,6 +51,9 @@ export async function startTcpProxy(databaseUrl: string): Promise<TcpProxy> {
     farSockets.add(far);
     forward(near, far);
     forward(far, near);
+    near.on('data', (chunk: Buffer) => {
+      if (unanswered !== undefined && chunk.includes(unanswered)) part(far, near);
+    });
     return undefined;
   });
   const isHeld = (from: Socket): boolean => isSilent || (areAnswersHeld && farSockets.has(from));
@@ -53,6 +61,11 @@ export async function startTcpProxy(databaseUrl: string): Promise<TcpProxy> {
     peers.set(from, to);
     to.on('close', () => from.destroy());
     if (!isHeld(from)) from.pipe(to);
+  };
+  const part = (from: Socket, to: Socket): void => {
+    from.unpipe(to);
+    from.pause();
+    peers.delete(from);
   };
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -71,11 +84,18 @@ export async function startTcpProxy(databaseUrl: string): Promise<TcpProxy> {
       isSilent = true;
       for (const [from, to] of peers) from.unpipe(to);
     },
+    silenceOpen: () => {
+      for (const [from, to] of [...peers]) part(from, to);
+    },
     holdAnswers: () => {
       areAnswersHeld = true;
       for (const [from, to] of peers) if (farSockets.has(from)) from.unpipe(to);
     },
+    loseAnswersTo: (text) => {
+      unanswered = text;
+    },
     mend: () => {
+      unanswered = undefined;
       for (const [from, to] of peers) if (isHeld(from)) from.pipe(to);
       isCut = false;
       isSilent = false;

@@ -215,7 +215,6 @@ async function bootstrapped(databaseUrl: string): Promise<string> {
     url: databaseUrl,
     poolSize: 1,
     connectTimeoutMs: 10_000,
-    statementTimeoutMs: 0,
   });
   try {
     const { plaintext } = await bootstrap(knex, testAuditLog(knex), { reissue: false });

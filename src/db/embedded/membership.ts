@@ -30,6 +30,9 @@ const RECOVERY_LIMIT_MS = 300_000;
 const FAST_STOP_LIMIT_MS = 60_000;
 const IMMEDIATE_STOP_LIMIT_MS = 10_000;
 
+/** SESSION_LIMIT_MS bounds a statement of a session, with the wait for a user who stops the server. */
+const SESSION_LIMIT_MS = 10_000;
+
 /** CANNOT_CONNECT_NOW: the server is starting, recovering or stopping. */
 const CANNOT_CONNECT_NOW = '57P03';
 
@@ -238,6 +241,7 @@ async function openSession(cluster: Cluster, url: string): Promise<DatabaseClien
     connectionString: url,
     application_name: 'keyward-membership',
     connectionTimeoutMillis: 5_000,
+    limitMs: SESSION_LIMIT_MS,
     // Only a user that is stopping the server has the lock to itself, and the stop ends this session.
     lock_timeout: 5_000,
   });

@@ -124,7 +124,6 @@ export async function prepare(databaseUrl: string): Promise<string> {
     url: databaseUrl,
     poolSize: 2,
     connectTimeoutMs: 10_000,
-    statementTimeoutMs: 0,
   });
   try {
     const { plaintext } = await bootstrap(knex, testAuditLog(knex), { reissue: false });

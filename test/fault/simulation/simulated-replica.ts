@@ -29,6 +29,7 @@ export interface Parts {
 }
 
 const TTL_MS = 6_000;
+const DATABASE_TIMEOUT_MS = 5_000;
 const SILENT = { info: () => undefined, warn: () => undefined };
 
 /** SimulatedReplica is one process of the service: the real protocol on a simulated machine. */
@@ -75,7 +76,7 @@ export class SimulatedReplica {
       timers: process,
       maxStaleMs,
     });
-    this.policy = new OutagePolicy(this.#cache, this.lease, process);
+    this.policy = new OutagePolicy(this.#cache, this.lease, process, DATABASE_TIMEOUT_MS);
     this.replica.start();
   }
 

@@ -11,7 +11,7 @@ let knex: Knex;
 
 beforeAll(async () => {
   database = await createTestDatabase();
-  knex = openDatabase({ url: database.url, poolSize: 2, connectTimeoutMs: 5000, statementTimeoutMs: 0 });
+  knex = openDatabase({ url: database.url, poolSize: 2, connectTimeoutMs: 5000 });
 });
 
 afterAll(async () => {

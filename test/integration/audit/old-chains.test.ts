@@ -22,7 +22,7 @@ let knex: Knex;
 beforeEach(async () => {
   database = await createEmptyDatabase();
   await migrate(database.url);
-  knex = openDatabase({ url: database.url, poolSize: 4, connectTimeoutMs: 10_000, statementTimeoutMs: 0 });
+  knex = openDatabase({ url: database.url, poolSize: 4, connectTimeoutMs: 10_000 });
 });
 
 afterEach(async () => {

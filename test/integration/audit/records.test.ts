@@ -317,7 +317,6 @@ test('many changes at once on two replicas leave chains that verify, with a reco
     url: world.database.url,
     poolSize: 1,
     connectTimeoutMs: 10_000,
-    statementTimeoutMs: 0,
   });
   expect(await verify(knex)).toMatchObject({ isIntact: true, faults: [] });
   await knex.destroy();

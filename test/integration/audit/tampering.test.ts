@@ -138,7 +138,6 @@ test('changes, roll-backs and connections that are killed, all at once, are neve
     url: database.url,
     poolSize: 1,
     connectTimeoutMs: 20_000,
-    statementTimeoutMs: 0,
   });
   const over = new AbortController();
   const killing = (async () => {

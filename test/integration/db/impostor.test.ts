@@ -26,7 +26,7 @@ const WAYS: readonly (readonly [name: string, connect: (url: string) => Promise<
   [
     'the pool',
     async (url) => {
-      const knex = openDatabase({ url, poolSize: 1, connectTimeoutMs: 2_000, statementTimeoutMs: 0 });
+      const knex = openDatabase({ url, poolSize: 1, connectTimeoutMs: 2_000 });
       try {
         return await reading<unknown>(() => knex.raw(QUERY));
       } finally {

@@ -10,7 +10,7 @@ let knex: Knex;
 
 beforeAll(async () => {
   database = await createTestDatabase();
-  knex = openDatabase({ url: database.url, poolSize: 2, connectTimeoutMs: 5_000, statementTimeoutMs: 0 });
+  knex = openDatabase({ url: database.url, poolSize: 2, connectTimeoutMs: 5_000 });
 });
 
 afterAll(async () => {

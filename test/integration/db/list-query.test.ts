@@ -38,7 +38,7 @@ let knex: Knex;
 
 beforeAll(async () => {
   database = await createTestDatabase();
-  knex = openDatabase({ url: database.url, poolSize: 2, connectTimeoutMs: 5_000, statementTimeoutMs: 0 });
+  knex = openDatabase({ url: database.url, poolSize: 2, connectTimeoutMs: 5_000 });
   await execute(
     database.url,
     'CREATE TABLE items (id bigint PRIMARY KEY, name text NOT NULL, at timestamptz, is_active boolean NOT NULL, tags text[] NOT NULL)',

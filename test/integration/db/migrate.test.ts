@@ -22,7 +22,7 @@ let knex: Knex;
 
 beforeEach(async () => {
   database = await createEmptyDatabase();
-  knex = openDatabase({ url: database.url, poolSize: 2, connectTimeoutMs: 5_000, statementTimeoutMs: 0 });
+  knex = openDatabase({ url: database.url, poolSize: 2, connectTimeoutMs: 5_000 });
 });
 
 afterEach(async () => {

@@ -51,7 +51,7 @@ function urlAt(host: string, query: string): string {
 }
 
 async function connect(url: string): Promise<unknown> {
-  const knex = openDatabase({ url, poolSize: 1, connectTimeoutMs: 5_000, statementTimeoutMs: 0 });
+  const knex = openDatabase({ url, poolSize: 1, connectTimeoutMs: 5_000 });
   try {
     const { rows } = await knex.raw<{ rows: { ssl: boolean }[] }>(
       'SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()',

@@ -149,7 +149,6 @@ describe('a database that is gone', () => {
       url: url.href,
       poolSize: 2,
       connectTimeoutMs: 2_000,
-      statementTimeoutMs: 0,
     });
     try {
       await expect(reading(() => unreachable.raw('SELECT 1'))).rejects.toMatchObject({
@@ -184,7 +183,6 @@ describe('a database that is gone', () => {
       url: database.url,
       poolSize: 1,
       connectTimeoutMs: 100,
-      statementTimeoutMs: 0,
     });
     try {
       await inTransaction(small, async () => {

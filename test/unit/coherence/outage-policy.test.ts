@@ -5,6 +5,7 @@ import { KeywardError } from '../../../src/lib/errors.js';
 import { ManualTimers } from '../../support/manual-timers.js';
 
 const MAX_STALE_MS = 60_000;
+const LIMIT_MS = 5_000;
 const UNAVAILABLE = new KeywardError('DATABASE_UNAVAILABLE', 'The database is out of reach.');
 
 let timers: ManualTimers;
@@ -37,7 +38,7 @@ function usePolicy(maxStaleMs: number): void {
     },
     recall: (digest: string) => memory.get(digest),
   };
-  policy = new OutagePolicy(source, lease, timers);
+  policy = new OutagePolicy(source, lease, timers, LIMIT_MS);
 }
 
 function begin(digest: string): { answer?: Answer<string>; error?: unknown } {
@@ -96,7 +97,17 @@ describe('without the lease', () => {
     await policy.get('a');
     database = () => Promise.resolve('fresh');
     expect((await policy.get('a')).stale).toBe(true);
+    await timers.advance(0);
     expect(await policy.get('a')).toEqual({ record: 'fresh', stale: false });
+  });
+
+  test('what is not remembered is UNAVAILABLE once the database has not answered in its time, whatever it waits for', async () => {
+    database = () => new Promise(() => undefined);
+    const result = begin('b');
+    await timers.advance(LIMIT_MS - 1);
+    expect(result).toEqual({});
+    await timers.advance(1);
+    expect(result.error).toMatchObject({ reason: 'DATABASE_UNAVAILABLE' });
   });
 
   test('what is not remembered, or is known to be unknown, is UNAVAILABLE and never stale', async () => {

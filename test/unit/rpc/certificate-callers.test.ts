@@ -36,7 +36,7 @@ beforeEach(() => {
   lease = new Lease(timers, 60_000);
   lease.extend(lease.moment());
   callers = new CertificateCallers(
-    new OutagePolicy(users, lease, timers),
+    new OutagePolicy(users, lease, timers, 5_000),
     ['keyward.tokens.validate'],
     clock,
   );

@@ -82,8 +82,10 @@ export enum ErrorReason {
    */
   ERROR_REASON_PLATFORM_ACCOUNT = 14,
   /**
-   * ERROR_REASON_DATABASE_UNAVAILABLE - UNAVAILABLE. The database cannot be reached or is not ready. The details
-   * hold a `google.rpc.RetryInfo`.
+   * ERROR_REASON_DATABASE_UNAVAILABLE - UNAVAILABLE. The database cannot be reached, is not ready, or has not
+   * answered in time. The details hold a `google.rpc.RetryInfo`. With `outcome` =
+   * `unknown` in the metadata, a change was being committed when the database was
+   * lost: it may have been made, so look before it is made again.
    */
   ERROR_REASON_DATABASE_UNAVAILABLE = 15,
   /**

@@ -1,0 +1,109 @@
+import type pg from 'pg';
+
+/** SilentError says that a statement had no answer in its time. Nobody knows then what became of it. */
+class SilentError extends Error {
+  override readonly name = 'SilentError';
+  readonly code = 'KEYWARD_SILENT';
+}
+
+/** LONG_STATEMENT_MS is for commands, which may read or change whole tables. */
+export const LONG_STATEMENT_MS = 3_600_000;
+
+/** Part of its time after which the server is asked to give a statement up. If it answers, it is not silent, only slow. */
+const PATIENCE = 0.9;
+
+/** What may be committed by the time that it is cancelled, and then is not undone. */
+const COMMITS = /^\s*commit\b/i;
+const WRITES = /\b(?:insert|update|delete|commit)\b/i;
+
+/** patienceMs is for how long the server may work on a statement that may take `limitMs` in all. */
+export function patienceMs(limitMs: number): number {
+  return Math.round(limitMs * PATIENCE);
+}
+
+/** Inside is what the driver's types do not tell of. */
+interface Inside {
+  readonly _activeQuery: { readonly text?: string } | null;
+}
+
+export interface StatementLimitOptions {
+  readonly limitMs: number;
+  /** Asks the server to give up what it does for the client. */
+  readonly cancel: () => void;
+  /** Told before the connection of a statement without an answer is destroyed. */
+  readonly onSilence: () => void;
+}
+
+/**
+ * StatementLimit bounds each statement of a client from when it is sent to when all of its answer is there, COMMIT
+ * included. No setting of a server, role or pooler plays a part in it, nor does the network tell of its own failures.
+ * A connection with a statement that is not answered is destroyed: what came later would be taken for the next answer.
+ */
+export class StatementLimit {
+  readonly #client: pg.Client;
+  readonly #options: StatementLimitOptions;
+  #timer: NodeJS.Timeout | undefined;
+  #isUnderWay = false;
+
+  constructor(client: pg.Client, options: StatementLimitOptions) {
+    this.#client = client;
+    this.#options = options;
+    const { connection } = client;
+    // With these messages the driver hands over to the server; with this one it is given back.
+    const query = connection.query.bind(connection);
+    connection.query = (text) => {
+      this.#begin();
+      query(text);
+    };
+    const sync = connection.sync.bind(connection);
+    connection.sync = () => {
+      this.#begin();
+      sync();
+    };
+    connection.on('readyForQuery', () => {
+      this.#end();
+    });
+    connection.on('end', () => {
+      this.#end();
+    });
+  }
+
+  /** isUnderWay tells whether an answer is missing. */
+  get isUnderWay(): boolean {
+    return this.#isUnderWay;
+  }
+
+  #begin(): void {
+    const { limitMs } = this.#options;
+    clearTimeout(this.#timer);
+    this.#isUnderWay = true;
+    this.#timer = setTimeout(() => {
+      if (!this.#mayCommit()) this.#options.cancel();
+      // What has come while this process stood still is read before the time is up.
+      this.#timer = setTimeout(
+        () => {
+          this.#giveUp();
+        },
+        limitMs - patienceMs(limitMs),
+      );
+    }, patienceMs(limitMs));
+  }
+
+  #end(): void {
+    clearTimeout(this.#timer);
+    this.#isUnderWay = false;
+  }
+
+  #giveUp(): void {
+    const { limitMs, onSilence } = this.#options;
+    onSilence();
+    const error = new SilentError(`the database has not answered within ${limitMs} ms`);
+    this.#client.connection.emit('error', error);
+  }
+
+  /** A cancelled COMMIT that waits for a standby is one for everybody else, and may be lost with this server. */
+  #mayCommit(): boolean {
+    const text = (this.#client as unknown as Inside)._activeQuery?.text ?? '';
+    return (this.#client.getTransactionStatus() === 'T' ? COMMITS : WRITES).test(text);
+  }
+}
