@@ -3,6 +3,8 @@ import type { Server } from '@grpc/grpc-js';
 import { accountHandlers, AccountServiceService } from './account/account-handler.js';
 import { AccountRepository } from './account/account-repository.js';
 import { AccountService } from './account/account-service.js';
+import { DoneRequestRepository } from './account/done-request-repository.js';
+import type { DoneRequests } from './account/done-requests.js';
 import { OwnerReachRepository } from './account/owner-reach-repository.js';
 import { StandingRepository } from './account/standing-repository.js';
 import { UserProfileRepository } from './account/user-profile-repository.js';
@@ -16,6 +18,7 @@ import { VerdictCache } from './coherence/verdict-cache.js';
 import type { Config } from './config.js';
 import type { Keyring } from './crypto/keyring.js';
 import { openDatabase, poolUse, type Database } from './db/knex.js';
+import { Pruner } from './db/pruner.js';
 import { schemaProblem } from './db/migrate.js';
 import type { Clock } from './lib/clock.js';
 import { Closer } from './lib/closer.js';
@@ -92,6 +95,7 @@ const HEALTH_SERVICE = 'grpc.health.v1.Health';
 /** How often times of use are written, and times of access that could not be written at once. */
 const USAGE_INTERVAL_MS = 5_000;
 const PURGE_INTERVAL_MS = 600_000;
+const PRUNE_INTERVAL_MS = 600_000;
 const BINDING_INTERVAL_MS = 5_000;
 /** How long a start waits for stored values to be bound. More go on being bound, and can be read, meanwhile. */
 const BINDING_PATIENCE_MS = 5_000;
@@ -139,6 +143,10 @@ async function start(dependencies: ServerDependencies, closer: Closer): Promise<
     logger,
     metrics: metrics.coherence,
   });
+  const requests = new DoneRequestRepository(knex);
+  const pruner = new Pruner(requests, 'ids of done calls', logger);
+  pruner.start(PRUNE_INTERVAL_MS);
+  closer.add('the removal of old ids of calls', () => pruner.stop());
   const shared = {
     config,
     knex,
@@ -147,6 +155,7 @@ async function start(dependencies: ServerDependencies, closer: Closer): Promise<
     owners: new OwnerReachRepository(knex),
     stopping: stopping.signal,
     keyring,
+    requests,
     ...writers,
     clock,
     timers,
@@ -209,6 +218,7 @@ interface ServiceDependencies extends Audit {
   readonly broadcast: FeedBroadcast;
   readonly owners: OwnerReachRepository;
   readonly standings: StandingRepository;
+  readonly requests: DoneRequests;
   readonly rights: WatcherRights;
   /** Aborted when streams that have no end of their own must end. */
   readonly stopping: AbortSignal;
@@ -226,8 +236,8 @@ function addTokensAndAccounts(
   dependencies: ServiceDependencies,
   closer: Closer,
 ): { chain: ChainDependencies; methods: MethodRule[] } {
-  const { config, knex, coherence, standings, audit, authentications, clock, logger, metrics, cacheTtlMs } =
-    dependencies;
+  const { config, knex, coherence, standings, audit, requests, authentications } = dependencies;
+  const { clock, logger, metrics, cacheTtlMs } = dependencies;
   const { changes } = coherence;
   const tokens = new TokenRepository(knex);
   const facts = new VerdictRepository(knex);
@@ -259,6 +269,7 @@ function addTokensAndAccounts(
     tokens,
     standings,
     audit,
+    requests,
     changes,
     clock,
     evict: (digests) => {
@@ -272,6 +283,7 @@ function addTokensAndAccounts(
     profiles: new UserProfileRepository(knex),
     standings,
     audit,
+    requests,
     changes,
     clock,
     certificateScopes: config.tlsClientCa === undefined ? [] : config.tlsClientScopes,

@@ -1,7 +1,7 @@
 import { actorOf, changedFields, type AuditLog } from '../audit/audit-log.js';
 import type { Propagated, PropagatedChanges } from '../coherence/propagated-changes.js';
 import type { OwnerFacts } from '../coherence/verdict-cache.js';
-import { inTransaction, reading } from '../db/transaction.js';
+import { inTransactionFor, reading } from '../db/transaction.js';
 import type { Clock } from '../lib/clock.js';
 import { alreadyExists, etagMismatch, KeywardError, notFound, notPermitted } from '../lib/errors.js';
 import { etagOf } from '../lib/etag.js';
@@ -12,6 +12,7 @@ import {
   deactivatedTokenEntry,
   deletedSecretEntry,
   keptTokens,
+  resourceOf,
   userEntry,
   userProfileEntry,
   type Entry,
@@ -29,6 +30,7 @@ import {
   type UserSettings,
 } from './account.js';
 import type { Caller } from './caller.js';
+import type { DoneRequests } from './done-requests.js';
 import { OwnerGains } from './owner-gains.js';
 import type { AccountRef, UserProfileRef, UserRef } from './refs.js';
 import { managesAccounts, PLATFORM_ACCOUNT_NUMBER, type Standing } from './rights.js';
@@ -44,6 +46,7 @@ export interface AccountServiceDependencies {
   readonly profiles: UserProfileRepository;
   readonly standings: StandingReader;
   readonly audit: Pick<AuditLog, 'record'>;
+  readonly requests: DoneRequests;
   readonly changes: Pick<PropagatedChanges, 'make'>;
   readonly clock: Clock;
   /** The scopes of callers with a client certificate; empty where the service takes none. */
@@ -323,7 +326,7 @@ export class AccountService {
     change: (trx: Transaction) => Promise<Changed<T>>,
     forget?: (changed: T) => void,
   ): Promise<T> {
-    return inTransaction(this.#deps.knex, this.#recorded(caller, change), forget);
+    return inTransactionFor(caller, this.#deps.knex, this.#recorded(caller, change), forget);
   }
 
   /** #propagate makes a change that verdicts depend on, and waits until all replicas have seen it. */
@@ -332,7 +335,7 @@ export class AccountService {
     change: (trx: Transaction) => Promise<Changed<T>>,
     forget: (changed: T) => void,
   ): Promise<Propagated<T>> {
-    return this.#deps.changes.make(this.#recorded(caller, change), forget);
+    return this.#deps.changes.make(caller, this.#recorded(caller, change), forget);
   }
 
   /** #recorded is a change together with its record. */
@@ -341,8 +344,10 @@ export class AccountService {
     change: (trx: Transaction) => Promise<Changed<T>>,
   ): (trx: Transaction) => Promise<T> {
     return async (trx) => {
+      await this.#deps.requests.claim(trx, caller);
       requireManager(await this.#deps.standings.of(caller, trx));
       const { result, entry, besides = [] } = await change(trx);
+      await this.#deps.requests.done(trx, caller, resourceOf(entry));
       const actor = actorOf(caller);
       await this.#deps.audit.record(
         trx,

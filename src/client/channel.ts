@@ -1,5 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { credentials, Metadata, type ChannelCredentials, type ChannelOptions } from '@grpc/grpc-js';
+import { systemClock } from '../lib/clock.js';
+import { timerMs } from '../lib/timers.js';
 import { systemAuthorities } from './authorities.js';
 import { isLoopback } from './server-address.js';
 
@@ -31,6 +33,11 @@ export interface ClientOptions {
   readonly skipVerification?: true;
   /** Milliseconds that a call may take, 10000 if not given. Streams have no limit. */
   readonly timeoutMs?: number;
+}
+
+/** deadlineIn is the deadline of a call that begins now. The library compares it with the wall clock, and waits by a timer. */
+export function deadlineIn(ms: number): number {
+  return systemClock.now() + timerMs(ms);
 }
 
 /**

@@ -4,7 +4,7 @@ import * as auditMessages from '../gen/keyward/audit/v1/audit_service.js';
 import * as secretMessages from '../gen/keyward/secret/v1/secret_service.js';
 import * as tokenMessages from '../gen/keyward/token/v1/token_service.js';
 import { toCallError } from './call-error.js';
-import { callMetadata, channelArguments, type ClientOptions } from './channel.js';
+import { callMetadata, channelArguments, deadlineIn, type ClientOptions } from './channel.js';
 
 export type { ClientOptions } from './channel.js';
 export { KeywardCallError } from './call-error.js';
@@ -117,9 +117,7 @@ function callUnary(
       method.responseDeserialize,
       request,
       callMetadata(options),
-      {
-        deadline: performance.timeOrigin + performance.now() + (options.timeoutMs ?? DEFAULT_TIMEOUT_MS),
-      },
+      { deadline: deadlineIn(options.timeoutMs ?? DEFAULT_TIMEOUT_MS) },
       (error: ServiceError | null, response: unknown) => {
         if (error === null) resolve(response);
         else reject(toCallError(error));

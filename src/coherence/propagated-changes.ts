@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Database, Transaction } from '../db/knex.js';
-import { inTransaction } from '../db/transaction.js';
+import { inTransactionFor, type Client } from '../db/transaction.js';
 import type { CoherenceMetrics } from '../telemetry/coherence-metrics.js';
 import type { Barriers } from './ports.js';
 import type { Propagation, PropagationWait } from './propagation.js';
@@ -29,14 +29,19 @@ export class PropagatedChanges {
   }
 
   /**
-   * make runs `work` in one transaction, as inTransaction does, and returns when all replicas have seen what it did.
+   * make runs `work` in one transaction, as inTransactionFor does, and returns when all replicas have seen what it did.
    * It waits even if nothing was changed: an earlier change that made it so may still be on its way. While it waits
    * it holds no connection.
    */
-  async make<T>(work: (trx: Transaction) => Promise<T>, forget: (result: T) => void): Promise<Propagated<T>> {
+  async make<T>(
+    client: Client,
+    work: (trx: Transaction) => Promise<T>,
+    forget: (result: T) => void,
+  ): Promise<Propagated<T>> {
     const { knex, replica, barriers, wait, metrics } = this.#deps;
     const barrier = randomUUID();
-    const result = await inTransaction(
+    const result = await inTransactionFor(
+      client,
       knex,
       async (trx) => {
         await barriers.place(trx, barrier, replica);

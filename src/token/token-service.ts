@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Caller } from '../account/caller.js';
 import { meantByName, type Condition } from '../account/reader-rows.js';
+import type { DoneRequests } from '../account/done-requests.js';
 import type { UserProfileRef, UserRef } from '../account/refs.js';
 import { accessTo, mayActAs, readable, requireScopes, type Standing } from '../account/rights.js';
 import type { StandingReader } from '../account/standing.js';
@@ -12,7 +13,7 @@ import {
   type AuditLog,
 } from '../audit/audit-log.js';
 import type { Propagated, PropagatedChanges } from '../coherence/propagated-changes.js';
-import { inTransaction, reading } from '../db/transaction.js';
+import { inTransactionFor, reading } from '../db/transaction.js';
 import type { Clock } from '../lib/clock.js';
 import { etagMismatch, KeywardError, notFound, notPermitted } from '../lib/errors.js';
 import { etagOf } from '../lib/etag.js';
@@ -45,10 +46,17 @@ export interface TokenServiceDependencies {
   readonly tokens: TokenRepository;
   readonly standings: StandingReader;
   readonly audit: Pick<AuditLog, 'record'>;
+  readonly requests: DoneRequests;
   readonly changes: Pick<PropagatedChanges, 'make'>;
   /** Forgets digests whose verdicts may have changed. Called after commit, before the call returns. */
   readonly evict: (digests: readonly Digest[]) => void;
   readonly clock: Clock;
+}
+
+/** Issue is a token that was made, and what is recorded of it. */
+interface Issue {
+  readonly issued: IssuedToken;
+  readonly entries: readonly AuditEntry[];
 }
 
 /** Changed is a token after a change, and what is recorded of it: nothing where it was so already. */
@@ -75,14 +83,13 @@ export class TokenService {
   }
 
   async create(caller: Caller, ownerRef: UserProfileRef, settings: TokenSettings): Promise<IssuedToken> {
-    return this.#issuing(async (trx) => {
+    return this.#issuing(caller, async (trx) => {
       const standing = await this.#deps.standings.of(caller, trx);
       const owner = await this.#deps.tokens.findOwner(trx, ownerRef);
       if (owner === undefined) throw notFound('user profile');
       requireAccess(standing, owner, 'user profile');
       const issued = await this.#issue(trx, caller, standing, owner, settings);
-      await this.#deps.audit.record(trx, [entryOf(caller, 'TOKEN_CREATED', issued.token)]);
-      return issued;
+      return { issued, entries: [entryOf(caller, 'TOKEN_CREATED', issued.token)] };
     });
   }
 
@@ -134,17 +141,17 @@ export class TokenService {
   }
 
   async clone(caller: Caller, ref: TokenRef, name: string): Promise<IssuedToken> {
-    return this.#issuing(async (trx) => {
+    return this.#issuing(caller, async (trx) => {
       const standing = await this.#deps.standings.of(caller, trx);
       const original = await this.#findManageable(standing, ref, trx);
       const owner = await this.#deps.tokens.findOwner(trx, { by: 'id', id: original.owner.profileId });
       if (owner === undefined) throw notFound('token');
       const copy = await this.#issue(trx, caller, standing, owner, { ...original, name });
-      await this.#deps.audit.record(trx, [
+      const entries = [
         entryOf(caller, 'TOKEN_CLONED', original, { copy: String(copy.token.id) }),
         entryOf(caller, 'TOKEN_CREATED', copy.token, { original: String(original.id) }),
-      ]);
-      return copy;
+      ];
+      return { issued: copy, entries };
     });
   }
 
@@ -173,7 +180,7 @@ export class TokenService {
 
   /** revokeOfUser deletes the tokens of those of the user's profiles that the caller manages, and counts them. */
   async revokeOfUser(caller: Caller, user: UserRef): Promise<Propagated<number>> {
-    const { result, propagation } = await this.#changing(async (trx) => {
+    const { result, propagation } = await this.#changing(caller, async (trx) => {
       const standing = await this.#deps.standings.of(caller, trx);
       const profiles = await this.#deps.tokens.profilesOf(trx, user);
       const visible = profiles.filter((profile) => accessTo(standing, profile) !== 'none');
@@ -203,7 +210,8 @@ export class TokenService {
     etag: string,
     change: (trx: Transaction, token: Token) => Promise<Changed>,
   ): Promise<Propagated<Token>> {
-    const { result, propagation } = await this.#changing(async (trx) => {
+    const { result, propagation } = await this.#changing(caller, async (trx) => {
+      await this.#deps.requests.claim(trx, caller);
       const standing = await this.#deps.standings.of(caller, trx);
       const found = await this.#findManageable(standing, ref, trx);
       // The owner first, as those lock who change users: the rank that is judged below must not change meanwhile.
@@ -214,6 +222,7 @@ export class TokenService {
       const before = await this.#deps.tokens.digestsOf(trx, [current.id]);
       const changed = await change(trx, current);
       await this.#requirePower(trx, caller, standing, current, changed.token);
+      await this.#deps.requests.done(trx, caller, { kind: 'token', id: current.id });
       if (changed.action !== undefined) {
         const entry = entryOf(caller, changed.action, changed.token, changed.detail);
         await this.#deps.audit.record(trx, [entry]);
@@ -285,17 +294,30 @@ export class TokenService {
   }
 
   /** #issuing forgets a new digest: a guess of it may have been answered, and remembered, as unknown. */
-  #issuing(work: (trx: Transaction) => Promise<IssuedToken>): Promise<IssuedToken> {
-    return inTransaction(this.#deps.knex, work, ({ token }) => {
-      this.#deps.evict([token.digest]);
-    });
+  #issuing(caller: Caller, work: (trx: Transaction) => Promise<Issue>): Promise<IssuedToken> {
+    const { knex, requests, audit, evict } = this.#deps;
+    return inTransactionFor(
+      caller,
+      knex,
+      async (trx) => {
+        await requests.claim(trx, caller);
+        const { issued, entries } = await work(trx);
+        await requests.done(trx, caller, { kind: 'token', id: issued.token.id });
+        await audit.record(trx, entries);
+        return issued;
+      },
+      ({ token }) => {
+        evict([token.digest]);
+      },
+    );
   }
 
   /** #changing forgets the digests whose verdicts have changed, and waits until all replicas have. */
   #changing<T extends { readonly digests: readonly Digest[] }>(
+    caller: Caller,
     work: (trx: Transaction) => Promise<T>,
   ): Promise<Propagated<T>> {
-    return this.#deps.changes.make(work, ({ digests }) => {
+    return this.#deps.changes.make(caller, work, ({ digests }) => {
       this.#deps.evict(digests);
     });
   }

@@ -2,7 +2,7 @@ import { Lease } from '../../src/coherence/lease.js';
 import { OutagePolicy, type Source } from '../../src/coherence/outage-policy.js';
 import type { PropagatedChanges } from '../../src/coherence/propagated-changes.js';
 import type { Database } from '../../src/db/knex.js';
-import { inTransaction } from '../../src/db/transaction.js';
+import { inTransactionFor } from '../../src/db/transaction.js';
 import { ManualTimers } from './manual-timers.js';
 
 /** underLease lets a memory answer by a lease that never ends. */
@@ -17,6 +17,9 @@ export function underLease<Record>(memory: Source<Record>): OutagePolicy<Record>
 export function changesAlone(knex: Database): Pick<PropagatedChanges, 'make'> {
   const propagation = { complete: true, acknowledged: 0, pending: 0, waitedMs: 0 };
   return {
-    make: async (work, forget) => ({ result: await inTransaction(knex, work, forget), propagation }),
+    make: async (client, work, forget) => ({
+      result: await inTransactionFor(client, knex, work, forget),
+      propagation,
+    }),
   };
 }
