@@ -275,12 +275,16 @@ function addTokensAndAccounts(
     evict: (digests) => {
       cache.evict(digests);
     },
+    evictProfiles: (profileIds) => {
+      cache.evictProfiles(profileIds);
+    },
   });
   const accountService = new AccountService({
     knex,
     accounts: new AccountRepository(knex),
     users,
     profiles: new UserProfileRepository(knex),
+    tokens: tokenService,
     standings,
     audit,
     requests,

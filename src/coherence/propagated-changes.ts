@@ -11,6 +11,11 @@ export interface Propagated<T> {
   readonly propagation: Propagation;
 }
 
+/** Batch is a part of a change that takes more than one transaction. */
+export interface Batch {
+  readonly isLast: boolean;
+}
+
 export interface PropagatedChangesDependencies {
   readonly knex: Database;
   /** Id of the replica that makes the changes. */
@@ -38,7 +43,34 @@ export class PropagatedChanges {
     work: (trx: Transaction) => Promise<T>,
     forget: (result: T) => void,
   ): Promise<Propagated<T>> {
-    const { knex, replica, barriers, wait, metrics } = this.#deps;
+    const { result, barrier } = await this.#commit(client, work, forget);
+    return { result, propagation: await this.#wait(barrier) };
+  }
+
+  /**
+   * makeInBatches makes a change of any size: it runs `work` again and again, as make does, each time in a transaction of
+   * its own and with what the time before gave, until a batch is the last. It waits once, at the end, and gives that.
+   * What is committed stays so where a later batch fails: `work` must be able to begin with whatever it finds.
+   */
+  async makeInBatches<T extends Batch>(
+    client: Client,
+    work: (trx: Transaction, before: T | undefined) => Promise<T>,
+    forget: (batch: T) => void,
+  ): Promise<Propagated<T>> {
+    let before: T | undefined;
+    for (;;) {
+      const { result, barrier } = await this.#commit(client, (trx) => work(trx, before), forget);
+      if (result.isLast) return { result, propagation: await this.#wait(barrier) };
+      before = result;
+    }
+  }
+
+  async #commit<T>(
+    client: Client,
+    work: (trx: Transaction) => Promise<T>,
+    forget: (result: T) => void,
+  ): Promise<{ readonly result: T; readonly barrier: string }> {
+    const { knex, replica, barriers } = this.#deps;
     const barrier = randomUUID();
     const result = await inTransactionFor(
       client,
@@ -49,8 +81,13 @@ export class PropagatedChanges {
       },
       forget,
     );
+    return { result, barrier };
+  }
+
+  async #wait(barrier: string): Promise<Propagation> {
+    const { wait, metrics } = this.#deps;
     const propagation = await wait.after(barrier);
     metrics.waited(propagation.waitedMs / 1000, propagation.complete);
-    return { result, propagation };
+    return propagation;
   }
 }

@@ -121,21 +121,24 @@ export class VerdictCache<Facts, Record extends CacheableRecord> implements Memo
     this.#loader.outdateAll();
   }
 
-  /** forget is evict and evictOwners for what a notice tells. */
+  /** evictProfiles forgets every record of those user profiles. */
+  evictProfiles(profileIds: Iterable<bigint>): void {
+    for (const profileId of profileIds) this.#owners.delete(profileId);
+    this.#loader.outdateAll();
+  }
+
+  /** forget does for what a notice tells what the others do. */
   forget({ everything, digests, owners }: Eviction): void {
     if (everything) {
       this.clear();
       return;
     }
     this.evict(digests);
+    if (owners.profileIds.length > 0) this.evictProfiles(owners.profileIds);
     const users = new Set(owners.userIds);
     const accounts = new Set(owners.accountIds);
-    const profiles = new Set(owners.profileIds);
-    if (users.size + accounts.size + profiles.size === 0) return;
-    this.evictOwners(
-      ({ userId, accountId, profileId }) =>
-        users.has(userId) || accounts.has(accountId) || profiles.has(profileId),
-    );
+    if (users.size + accounts.size === 0) return;
+    this.evictOwners(({ userId, accountId }) => users.has(userId) || accounts.has(accountId));
   }
 
   /** clear forgets everything. */

@@ -9,6 +9,7 @@ import * as issuedBy from './migrations/0005-issued-by.js';
 import * as secretBindings from './migrations/0006-secret-bindings.js';
 import * as auditAccounts from './migrations/0007-audit-accounts.js';
 import * as doneRequests from './migrations/0009-done-requests.js';
+import * as noticeOfDeletions from './migrations/0009b-notice-of-deletions.js';
 
 /** Migrations in their order. Never edit one that was released; add another. */
 const MIGRATIONS: readonly { readonly name: string; readonly migration: Knex.Migration }[] = [
@@ -20,6 +21,7 @@ const MIGRATIONS: readonly { readonly name: string; readonly migration: Knex.Mig
   { name: '0006-secret-bindings', migration: secretBindings },
   { name: '0007-audit-accounts', migration: auditAccounts },
   { name: '0009-done-requests', migration: doneRequests },
+  { name: '0009b-notice-of-deletions', migration: noticeOfDeletions },
 ];
 
 // Names are given here, not read from files, whose endings differ between source and build.

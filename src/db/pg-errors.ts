@@ -5,6 +5,11 @@ const UNIQUE_VIOLATION = '23505';
 const FOREIGN_KEY_VIOLATION = '23503';
 const SERIALIZATION_FAILURE = '40001';
 const DEADLOCK_DETECTED = '40P01';
+/**
+ * A message that the server cannot accept, as one with more values than 16 bits count: a fault of this program. Poolers
+ * give the same code, FATAL, where they have no connection.
+ */
+const PROTOCOL_VIOLATION = '08P01';
 /** A value cannot be read as its type, or lies outside its range. */
 const DATA_EXCEPTION_CLASS = '22';
 /** Classes in which the server or the way to it is at fault: connection, authorization, resources, operator. */
@@ -71,6 +76,7 @@ export function translateDatabaseError(error: unknown): unknown {
 function isUnavailable(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
   const state = sqlState(error);
+  if (state === PROTOCOL_VIOLATION && !('severity' in error && error.severity === 'FATAL')) return false;
   if (state !== undefined && (UNAVAILABLE_CODES.has(state) || UNAVAILABLE_CLASSES.has(state.slice(0, 2))))
     return true;
   const code = errorCode(error);

@@ -12,7 +12,7 @@ import {
   type AuditEntry,
   type AuditLog,
 } from '../audit/audit-log.js';
-import type { Propagated, PropagatedChanges } from '../coherence/propagated-changes.js';
+import type { Batch, Propagated, PropagatedChanges } from '../coherence/propagated-changes.js';
 import { inTransactionFor, reading } from '../db/transaction.js';
 import type { Clock } from '../lib/clock.js';
 import { etagMismatch, KeywardError, notFound, notPermitted } from '../lib/errors.js';
@@ -20,6 +20,7 @@ import { etagOf } from '../lib/etag.js';
 import { instantFromMillis, type Instant } from '../lib/instant.js';
 import type { Page, PageQuery } from '../lib/page.js';
 import { recordLocator } from '../lib/public-id.js';
+import { deleteSome, type Place } from './deletion.js';
 import { isGain, type Power } from './gain.js';
 import type { TokenRef } from './token-ref.js';
 import type { TokenRepository } from './token-repository.js';
@@ -47,9 +48,11 @@ export interface TokenServiceDependencies {
   readonly standings: StandingReader;
   readonly audit: Pick<AuditLog, 'record'>;
   readonly requests: DoneRequests;
-  readonly changes: Pick<PropagatedChanges, 'make'>;
+  readonly changes: Pick<PropagatedChanges, 'make' | 'makeInBatches'>;
   /** Forgets digests whose verdicts may have changed. Called after commit, before the call returns. */
   readonly evict: (digests: readonly Digest[]) => void;
+  /** Forgets the verdicts of all tokens of user profiles. Called as evict is. */
+  readonly evictProfiles: (profileIds: readonly bigint[]) => void;
   readonly clock: Clock;
 }
 
@@ -64,6 +67,16 @@ interface Changed {
   readonly token: Token;
   readonly action?: AuditAction;
   readonly detail?: AuditEntry['detail'];
+}
+
+/** Revocation is how far the deletion of many tokens has come. */
+interface Revocation extends Batch {
+  /** All that were deleted so far. */
+  readonly count: number;
+  /** Whose tokens were deleted in this batch. */
+  readonly profileIds: readonly bigint[];
+  /** Where the next batch begins; undefined for the beginning. */
+  readonly place: Place | undefined;
 }
 
 /** AuditedToken is what records tell of a token. */
@@ -178,26 +191,58 @@ export class TokenService {
     });
   }
 
-  /** revokeOfUser deletes the tokens of those of the user's profiles that the caller manages, and counts them. */
-  async revokeOfUser(caller: Caller, user: UserRef): Promise<Propagated<number>> {
-    const { result, propagation } = await this.#changing(caller, async (trx) => {
-      const standing = await this.#deps.standings.of(caller, trx);
+  /**
+   * revokeOfUser deletes the tokens of those of the user's profiles that the caller manages, and counts them. It does so
+   * in batches: where it is broken off, what was deleted stays so, and another call deletes the rest.
+   */
+  revokeOfUser(caller: Caller, user: UserRef): Promise<Propagated<number>> {
+    return this.#revoke(caller, async (trx, standing) => {
       const profiles = await this.#deps.tokens.profilesOf(trx, user);
       const visible = profiles.filter((profile) => accessTo(standing, profile) !== 'none');
       if (visible.length === 0) throw notFound('user');
       const managed = visible.filter((profile) => accessTo(standing, profile) === 'manage');
       if (managed.length === 0) throw notPermitted("The caller may not manage this user's tokens.");
-      const owners = new Map(managed.map((owner) => [owner.profileId, owner]));
-      const deleted = await this.#deps.tokens.deleteOf(trx, [...owners.keys()]);
-      const entries = deleted.tokens.map(({ id, profileId }) => {
-        const owner = owners.get(profileId);
-        if (owner === undefined) throw new Error('a token of another profile was deleted');
-        return entryOf(caller, 'TOKEN_DELETED', { id, owner });
-      });
-      await this.#deps.audit.record(trx, entries);
-      return deleted;
+      return managed;
     });
-    return { result: result.tokens.length, propagation };
+  }
+
+  /** deleteOfProfiles does the same for user profiles that the caller manages. */
+  async deleteOfProfiles(caller: Caller, profileIds: readonly bigint[]): Promise<number> {
+    const { result } = await this.#revoke(caller, async (trx, standing) => {
+      const owners = await this.#deps.tokens.owners(trx, profileIds);
+      for (const owner of owners) requireAccess(standing, owner, 'user profile');
+      return owners;
+    });
+    return result;
+  }
+
+  async #revoke(
+    caller: Caller,
+    ownersOf: (trx: Transaction, standing: Standing) => Promise<readonly TokenOwner[]>,
+  ): Promise<Propagated<number>> {
+    const { standings, tokens, audit, changes, evictProfiles } = this.#deps;
+    const { result, propagation } = await changes.makeInBatches<Revocation>(
+      caller,
+      async (trx, before) => {
+        const owners = await ownersOf(trx, await standings.of(caller, trx));
+        const { deleted, place } = await deleteSome(tokens, trx, owners, before?.place);
+        const entries = deleted.flatMap(({ owner, ids }) =>
+          ids.map((id) => entryOf(caller, 'TOKEN_DELETED', { id, owner })),
+        );
+        await audit.record(trx, entries);
+        return {
+          count: (before?.count ?? 0) + entries.length,
+          profileIds: deleted.map(({ owner }) => owner.profileId),
+          place,
+          // Tokens may have been made meanwhile behind the back of the batches before: those begin once more.
+          isLast: place === undefined && before?.place === undefined,
+        };
+      },
+      ({ profileIds }) => {
+        evictProfiles(profileIds);
+      },
+    );
+    return { result: result.count, propagation };
   }
 
   /**

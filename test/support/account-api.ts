@@ -80,6 +80,7 @@ export async function openAccountApi(): Promise<AccountApi> {
     audit: testAuditLog(knex),
     requests: new DoneRequestRepository(knex),
     changes: changesAlone(knex),
+    tokens: { deleteOfProfiles: () => Promise.resolve(0) },
     clock: systemClock,
     certificateScopes: [],
     evictOwners: (matches) => evictions.push(matches),

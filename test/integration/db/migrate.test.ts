@@ -14,6 +14,7 @@ const ALL = [
   '0006-secret-bindings',
   '0007-audit-accounts',
   '0009-done-requests',
+  '0009b-notice-of-deletions',
 ];
 
 let database: TestDatabase;

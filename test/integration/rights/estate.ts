@@ -273,9 +273,11 @@ function handlersOn(trx: Knex.Transaction): Readonly<Record<string, TestHandler>
     ...shared,
     tokens: new TokenRepository(trx),
     evict: () => undefined,
+    evictProfiles: () => undefined,
   });
   const accounts = new AccountService({
     ...shared,
+    tokens,
     accounts: new AccountRepository(trx),
     users: new UserRepository(trx),
     profiles: new UserProfileRepository(trx),

@@ -24,6 +24,7 @@ beforeAll(async () => {
     audit: testAuditLog(api.knex, api.clock),
     requests: new DoneRequestRepository(api.knex),
     changes: changesAlone(api.knex),
+    tokens: { deleteOfProfiles: () => Promise.resolve(0) },
     clock: api.clock,
     certificateScopes: [],
     evictOwners: () => undefined,

@@ -3200,6 +3200,11 @@ export const DeleteUserProfileResponse: MessageFns<DeleteUserProfileResponse> = 
  * service answers by what was before any more, or after some seconds if a replica
  * does not react; `propagation` tells which.
  *
+ * Where more than a thousand tokens are deleted with their owner, they go first, in
+ * batches, which takes up to a minute for a million: give the call a deadline that
+ * fits. What is deleted stays so where the call ends before it is done; another call
+ * deletes the rest.
+ *
  * CreateAccount, CreateUser and CreateUserProfile take a `request_id`, a UUID of the
  * caller's. Once such a call is done, another of the same user with the same id,
  * whatever its other fields, changes nothing and fails with ALREADY_EXISTS

@@ -456,7 +456,7 @@ export interface RevokeTokenRequest {
 
 /** RevokeTokenResponse tells of a token that is gone. */
 export interface RevokeTokenResponse {
-  /** How far the deletion has come. */
+  /** How far the deletion has come, of all batches. */
   propagation?: Propagation | undefined;
 }
 
@@ -468,7 +468,7 @@ export interface RevokeUserTokensRequest {
 
 /** RevokeUserTokensResponse tells how many tokens are gone. */
 export interface RevokeUserTokensResponse {
-  /** Number of tokens deleted. */
+  /** Number of tokens that this call deleted. */
   revokedCount: number;
   /** How far the deletion has come. */
   propagation?: Propagation | undefined;
@@ -3683,7 +3683,10 @@ export const TokenServiceService = {
    * RevokeUserTokens deletes all tokens of a user that the caller may manage.
    * Needs the scope `keyward.tokens.write`. NOT_FOUND if there is no such
    * user whose tokens the caller may read, PERMISSION_DENIED (NOT_PERMITTED) if
-   * there is one but the caller manages none of the user's profiles.
+   * there is one but the caller manages none of the user's profiles. They are deleted
+   * in batches, so that any number can be, which takes up to a minute for a million:
+   * give the call a deadline that fits. What is deleted stays so where the call ends
+   * before it is done; another call deletes the rest.
    */
   revokeUserTokens: {
     path: "/keyward.token.v1.TokenService/RevokeUserTokens" as const,
@@ -3825,7 +3828,10 @@ export interface TokenServiceServer extends UntypedServiceImplementation {
    * RevokeUserTokens deletes all tokens of a user that the caller may manage.
    * Needs the scope `keyward.tokens.write`. NOT_FOUND if there is no such
    * user whose tokens the caller may read, PERMISSION_DENIED (NOT_PERMITTED) if
-   * there is one but the caller manages none of the user's profiles.
+   * there is one but the caller manages none of the user's profiles. They are deleted
+   * in batches, so that any number can be, which takes up to a minute for a million:
+   * give the call a deadline that fits. What is deleted stays so where the call ends
+   * before it is done; another call deletes the rest.
    */
   revokeUserTokens: handleUnaryCall<RevokeUserTokensRequest, RevokeUserTokensResponse>;
   /**
@@ -4138,7 +4144,10 @@ export interface TokenServiceClient extends Client {
    * RevokeUserTokens deletes all tokens of a user that the caller may manage.
    * Needs the scope `keyward.tokens.write`. NOT_FOUND if there is no such
    * user whose tokens the caller may read, PERMISSION_DENIED (NOT_PERMITTED) if
-   * there is one but the caller manages none of the user's profiles.
+   * there is one but the caller manages none of the user's profiles. They are deleted
+   * in batches, so that any number can be, which takes up to a minute for a million:
+   * give the call a deadline that fits. What is deleted stays so where the call ends
+   * before it is done; another call deletes the rest.
    */
   revokeUserTokens(
     request: RevokeUserTokensRequest,
