@@ -29,6 +29,7 @@ export type Reason =
   | 'TOO_MANY_CALLS'
   | 'TOO_MANY_WATCHES'
   | 'REQUEST_TOO_LARGE'
+  | 'ANSWERS_TOO_LARGE'
   | 'REQUEST_TIMEOUT'
   | 'TOO_MANY_CONNECTIONS'
   | 'DATABASE_UNAVAILABLE'
@@ -146,6 +147,12 @@ export function requestTooLarge(mostBytes: number): KeywardError {
   return new KeywardError('REQUEST_TOO_LARGE', `The request is larger than ${mostBytes} bytes.`, {
     metadata: { limit_bytes: String(mostBytes) },
   });
+}
+
+/** answersTooLarge is for a batch whose answers are more than a message may take; those to the first `fitting` are not. */
+export function answersTooLarge(fitting: number): KeywardError {
+  const message = `The answers take too many bytes; those to the first ${fitting} of the requests do not.`;
+  return new KeywardError('ANSWERS_TOO_LARGE', message, { metadata: { fitting: String(fitting) } });
 }
 
 /** tooMuchUnfinished is for a caller who begins many requests and does not complete them. */

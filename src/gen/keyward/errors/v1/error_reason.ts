@@ -196,4 +196,10 @@ export enum ErrorReason {
    * there to get it.
    */
   ERROR_REASON_CLIENT_GONE = 40,
+  /**
+   * ERROR_REASON_ANSWERS_TOO_LARGE - RESOURCE_EXHAUSTED. The answers to a batch would take more than 3 MiB, so nothing
+   * of it was judged. ErrorInfo metadata `fitting` is the number of requests, from the
+   * first on, whose answers fit: send those, and the rest in further calls.
+   */
+  ERROR_REASON_ANSWERS_TOO_LARGE = 41,
 }
