@@ -175,7 +175,7 @@ async function start(dependencies: ServerDependencies, closer: Closer): Promise<
     services: SERVICES,
     problem: async () => (await schemaProblem(knex)) ?? keys.problem(),
     toleranceMs: coherence.outageMs,
-    clock,
+    clock: { now: () => timers.monotonicMs() },
     logger,
   });
   methods.push(...health.addTo(server));

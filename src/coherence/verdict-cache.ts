@@ -1,5 +1,5 @@
 import { LRUCache } from 'lru-cache';
-import type { Clock } from '../lib/clock.js';
+import { isFresh, type Clock } from '../lib/clock.js';
 import { MissLoader, type Fetch } from './miss-loader.js';
 import type { Eviction, Memory } from './ports.js';
 
@@ -166,9 +166,11 @@ export class VerdictCache<Facts, Record extends CacheableRecord> implements Memo
 
   #find(digest: string, now: number): Record | null | undefined {
     const record = this.#known.get(digest);
-    if (record !== undefined) return record.staleAt > now && record.owner.current ? record : undefined;
+    const { ttlMs } = this.#options;
+    if (record !== undefined)
+      return isFresh(record.staleAt, ttlMs, now) && record.owner.current ? record : undefined;
     const unknownUntil = this.#unknown.get(digest);
-    return unknownUntil !== undefined && unknownUntil > now ? null : undefined;
+    return unknownUntil !== undefined && isFresh(unknownUntil, UNKNOWN_TTL_MS, now) ? null : undefined;
   }
 
   #rememberUnknown(digest: string, current: boolean, startedAt: number): null {
