@@ -3201,7 +3201,7 @@ export const DeleteUserProfileResponse: MessageFns<DeleteUserProfileResponse> = 
  * does not react; `propagation` tells which.
  *
  * Where more than a thousand tokens are deleted with their owner, they go first, in
- * batches, which takes up to a minute for a million: give the call a deadline that
+ * batches, at some thousands a second: give the call a deadline that
  * fits. What is deleted stays so where the call ends before it is done; another call
  * deletes the rest.
  *

@@ -5016,9 +5016,9 @@ export const SecretServiceService = {
   /**
    * BatchAccessSecrets returns up to 100 values in one call, each judged as
    * AccessSecret would, answering in their order; one that fails leaves the others
-   * as they are. Needs the scope `keyward.secrets.access`. The values of a response
-   * may add up to 7 MiB: clients that fetch large ones must allow messages of that
-   * size.
+   * as they are. Needs the scope `keyward.secrets.access`. RESOURCE_EXHAUSTED
+   * (ANSWERS_TOO_LARGE), and no value is accessed, if the answers take more than 3 MiB,
+   * as 48 values of 64 KiB do; the error tells how many would fit.
    */
   batchAccessSecrets: {
     path: "/keyward.secret.v1.SecretService/BatchAccessSecrets" as const,
@@ -5275,9 +5275,9 @@ export interface SecretServiceServer extends UntypedServiceImplementation {
   /**
    * BatchAccessSecrets returns up to 100 values in one call, each judged as
    * AccessSecret would, answering in their order; one that fails leaves the others
-   * as they are. Needs the scope `keyward.secrets.access`. The values of a response
-   * may add up to 7 MiB: clients that fetch large ones must allow messages of that
-   * size.
+   * as they are. Needs the scope `keyward.secrets.access`. RESOURCE_EXHAUSTED
+   * (ANSWERS_TOO_LARGE), and no value is accessed, if the answers take more than 3 MiB,
+   * as 48 values of 64 KiB do; the error tells how many would fit.
    */
   batchAccessSecrets: handleUnaryCall<BatchAccessSecretsRequest, BatchAccessSecretsResponse>;
   /**
@@ -5636,9 +5636,9 @@ export interface SecretServiceClient extends Client {
   /**
    * BatchAccessSecrets returns up to 100 values in one call, each judged as
    * AccessSecret would, answering in their order; one that fails leaves the others
-   * as they are. Needs the scope `keyward.secrets.access`. The values of a response
-   * may add up to 7 MiB: clients that fetch large ones must allow messages of that
-   * size.
+   * as they are. Needs the scope `keyward.secrets.access`. RESOURCE_EXHAUSTED
+   * (ANSWERS_TOO_LARGE), and no value is accessed, if the answers take more than 3 MiB,
+   * as 48 values of 64 KiB do; the error tells how many would fit.
    */
   batchAccessSecrets(
     request: BatchAccessSecretsRequest,

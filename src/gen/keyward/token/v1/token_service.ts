@@ -143,7 +143,7 @@ export interface StreamValidateTokensResponse {
 
 /** BatchValidateTokensRequest is a list of texts to judge. */
 export interface BatchValidateTokensRequest {
-  /** 1 to 1000 texts, each with its own required scopes. */
+  /** 1 to 1000 texts, each with its own required scopes; 4 MiB in all. */
   requests: ValidateTokenRequest[];
 }
 
@@ -3487,6 +3487,11 @@ export const TokenServiceService = {
   /**
    * BatchValidateTokens judges up to 1000 texts in one call, each as ValidateToken
    * would, answering in their order. Needs the scope `keyward.tokens.validate`.
+   * RESOURCE_EXHAUSTED (REQUEST_TOO_LARGE) if the request takes more than 4 MiB, which a
+   * thousand texts of 1 KiB do not, but may with many `required_scopes`.
+   * RESOURCE_EXHAUSTED (ANSWERS_TOO_LARGE), and nothing is judged, if the answers take
+   * more than 3 MiB; the error tells how many would fit. Answers to a thousand tokens
+   * always do whose scopes, names and usernames take less than 2 KiB each together.
    */
   batchValidateTokens: {
     path: "/keyward.token.v1.TokenService/BatchValidateTokens" as const,
@@ -3684,7 +3689,7 @@ export const TokenServiceService = {
    * Needs the scope `keyward.tokens.write`. NOT_FOUND if there is no such
    * user whose tokens the caller may read, PERMISSION_DENIED (NOT_PERMITTED) if
    * there is one but the caller manages none of the user's profiles. They are deleted
-   * in batches, so that any number can be, which takes up to a minute for a million:
+   * in batches, so that any number can be, at some thousands a second:
    * give the call a deadline that fits. What is deleted stays so where the call ends
    * before it is done; another call deletes the rest.
    */
@@ -3743,6 +3748,11 @@ export interface TokenServiceServer extends UntypedServiceImplementation {
   /**
    * BatchValidateTokens judges up to 1000 texts in one call, each as ValidateToken
    * would, answering in their order. Needs the scope `keyward.tokens.validate`.
+   * RESOURCE_EXHAUSTED (REQUEST_TOO_LARGE) if the request takes more than 4 MiB, which a
+   * thousand texts of 1 KiB do not, but may with many `required_scopes`.
+   * RESOURCE_EXHAUSTED (ANSWERS_TOO_LARGE), and nothing is judged, if the answers take
+   * more than 3 MiB; the error tells how many would fit. Answers to a thousand tokens
+   * always do whose scopes, names and usernames take less than 2 KiB each together.
    */
   batchValidateTokens: handleUnaryCall<BatchValidateTokensRequest, BatchValidateTokensResponse>;
   /**
@@ -3829,7 +3839,7 @@ export interface TokenServiceServer extends UntypedServiceImplementation {
    * Needs the scope `keyward.tokens.write`. NOT_FOUND if there is no such
    * user whose tokens the caller may read, PERMISSION_DENIED (NOT_PERMITTED) if
    * there is one but the caller manages none of the user's profiles. They are deleted
-   * in batches, so that any number can be, which takes up to a minute for a million:
+   * in batches, so that any number can be, at some thousands a second:
    * give the call a deadline that fits. What is deleted stays so where the call ends
    * before it is done; another call deletes the rest.
    */
@@ -3884,6 +3894,11 @@ export interface TokenServiceClient extends Client {
   /**
    * BatchValidateTokens judges up to 1000 texts in one call, each as ValidateToken
    * would, answering in their order. Needs the scope `keyward.tokens.validate`.
+   * RESOURCE_EXHAUSTED (REQUEST_TOO_LARGE) if the request takes more than 4 MiB, which a
+   * thousand texts of 1 KiB do not, but may with many `required_scopes`.
+   * RESOURCE_EXHAUSTED (ANSWERS_TOO_LARGE), and nothing is judged, if the answers take
+   * more than 3 MiB; the error tells how many would fit. Answers to a thousand tokens
+   * always do whose scopes, names and usernames take less than 2 KiB each together.
    */
   batchValidateTokens(
     request: BatchValidateTokensRequest,
@@ -4145,7 +4160,7 @@ export interface TokenServiceClient extends Client {
    * Needs the scope `keyward.tokens.write`. NOT_FOUND if there is no such
    * user whose tokens the caller may read, PERMISSION_DENIED (NOT_PERMITTED) if
    * there is one but the caller manages none of the user's profiles. They are deleted
-   * in batches, so that any number can be, which takes up to a minute for a million:
+   * in batches, so that any number can be, at some thousands a second:
    * give the call a deadline that fits. What is deleted stays so where the call ends
    * before it is done; another call deletes the rest.
    */
