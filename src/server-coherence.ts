@@ -2,7 +2,6 @@ import { ChangeFeedRepository } from './coherence/change-feed-repository.js';
 import { Acknowledgements } from './coherence/acknowledgements.js';
 import { CountingConnector } from './coherence/counting-connector.js';
 import { FeedBroadcast } from './coherence/feed-broadcast.js';
-import { FeedPruner } from './coherence/feed-pruner.js';
 import { Lease, TTL_MS } from './coherence/lease.js';
 import { OneDatabase } from './coherence/one-database.js';
 import { OutagePolicy, type Source } from './coherence/outage-policy.js';
@@ -12,6 +11,7 @@ import { PropagationWait } from './coherence/propagation.js';
 import { Replica } from './coherence/replica.js';
 import { SessionConnector } from './coherence/session-repository.js';
 import type { Database } from './db/knex.js';
+import { Pruner } from './db/pruner.js';
 import type { Closer } from './lib/closer.js';
 import type { Timers } from './lib/timers.js';
 import type { Logger } from './telemetry/logger.js';
@@ -81,7 +81,7 @@ export class Coherence {
   /** start begins to follow changes, and returns once they are followed or that has failed for the first time. */
   async start(closer: Closer): Promise<void> {
     const { replicaId: id, listenUrl, keyId, timers, logger, metrics } = this.#deps;
-    const pruner = new FeedPruner(this.feed, logger);
+    const pruner = new Pruner(this.feed, 'changes', logger);
     pruner.start(PRUNE_INTERVAL_MS);
     closer.add('the removal of old changes', () => pruner.stop());
     const replica = new Replica({

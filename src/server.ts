@@ -3,6 +3,8 @@ import type { Server } from '@grpc/grpc-js';
 import { accountHandlers, AccountServiceService } from './account/account-handler.js';
 import { AccountRepository } from './account/account-repository.js';
 import { AccountService } from './account/account-service.js';
+import { DoneRequestRepository } from './account/done-request-repository.js';
+import type { DoneRequests } from './account/done-requests.js';
 import { OwnerReachRepository } from './account/owner-reach-repository.js';
 import { StandingRepository } from './account/standing-repository.js';
 import { UserProfileRepository } from './account/user-profile-repository.js';
@@ -16,6 +18,7 @@ import { VerdictCache } from './coherence/verdict-cache.js';
 import type { Config } from './config.js';
 import type { Keyring } from './crypto/keyring.js';
 import type { Database } from './db/knex.js';
+import { Pruner } from './db/pruner.js';
 import { schemaProblem } from './db/migrate.js';
 import type { Clock } from './lib/clock.js';
 import { Closer } from './lib/closer.js';
@@ -93,6 +96,7 @@ const HEALTH_SERVICE = 'grpc.health.v1.Health';
 /** How often times of use are written, and times of access that could not be written at once. */
 const USAGE_INTERVAL_MS = 5_000;
 const PURGE_INTERVAL_MS = 600_000;
+const PRUNE_INTERVAL_MS = 600_000;
 const BINDING_INTERVAL_MS = 5_000;
 /** How long a start waits for stored values to be bound. More go on being bound, and can be read, meanwhile. */
 const BINDING_PATIENCE_MS = 5_000;
@@ -140,6 +144,10 @@ async function start(dependencies: ServerDependencies, closer: Closer): Promise<
     logger,
     metrics: metrics.coherence,
   });
+  const requests = new DoneRequestRepository(knex);
+  const pruner = new Pruner(requests, 'ids of done calls', logger);
+  pruner.start(PRUNE_INTERVAL_MS);
+  closer.add('the removal of old ids of calls', () => pruner.stop());
   const shared = {
     config,
     knex,
@@ -149,6 +157,7 @@ async function start(dependencies: ServerDependencies, closer: Closer): Promise<
     owners: new OwnerReachRepository(knex),
     stopping: stopping.signal,
     keyring,
+    requests,
     ...writers,
     clock,
     timers,
@@ -168,7 +177,7 @@ async function start(dependencies: ServerDependencies, closer: Closer): Promise<
     services: SERVICES,
     problem: () => within(timers, timeoutMs, 'asking the database', problemOf(urgent, keys)),
     toleranceMs: coherence.outageMs,
-    clock,
+    clock: { now: () => timers.monotonicMs() },
     logger,
   });
   methods.push(...health.addTo(server));
@@ -218,6 +227,7 @@ interface ServiceDependencies extends Audit {
   readonly broadcast: FeedBroadcast;
   readonly owners: OwnerReachRepository;
   readonly standings: StandingRepository;
+  readonly requests: DoneRequests;
   readonly rights: WatcherRights;
   /** Aborted when streams that have no end of their own must end. */
   readonly stopping: AbortSignal;
@@ -235,8 +245,8 @@ function addTokensAndAccounts(
   dependencies: ServiceDependencies,
   closer: Closer,
 ): { chain: ChainDependencies; methods: MethodRule[] } {
-  const { config, knex, coherence, standings, audit, authentications, clock, logger, metrics, cacheTtlMs } =
-    dependencies;
+  const { config, knex, coherence, standings, audit, requests, authentications } = dependencies;
+  const { clock, logger, metrics, cacheTtlMs } = dependencies;
   const { changes } = coherence;
   const { urgent, use } = dependencies.databases;
   const tokens = new TokenRepository(knex);
@@ -270,10 +280,14 @@ function addTokensAndAccounts(
     tokens,
     standings,
     audit,
+    requests,
     changes,
     clock,
     evict: (digests) => {
       cache.evict(digests);
+    },
+    evictProfiles: (profileIds) => {
+      cache.evictProfiles(profileIds);
     },
   });
   const accountService = new AccountService({
@@ -281,8 +295,10 @@ function addTokensAndAccounts(
     accounts: new AccountRepository(knex),
     users,
     profiles: new UserProfileRepository(knex),
+    tokens: tokenService,
     standings,
     audit,
+    requests,
     changes,
     clock,
     certificateScopes: config.tlsClientCa === undefined ? [] : config.tlsClientScopes,

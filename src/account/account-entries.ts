@@ -1,5 +1,6 @@
 import type { AuditAction, AuditEntry, AuditResource } from '../audit/audit-log.js';
 import type { Account, User, UserProfile } from './account.js';
+import type { Resource } from './done-requests.js';
 import type { DeactivatedToken, OwnedSecret } from './user-profile-repository.js';
 
 /** Entry is the record of a change, but for who made it. */
@@ -50,6 +51,13 @@ export function deactivatedTokenEntry(
 /** keptTokens is the detail of a change that was to leave tokens switched on which others know. */
 export function keptTokens(keepTokens: boolean): AuditEntry['detail'] {
   return keepTokens ? { keep_tokens: 'true' } : {};
+}
+
+/** resourceOf is what an account, user or user profile is remembered by that a call has made. */
+export function resourceOf({ resource: { kind, id } }: Entry): Resource {
+  if (id === null || (kind !== 'account' && kind !== 'user' && kind !== 'user_profile'))
+    throw new Error(`a change of a ${kind} by way of accounts`);
+  return { kind, id };
 }
 
 function entry(action: AuditAction, resource: AuditResource, detail: AuditEntry['detail'] = {}): Entry {

@@ -14,10 +14,12 @@ import { checked, type Violations } from '../lib/violations.js';
 import { readMask } from '../rpc/field-mask.js';
 import type { Handlers } from '../rpc/handlers.js';
 import { toPropagation } from '../rpc/propagation-message.js';
+import { readRepeatable } from '../rpc/repeatable.js';
 import { descriptionReaders } from '../rpc/resource-messages.js';
 import { readUserProfileSelector, readUserSelector } from '../rpc/selectors.js';
 import { ACCOUNT_COLUMNS, USER_COLUMNS, USER_PROFILE_COLUMNS } from './account-columns.js';
 import { readAccountSelector, toAccount, toUser, toUserProfile } from './account-messages.js';
+import type { Caller } from './caller.js';
 import type { AccountService, Promoted } from './account-service.js';
 import {
   checkAccount,
@@ -45,8 +47,8 @@ export function accountHandlers(service: AccountService): Handlers<typeof Accoun
       permission: WRITE,
       maxRequestBytes: MOST_DESCRIPTION_BYTES,
       handle: async (request, caller) => {
-        const { accountNumber, settings } = readNewAccount(request);
-        return { account: toAccount(await service.createAccount(caller, accountNumber, settings)) };
+        const { by, accountNumber, settings } = readNewAccount(request, caller);
+        return { account: toAccount(await service.createAccount(by, accountNumber, settings)) };
       },
     },
     getAccount: {
@@ -86,8 +88,8 @@ export function accountHandlers(service: AccountService): Handlers<typeof Accoun
     createUser: {
       permission: WRITE,
       handle: async (request, caller) => {
-        const settings = readNewUser(request);
-        return { user: toUser(await service.createUser(caller, request.username, settings)) };
+        const { by, settings } = readNewUser(request, caller);
+        return { user: toUser(await service.createUser(by, request.username, settings)) };
       },
     },
     getUser: {
@@ -137,9 +139,9 @@ export function accountHandlers(service: AccountService): Handlers<typeof Accoun
       permission: WRITE,
       maxRequestBytes: MOST_DESCRIPTION_BYTES,
       handle: async (request, caller) => {
-        const { user, account, name, description } = readNewUserProfile(request);
+        const { by, user, account, name, description } = readNewUserProfile(request, caller);
         const { result, propagation } = await service.createUserProfile(
-          caller,
+          by,
           user,
           account,
           name,
@@ -197,7 +199,11 @@ function toDeactivated({ deactivated }: Promoted<unknown>) {
   return { deactivatedTokens, deactivatedCount: deactivated.length };
 }
 
-function readNewAccount(request: CreateAccountRequest): {
+function readNewAccount(
+  request: CreateAccountRequest,
+  caller: Caller,
+): {
+  by: Caller;
   accountNumber: string | undefined;
   settings: AccountSettings;
 } {
@@ -211,26 +217,28 @@ function readNewAccount(request: CreateAccountRequest): {
     };
     if (accountNumber !== undefined) checkAccountNumber(v, 'account_number', accountNumber);
     checkAccount(v, '', settings);
-    return { accountNumber, settings };
+    const by = readRepeatable(v, caller, 'CreateAccount', request.requestId);
+    return { by, accountNumber, settings };
   });
 }
 
-function readNewUser(request: CreateUserRequest): UserSettings {
+function readNewUser(request: CreateUserRequest, caller: Caller): { by: Caller; settings: UserSettings } {
   return checked((v) => {
     const { username, email, firstName, lastName, isStaff, isSuperuser } = request;
     const settings = { email, firstName, lastName, isActive: request.isActive ?? true, isStaff, isSuperuser };
     checkUsername(v, 'username', username);
     checkUser(v, '', settings);
-    return settings;
+    return { by: readRepeatable(v, caller, 'CreateUser', request.requestId), settings };
   });
 }
 
-function readNewUserProfile(request: CreateUserProfileRequest) {
+function readNewUserProfile(request: CreateUserProfileRequest, caller: Caller) {
   return checked((v) => {
     const name = request.name === '' ? undefined : request.name;
     const description = readDescription(request);
     checkUserProfile(v, '', name === undefined ? description : { name, ...description });
     return {
+      by: readRepeatable(v, caller, 'CreateUserProfile', request.requestId),
       user: readUserSelector(v, 'user', request.user),
       account: readAccountSelector(v, 'account', request.account),
       name,

@@ -1,12 +1,12 @@
-import { actorOf, changedFields, type AuditLog } from '../audit/audit-log.js';
-import type { Propagated, PropagatedChanges } from '../coherence/propagated-changes.js';
+import { changedFields } from '../audit/audit-log.js';
+import type { Propagated } from '../coherence/propagated-changes.js';
 import type { OwnerFacts } from '../coherence/verdict-cache.js';
-import { inTransaction, reading } from '../db/transaction.js';
 import type { Clock } from '../lib/clock.js';
-import { alreadyExists, etagMismatch, KeywardError, notFound, notPermitted } from '../lib/errors.js';
+import { alreadyExists, etagMismatch, KeywardError, notFound } from '../lib/errors.js';
 import { etagOf } from '../lib/etag.js';
 import type { Page, PageQuery } from '../lib/page.js';
 import type { Description } from '../lib/resource-rules.js';
+import { AccountChanges, type AccountChangesDependencies } from './account-changes.js';
 import {
   accountEntry,
   deactivatedTokenEntry,
@@ -31,20 +31,17 @@ import {
 import type { Caller } from './caller.js';
 import { OwnerGains } from './owner-gains.js';
 import type { AccountRef, UserProfileRef, UserRef } from './refs.js';
-import { managesAccounts, PLATFORM_ACCOUNT_NUMBER, type Standing } from './rights.js';
-import type { StandingReader } from './standing.js';
+import { PLATFORM_ACCOUNT_NUMBER } from './rights.js';
 import type { DeactivatedToken, ProfileSet, UserProfileRepository } from './user-profile-repository.js';
 import type { UserRepository } from './user-repository.js';
-import type { Database, Transaction } from '../db/knex.js';
+import type { Transaction } from '../db/knex.js';
 
-export interface AccountServiceDependencies {
-  readonly knex: Database;
+export interface AccountServiceDependencies extends AccountChangesDependencies {
   readonly accounts: AccountRepository;
   readonly users: UserRepository;
   readonly profiles: UserProfileRepository;
-  readonly standings: StandingReader;
-  readonly audit: Pick<AuditLog, 'record'>;
-  readonly changes: Pick<PropagatedChanges, 'make'>;
+  /** Deletes the tokens of user profiles, however many, and counts them: see TokenService. */
+  readonly tokens: { deleteOfProfiles(caller: Caller, profileIds: readonly bigint[]): Promise<number> };
   readonly clock: Clock;
   /** The scopes of callers with a client certificate; empty where the service takes none. */
   readonly certificateScopes: readonly string[];
@@ -56,14 +53,6 @@ export interface AccountServiceDependencies {
   readonly newAccountNumber?: () => string;
 }
 
-/** Changed is the result of a change, and its record but for who made it. */
-interface Changed<T> {
-  readonly result: T;
-  readonly entry: Entry;
-  /** The records of what was deleted, or switched off, with it. */
-  readonly besides?: readonly Entry[];
-}
-
 /** Promoted is a user or a user profile after a change, with the tokens that were switched off for it. */
 export interface Promoted<T> {
   readonly resource: T;
@@ -73,13 +62,18 @@ export interface Promoted<T> {
 /** Random account numbers to try: with a billion accounts, each is taken once in a thousand times. */
 const MOST_NUMBERS_TRIED = 10;
 
+/** Tokens that are deleted together with their owner; more take batches. */
+const MOST_AT_ONCE = 1_000;
+
 /** AccountService is what can be done with accounts, users and user profiles. Superusers alone may do it. */
 export class AccountService {
   readonly #deps: AccountServiceDependencies;
+  readonly #changes: AccountChanges;
   readonly #gains: OwnerGains;
 
   constructor(deps: AccountServiceDependencies) {
     this.#deps = deps;
+    this.#changes = new AccountChanges(deps);
     this.#gains = new OwnerGains(deps);
   }
 
@@ -90,7 +84,7 @@ export class AccountService {
     settings: AccountSettings,
   ): Promise<Account> {
     const { accounts, newAccountNumber: newNumber = newAccountNumber } = this.#deps;
-    return this.#change(caller, async (trx) => {
+    return this.#changes.change(caller, async (trx) => {
       const attempts = accountNumber === undefined ? MOST_NUMBERS_TRIED : 1;
       for (let attempt = 0; attempt < attempts; attempt += 1) {
         const account = await accounts.insert(trx, accountNumber ?? newNumber(), settings);
@@ -103,11 +97,11 @@ export class AccountService {
   }
 
   async getAccount(caller: Caller, ref: AccountRef): Promise<Account> {
-    return this.#read(caller, async () => existing('account', await this.#deps.accounts.find(ref)));
+    return this.#changes.read(caller, async () => existing('account', await this.#deps.accounts.find(ref)));
   }
 
   async listAccounts(caller: Caller, page: PageQuery): Promise<Page<Account>> {
-    return this.#read(caller, () => this.#deps.accounts.list(page));
+    return this.#changes.read(caller, () => this.#deps.accounts.list(page));
   }
 
   async updateAccount(
@@ -116,7 +110,7 @@ export class AccountService {
     etag: string,
     change: AccountChange,
   ): Promise<Propagated<Account>> {
-    return this.#propagate(
+    return this.#changes.propagate(
       caller,
       async (trx) => {
         const account = current('account', await this.#deps.accounts.lock(trx, ref), etag);
@@ -135,12 +129,19 @@ export class AccountService {
     etag: string,
     force: boolean,
   ): Promise<Propagated<Account>> {
-    return this.#propagate(
+    const lock = async (trx: Transaction): Promise<Account> => {
+      const account = current('account', await this.#deps.accounts.lock(trx, ref), etag);
+      requireNotPlatform(account);
+      return account;
+    };
+    const before = await this.#deleteManyTokens(caller, force, async (trx) => ({
+      accountId: (await lock(trx)).id,
+    }));
+    return this.#changes.propagate(
       caller,
       async (trx) => {
-        const account = current('account', await this.#deps.accounts.lock(trx, ref), etag);
-        requireNotPlatform(account);
-        const deleted = await this.#deleteProfiles(trx, 'account', { accountId: account.id }, force);
+        const account = await lock(trx);
+        const deleted = await this.#deleteProfiles(trx, 'account', { accountId: account.id }, force, before);
         await this.#deps.accounts.delete(trx, account.id);
         const entry = accountEntry('ACCOUNT_DELETED', account, deleted.counts);
         return { result: account, entry, besides: deleted.secrets };
@@ -150,7 +151,7 @@ export class AccountService {
   }
 
   async createUser(caller: Caller, username: string, settings: UserSettings): Promise<User> {
-    return this.#change(
+    return this.#changes.change(
       caller,
       async (trx) => {
         this.#gains.userMade(caller, settings);
@@ -164,11 +165,11 @@ export class AccountService {
   }
 
   async getUser(caller: Caller, ref: UserRef): Promise<User> {
-    return this.#read(caller, async () => existing('user', await this.#deps.users.find(ref)));
+    return this.#changes.read(caller, async () => existing('user', await this.#deps.users.find(ref)));
   }
 
   async listUsers(caller: Caller, page: PageQuery): Promise<Page<User>> {
-    return this.#read(caller, () => this.#deps.users.list(page));
+    return this.#changes.read(caller, () => this.#deps.users.list(page));
   }
 
   /** updateUser changes a user; `keepTokens` leaves tokens switched on that others know, though the user is promoted. */
@@ -179,7 +180,7 @@ export class AccountService {
     change: UserChange,
     keepTokens: boolean,
   ): Promise<Propagated<Promoted<User>>> {
-    return this.#propagate(
+    return this.#changes.propagate(
       caller,
       async (trx) => {
         const before = current('user', await this.#deps.users.lock(trx, ref), etag);
@@ -197,11 +198,16 @@ export class AccountService {
   }
 
   async deleteUser(caller: Caller, ref: UserRef, etag: string, force: boolean): Promise<Propagated<User>> {
-    return this.#propagate(
+    const lock = async (trx: Transaction): Promise<User> =>
+      current('user', await this.#deps.users.lock(trx, ref), etag);
+    const before = await this.#deleteManyTokens(caller, force, async (trx) => ({
+      userId: (await lock(trx)).id,
+    }));
+    return this.#changes.propagate(
       caller,
       async (trx) => {
-        const user = current('user', await this.#deps.users.lock(trx, ref), etag);
-        const deleted = await this.#deleteProfiles(trx, 'user', { userId: user.id }, force);
+        const user = await lock(trx);
+        const deleted = await this.#deleteProfiles(trx, 'user', { userId: user.id }, force, before);
         await this.#deps.users.delete(trx, user.id);
         const entry = userEntry('USER_DELETED', user, deleted.counts);
         return { result: user, entry, besides: deleted.secrets };
@@ -223,7 +229,7 @@ export class AccountService {
     keepTokens: boolean,
   ): Promise<Propagated<Promoted<UserProfile>>> {
     const { users, accounts, profiles } = this.#deps;
-    return this.#propagate(
+    return this.#changes.propagate(
       caller,
       async (trx) => {
         // Whoever gives power to a token holds a lock on its user meanwhile, and counts the profiles.
@@ -244,11 +250,13 @@ export class AccountService {
   }
 
   async getUserProfile(caller: Caller, ref: UserProfileRef): Promise<UserProfile> {
-    return this.#read(caller, async () => existing('user profile', await this.#deps.profiles.find(ref)));
+    return this.#changes.read(caller, async () =>
+      existing('user profile', await this.#deps.profiles.find(ref)),
+    );
   }
 
   async listUserProfiles(caller: Caller, page: PageQuery): Promise<Page<UserProfile>> {
-    return this.#read(caller, () => this.#deps.profiles.list(page));
+    return this.#changes.read(caller, () => this.#deps.profiles.list(page));
   }
 
   async updateUserProfile(
@@ -258,7 +266,7 @@ export class AccountService {
     change: UserProfileChange,
   ): Promise<UserProfile> {
     // No verdict depends on what can be changed here.
-    return this.#change(caller, async (trx) => {
+    return this.#changes.change(caller, async (trx) => {
       const profile = current('user profile', await this.#deps.profiles.lock(trx, ref), etag);
       const result = await this.#deps.profiles.update(trx, profile.id, change);
       return { result, entry: userProfileEntry('USER_PROFILE_EDITED', result, changedFields(change)) };
@@ -271,13 +279,18 @@ export class AccountService {
     etag: string,
     force: boolean,
   ): Promise<Propagated<UserProfile>> {
-    return this.#propagate(
+    const lock = async (trx: Transaction): Promise<UserProfile> =>
+      current('user profile', await this.#deps.profiles.lock(trx, ref), etag);
+    const before = await this.#deleteManyTokens(caller, force, async (trx) => ({
+      profileId: (await lock(trx)).id,
+    }));
+    return this.#changes.propagate(
       caller,
       async (trx) => {
-        const profile = current('user profile', await this.#deps.profiles.lock(trx, ref), etag);
+        const profile = await lock(trx);
         const set = { profileId: profile.id };
         const { tokens, secrets } = await this.#deps.profiles.countOf(trx, set);
-        const dependents = { tokens, secrets };
+        const dependents = { tokens: tokens + before, secrets };
         if (tokens + secrets > 0 && !force) throw inUse('user profile', dependents);
         const deleted = await this.#deps.profiles.deleteOf(trx, set);
         const entry = userProfileEntry('USER_PROFILE_DELETED', profile, asTexts(dependents));
@@ -287,15 +300,31 @@ export class AccountService {
     );
   }
 
+  /**
+   * #deleteManyTokens deletes the tokens of a set of profiles in batches, if there are too many for one transaction, and
+   * counts them. What is broken off then goes on where the call is made again.
+   */
+  async #deleteManyTokens(
+    caller: Caller,
+    force: boolean,
+    find: (trx: Transaction) => Promise<ProfileSet>,
+  ): Promise<number> {
+    if (!force) return 0;
+    const { profiles, tokens } = this.#deps;
+    const found = await this.#changes.look(caller, async (trx) => profiles.countOf(trx, await find(trx)));
+    return found.tokens > MOST_AT_ONCE ? tokens.deleteOfProfiles(caller, found.ids) : 0;
+  }
+
   /** #deleteProfiles deletes what belongs to an account or a user, and tells how much, or refuses to if there is anything. */
   async #deleteProfiles(
     trx: Transaction,
     kind: string,
     set: ProfileSet,
     force: boolean,
+    deletedBefore: number,
   ): Promise<{ readonly counts: Readonly<Record<string, string>>; readonly secrets: readonly Entry[] }> {
     const { profiles, tokens, secrets } = await this.#deps.profiles.countOf(trx, set);
-    const dependents = { user_profiles: profiles, tokens, secrets };
+    const dependents = { user_profiles: profiles, tokens: tokens + deletedBefore, secrets };
     if (profiles > 0 && !force) throw inUse(kind, dependents);
     const deleted = await this.#deps.profiles.deleteOf(trx, set);
     return { counts: asTexts(dependents), secrets: deleted.map(deletedSecretEntry) };
@@ -309,54 +338,6 @@ export class AccountService {
     this.#deps.evictOwners((owner) => owner.userId === id);
     this.#deps.evictUsers();
   }
-
-  async #read<T>(caller: Caller, read: () => Promise<T>): Promise<T> {
-    return reading(async () => {
-      requireManager(await this.#deps.standings.of(caller));
-      return read();
-    });
-  }
-
-  /** #change makes a change that no verdict depends on; `forget` then drops what may be remembered and wrong. */
-  async #change<T>(
-    caller: Caller,
-    change: (trx: Transaction) => Promise<Changed<T>>,
-    forget?: (changed: T) => void,
-  ): Promise<T> {
-    return inTransaction(this.#deps.knex, this.#recorded(caller, change), forget);
-  }
-
-  /** #propagate makes a change that verdicts depend on, and waits until all replicas have seen it. */
-  async #propagate<T>(
-    caller: Caller,
-    change: (trx: Transaction) => Promise<Changed<T>>,
-    forget: (changed: T) => void,
-  ): Promise<Propagated<T>> {
-    return this.#deps.changes.make(this.#recorded(caller, change), forget);
-  }
-
-  /** #recorded is a change together with its record. */
-  #recorded<T>(
-    caller: Caller,
-    change: (trx: Transaction) => Promise<Changed<T>>,
-  ): (trx: Transaction) => Promise<T> {
-    return async (trx) => {
-      requireManager(await this.#deps.standings.of(caller, trx));
-      const { result, entry, besides = [] } = await change(trx);
-      const actor = actorOf(caller);
-      await this.#deps.audit.record(
-        trx,
-        [entry, ...besides].map((each) => ({ actor, ...each })),
-      );
-      return result;
-    };
-  }
-}
-
-/** requireManager comes before anything is looked up: others do not learn what there is. */
-function requireManager(standing: Standing): void {
-  if (managesAccounts(standing)) return;
-  throw notPermitted('Only superusers who have a user profile manage accounts, users and user profiles.');
 }
 
 function requireNotPlatform(account: Account): void {

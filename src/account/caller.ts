@@ -20,9 +20,29 @@ interface Origin {
   readonly certificate: string | undefined;
 }
 
-/** Caller is who makes a call, and from where. */
-export interface Caller extends Identity {
+/** Authenticatee is who makes a call, and from where. */
+export interface Authenticatee extends Identity {
   readonly origin: Origin;
+}
+
+/** RepeatableMethod is a method whose calls may be given an id by which they are known when they are sent again. */
+export type RepeatableMethod =
+  | 'CreateToken'
+  | 'CloneToken'
+  | 'RotateToken'
+  | 'CreateSecret'
+  | 'CloneSecret'
+  | 'AddSecretVersion'
+  | 'CreateAccount'
+  | 'CreateUser'
+  | 'CreateUserProfile';
+
+/** Caller is that of a call which is under way. */
+export interface Caller extends Authenticatee {
+  /** What the caller calls the call, a UUID: see DoneRequests. Not given for one that is not to be sent again. */
+  readonly repeatable?: { readonly method: RepeatableMethod; readonly requestId: string };
+  /** isGone tells whether nobody waits for the answer any more: the client has gone, or its deadline has passed. */
+  readonly isGone: () => boolean;
 }
 
 /** LiveCall is a call that lasts: what was true of its caller when it began need not be true for ever. */

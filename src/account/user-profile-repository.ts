@@ -130,7 +130,12 @@ export class UserProfileRepository {
   async countOf(
     trx: Knex.Transaction,
     set: ProfileSet,
-  ): Promise<{ readonly profiles: number; readonly tokens: number; readonly secrets: number }> {
+  ): Promise<{
+    readonly ids: readonly bigint[];
+    readonly profiles: number;
+    readonly tokens: number;
+    readonly secrets: number;
+  }> {
     const ids = (await profilesIn(trx, set).orderBy('id').forUpdate().pluck('id')) as bigint[];
     const countIn = async (table: string): Promise<number> => {
       const [row] = await trx(table)
@@ -138,7 +143,7 @@ export class UserProfileRepository {
         .count<{ owned: bigint }[]>({ owned: '*' });
       return Number(row?.owned ?? 0);
     };
-    return { profiles: ids.length, tokens: await countIn('tokens'), secrets: await countIn('secrets') };
+    return { ids, profiles: ids.length, tokens: await countIn('tokens'), secrets: await countIn('secrets') };
   }
 
   /** deleteOf deletes profiles for good with the tokens and secrets that they own, and returns those secrets. */

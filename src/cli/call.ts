@@ -5,7 +5,13 @@ import { Client, type ServiceError } from '@grpc/grpc-js';
 import { loadSync, type MethodDefinition } from '@grpc/proto-loader';
 import type { Command } from 'commander';
 import { toCallError } from '../client/call-error.js';
-import { callMetadata, channelArguments, type ClientOptions } from '../client/channel.js';
+import {
+  callMetadata,
+  channelArguments,
+  deadlineIn,
+  timeoutOf,
+  type ClientOptions,
+} from '../client/channel.js';
 import { FILE_DESCRIPTOR_SET } from '../gen/file-descriptor-set.js';
 import { clientOptions, withClientOptions, type GivenOptions } from './client-options.js';
 import { detailLines } from './failure.js';
@@ -57,7 +63,7 @@ async function* call(
   const codec = jsonCodec(name);
   const bytes = codec.encode(request);
   const client = new Client(...channelArguments(options));
-  const deadline = performance.timeOrigin + performance.now() + TIMEOUT_MS;
+  const deadline = deadlineIn(timeoutOf(method.path, TIMEOUT_MS));
   const responses = client.makeServerStreamRequest(
     method.path,
     (value: Uint8Array) => Buffer.from(value),

@@ -1,5 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { credentials, Metadata, type ChannelCredentials, type ChannelOptions } from '@grpc/grpc-js';
+import { systemClock } from '../lib/clock.js';
+import { timerMs } from '../lib/timers.js';
 import { systemAuthorities } from './authorities.js';
 import { isLoopback } from './server-address.js';
 
@@ -29,8 +31,26 @@ export interface ClientOptions {
   readonly proxy?: true;
   /** Use TLS without checking the server's certificate: only for what neither carries nor brings anything that matters. */
   readonly skipVerification?: true;
-  /** Milliseconds that a call may take, 10000 if not given. Streams have no limit. */
+  /**
+   * Milliseconds that a call may take. If not given, 300000 for those that may delete any number of tokens
+   * (RevokeUserTokens, DeleteUser, DeleteUserProfile, DeleteAccount) and 10000 for others. Streams have no limit.
+   */
   readonly timeoutMs?: number;
+}
+
+/** Those of calls that go through any number of rows, and of all others. */
+const LONG_TIMEOUT_MS = 300_000;
+const DEFAULT_TIMEOUT_MS = 10_000;
+const LONG_METHOD = /\/(?:RevokeUserTokens|DeleteUser|DeleteUserProfile|DeleteAccount)$/;
+
+/** timeoutOf is how many milliseconds a call of a method may take where nobody says; `usual` for most of them. */
+export function timeoutOf(path: string, usual = DEFAULT_TIMEOUT_MS): number {
+  return LONG_METHOD.test(path) ? LONG_TIMEOUT_MS : usual;
+}
+
+/** deadlineIn is the deadline of a call that begins now. The library compares it with the wall clock, and waits by a timer. */
+export function deadlineIn(ms: number): number {
+  return systemClock.now() + timerMs(ms);
 }
 
 /**

@@ -4,7 +4,7 @@ import {
   HealthClient,
 } from '../gen/grpc/health/v1/health.js';
 import { toCallError } from './call-error.js';
-import { channelArguments, type ClientOptions } from './channel.js';
+import { channelArguments, deadlineIn, type ClientOptions } from './channel.js';
 
 /**
  * checkHealth asks a service for its health: `SERVING`, `NOT_SERVING` or `UNKNOWN`. It needs no credentials and
@@ -12,7 +12,7 @@ import { channelArguments, type ClientOptions } from './channel.js';
  */
 export async function checkHealth(options: ClientOptions): Promise<string> {
   const client = new HealthClient(...channelArguments(options));
-  const deadline = performance.timeOrigin + performance.now() + (options.timeoutMs ?? 3_000);
+  const deadline = deadlineIn(options.timeoutMs ?? 3_000);
   try {
     return await new Promise<string>((resolve, reject) => {
       client.check({ service: '' }, new Metadata(), { deadline }, (error, response) => {

@@ -4,7 +4,7 @@ import * as auditMessages from '../gen/keyward/audit/v1/audit_service.js';
 import * as secretMessages from '../gen/keyward/secret/v1/secret_service.js';
 import * as tokenMessages from '../gen/keyward/token/v1/token_service.js';
 import { toCallError } from './call-error.js';
-import { callMetadata, channelArguments, type ClientOptions } from './channel.js';
+import { callMetadata, channelArguments, deadlineIn, timeoutOf, type ClientOptions } from './channel.js';
 
 export type { ClientOptions } from './channel.js';
 export { KeywardCallError } from './call-error.js';
@@ -52,8 +52,6 @@ export interface KeywardClient {
   readonly audit: Methods<typeof auditMessages.AuditServiceService>;
   close(): void;
 }
-
-const DEFAULT_TIMEOUT_MS = 10_000;
 
 /**
  * connect makes a client. The connection is made with the first call, and again whenever it is lost.
@@ -117,9 +115,7 @@ function callUnary(
       method.responseDeserialize,
       request,
       callMetadata(options),
-      {
-        deadline: performance.timeOrigin + performance.now() + (options.timeoutMs ?? DEFAULT_TIMEOUT_MS),
-      },
+      { deadline: deadlineIn(options.timeoutMs ?? timeoutOf(method.path)) },
       (error: ServiceError | null, response: unknown) => {
         if (error === null) resolve(response);
         else reject(toCallError(error));

@@ -1,5 +1,5 @@
 import { LRUCache } from 'lru-cache';
-import type { Clock } from '../lib/clock.js';
+import { isFresh, type Clock } from '../lib/clock.js';
 import { MissLoader, type Fetch } from './miss-loader.js';
 import type { Eviction, Memory } from './ports.js';
 
@@ -121,21 +121,24 @@ export class VerdictCache<Facts, Record extends CacheableRecord> implements Memo
     this.#loader.outdateAll();
   }
 
-  /** forget is evict and evictOwners for what a notice tells. */
+  /** evictProfiles forgets every record of those user profiles. */
+  evictProfiles(profileIds: Iterable<bigint>): void {
+    for (const profileId of profileIds) this.#owners.delete(profileId);
+    this.#loader.outdateAll();
+  }
+
+  /** forget does for what a notice tells what the others do. */
   forget({ everything, digests, owners }: Eviction): void {
     if (everything) {
       this.clear();
       return;
     }
     this.evict(digests);
+    if (owners.profileIds.length > 0) this.evictProfiles(owners.profileIds);
     const users = new Set(owners.userIds);
     const accounts = new Set(owners.accountIds);
-    const profiles = new Set(owners.profileIds);
-    if (users.size + accounts.size + profiles.size === 0) return;
-    this.evictOwners(
-      ({ userId, accountId, profileId }) =>
-        users.has(userId) || accounts.has(accountId) || profiles.has(profileId),
-    );
+    if (users.size + accounts.size === 0) return;
+    this.evictOwners(({ userId, accountId }) => users.has(userId) || accounts.has(accountId));
   }
 
   /** clear forgets everything. */
@@ -163,9 +166,11 @@ export class VerdictCache<Facts, Record extends CacheableRecord> implements Memo
 
   #find(digest: string, now: number): Record | null | undefined {
     const record = this.#known.get(digest);
-    if (record !== undefined) return record.staleAt > now && record.owner.current ? record : undefined;
+    const { ttlMs } = this.#options;
+    if (record !== undefined)
+      return isFresh(record.staleAt, ttlMs, now) && record.owner.current ? record : undefined;
     const unknownUntil = this.#unknown.get(digest);
-    return unknownUntil !== undefined && unknownUntil > now ? null : undefined;
+    return unknownUntil !== undefined && isFresh(unknownUntil, UNKNOWN_TTL_MS, now) ? null : undefined;
   }
 
   #rememberUnknown(digest: string, current: boolean, startedAt: number): null {

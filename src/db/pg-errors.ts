@@ -11,6 +11,11 @@ const STALE_STATEMENT_CODES: ReadonlySet<string> = new Set([
   '26000', // no such statement
   '42P05', // a statement of this name is there
 ]);
+/**
+ * A message that the server cannot accept, as one with more values than 16 bits count: a fault of this program. Poolers
+ * give the same code, FATAL, where they have no connection.
+ */
+const PROTOCOL_VIOLATION = '08P01';
 /** A value cannot be read as its type, or lies outside its range. */
 const DATA_EXCEPTION_CLASS = '22';
 /** Classes of what lies with the server, the way to it or what others do, and passes: the same call may succeed later. */
@@ -105,6 +110,7 @@ export function translateDatabaseError(error: unknown): unknown {
 function isUnavailable(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
   const state = sqlState(error);
+  if (state === PROTOCOL_VIOLATION && !('severity' in error && error.severity === 'FATAL')) return false;
   if (state !== undefined && (UNAVAILABLE_CODES.has(state) || UNAVAILABLE_CLASSES.has(state.slice(0, 2))))
     return true;
   const code = errorCode(error);

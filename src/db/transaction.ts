@@ -1,5 +1,5 @@
 import type { Knex } from 'knex';
-import { KeywardError } from '../lib/errors.js';
+import { clientGone, KeywardError } from '../lib/errors.js';
 import { hasStaleStatements, isOutcomeUnknown, isRetryable, translateDatabaseError } from './pg-errors.js';
 
 const MOST_ATTEMPTS = 5;
@@ -33,6 +33,29 @@ export async function inTransaction<T>(
     // DATABASE_UNAVAILABLE says by `outcome` in its metadata that the change may have been made.
     throw isOutcomeUnknown(error.cause) ? outcomeUnknown(error.cause) : error;
   }
+}
+
+/** Client is who waits for what a transaction does. */
+export interface Client {
+  readonly isGone: () => boolean;
+}
+
+/**
+ * inTransactionFor does the same for a client. Nothing is committed once that has gone: it would never know of what was
+ * done, and could not tell it from what was not. The work may be under way by then, so it is asked right before COMMIT.
+ */
+export function inTransactionFor<T>(
+  client: Client,
+  knex: Knex,
+  work: (trx: Knex.Transaction) => Promise<T>,
+  forget?: (result: T) => void,
+): Promise<T> {
+  const workFor = async (trx: Knex.Transaction): Promise<T> => {
+    const result = await work(trx);
+    if (client.isGone()) throw clientGone();
+    return result;
+  };
+  return inTransaction(knex, workFor, forget);
 }
 
 async function attempt<T>(knex: Knex, work: (trx: Knex.Transaction) => Promise<T>): Promise<T> {

@@ -8,6 +8,7 @@ export type Reason =
   | 'SCOPE_NOT_HELD'
   | 'NOT_FOUND'
   | 'ALREADY_EXISTS'
+  | 'REQUEST_ALREADY_DONE'
   | 'ETAG_MISMATCH'
   | 'CONFLICT'
   | 'OWNER_NOT_STAFF'
@@ -24,9 +25,11 @@ export type Reason =
   | 'REVISION_IN_FUTURE'
   | 'WATCH_TOO_SLOW'
   | 'STOPPING'
+  | 'CLIENT_GONE'
   | 'TOO_MANY_CALLS'
   | 'TOO_MANY_WATCHES'
   | 'REQUEST_TOO_LARGE'
+  | 'ANSWERS_TOO_LARGE'
   | 'REQUEST_TIMEOUT'
   | 'TOO_MANY_CONNECTIONS'
   | 'OVERLOADED'
@@ -87,6 +90,35 @@ export function alreadyExists(kind: string, field: string): KeywardError {
   });
 }
 
+/** requestAlreadyDone tells what a call has led to that is sent again. `locator` is for kinds that have one. */
+export function requestAlreadyDone(
+  kind: string,
+  id: bigint,
+  locator: string | undefined,
+  version: number | undefined,
+): KeywardError {
+  const metadata = {
+    resource_type: kind,
+    id: String(id),
+    ...(locator === undefined ? {} : { record_locator: locator }),
+    ...(version === undefined ? {} : { version: String(version) }),
+  };
+  const message = 'The call with this request id was done before; nothing was changed.';
+  return new KeywardError('REQUEST_ALREADY_DONE', message, { metadata });
+}
+
+/** requestIdReused is for an id that stands for a call of another method. */
+export function requestIdReused(): KeywardError {
+  const violations = [{ field: 'request_id', rule: 'was used for a call of another method' }];
+  return new KeywardError(
+    'INVALID_FIELDS',
+    'Invalid request: request_id was used for a call of another method.',
+    {
+      violations,
+    },
+  );
+}
+
 /** etagMismatch is for a change that was decided on an older state of the resource. */
 export function etagMismatch(kind: string): KeywardError {
   return new KeywardError('ETAG_MISMATCH', `The ${kind} has changed since this etag was read.`);
@@ -94,6 +126,11 @@ export function etagMismatch(kind: string): KeywardError {
 
 export function databaseUnavailable(options: { readonly cause?: unknown } = {}): KeywardError {
   return new KeywardError('DATABASE_UNAVAILABLE', 'The database cannot be reached.', options);
+}
+
+/** clientGone is for what is not done because nobody waits for it any more. No client sees it; logs do. */
+export function clientGone(): KeywardError {
+  return new KeywardError('CLIENT_GONE', 'The client has gone; nothing was changed.');
 }
 
 /** stopping is how streams end that have no end of their own. */
@@ -111,6 +148,12 @@ export function requestTooLarge(mostBytes: number): KeywardError {
   return new KeywardError('REQUEST_TOO_LARGE', `The request is larger than ${mostBytes} bytes.`, {
     metadata: { limit_bytes: String(mostBytes) },
   });
+}
+
+/** answersTooLarge is for a batch whose answers are more than a message may take; those to the first `fitting` are not. */
+export function answersTooLarge(fitting: number): KeywardError {
+  const message = `The answers take too many bytes; those to the first ${fitting} of the requests do not.`;
+  return new KeywardError('ANSWERS_TOO_LARGE', message, { metadata: { fitting: String(fitting) } });
 }
 
 /** tooMuchUnfinished is for a caller who begins many requests and does not complete them. */

@@ -1,7 +1,12 @@
+import { answersTooLarge } from './errors.js';
+
 /** How many rows of a list are read together: the largest take most of a megabyte each. */
 export const PIECE = 20;
 
-/** Most bytes that the items of a page take, if there are two or more: clients take 4 MiB in a message by default. */
+/**
+ * Most bytes that the items of a page take, if there are two or more, and the answers to a batch: clients take 4 MiB in a
+ * message by default.
+ */
 export const LARGEST_PAGE = 3 * 1024 * 1024;
 
 /** What a message holds besides the texts of its row: ids, times, and texts made of those and of its name. */
@@ -36,6 +41,19 @@ export async function firstPage<Row extends object>(
     }
     if (piece.length < count) return { rows, hasMore: false };
   }
+}
+
+/** fitting is how many answers, from the first on, fit into a message, where each takes so many bytes. */
+export function fitting(answers: readonly number[]): number {
+  let bytes = 0;
+  const tooMany = answers.findIndex((size) => (bytes += FRAME + size) > LARGEST_PAGE);
+  return tooMany === -1 ? answers.length : tooMany;
+}
+
+/** requireFit refuses a batch whose answers do not fit into a message: ANSWERS_TOO_LARGE. */
+export function requireFit(answers: readonly number[]): void {
+  const count = fitting(answers);
+  if (count < answers.length) throw answersTooLarge(count);
 }
 
 /** messageBytes is at least what a row takes in a message that holds each of its texts once. */

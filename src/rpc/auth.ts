@@ -1,5 +1,5 @@
 import type { Metadata, ServerUnaryCall } from '@grpc/grpc-js';
-import type { Caller, Identity } from '../account/caller.js';
+import type { Authenticatee, Identity } from '../account/caller.js';
 import { credentialsRefused } from '../lib/errors.js';
 import { keyIdOf } from '../token/validate-codec.js';
 import type { Known, Verdicts } from '../token/verdicts.js';
@@ -17,7 +17,7 @@ export interface Credentials {
 
 /** Authenticated is the caller of a call. */
 export interface Authenticated {
-  readonly caller: Caller;
+  readonly caller: Authenticatee;
   /** True if the credentials may have been withdrawn meanwhile, because the database cannot be asked. */
   readonly stale: boolean;
 }

@@ -3,7 +3,7 @@ import type { Identity } from '../account/caller.js';
 import { MissLoader, type Fetch } from '../coherence/miss-loader.js';
 import type { OutagePolicy, Source } from '../coherence/outage-policy.js';
 import type { Eviction, Memory } from '../coherence/ports.js';
-import type { Clock } from '../lib/clock.js';
+import { isFresh, type Clock } from '../lib/clock.js';
 
 /** CertificateUser is a user that a client certificate names. */
 export interface CertificateUser {
@@ -44,7 +44,8 @@ export class CertificateUsers implements Source<CertificateUser>, Memory {
 
   peek(username: string, now: number): CertificateUser | null | undefined {
     const remembered = this.#users.get(username);
-    return remembered !== undefined && now <= remembered.staleAt ? remembered.user : undefined;
+    const isHeld = remembered !== undefined && isFresh(remembered.staleAt, this.#options.ttlMs, now);
+    return isHeld ? remembered.user : undefined;
   }
 
   async get(username: string): Promise<CertificateUser | null> {

@@ -35,6 +35,8 @@ interface Call extends Credentials {
   readonly talk?: Talk<unknown, unknown>;
   /** Set by `authenticate`. */
   caller?: Caller;
+  /** isGone tells whether the client has gone, or its deadline has passed. */
+  readonly isGone: () => boolean;
   /** Set when the client has gone before the end of a stream. */
   isCancelled?: boolean;
 }
@@ -95,7 +97,7 @@ function interceptors(dependencies: ChainDependencies): readonly Interceptor[] {
   };
 
   const authenticate: Interceptor = (next, method) => async (call) => {
-    const caller = known(await authenticated(call), method);
+    const caller = known(await authenticated(call), call, method);
     call.caller = caller;
     authentications.succeeded(caller);
     return next(call);
@@ -231,15 +233,19 @@ async function reauthorize(
   call: Call,
   method: Requirements,
 ): Promise<Caller> {
-  const caller = known(await authenticator.authenticate(call), method);
+  const caller = known(await authenticator.authenticate(call), call, method);
   requireScopes(caller, method);
   return caller;
 }
 
 /** known refuses a caller who may have been shut out meanwhile, unless the method serves such. */
-function known({ caller, stale }: Authenticated, { servesStaleCallers }: Requirements): Caller {
+function known(
+  { caller, stale }: Authenticated,
+  { isGone }: Call,
+  { servesStaleCallers }: Requirements,
+): Caller {
   if (stale && servesStaleCallers !== true) throw databaseUnavailable();
-  return caller;
+  return { ...caller, isGone };
 }
 
 /** missingScope is the first scope that a method needs and a caller lacks. */
@@ -293,5 +299,6 @@ function toCall(
     request: 'request' in call ? call.request : undefined,
     authorization: authorizationOf(call.metadata),
     authContext: call.getAuthContext(),
+    isGone: () => call.cancelled,
   };
 }

@@ -1,5 +1,5 @@
 import { Metadata, status, type StatusObject } from '@grpc/grpc-js';
-import { BadRequest, ErrorInfo, RetryInfo } from '../gen/google/rpc/error_details.js';
+import { BadRequest, ErrorInfo, ResourceInfo, RetryInfo } from '../gen/google/rpc/error_details.js';
 import { Status } from '../gen/google/rpc/status.js';
 import { KeywardError, type Reason } from '../lib/errors.js';
 
@@ -13,6 +13,7 @@ const STATUS: Readonly<Record<Reason, status>> = {
   SCOPE_NOT_HELD: status.PERMISSION_DENIED,
   NOT_FOUND: status.NOT_FOUND,
   ALREADY_EXISTS: status.ALREADY_EXISTS,
+  REQUEST_ALREADY_DONE: status.ALREADY_EXISTS,
   ETAG_MISMATCH: status.ABORTED,
   CONFLICT: status.ABORTED,
   OWNER_NOT_STAFF: status.FAILED_PRECONDITION,
@@ -29,9 +30,11 @@ const STATUS: Readonly<Record<Reason, status>> = {
   REVISION_IN_FUTURE: status.FAILED_PRECONDITION,
   WATCH_TOO_SLOW: status.RESOURCE_EXHAUSTED,
   STOPPING: status.UNAVAILABLE,
+  CLIENT_GONE: status.CANCELLED,
   TOO_MANY_CALLS: status.RESOURCE_EXHAUSTED,
   TOO_MANY_WATCHES: status.RESOURCE_EXHAUSTED,
   REQUEST_TOO_LARGE: status.RESOURCE_EXHAUSTED,
+  ANSWERS_TOO_LARGE: status.RESOURCE_EXHAUSTED,
   REQUEST_TIMEOUT: status.DEADLINE_EXCEEDED,
   TOO_MANY_CONNECTIONS: status.RESOURCE_EXHAUSTED,
   OVERLOADED: status.RESOURCE_EXHAUSTED,
@@ -82,6 +85,7 @@ export function toRpcStatus(error: KeywardError): Status {
     const retry = RetryInfo.encode({ retryDelay: { seconds: RETRY_AFTER_SECONDS, nanos: 0 } });
     details.push(any('google.rpc.RetryInfo', retry.finish()));
   }
+  if (error.reason === 'REQUEST_ALREADY_DONE') details.push(resourceInfo(error));
   let violations = error.violations;
   for (;;) {
     const all = violations.length === 0 ? details : [...details, badRequest(violations)];
@@ -90,6 +94,12 @@ export function toRpcStatus(error: KeywardError): Status {
       return rpcStatus;
     violations = violations.slice(0, Math.floor(violations.length / 2));
   }
+}
+
+function resourceInfo({ metadata, message }: KeywardError): { typeUrl: string; value: Buffer } {
+  const { resource_type: resourceType = '', record_locator: locator, id = '' } = metadata;
+  const resource = { resourceType, resourceName: locator ?? id, owner: '', description: message };
+  return any('google.rpc.ResourceInfo', ResourceInfo.encode(resource).finish());
 }
 
 function badRequest(violations: KeywardError['violations']): { typeUrl: string; value: Buffer } {

@@ -12,6 +12,7 @@ export interface HealthDependencies {
   readonly problem: () => Promise<string | undefined>;
   /** Milliseconds that the database may be out of reach before this counts as not serving. */
   readonly toleranceMs: number;
+  /** Never steps: it measures an outage. */
   readonly clock: Clock;
   readonly logger: Logger;
 }

@@ -7,7 +7,8 @@ import type { Keyring } from '../crypto/keyring.js';
 import { reading } from '../db/transaction.js';
 import type { Clock } from '../lib/clock.js';
 import { KeywardError, notFound } from '../lib/errors.js';
-import { instantFromMillis } from '../lib/instant.js';
+import { instantFromMillis, type Instant } from '../lib/instant.js';
+import { requireFit } from '../lib/page-size.js';
 import type { AccessReader } from './access-reader.js';
 import type { AccessQuery, AccessTime } from './access-repository.js';
 import type { AccessTimes } from './access-times.js';
@@ -48,6 +49,10 @@ interface Decision {
 
 type NamedRef = Extract<SecretRef, { readonly by: 'account' }>;
 
+/** What an answer takes besides its value, and what one takes that tells why there is none. */
+const VALUE_FRAME = 40;
+const REFUSAL_BYTES = 5_400;
+
 /**
  * AccessService gives values to those who may have them. Rights and ciphertext are read from the database for every
  * call: what is taken back is gone for every call that begins after that. A value leaves only when the record that
@@ -70,7 +75,10 @@ export class AccessService {
     return result;
   }
 
-  /** accessMany answers each request as `access` would, in their order; the errors of some leave the others. */
+  /**
+   * accessMany answers each request as `access` would, in their order; the errors of some leave the others. Where the
+   * answers take more than a message may, it is ANSWERS_TOO_LARGE, and no value was accessed.
+   */
   async accessMany(
     caller: Caller,
     requests: readonly AccessRequest[],
@@ -82,10 +90,12 @@ export class AccessService {
     });
     const unbound = await this.#deps.bindings.unbound();
     const facts = (await this.#deps.reader.many(queries)).values();
+    const allFound = refs.map((ref) => (ref instanceof KeywardError ? ref : next(facts)));
+    const now = instantFromMillis(this.#deps.clock.now());
+    requireFit(requests.map((request, index) => answerBytes(allFound[index], request, now)));
     const decisions: Decision[] = [];
     for (const [index, request] of requests.entries()) {
-      const ref = refs[index];
-      const found = ref instanceof KeywardError ? ref : next(facts);
+      const found = allFound[index] ?? notFound('secret');
       decisions.push(this.#decide(caller, request, found, unbound));
       // Decrypting a hundred large values at once would keep all other calls waiting.
       await nextTurn();
@@ -183,6 +193,22 @@ function queryOf({ userId }: Caller, ref: AccessQuery['ref'], { version }: Acces
 
 function detailOf({ version }: AccessFacts): Readonly<Record<string, string>> {
   return version === undefined ? {} : { version: String(version.number) };
+}
+
+/** answerBytes is the most that an answer takes: a value is shorter than its ciphertext, by a quarter at least. */
+function answerBytes(
+  found: AccessFacts | KeywardError | undefined,
+  request: AccessRequest,
+  now: Instant,
+): number {
+  if (found === undefined || found instanceof KeywardError) return REFUSAL_BYTES;
+  try {
+    const { version } = judgeAccess(found, request, now);
+    return VALUE_FRAME + Math.ceil((version.ciphertext.length * 3) / 4);
+  } catch (error) {
+    if (!isRefusal(error)) throw error;
+    return REFUSAL_BYTES;
+  }
 }
 
 function refusal(

@@ -7,7 +7,7 @@ import type { StandingReader } from '../account/standing.js';
 import type { RefusalLog } from '../audit/refusal-log.js';
 import type { Keyring } from '../crypto/keyring.js';
 import type { Database, Transaction } from '../db/knex.js';
-import { inTransaction } from '../db/transaction.js';
+import { inTransactionFor } from '../db/transaction.js';
 import type { Clock } from '../lib/clock.js';
 import { notFound } from '../lib/errors.js';
 import { instantFromMillis } from '../lib/instant.js';
@@ -63,8 +63,9 @@ export class CloneService {
     const attempt: Attempt = { source: undefined };
     const unbound = await this.#deps.bindings.unbound();
     try {
-      return await inTransaction(this.#deps.knex, async (trx) => {
+      return await inTransactionFor(caller, this.#deps.knex, async (trx) => {
         attempt.source = undefined;
+        await this.#deps.changes.claim(trx, caller);
         const standing = await this.#deps.standings.of(caller, trx);
         const source = await this.#holdSource(trx, standing, ref, attempt);
         const owner = await findManagedOwner(trx, standing, ownerRef ?? ownerOf(source));

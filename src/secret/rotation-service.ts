@@ -4,7 +4,7 @@ import type { StandingReader } from '../account/standing.js';
 import { actorOf, type AuditLog } from '../audit/audit-log.js';
 import { Undecryptable, type Keyring, type UndecryptableReason } from '../crypto/keyring.js';
 import type { Database, Transaction } from '../db/knex.js';
-import { inTransaction, reading } from '../db/transaction.js';
+import { inTransactionFor, reading } from '../db/transaction.js';
 import { notPermitted } from '../lib/errors.js';
 import { GroupCommit } from '../lib/group-commit.js';
 import { Violations } from '../lib/violations.js';
@@ -194,7 +194,7 @@ export class RotationService {
 
   #retireOlderKeys(caller: Caller): Promise<void> {
     const { knex, audit } = this.#deps;
-    return inTransaction(knex, async (trx) => {
+    return inTransactionFor(caller, knex, async (trx) => {
       await this.#requireManager(caller, trx);
       await audit.retireOlderKeys(trx, actorOf(caller));
     });
@@ -208,7 +208,7 @@ export class RotationService {
     failedBefore: ReadonlySet<string>,
   ): Promise<Batch> {
     const { knex, versions, keyring } = this.#deps;
-    return inTransaction(knex, async (trx) => {
+    return inTransactionFor(caller, knex, async (trx) => {
       await this.#requireManager(caller, trx);
       const locked = await versions.lockOutside(trx, keyring.primaryId, range, whereLocked);
       const toDo = locked.filter((ref) => !failedBefore.has(keyOf(ref)));

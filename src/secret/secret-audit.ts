@@ -37,9 +37,12 @@ export function attemptOf(ref: SecretRef, version: number | null): string {
   return JSON.stringify([ref, version], asText);
 }
 
+/** Reasons of which none was found in the caller or in what was asked for. */
+const UNDECIDED: readonly Reason[] = ['DATABASE_UNAVAILABLE', 'CLIENT_GONE', 'REQUEST_ALREADY_DONE'];
+
 /** isRefusal tells an error that was decided from one that kept the service from deciding. */
 export function isRefusal(error: unknown): error is KeywardError {
-  return error instanceof KeywardError && error.reason !== 'DATABASE_UNAVAILABLE';
+  return error instanceof KeywardError && !UNDECIDED.includes(error.reason);
 }
 
 export function resourceOf({ id, owner }: Owned): AuditResource {

@@ -1,8 +1,9 @@
 import type { Caller } from '../account/caller.js';
+import type { DoneRequests } from '../account/done-requests.js';
 import type { Standing } from '../account/rights.js';
 import type { AuditEntry, AuditLog } from '../audit/audit-log.js';
 import type { Database, Transaction } from '../db/knex.js';
-import { inTransaction } from '../db/transaction.js';
+import { inTransactionFor } from '../db/transaction.js';
 import type { Clock } from '../lib/clock.js';
 import { notFound } from '../lib/errors.js';
 import { instantFromMillis } from '../lib/instant.js';
@@ -24,6 +25,7 @@ export interface SecretChangesDependencies {
   readonly knex: Database;
   readonly finder: SecretFinder;
   readonly audit: Pick<AuditLog, 'record'>;
+  readonly requests: DoneRequests;
   readonly clock: Clock;
 }
 
@@ -55,13 +57,19 @@ export class SecretChanges {
     etag: string,
     work: (trx: Transaction, secret: Secret, standing: Standing) => Promise<Change<T>>,
   ): Promise<T> {
-    return inTransaction(this.#deps.knex, async (trx) => {
+    return inTransactionFor(caller, this.#deps.knex, async (trx) => {
+      await this.claim(trx, caller);
       const found = await this.#deps.finder.lockManaged(trx, caller, ref, etag);
       const before = found.secret;
       const { secret, answer, done } = await work(trx, before, found.standing);
       await this.record(trx, caller, before, secret, done);
       return answer;
     });
+  }
+
+  /** claim comes first in the transaction of a call that makes a secret: see DoneRequests. */
+  claim(trx: Transaction, caller: Caller): Promise<void> {
+    return this.#deps.requests.claim(trx, caller);
   }
 
   /** record writes what was done to a secret, and `more` besides. */
@@ -73,6 +81,11 @@ export class SecretChanges {
     done: readonly Done[],
     more: readonly AuditEntry[] = [],
   ): Promise<void> {
+    await this.#deps.requests.done(trx, caller, {
+      kind: 'secret',
+      id: after.id,
+      version: after.latestVersion,
+    });
     const entries = [...done, ...this.#becameReady(before, after)].map((each) => doneBy(caller, each, after));
     if (entries.length > 0) await this.#deps.audit.record(trx, [...entries, ...more]);
   }

@@ -12,6 +12,7 @@ import { checkName, DEFAULT_VERSION, MOST_DESCRIPTION_BYTES } from '../lib/resou
 import { checked, type Violations } from '../lib/violations.js';
 import { readMask } from '../rpc/field-mask.js';
 import type { Handlers } from '../rpc/handlers.js';
+import { readRepeatable } from '../rpc/repeatable.js';
 import { descriptionReaders } from '../rpc/resource-messages.js';
 import { readOwner, readUserProfileSelector } from '../rpc/selectors.js';
 import { fromTimestamp, readExpiry } from '../rpc/timestamp.js';
@@ -57,8 +58,8 @@ export function secretHandlers(
       permission: WRITE,
       maxRequestBytes: MOST_DESCRIPTION_BYTES + 2 * LARGEST_PAYLOAD,
       handle: async (request, caller) => {
-        const { owner, settings, payload } = readCreate(request, caller, now());
-        return { secret: toSecret(await service.create(caller, owner, settings, payload)) };
+        const { by, owner, settings, payload } = readCreate(request, caller, now());
+        return { secret: toSecret(await service.create(by, owner, settings, payload)) };
       },
     },
     getSecret: {
@@ -101,15 +102,16 @@ export function secretHandlers(
       permission: WRITE,
       alsoNeeds,
       onMissingScope: (caller) => cloning.recordMissingScope(caller),
-      handle: async ({ selector, newName, owner }, caller) => {
+      handle: async ({ selector, newName, owner, requestId }, caller) => {
         const refs = checked((v) => {
           checkName(v, 'new_name', newName);
           return {
+            by: readRepeatable(v, caller, 'CloneSecret', requestId),
             secret: readSecretSelector(v, 'selector', selector),
             owner: owner && readUserProfileSelector(v, 'owner', owner),
           };
         });
-        return { secret: toSecret(await cloning.clone(caller, refs.secret, newName, refs.owner)) };
+        return { secret: toSecret(await cloning.clone(refs.by, refs.secret, newName, refs.owner)) };
       },
     },
     deleteSecret: {
@@ -135,7 +137,7 @@ function readCreate(
   request: CreateSecretRequest,
   caller: Caller,
   now: Instant,
-): { owner: UserProfileRef; settings: SecretSettings; payload: Payload } {
+): { by: Caller; owner: UserProfileRef; settings: SecretSettings; payload: Payload } {
   return checked((v) => {
     const settings = {
       name: request.name,
@@ -148,7 +150,8 @@ function readCreate(
     };
     checkSettings(v, settings, now);
     const payload = readPayload(v, 'payload', request.payload);
-    return { owner: readOwner(v, 'owner', request.owner, caller), settings, payload };
+    const by = readRepeatable(v, caller, 'CreateSecret', request.requestId);
+    return { by, owner: readOwner(v, 'owner', request.owner, caller), settings, payload };
   });
 }
 

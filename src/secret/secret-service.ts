@@ -4,7 +4,7 @@ import type { StandingReader } from '../account/standing.js';
 import { changedFields, type AuditAction } from '../audit/audit-log.js';
 import type { Keyring } from '../crypto/keyring.js';
 import type { Database, Transaction } from '../db/knex.js';
-import { inTransaction, reading } from '../db/transaction.js';
+import { inTransactionFor, reading } from '../db/transaction.js';
 import type { Clock } from '../lib/clock.js';
 import { KeywardError, scopeMissing } from '../lib/errors.js';
 import { instantFromMillis, type Instant } from '../lib/instant.js';
@@ -58,7 +58,8 @@ export class SecretService {
     payload: Payload,
   ): Promise<Secret> {
     const { knex, standings, secrets, versions, changes, keyring } = this.#deps;
-    return inTransaction(knex, async (trx) => {
+    return inTransactionFor(caller, knex, async (trx) => {
+      await changes.claim(trx, caller);
       const standing = await standings.of(caller, trx);
       const owner = await findManagedOwner(trx, standing, ownerRef);
       await secrets.reserveName(trx, owner.profileId, settings.name, null);

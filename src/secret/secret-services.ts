@@ -1,3 +1,4 @@
+import type { DoneRequests } from '../account/done-requests.js';
 import type { StandingReader } from '../account/standing.js';
 import type { AuditLog } from '../audit/audit-log.js';
 import type { RefusalLog } from '../audit/refusal-log.js';
@@ -31,6 +32,7 @@ export interface SecretServicesDependencies {
   readonly standings: StandingReader;
   readonly keyring: Keyring;
   readonly audit: Pick<AuditLog, 'record' | 'append' | 'hasRecorded'>;
+  readonly requests: DoneRequests;
   readonly refusals: Pick<RefusalLog, 'add'>;
   readonly clock: Clock;
   readonly logger: Logger;

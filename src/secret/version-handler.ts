@@ -3,6 +3,7 @@ import type { SecretSelector } from '../gen/keyward/secret/v1/secret.js';
 import { parseListRequest } from '../lib/page.js';
 import { checked } from '../lib/violations.js';
 import type { Handler, Handlers } from '../rpc/handlers.js';
+import { readRepeatable } from '../rpc/repeatable.js';
 import { VERSION_COLUMNS } from './secret-columns.js';
 import { readPayload, readSecretSelector, toVersion } from './secret-messages.js';
 import { LARGEST_PAYLOAD, type VersionState } from './secret.js';
@@ -27,11 +28,12 @@ export function versionHandlers(service: VersionService): Handlers<Methods> {
       permission: WRITE,
       maxRequestBytes: 2 * LARGEST_PAYLOAD,
       handle: async (request, caller) => {
-        const { ref, payload } = checked((v) => ({
+        const { by, ref, payload } = checked((v) => ({
+          by: readRepeatable(v, caller, 'AddSecretVersion', request.requestId),
           ref: readSecretSelector(v, 'selector', request.selector),
           payload: readPayload(v, 'payload', request.payload),
         }));
-        return { version: toVersion(await service.add(caller, ref, request.etag, payload)) };
+        return { version: toVersion(await service.add(by, ref, request.etag, payload)) };
       },
     },
     listSecretVersions: {

@@ -15,6 +15,7 @@ import { ALL_SCOPES } from '../lib/scopes.js';
 import { checked, type Violations } from '../lib/violations.js';
 import type { Handlers } from '../rpc/handlers.js';
 import { readMask } from '../rpc/field-mask.js';
+import { readRepeatable } from '../rpc/repeatable.js';
 import { toPropagation } from '../rpc/propagation-message.js';
 import { descriptionReaders } from '../rpc/resource-messages.js';
 import { readOwner, readUserSelector } from '../rpc/selectors.js';
@@ -47,8 +48,8 @@ export function tokenHandlers(service: TokenService, clock: Clock): Handlers<Man
       permission: WRITE,
       maxRequestBytes: MOST_DESCRIPTION_BYTES,
       handle: async (request, caller) => {
-        const { owner, settings } = readCreate(request, caller, now());
-        const { token, plaintext } = await service.create(caller, owner, settings);
+        const { by, owner, settings } = readCreate(request, caller, now());
+        const { token, plaintext } = await service.create(by, owner, settings);
         return { token: toToken(token), plaintext };
       },
     },
@@ -90,11 +91,14 @@ export function tokenHandlers(service: TokenService, clock: Clock): Handlers<Man
     cloneToken: {
       permission: WRITE,
       handle: async (request, caller) => {
-        const ref = checked((v) => {
+        const { by, ref } = checked((v) => {
           checkName(v, 'new_name', request.newName);
-          return readTokenSelector(v, 'selector', request.selector);
+          return {
+            by: readRepeatable(v, caller, 'CloneToken', request.requestId),
+            ref: readTokenSelector(v, 'selector', request.selector),
+          };
         });
-        const { token, plaintext } = await service.clone(caller, ref, request.newName);
+        const { token, plaintext } = await service.clone(by, ref, request.newName);
         return { token: toToken(token), plaintext };
       },
     },
@@ -121,12 +125,13 @@ export function tokenHandlers(service: TokenService, clock: Clock): Handlers<Man
     },
     rotateToken: {
       permission: WRITE,
-      handle: async ({ selector, etag, gracePeriod }, caller) => {
-        const { ref, grace } = checked((v) => ({
+      handle: async ({ selector, etag, gracePeriod, requestId }, caller) => {
+        const { by, ref, grace } = checked((v) => ({
+          by: readRepeatable(v, caller, 'RotateToken', requestId),
           ref: readTokenSelector(v, 'selector', selector),
           grace: readGrace(v, gracePeriod),
         }));
-        const { result, propagation } = await service.rotate(caller, ref, etag, grace);
+        const { result, propagation } = await service.rotate(by, ref, etag, grace);
         const { token, plaintext } = result;
         return { token: toToken(token), plaintext, propagation: toPropagation(propagation) };
       },
@@ -158,7 +163,7 @@ function readCreate(
   request: CreateTokenRequest,
   caller: Caller,
   now: Instant,
-): { owner: UserProfileRef; settings: TokenSettings } {
+): { by: Caller; owner: UserProfileRef; settings: TokenSettings } {
   return checked((v) => {
     const settings = {
       name: request.name,
@@ -173,7 +178,8 @@ function readCreate(
       prefix: request.prefix,
     };
     checkSettings(v, settings, now);
-    return { owner: readOwner(v, 'owner', request.owner, caller), settings };
+    const by = readRepeatable(v, caller, 'CreateToken', request.requestId);
+    return { by, owner: readOwner(v, 'owner', request.owner, caller), settings };
   });
 }
 

@@ -143,6 +143,12 @@ export class TokenRepository {
     return rows.map(ownerFromRow);
   }
 
+  /** owners lists those of the user profiles that there are. */
+  async owners(trx: Knex.Transaction, profileIds: readonly bigint[]): Promise<TokenOwner[]> {
+    const query = selectOwner(trx).whereRaw('p.id = ANY (?::bigint[])', [profileIds.map(String)]);
+    return ((await query.orderBy('p.id')) as OwnerRow[]).map(ownerFromRow);
+  }
+
   /** insert makes a token; `issuer` is who gets its plaintext, null for an operator. */
   async insert(
     trx: Knex.Transaction,
@@ -211,20 +217,28 @@ export class TokenRepository {
       .delete();
   }
 
-  /** deleteOf deletes all tokens of user profiles, and returns their numbers, profiles and digests. */
-  async deleteOf(
+  /**
+   * deleteSome deletes up to `limit` tokens of a user profile, in the order of their names, and gives their numbers. With
+   * `after` it begins behind that name: entries of an index stay for a while after their rows.
+   */
+  async deleteSome(
     trx: Knex.Transaction,
-    profileIds: readonly bigint[],
-  ): Promise<{ digests: Digest[]; tokens: { id: bigint; profileId: bigint }[] }> {
-    const tokens = await trx('tokens')
-      .whereIn('user_profile_id', profileIds.map(String))
-      .orderBy('id')
+    profileId: bigint,
+    after: string | undefined,
+    limit: number,
+  ): Promise<{ readonly ids: readonly bigint[]; readonly last: string | undefined }> {
+    const query = trx('tokens')
+      .where('user_profile_id', String(profileId))
+      .orderBy('name')
+      .limit(limit)
       .forUpdate()
-      .select<{ id: bigint; profileId: bigint }[]>('id', 'user_profile_id as profileId');
+      .select<{ id: bigint; name: string }[]>('id', 'name');
+    const tokens = await (after === undefined ? query : query.where('name', '>', after));
     const ids = tokens.map(({ id }) => id);
-    const digests = await this.digestsOf(trx, ids);
-    await trx('tokens').whereIn('id', ids.map(String)).delete();
-    return { digests, tokens };
+    await trx('tokens')
+      .whereRaw('id = ANY (?::bigint[])', [ids.map(String)])
+      .delete();
+    return { ids, last: tokens.at(-1)?.name };
   }
 
   /** digestsOf returns all digests of tokens, retired ones included. */

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Caller } from '../account/caller.js';
 import { meantByName, type Condition } from '../account/reader-rows.js';
+import type { DoneRequests } from '../account/done-requests.js';
 import type { UserProfileRef, UserRef } from '../account/refs.js';
 import { accessTo, mayActAs, readable, requireScopes, type Standing } from '../account/rights.js';
 import type { StandingReader } from '../account/standing.js';
@@ -11,14 +12,15 @@ import {
   type AuditEntry,
   type AuditLog,
 } from '../audit/audit-log.js';
-import type { Propagated, PropagatedChanges } from '../coherence/propagated-changes.js';
-import { inTransaction, reading } from '../db/transaction.js';
+import type { Batch, Propagated, PropagatedChanges } from '../coherence/propagated-changes.js';
+import { inTransactionFor, reading } from '../db/transaction.js';
 import type { Clock } from '../lib/clock.js';
 import { etagMismatch, KeywardError, notFound, notPermitted } from '../lib/errors.js';
 import { etagOf } from '../lib/etag.js';
 import { instantFromMillis, type Instant } from '../lib/instant.js';
 import type { Page, PageQuery } from '../lib/page.js';
 import { recordLocator } from '../lib/public-id.js';
+import { deleteSome, type Place } from './deletion.js';
 import { isGain, type Power } from './gain.js';
 import type { TokenRef } from './token-ref.js';
 import type { TokenRepository } from './token-repository.js';
@@ -45,10 +47,19 @@ export interface TokenServiceDependencies {
   readonly tokens: TokenRepository;
   readonly standings: StandingReader;
   readonly audit: Pick<AuditLog, 'record'>;
-  readonly changes: Pick<PropagatedChanges, 'make'>;
+  readonly requests: DoneRequests;
+  readonly changes: Pick<PropagatedChanges, 'make' | 'makeInBatches'>;
   /** Forgets digests whose verdicts may have changed. Called after commit, before the call returns. */
   readonly evict: (digests: readonly Digest[]) => void;
+  /** Forgets the verdicts of all tokens of user profiles. Called as evict is. */
+  readonly evictProfiles: (profileIds: readonly bigint[]) => void;
   readonly clock: Clock;
+}
+
+/** Issue is a token that was made, and what is recorded of it. */
+interface Issue {
+  readonly issued: IssuedToken;
+  readonly entries: readonly AuditEntry[];
 }
 
 /** Changed is a token after a change, and what is recorded of it: nothing where it was so already. */
@@ -56,6 +67,16 @@ interface Changed {
   readonly token: Token;
   readonly action?: AuditAction;
   readonly detail?: AuditEntry['detail'];
+}
+
+/** Revocation is how far the deletion of many tokens has come. */
+interface Revocation extends Batch {
+  /** All that were deleted so far. */
+  readonly count: number;
+  /** Whose tokens were deleted in this batch. */
+  readonly profileIds: readonly bigint[];
+  /** Where the next batch begins; undefined for the beginning. */
+  readonly place: Place | undefined;
 }
 
 /** AuditedToken is what records tell of a token. */
@@ -75,14 +96,13 @@ export class TokenService {
   }
 
   async create(caller: Caller, ownerRef: UserProfileRef, settings: TokenSettings): Promise<IssuedToken> {
-    return this.#issuing(async (trx) => {
+    return this.#issuing(caller, async (trx) => {
       const standing = await this.#deps.standings.of(caller, trx);
       const owner = await this.#deps.tokens.findOwner(trx, ownerRef);
       if (owner === undefined) throw notFound('user profile');
       requireAccess(standing, owner, 'user profile');
       const issued = await this.#issue(trx, caller, standing, owner, settings);
-      await this.#deps.audit.record(trx, [entryOf(caller, 'TOKEN_CREATED', issued.token)]);
-      return issued;
+      return { issued, entries: [entryOf(caller, 'TOKEN_CREATED', issued.token)] };
     });
   }
 
@@ -134,17 +154,17 @@ export class TokenService {
   }
 
   async clone(caller: Caller, ref: TokenRef, name: string): Promise<IssuedToken> {
-    return this.#issuing(async (trx) => {
+    return this.#issuing(caller, async (trx) => {
       const standing = await this.#deps.standings.of(caller, trx);
       const original = await this.#findManageable(standing, ref, trx);
       const owner = await this.#deps.tokens.findOwner(trx, { by: 'id', id: original.owner.profileId });
       if (owner === undefined) throw notFound('token');
       const copy = await this.#issue(trx, caller, standing, owner, { ...original, name });
-      await this.#deps.audit.record(trx, [
+      const entries = [
         entryOf(caller, 'TOKEN_CLONED', original, { copy: String(copy.token.id) }),
         entryOf(caller, 'TOKEN_CREATED', copy.token, { original: String(original.id) }),
-      ]);
-      return copy;
+      ];
+      return { issued: copy, entries };
     });
   }
 
@@ -171,26 +191,58 @@ export class TokenService {
     });
   }
 
-  /** revokeOfUser deletes the tokens of those of the user's profiles that the caller manages, and counts them. */
-  async revokeOfUser(caller: Caller, user: UserRef): Promise<Propagated<number>> {
-    const { result, propagation } = await this.#changing(async (trx) => {
-      const standing = await this.#deps.standings.of(caller, trx);
+  /**
+   * revokeOfUser deletes the tokens of those of the user's profiles that the caller manages, and counts them. It does so
+   * in batches: where it is broken off, what was deleted stays so, and another call deletes the rest.
+   */
+  revokeOfUser(caller: Caller, user: UserRef): Promise<Propagated<number>> {
+    return this.#revoke(caller, async (trx, standing) => {
       const profiles = await this.#deps.tokens.profilesOf(trx, user);
       const visible = profiles.filter((profile) => accessTo(standing, profile) !== 'none');
       if (visible.length === 0) throw notFound('user');
       const managed = visible.filter((profile) => accessTo(standing, profile) === 'manage');
       if (managed.length === 0) throw notPermitted("The caller may not manage this user's tokens.");
-      const owners = new Map(managed.map((owner) => [owner.profileId, owner]));
-      const deleted = await this.#deps.tokens.deleteOf(trx, [...owners.keys()]);
-      const entries = deleted.tokens.map(({ id, profileId }) => {
-        const owner = owners.get(profileId);
-        if (owner === undefined) throw new Error('a token of another profile was deleted');
-        return entryOf(caller, 'TOKEN_DELETED', { id, owner });
-      });
-      await this.#deps.audit.record(trx, entries);
-      return deleted;
+      return managed;
     });
-    return { result: result.tokens.length, propagation };
+  }
+
+  /** deleteOfProfiles does the same for user profiles that the caller manages. */
+  async deleteOfProfiles(caller: Caller, profileIds: readonly bigint[]): Promise<number> {
+    const { result } = await this.#revoke(caller, async (trx, standing) => {
+      const owners = await this.#deps.tokens.owners(trx, profileIds);
+      for (const owner of owners) requireAccess(standing, owner, 'user profile');
+      return owners;
+    });
+    return result;
+  }
+
+  async #revoke(
+    caller: Caller,
+    ownersOf: (trx: Transaction, standing: Standing) => Promise<readonly TokenOwner[]>,
+  ): Promise<Propagated<number>> {
+    const { standings, tokens, audit, changes, evictProfiles } = this.#deps;
+    const { result, propagation } = await changes.makeInBatches<Revocation>(
+      caller,
+      async (trx, before) => {
+        const owners = await ownersOf(trx, await standings.of(caller, trx));
+        const { deleted, place } = await deleteSome(tokens, trx, owners, before?.place);
+        const entries = deleted.flatMap(({ owner, ids }) =>
+          ids.map((id) => entryOf(caller, 'TOKEN_DELETED', { id, owner })),
+        );
+        await audit.record(trx, entries);
+        return {
+          count: (before?.count ?? 0) + entries.length,
+          profileIds: deleted.map(({ owner }) => owner.profileId),
+          place,
+          // Tokens may have been made meanwhile behind the back of the batches before: those begin once more.
+          isLast: place === undefined && before?.place === undefined,
+        };
+      },
+      ({ profileIds }) => {
+        evictProfiles(profileIds);
+      },
+    );
+    return { result: result.count, propagation };
   }
 
   /**
@@ -203,7 +255,8 @@ export class TokenService {
     etag: string,
     change: (trx: Transaction, token: Token) => Promise<Changed>,
   ): Promise<Propagated<Token>> {
-    const { result, propagation } = await this.#changing(async (trx) => {
+    const { result, propagation } = await this.#changing(caller, async (trx) => {
+      await this.#deps.requests.claim(trx, caller);
       const standing = await this.#deps.standings.of(caller, trx);
       const found = await this.#findManageable(standing, ref, trx);
       // The owner first, as those lock who change users: the rank that is judged below must not change meanwhile.
@@ -214,6 +267,7 @@ export class TokenService {
       const before = await this.#deps.tokens.digestsOf(trx, [current.id]);
       const changed = await change(trx, current);
       await this.#requirePower(trx, caller, standing, current, changed.token);
+      await this.#deps.requests.done(trx, caller, { kind: 'token', id: current.id });
       if (changed.action !== undefined) {
         const entry = entryOf(caller, changed.action, changed.token, changed.detail);
         await this.#deps.audit.record(trx, [entry]);
@@ -285,17 +339,30 @@ export class TokenService {
   }
 
   /** #issuing forgets a new digest: a guess of it may have been answered, and remembered, as unknown. */
-  #issuing(work: (trx: Transaction) => Promise<IssuedToken>): Promise<IssuedToken> {
-    return inTransaction(this.#deps.knex, work, ({ token }) => {
-      this.#deps.evict([token.digest]);
-    });
+  #issuing(caller: Caller, work: (trx: Transaction) => Promise<Issue>): Promise<IssuedToken> {
+    const { knex, requests, audit, evict } = this.#deps;
+    return inTransactionFor(
+      caller,
+      knex,
+      async (trx) => {
+        await requests.claim(trx, caller);
+        const { issued, entries } = await work(trx);
+        await requests.done(trx, caller, { kind: 'token', id: issued.token.id });
+        await audit.record(trx, entries);
+        return issued;
+      },
+      ({ token }) => {
+        evict([token.digest]);
+      },
+    );
   }
 
   /** #changing forgets the digests whose verdicts have changed, and waits until all replicas have. */
   #changing<T extends { readonly digests: readonly Digest[] }>(
+    caller: Caller,
     work: (trx: Transaction) => Promise<T>,
   ): Promise<Propagated<T>> {
-    return this.#deps.changes.make(work, ({ digests }) => {
+    return this.#deps.changes.make(caller, work, ({ digests }) => {
       this.#deps.evict(digests);
     });
   }

@@ -81,7 +81,7 @@ class ValidateHandler {
     v.check(requests.length <= MOST_REQUESTS, 'requests', `must be at most ${MOST_REQUESTS}`);
     if (!v.any) requests.forEach((request, index) => checkPresented(v, `requests[${index}].`, request));
     v.throwIfAny();
-    const verdicts = await Promise.all(requests.map((request) => this.#verdict(request)));
+    const verdicts = await this.#verdicts.validateAll(requests);
     return toBatchMessage(verdicts.map((verdict) => this.#answer(verdict)));
   }
 

@@ -1,5 +1,6 @@
 import type { OutagePolicy, Source } from '../coherence/outage-policy.js';
 import type { Clock } from '../lib/clock.js';
+import { fitting, requireFit } from '../lib/page-size.js';
 import { digestOf, LONGEST_PLAINTEXT, type Digest } from './token.js';
 import type { UsageRecorder } from './usage-recorder.js';
 import { judge, type KnownReason, type VerdictRecord } from './verdict.js';
@@ -29,6 +30,9 @@ export interface Known {
 }
 
 const UNKNOWN: Verdict = { reason: 'UNKNOWN', record: undefined, stale: false };
+/** What an answer takes that tells nothing of an owner, and a mark that it is stale. */
+const SMALL_ANSWER = 64;
+const NOTHING = { record: null, stale: false } as const;
 const NO_SCOPES: readonly string[] = [];
 
 /** Verdicts judges presented texts. A text that passes counts as a use of its token. */
@@ -53,18 +57,21 @@ export class Verdicts {
     return memory && this.#peekIn(memory, text, requiredScopes, this.#clock.now());
   }
 
-  /** peekAll judges several from memory, as it is at one moment; undefined if it cannot judge all of them. */
+  /** peekAll does as validateAll from memory, as it is at one moment; undefined if it cannot judge all of them, or the answers do not fit. */
   peekAll(presented: readonly Presented[]): Verdict[] | undefined {
     const { memory } = this.#records;
     if (memory === undefined) return undefined;
     const now = this.#clock.now();
-    const verdicts: Verdict[] = [];
-    for (const { token, requiredScopes } of presented) {
-      const verdict = this.#peekIn(memory, token, requiredScopes, now);
-      if (verdict === undefined) return undefined;
-      verdicts.push(verdict);
+    const records: (VerdictRecord | null)[] = [];
+    for (const { token } of presented) {
+      const record = isTooLong(token) ? null : memory.peek(digestOf(token), now);
+      if (record === undefined) return undefined;
+      records.push(record);
     }
-    return verdicts;
+    if (fitting(records.map(answerBytes)) < records.length) return undefined;
+    return presented.map(({ requiredScopes }, index) =>
+      this.#judge(records[index] ?? null, false, requiredScopes, now),
+    );
   }
 
   /** validate judges from memory or from the database. DATABASE_UNAVAILABLE if neither can tell. */
@@ -72,6 +79,24 @@ export class Verdicts {
     if (isTooLong(text)) return UNKNOWN;
     const { record, stale } = await this.#records.get(digestOf(text), this.#clock.now());
     return this.#judge(record, stale, requiredScopes, this.#clock.now());
+  }
+
+  /**
+   * validateAll judges several from memory or from the database. ANSWERS_TOO_LARGE, and none is judged, if the answers take
+   * more than a message may.
+   */
+  async validateAll(presented: readonly Presented[]): Promise<Verdict[]> {
+    const now = this.#clock.now();
+    const found = await Promise.all(
+      presented.map(({ token }) =>
+        isTooLong(token) ? Promise.resolve(NOTHING) : this.#records.get(digestOf(token), now),
+      ),
+    );
+    requireFit(found.map(({ record }) => answerBytes(record)));
+    return presented.map(({ requiredScopes }, index) => {
+      const { record, stale } = found[index] ?? NOTHING;
+      return this.#judge(record, stale, requiredScopes, this.#clock.now());
+    });
   }
 
   /** peekValid returns the record of a token that passes, if memory can tell. */
@@ -126,6 +151,11 @@ export class Verdicts {
     if (reason === 'OK') this.#usage.record(record, now);
     return { reason, record, stale };
   }
+}
+
+/** answerBytes is the most that the answer to a token takes. One that is refused is told less of. */
+function answerBytes(record: VerdictRecord | null): number {
+  return SMALL_ANSWER + (record?.answer.length ?? 0);
 }
 
 function isPassing(verdict: Verdict): verdict is Passing {

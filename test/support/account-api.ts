@@ -2,6 +2,7 @@ import { randomUUID, randomBytes } from 'node:crypto';
 import type { Knex } from 'knex';
 import { expect, vi } from 'vitest';
 import { accountHandlers } from '../../src/account/account-handler.js';
+import { DoneRequestRepository } from '../../src/account/done-request-repository.js';
 import { AccountRepository } from '../../src/account/account-repository.js';
 import { AccountService } from '../../src/account/account-service.js';
 import { newAccountNumber } from '../../src/account/account.js';
@@ -78,7 +79,9 @@ export async function openAccountApi(): Promise<AccountApi> {
     ...repositories,
     standings,
     audit: testAuditLog(knex),
+    requests: new DoneRequestRepository(knex),
     changes: changesAlone(knex),
+    tokens: { deleteOfProfiles: () => Promise.resolve(0) },
     clock: systemClock,
     certificateScopes: [],
     evictOwners: (matches) => evictions.push(matches),
@@ -167,6 +170,7 @@ export function callerOf(user: Pick<User, 'id' | 'username'>, profileId?: bigint
     keyId: undefined,
     scopes: ['*'],
     origin: { peer: '127.0.0.1:1', requestId: randomUUID(), certificate: undefined },
+    isGone: () => false,
   };
 }
 

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Knex } from 'knex';
 import { vi, expect } from 'vitest';
 import { AccountRepository } from '../../src/account/account-repository.js';
+import { DoneRequestRepository } from '../../src/account/done-request-repository.js';
 import { ensureAdminProfile } from '../../src/account/bootstrap.js';
 import type { Caller } from '../../src/account/caller.js';
 import { StandingRepository } from '../../src/account/standing-repository.js';
@@ -101,6 +102,7 @@ export class SecretApi {
         hasRecorded: (action, kind, trx) => log.hasRecorded(action, kind, trx),
         append,
       },
+      requests: new DoneRequestRepository(this.knex),
       refusals: new RefusalLog({ append }, this.refusals),
       clock: this.clock,
       logger,
@@ -261,7 +263,16 @@ function callerOf(
   accountNumber: string | undefined,
 ): Caller {
   const origin = { peer: '127.0.0.1:1', requestId: randomUUID(), certificate: undefined };
-  return { userId, username, profileId, accountNumber, keyId: undefined, scopes: ['*'], origin };
+  return {
+    userId,
+    username,
+    profileId,
+    accountNumber,
+    keyId: undefined,
+    scopes: ['*'],
+    origin,
+    isGone: () => false,
+  };
 }
 
 /** settingsOf are settings with nothing but a name, unless more are given. */

@@ -2,7 +2,7 @@ import { Lease } from '../../src/coherence/lease.js';
 import { OutagePolicy, type Source } from '../../src/coherence/outage-policy.js';
 import type { PropagatedChanges } from '../../src/coherence/propagated-changes.js';
 import type { Database } from '../../src/db/knex.js';
-import { inTransaction } from '../../src/db/transaction.js';
+import { inTransactionFor } from '../../src/db/transaction.js';
 import { ManualTimers } from './manual-timers.js';
 
 /** underLease lets a memory answer by a lease that never ends. */
@@ -14,9 +14,20 @@ export function underLease<Record>(memory: Source<Record>): OutagePolicy<Record>
 }
 
 /** changesAlone makes changes that no other replica has to see. */
-export function changesAlone(knex: Database): Pick<PropagatedChanges, 'make'> {
+export function changesAlone(knex: Database): Pick<PropagatedChanges, 'make' | 'makeInBatches'> {
   const propagation = { complete: true, acknowledged: 0, pending: 0, waitedMs: 0 };
   return {
-    make: async (work, forget) => ({ result: await inTransaction(knex, work, forget), propagation }),
+    make: async (client, work, forget) => ({
+      result: await inTransactionFor(client, knex, work, forget),
+      propagation,
+    }),
+    makeInBatches: async (client, work, forget) => {
+      let result = await inTransactionFor(client, knex, (trx) => work(trx, undefined), forget);
+      while (!result.isLast) {
+        const before = result;
+        result = await inTransactionFor(client, knex, (trx) => work(trx, before), forget);
+      }
+      return { result, propagation };
+    },
   };
 }

@@ -15,6 +15,7 @@ import { callEnded, type CallLog } from '../call-log.js';
 import { foreseen, toStatus } from '../error-status.js';
 import { listeningServers, takeStreams, type StreamListener } from '../library.js';
 import type { MethodRules } from './admission.js';
+import { boundedTimeout } from './call-timeout.js';
 import { BodyBudget, type CallerShare } from './body-budget.js';
 import { LimitedShare, type Share } from './collected-bytes.js';
 import { MOST_OF_OPEN_CALLS, type Connection } from './connection.js';
@@ -174,6 +175,8 @@ export class FrontDoor implements BodyKeeper {
       if (stream.headersSent) stream.close(constants.NGHTTP2_NO_ERROR);
       return;
     }
+    const timeout = headers['grpc-timeout'];
+    if (typeof timeout === 'string') headers['grpc-timeout'] = boundedTimeout(timeout);
     const body = new RequestBody(stream, headers, flags, rawHeaders, rule, connection.early, this);
     connection.activeAt = this.interval;
     if (connection.isSurplus) {

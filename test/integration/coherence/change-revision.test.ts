@@ -85,10 +85,24 @@ describe('one transaction is one revision', () => {
     await insertTokens(writer, 1_001, 11_000);
     await feed.heard();
     await writer.query('DELETE FROM tokens WHERE id > 1000');
-    expect(await feed.heard()).toEqual([EVERYTHING]);
+    expect(await feed.heard()).toEqual([{ ...NOTHING, profiles: ['1'] }]);
     const deleted = await feed.changes();
     expect(deleted).toHaveLength(10_000);
     expect(deleted.every(({ op, account_id }) => op === 'deleted' && account_id === '1')).toBe(true);
+  });
+
+  test.each([
+    ['another token is changed', () => writer.query('UPDATE tokens SET name = $1 WHERE id = 1', ['other'])],
+    ['a plaintext is new', () => insertTokens(writer, 20_001, 20_001)],
+    ['a user is changed', () => writer.query("UPDATE users SET first_name = 'other'")],
+  ])('where many tokens are deleted and %s, everything is to be forgotten', async (_what, change) => {
+    await insertTokens(writer, 1_001, 2_000);
+    await feed.heard();
+    await writer.query('BEGIN');
+    await writer.query('DELETE FROM tokens WHERE id > 1000');
+    await change();
+    await writer.query('COMMIT');
+    expect(await feed.heard()).toEqual([EVERYTHING]);
   });
 
   test('more changes than one row of the feed should hold are several rows, visible at once', async () => {

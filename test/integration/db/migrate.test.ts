@@ -14,7 +14,9 @@ const ALL = [
   '0005-issued-by',
   '0006-secret-bindings',
   '0007-audit-accounts',
+  '0009-done-requests',
   '0010-oldest-served',
+  '0011-notice-of-deletions',
 ];
 
 let database: TestDatabase;

@@ -1,6 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto';
 import type { Knex } from 'knex';
 import { accountHandlers } from '../../../src/account/account-handler.js';
+import { DoneRequestRepository } from '../../../src/account/done-request-repository.js';
 import { AccountRepository } from '../../../src/account/account-repository.js';
 import { AccountService } from '../../../src/account/account-service.js';
 import type { Caller } from '../../../src/account/caller.js';
@@ -254,6 +255,7 @@ function callerOf(
     keyId: token?.key_id,
     scopes,
     origin: { peer: '127.0.0.1:1', requestId: randomUUID(), certificate: undefined },
+    isGone: () => false,
   };
 }
 
@@ -263,6 +265,7 @@ function handlersOn(trx: Knex.Transaction): Readonly<Record<string, TestHandler>
     knex: trx,
     standings,
     audit: { record: () => Promise.resolve() },
+    requests: new DoneRequestRepository(trx),
     changes: changesAlone(trx),
     clock: systemClock,
   };
@@ -270,9 +273,11 @@ function handlersOn(trx: Knex.Transaction): Readonly<Record<string, TestHandler>
     ...shared,
     tokens: new TokenRepository(trx),
     evict: () => undefined,
+    evictProfiles: () => undefined,
   });
   const accounts = new AccountService({
     ...shared,
+    tokens,
     accounts: new AccountRepository(trx),
     users: new UserRepository(trx),
     profiles: new UserProfileRepository(trx),

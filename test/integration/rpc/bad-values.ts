@@ -44,6 +44,13 @@ export const BAD_DESCRIPTIONS: readonly (readonly [string, object])[] = [
   ['manifest_path', { manifestPath: NUL }],
 ];
 
+export const BAD_REQUEST_IDS: readonly (readonly [string, { readonly requestId: string }])[] = [
+  SECRET,
+  NUL,
+  '00000000-0000-0000-0000-000000000000',
+  '9bd81a7d5d7c4984a82dae975c5b61a2',
+].map((requestId) => ['request_id', { requestId }]);
+
 export const BAD_LISTS: readonly (readonly [string, RequestOf<'listTokens'>])[] = [
   ['page_size', { pageSize: -1 }],
   ['page_token', { pageToken: SECRET }],

@@ -1,6 +1,8 @@
 import { randomBytes } from 'node:crypto';
+import { status } from '@grpc/grpc-js';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import {
+  KeywardCallError,
   SecretFormat,
   type AccessSecretResponse,
   type BatchAccessSecretsResult,
@@ -109,25 +111,40 @@ test('in a batch, what one may not read answers as what does not exist', async (
   ]);
 });
 
-test('a batch of a hundred of the largest values reaches the client', async () => {
+test('a batch of as many of the largest values as fit reaches the client, and of one more none is accessed', async () => {
   const payload = textOf(registerCanary(randomBytes(MOST_BYTES / 2).toString('hex')));
   const { id } = await world.keep('owner-a', { payload });
-  const requests = Array.from({ length: 100 }, () => ({ secret: byId({ id }) }));
-  const { results } = await world.admin.secrets.batchAccessSecrets({ requests });
-  expect(results).toHaveLength(100);
+  const other = await world.keep('owner-a', { payload });
+  const batch = (count: number, secret: bigint) => {
+    const requests = Array.from({ length: count }, () => ({ secret: byId({ id: secret }) }));
+    return world.admin.secrets.batchAccessSecrets({ requests });
+  };
+  const error: unknown = await batch(100, other.id).catch((failure: unknown) => failure);
+  if (!(error instanceof KeywardCallError)) throw new Error('the batch was not refused');
+  expect(error).toMatchObject({ code: status.RESOURCE_EXHAUSTED, reason: 'ANSWERS_TOO_LARGE' });
+  const fitting = Number(error.metadata.get('fitting'));
+  expect(fitting).toBeGreaterThan(40);
+  const { results } = await batch(fitting, id);
+  expect(results).toHaveLength(fitting);
   for (const { result } of results) expect(result).toMatchObject({ $case: 'access', value: { payload } });
+  expect(BatchAccessSecretsResponse.encode({ results }).finish().length).toBeLessThan(3 * 1024 * 1024);
+  expect(await outcomeOf(batch(fitting + 1, other.id))).toBe('RESOURCE_EXHAUSTED ANSWERS_TOO_LARGE');
+  const { secret } = await world.admin.secrets.getSecret({ secret: byId(other) });
+  expect(secret?.lastAccessedAt).toBeUndefined();
+  const filter = `action = "SECRET_ACCESSED" AND resource_id = ${other.id}`;
+  expect((await world.admin.audit.listAuditEvents({ filter })).events).toEqual([]);
 });
 
 test('the rotation of keys tells of its end, and the status of which key is in use', async () => {
   await world.keep('owner-a');
   const messages = [];
   for await (const message of world.admin.secrets.rotateEncryptionKey({})) messages.push(message);
-  const status = await world.admin.secrets.getRotationStatus({});
+  const rotation = await world.admin.secrets.getRotationStatus({});
   expect(messages).toEqual([
-    { done: 0n, total: 0n, failed: 0n, finished: true, primaryKeyId: status.primaryKeyId },
+    { done: 0n, total: 0n, failed: 0n, finished: true, primaryKeyId: rotation.primaryKeyId },
   ]);
-  expect(status).toMatchObject({
-    keys: [{ keyId: status.primaryKeyId, isConfigured: true, isPrimary: true }],
+  expect(rotation).toMatchObject({
+    keys: [{ keyId: rotation.primaryKeyId, isConfigured: true, isPrimary: true }],
     undecryptableCount: 0n,
     undecryptable: [],
   });

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { AccountRepository } from '../../../src/account/account-repository.js';
+import { DoneRequestRepository } from '../../../src/account/done-request-repository.js';
 import { AccountService } from '../../../src/account/account-service.js';
 import { StandingRepository } from '../../../src/account/standing-repository.js';
 import { UserProfileRepository } from '../../../src/account/user-profile-repository.js';
@@ -21,7 +22,9 @@ beforeAll(async () => {
     profiles: new UserProfileRepository(api.knex),
     standings: new StandingRepository(api.knex),
     audit: testAuditLog(api.knex, api.clock),
+    requests: new DoneRequestRepository(api.knex),
     changes: changesAlone(api.knex),
+    tokens: { deleteOfProfiles: () => Promise.resolve(0) },
     clock: api.clock,
     certificateScopes: [],
     evictOwners: () => undefined,

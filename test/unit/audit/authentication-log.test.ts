@@ -37,6 +37,7 @@ function caller(keyId: string | undefined, certificate?: string): Caller {
     keyId,
     scopes: ['*'],
     origin: { peer: '10.0.0.1:5000', requestId: 'a-request', certificate },
+    isGone: () => false,
   };
 }
 

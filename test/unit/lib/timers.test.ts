@@ -1,4 +1,4 @@
-import { expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { systemTimers, TimedOut, within } from '../../../src/lib/timers.js';
 import { ManualTimers } from '../../support/manual-timers.js';
 
@@ -31,4 +31,36 @@ test('the timers of the machine run what is due, not before, and not what was ca
   expect(cancelled).not.toHaveBeenCalled();
   expect(Math.abs(systemTimers.wallMs() - Date.now())).toBeLessThan(1_000);
   expect(systemTimers.random()).toBeLessThan(1);
+});
+
+describe('spans that are longer than a timer holds', () => {
+  const DAY_MS = 86_400_000;
+
+  beforeEach(() => {
+    vi.useFakeTimers();
+  });
+
+  afterEach(() => {
+    vi.useRealTimers();
+  });
+
+  test.each([24, 25, 40, 50, 100])('what is to run after %i days runs then, once', (days) => {
+    const run = vi.fn();
+    systemTimers.after(days * DAY_MS, run);
+    vi.advanceTimersByTime(days * DAY_MS - 1);
+    expect(run).not.toHaveBeenCalled();
+    vi.advanceTimersByTime(1);
+    expect(run).toHaveBeenCalledTimes(1);
+    vi.advanceTimersByTime(200 * DAY_MS);
+    expect(run).toHaveBeenCalledTimes(1);
+  });
+
+  test('what is cancelled after the first of several timers never runs', () => {
+    const run = vi.fn();
+    const timer = systemTimers.after(Infinity, run);
+    vi.advanceTimersByTime(100 * DAY_MS);
+    timer.cancel();
+    expect(vi.getTimerCount()).toBe(0);
+    expect(run).not.toHaveBeenCalled();
+  });
 });

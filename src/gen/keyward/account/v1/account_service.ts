@@ -41,7 +41,15 @@ export interface CreateAccountRequest {
   /** Account.manifest_path. */
   manifestPath: string;
   /** Account.is_active; true if unset. */
-  isActive?: boolean | undefined;
+  isActive?:
+    | boolean
+    | undefined;
+  /**
+   * A UUID, in its form with hyphens, that the caller makes for this call and sends
+   * again with each retry of it, so that a retry after an answer that was lost does
+   * nothing twice: see REQUEST_ALREADY_DONE. Empty for a call that is not retried.
+   */
+  requestId: string;
 }
 
 export interface CreateAccountRequest_AnnotationsEntry {
@@ -169,6 +177,12 @@ export interface CreateUserRequest {
   isStaff: boolean;
   /** User.is_superuser. */
   isSuperuser: boolean;
+  /**
+   * A UUID, in its form with hyphens, that the caller makes for this call and sends
+   * again with each retry of it, so that a retry after an answer that was lost does
+   * nothing twice: see REQUEST_ALREADY_DONE. Empty for a call that is not retried.
+   */
+  requestId: string;
 }
 
 /** CreateUserResponse holds the new user. */
@@ -328,6 +342,12 @@ export interface CreateUserProfileRequest {
    * the rights in the account.
    */
   keepTokens: boolean;
+  /**
+   * A UUID, in its form with hyphens, that the caller makes for this call and sends
+   * again with each retry of it, so that a retry after an answer that was lost does
+   * nothing twice: see REQUEST_ALREADY_DONE. Empty for a call that is not retried.
+   */
+  requestId: string;
 }
 
 export interface CreateUserProfileRequest_AnnotationsEntry {
@@ -457,6 +477,7 @@ function createBaseCreateAccountRequest(): CreateAccountRequest {
     annotations: new Map(),
     manifestPath: "",
     isActive: undefined,
+    requestId: "",
   };
 }
 
@@ -488,6 +509,9 @@ export const CreateAccountRequest: MessageFns<CreateAccountRequest> = {
     }
     if (message.isActive !== undefined) {
       writer.uint32(72).bool(message.isActive);
+    }
+    if (message.requestId !== "") {
+      writer.uint32(82).string(message.requestId);
     }
     return writer;
   },
@@ -580,6 +604,14 @@ export const CreateAccountRequest: MessageFns<CreateAccountRequest> = {
             message.isActive = reader.bool();
             continue;
           }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.requestId = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -614,6 +646,7 @@ export const CreateAccountRequest: MessageFns<CreateAccountRequest> = {
     })();
     message.manifestPath = object.manifestPath ?? "";
     message.isActive = object.isActive ?? undefined;
+    message.requestId = object.requestId ?? "";
     return message;
   },
 };
@@ -1331,6 +1364,7 @@ function createBaseCreateUserRequest(): CreateUserRequest {
     isActive: undefined,
     isStaff: false,
     isSuperuser: false,
+    requestId: "",
   };
 }
 
@@ -1356,6 +1390,9 @@ export const CreateUserRequest: MessageFns<CreateUserRequest> = {
     }
     if (message.isSuperuser !== false) {
       writer.uint32(56).bool(message.isSuperuser);
+    }
+    if (message.requestId !== "") {
+      writer.uint32(66).string(message.requestId);
     }
     return writer;
   },
@@ -1429,6 +1466,14 @@ export const CreateUserRequest: MessageFns<CreateUserRequest> = {
             message.isSuperuser = reader.bool();
             continue;
           }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.requestId = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1453,6 +1498,7 @@ export const CreateUserRequest: MessageFns<CreateUserRequest> = {
     message.isActive = object.isActive ?? undefined;
     message.isStaff = object.isStaff ?? false;
     message.isSuperuser = object.isSuperuser ?? false;
+    message.requestId = object.requestId ?? "";
     return message;
   },
 };
@@ -2223,6 +2269,7 @@ function createBaseCreateUserProfileRequest(): CreateUserProfileRequest {
     annotations: new Map(),
     manifestPath: "",
     keepTokens: false,
+    requestId: "",
   };
 }
 
@@ -2254,6 +2301,9 @@ export const CreateUserProfileRequest: MessageFns<CreateUserProfileRequest> = {
     }
     if (message.keepTokens !== false) {
       writer.uint32(72).bool(message.keepTokens);
+    }
+    if (message.requestId !== "") {
+      writer.uint32(82).string(message.requestId);
     }
     return writer;
   },
@@ -2346,6 +2396,14 @@ export const CreateUserProfileRequest: MessageFns<CreateUserProfileRequest> = {
             message.keepTokens = reader.bool();
             continue;
           }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.requestId = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2384,6 +2442,7 @@ export const CreateUserProfileRequest: MessageFns<CreateUserProfileRequest> = {
     })();
     message.manifestPath = object.manifestPath ?? "";
     message.keepTokens = object.keepTokens ?? false;
+    message.requestId = object.requestId ?? "";
     return message;
   },
 };
@@ -3140,6 +3199,22 @@ export const DeleteUserProfileResponse: MessageFns<DeleteUserProfileResponse> = 
  * A method whose response holds a `propagation` returns when no replica of the
  * service answers by what was before any more, or after some seconds if a replica
  * does not react; `propagation` tells which.
+ *
+ * Where more than a thousand tokens are deleted with their owner, they go first, in
+ * batches, at some thousands a second: give the call a deadline that
+ * fits. What is deleted stays so where the call ends before it is done; another call
+ * deletes the rest.
+ *
+ * CreateAccount, CreateUser and CreateUserProfile take a `request_id`, a UUID of the
+ * caller's. Once such a call is done, another of the same user with the same id,
+ * whatever its other fields, changes nothing and fails with ALREADY_EXISTS
+ * (REQUEST_ALREADY_DONE), which names what the first one made or changed. That is
+ * remembered for 24 hours. A call that failed is not: its id can be used again. An id
+ * that was used for another method is INVALID_ARGUMENT (INVALID_FIELDS). Calls with
+ * the same id at the same time are done one after the other.
+ *
+ * Nothing is changed by a call whose client is gone, or whose deadline has passed,
+ * before the change is committed. A deadline of more than 24 days is one of 24 days.
  */
 export type AccountServiceService = typeof AccountServiceService;
 export const AccountServiceService = {

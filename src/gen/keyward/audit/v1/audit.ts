@@ -74,7 +74,10 @@ export enum AuditAction {
   AUDIT_ACTION_TOKEN_DEACTIVATED = 24,
   /** AUDIT_ACTION_TOKEN_ROTATED - RotateToken. */
   AUDIT_ACTION_TOKEN_ROTATED = 25,
-  /** AUDIT_ACTION_TOKEN_DELETED - RevokeToken, or each token of RevokeUserTokens. */
+  /**
+   * AUDIT_ACTION_TOKEN_DELETED - RevokeToken, each token of RevokeUserTokens, or each of more than a thousand that are
+   * deleted with their owner.
+   */
   AUDIT_ACTION_TOKEN_DELETED = 26,
   /** AUDIT_ACTION_ACCOUNT_CREATED - CreateAccount. */
   AUDIT_ACTION_ACCOUNT_CREATED = 27,

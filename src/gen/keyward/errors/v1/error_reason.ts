@@ -188,4 +188,26 @@ export enum ErrorReason {
    * is never refused so. The details hold a `google.rpc.RetryInfo`.
    */
   ERROR_REASON_OVERLOADED = 34,
+  /**
+   * ERROR_REASON_REQUEST_ALREADY_DONE - ALREADY_EXISTS. A call of the caller's user with the same `request_id` and of the
+   * same method was done before; this one changed nothing. ErrorInfo metadata
+   * `resource_type` is the kind of what that call made or changed, such as `token`,
+   * `id` its number, `record_locator` its locator where that kind has one, and
+   * `version` the number of the version where it added one. The details hold a
+   * `google.rpc.ResourceInfo` with the kind and the locator. What was to be shown
+   * only once is not shown again: rotate the token.
+   */
+  ERROR_REASON_REQUEST_ALREADY_DONE = 32,
+  /**
+   * ERROR_REASON_CLIENT_GONE - CANCELLED. The client went, or its deadline passed, before the change was
+   * committed, so nothing was changed. It stands in logs and metrics; no client is
+   * there to get it.
+   */
+  ERROR_REASON_CLIENT_GONE = 40,
+  /**
+   * ERROR_REASON_ANSWERS_TOO_LARGE - RESOURCE_EXHAUSTED. The answers to a batch would take more than 3 MiB, so nothing
+   * of it was judged. ErrorInfo metadata `fitting` is the number of requests, from the
+   * first on, whose answers fit: send those, and the rest in further calls.
+   */
+  ERROR_REASON_ANSWERS_TOO_LARGE = 41,
 }

@@ -97,7 +97,15 @@ export interface CreateSecretRequest {
     { $case: "ttl"; value: Duration }
     | undefined;
   /** The value of the first version. Required. */
-  payload?: SecretPayload | undefined;
+  payload?:
+    | SecretPayload
+    | undefined;
+  /**
+   * A UUID, in its form with hyphens, that the caller makes for this call and sends
+   * again with each retry of it, so that a retry after an answer that was lost does
+   * nothing twice: see REQUEST_ALREADY_DONE. Empty for a call that is not retried.
+   */
+  requestId: string;
 }
 
 export interface CreateSecretRequest_AnnotationsEntry {
@@ -215,7 +223,15 @@ export interface CloneSecretRequest {
   /** Secret.name of the copy. Required. */
   newName: string;
   /** The owner of the copy; the owner of the original if not given. */
-  owner?: UserProfileSelector | undefined;
+  owner?:
+    | UserProfileSelector
+    | undefined;
+  /**
+   * A UUID, in its form with hyphens, that the caller makes for this call and sends
+   * again with each retry of it, so that a retry after an answer that was lost does
+   * nothing twice: see REQUEST_ALREADY_DONE. Empty for a call that is not retried.
+   */
+  requestId: string;
 }
 
 /** CloneSecretResponse holds the copy. */
@@ -270,6 +286,12 @@ export interface AddSecretVersionRequest {
     | undefined;
   /** If given, the version is added only while this is the secret's etag. */
   etag: string;
+  /**
+   * A UUID, in its form with hyphens, that the caller makes for this call and sends
+   * again with each retry of it, so that a retry after an answer that was lost does
+   * nothing twice: see REQUEST_ALREADY_DONE. Empty for a call that is not retried.
+   */
+  requestId: string;
 }
 
 /** AddSecretVersionResponse holds what is known of the new version. */
@@ -702,6 +724,7 @@ function createBaseCreateSecretRequest(): CreateSecretRequest {
     manifestPath: "",
     expiry: undefined,
     payload: undefined,
+    requestId: "",
   };
 }
 
@@ -738,6 +761,9 @@ export const CreateSecretRequest: MessageFns<CreateSecretRequest> = {
     }
     if (message.payload !== undefined) {
       SecretPayload.encode(message.payload, writer.uint32(82).fork()).join();
+    }
+    if (message.requestId !== "") {
+      writer.uint32(90).string(message.requestId);
     }
     return writer;
   },
@@ -838,6 +864,14 @@ export const CreateSecretRequest: MessageFns<CreateSecretRequest> = {
             message.payload = SecretPayload.decode(reader, reader.uint32());
             continue;
           }
+          case 11: {
+            if (tag !== 90) {
+              break;
+            }
+
+            message.requestId = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -889,6 +923,7 @@ export const CreateSecretRequest: MessageFns<CreateSecretRequest> = {
     message.payload = (object.payload !== undefined && object.payload !== null)
       ? SecretPayload.fromPartial(object.payload)
       : undefined;
+    message.requestId = object.requestId ?? "";
     return message;
   },
 };
@@ -1596,7 +1631,7 @@ export const RenameSecretResponse: MessageFns<RenameSecretResponse> = {
 };
 
 function createBaseCloneSecretRequest(): CloneSecretRequest {
-  return { selector: undefined, newName: "", owner: undefined };
+  return { selector: undefined, newName: "", owner: undefined, requestId: "" };
 }
 
 export const CloneSecretRequest: MessageFns<CloneSecretRequest> = {
@@ -1609,6 +1644,9 @@ export const CloneSecretRequest: MessageFns<CloneSecretRequest> = {
     }
     if (message.owner !== undefined) {
       UserProfileSelector.encode(message.owner, writer.uint32(26).fork()).join();
+    }
+    if (message.requestId !== "") {
+      writer.uint32(34).string(message.requestId);
     }
     return writer;
   },
@@ -1650,6 +1688,14 @@ export const CloneSecretRequest: MessageFns<CloneSecretRequest> = {
             message.owner = UserProfileSelector.decode(reader, reader.uint32());
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.requestId = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1674,6 +1720,7 @@ export const CloneSecretRequest: MessageFns<CloneSecretRequest> = {
     message.owner = (object.owner !== undefined && object.owner !== null)
       ? UserProfileSelector.fromPartial(object.owner)
       : undefined;
+    message.requestId = object.requestId ?? "";
     return message;
   },
 };
@@ -2000,7 +2047,7 @@ export const UndeleteSecretResponse: MessageFns<UndeleteSecretResponse> = {
 };
 
 function createBaseAddSecretVersionRequest(): AddSecretVersionRequest {
-  return { selector: undefined, payload: undefined, etag: "" };
+  return { selector: undefined, payload: undefined, etag: "", requestId: "" };
 }
 
 export const AddSecretVersionRequest: MessageFns<AddSecretVersionRequest> = {
@@ -2013,6 +2060,9 @@ export const AddSecretVersionRequest: MessageFns<AddSecretVersionRequest> = {
     }
     if (message.etag !== "") {
       writer.uint32(26).string(message.etag);
+    }
+    if (message.requestId !== "") {
+      writer.uint32(34).string(message.requestId);
     }
     return writer;
   },
@@ -2054,6 +2104,14 @@ export const AddSecretVersionRequest: MessageFns<AddSecretVersionRequest> = {
             message.etag = reader.string();
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.requestId = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2078,6 +2136,7 @@ export const AddSecretVersionRequest: MessageFns<AddSecretVersionRequest> = {
       ? SecretPayload.fromPartial(object.payload)
       : undefined;
     message.etag = object.etag ?? "";
+    message.requestId = object.requestId ?? "";
     return message;
   },
 };
@@ -4716,6 +4775,17 @@ export const SecretEvent: MessageFns<SecretEvent> = {
  * if the caller may read but not manage it, and with ABORTED (ETAG_MISMATCH) if an
  * `etag` is given and stale. Methods that name a version fail with NOT_FOUND if the
  * secret has no such version. Further errors are listed with the method.
+ *
+ * CreateSecret, CloneSecret and AddSecretVersion take a `request_id`, a UUID of the
+ * caller's. Once such a call is done, another of the same user with the same id,
+ * whatever its other fields, changes nothing and fails with ALREADY_EXISTS
+ * (REQUEST_ALREADY_DONE), which names what the first one made or changed. That is
+ * remembered for 24 hours. A call that failed is not: its id can be used again. An id
+ * that was used for another method is INVALID_ARGUMENT (INVALID_FIELDS). Calls with
+ * the same id at the same time are done one after the other.
+ *
+ * Nothing is changed by a call whose client is gone, or whose deadline has passed,
+ * before the change is committed. A deadline of more than 24 days is one of 24 days.
  */
 export type SecretServiceService = typeof SecretServiceService;
 export const SecretServiceService = {
@@ -4946,9 +5016,9 @@ export const SecretServiceService = {
   /**
    * BatchAccessSecrets returns up to 100 values in one call, each judged as
    * AccessSecret would, answering in their order; one that fails leaves the others
-   * as they are. Needs the scope `keyward.secrets.access`. The values of a response
-   * may add up to 7 MiB: clients that fetch large ones must allow messages of that
-   * size.
+   * as they are. Needs the scope `keyward.secrets.access`. RESOURCE_EXHAUSTED
+   * (ANSWERS_TOO_LARGE), and no value is accessed, if the answers take more than 3 MiB,
+   * as 48 values of 64 KiB do; the error tells how many would fit.
    */
   batchAccessSecrets: {
     path: "/keyward.secret.v1.SecretService/BatchAccessSecrets" as const,
@@ -5205,9 +5275,9 @@ export interface SecretServiceServer extends UntypedServiceImplementation {
   /**
    * BatchAccessSecrets returns up to 100 values in one call, each judged as
    * AccessSecret would, answering in their order; one that fails leaves the others
-   * as they are. Needs the scope `keyward.secrets.access`. The values of a response
-   * may add up to 7 MiB: clients that fetch large ones must allow messages of that
-   * size.
+   * as they are. Needs the scope `keyward.secrets.access`. RESOURCE_EXHAUSTED
+   * (ANSWERS_TOO_LARGE), and no value is accessed, if the answers take more than 3 MiB,
+   * as 48 values of 64 KiB do; the error tells how many would fit.
    */
   batchAccessSecrets: handleUnaryCall<BatchAccessSecretsRequest, BatchAccessSecretsResponse>;
   /**
@@ -5566,9 +5636,9 @@ export interface SecretServiceClient extends Client {
   /**
    * BatchAccessSecrets returns up to 100 values in one call, each judged as
    * AccessSecret would, answering in their order; one that fails leaves the others
-   * as they are. Needs the scope `keyward.secrets.access`. The values of a response
-   * may add up to 7 MiB: clients that fetch large ones must allow messages of that
-   * size.
+   * as they are. Needs the scope `keyward.secrets.access`. RESOURCE_EXHAUSTED
+   * (ANSWERS_TOO_LARGE), and no value is accessed, if the answers take more than 3 MiB,
+   * as 48 values of 64 KiB do; the error tells how many would fit.
    */
   batchAccessSecrets(
     request: BatchAccessSecretsRequest,

@@ -143,7 +143,7 @@ export interface StreamValidateTokensResponse {
 
 /** BatchValidateTokensRequest is a list of texts to judge. */
 export interface BatchValidateTokensRequest {
-  /** 1 to 1000 texts, each with its own required scopes. */
+  /** 1 to 1000 texts, each with its own required scopes; 4 MiB in all. */
   requests: ValidateTokenRequest[];
 }
 
@@ -191,7 +191,15 @@ export interface CreateTokenRequest {
    */
   prefix: string;
   /** Token.is_active; true if unset. */
-  isActive?: boolean | undefined;
+  isActive?:
+    | boolean
+    | undefined;
+  /**
+   * A UUID, in its form with hyphens, that the caller makes for this call and sends
+   * again with each retry of it, so that a retry after an answer that was lost does
+   * nothing twice: see REQUEST_ALREADY_DONE. Empty for a call that is not retried.
+   */
+  requestId: string;
 }
 
 export interface CreateTokenRequest_AnnotationsEntry {
@@ -323,6 +331,12 @@ export interface CloneTokenRequest {
     | undefined;
   /** Token.name of the copy. Required. */
   newName: string;
+  /**
+   * A UUID, in its form with hyphens, that the caller makes for this call and sends
+   * again with each retry of it, so that a retry after an answer that was lost does
+   * nothing twice: see REQUEST_ALREADY_DONE. Empty for a call that is not retried.
+   */
+  requestId: string;
 }
 
 /** CloneTokenResponse holds the copy. */
@@ -407,6 +421,12 @@ export interface RotateTokenRequest {
     | undefined;
   /** If given, the change is made only while this is the token's etag. */
   etag: string;
+  /**
+   * A UUID, in its form with hyphens, that the caller makes for this call and sends
+   * again with each retry of it, so that a retry after an answer that was lost does
+   * nothing twice: see REQUEST_ALREADY_DONE. Empty for a call that is not retried.
+   */
+  requestId: string;
 }
 
 /** RotateTokenResponse holds the token and its new plaintext. */
@@ -436,7 +456,7 @@ export interface RevokeTokenRequest {
 
 /** RevokeTokenResponse tells of a token that is gone. */
 export interface RevokeTokenResponse {
-  /** How far the deletion has come. */
+  /** How far the deletion has come, of all batches. */
   propagation?: Propagation | undefined;
 }
 
@@ -448,7 +468,7 @@ export interface RevokeUserTokensRequest {
 
 /** RevokeUserTokensResponse tells how many tokens are gone. */
 export interface RevokeUserTokensResponse {
-  /** Number of tokens deleted. */
+  /** Number of tokens that this call deleted. */
   revokedCount: number;
   /** How far the deletion has come. */
   propagation?: Propagation | undefined;
@@ -1082,6 +1102,7 @@ function createBaseCreateTokenRequest(): CreateTokenRequest {
     expiry: undefined,
     prefix: "",
     isActive: undefined,
+    requestId: "",
   };
 }
 
@@ -1124,6 +1145,9 @@ export const CreateTokenRequest: MessageFns<CreateTokenRequest> = {
     }
     if (message.isActive !== undefined) {
       writer.uint32(96).bool(message.isActive);
+    }
+    if (message.requestId !== "") {
+      writer.uint32(106).string(message.requestId);
     }
     return writer;
   },
@@ -1240,6 +1264,14 @@ export const CreateTokenRequest: MessageFns<CreateTokenRequest> = {
             message.isActive = reader.bool();
             continue;
           }
+          case 13: {
+            if (tag !== 106) {
+              break;
+            }
+
+            message.requestId = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1291,6 +1323,7 @@ export const CreateTokenRequest: MessageFns<CreateTokenRequest> = {
     }
     message.prefix = object.prefix ?? "";
     message.isActive = object.isActive ?? undefined;
+    message.requestId = object.requestId ?? "";
     return message;
   },
 };
@@ -2016,7 +2049,7 @@ export const RenameTokenResponse: MessageFns<RenameTokenResponse> = {
 };
 
 function createBaseCloneTokenRequest(): CloneTokenRequest {
-  return { selector: undefined, newName: "" };
+  return { selector: undefined, newName: "", requestId: "" };
 }
 
 export const CloneTokenRequest: MessageFns<CloneTokenRequest> = {
@@ -2026,6 +2059,9 @@ export const CloneTokenRequest: MessageFns<CloneTokenRequest> = {
     }
     if (message.newName !== "") {
       writer.uint32(18).string(message.newName);
+    }
+    if (message.requestId !== "") {
+      writer.uint32(26).string(message.requestId);
     }
     return writer;
   },
@@ -2059,6 +2095,14 @@ export const CloneTokenRequest: MessageFns<CloneTokenRequest> = {
             message.newName = reader.string();
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.requestId = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2080,6 +2124,7 @@ export const CloneTokenRequest: MessageFns<CloneTokenRequest> = {
       ? TokenSelector.fromPartial(object.selector)
       : undefined;
     message.newName = object.newName ?? "";
+    message.requestId = object.requestId ?? "";
     return message;
   },
 };
@@ -2566,7 +2611,7 @@ export const ToggleTokenResponse: MessageFns<ToggleTokenResponse> = {
 };
 
 function createBaseRotateTokenRequest(): RotateTokenRequest {
-  return { selector: undefined, gracePeriod: undefined, etag: "" };
+  return { selector: undefined, gracePeriod: undefined, etag: "", requestId: "" };
 }
 
 export const RotateTokenRequest: MessageFns<RotateTokenRequest> = {
@@ -2579,6 +2624,9 @@ export const RotateTokenRequest: MessageFns<RotateTokenRequest> = {
     }
     if (message.etag !== "") {
       writer.uint32(26).string(message.etag);
+    }
+    if (message.requestId !== "") {
+      writer.uint32(34).string(message.requestId);
     }
     return writer;
   },
@@ -2620,6 +2668,14 @@ export const RotateTokenRequest: MessageFns<RotateTokenRequest> = {
             message.etag = reader.string();
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.requestId = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2644,6 +2700,7 @@ export const RotateTokenRequest: MessageFns<RotateTokenRequest> = {
       ? Duration.fromPartial(object.gracePeriod)
       : undefined;
     message.etag = object.etag ?? "";
+    message.requestId = object.requestId ?? "";
     return message;
   },
 };
@@ -3399,6 +3456,17 @@ export const TokenEvent: MessageFns<TokenEvent> = {
  * service answers by what was before any more, or after some seconds if a replica
  * does not react; `propagation` tells which. That is so too where nothing was
  * changed, because everything was so already.
+ *
+ * CreateToken, CloneToken and RotateToken take a `request_id`, a UUID of the
+ * caller's. Once such a call is done, another of the same user with the same id,
+ * whatever its other fields, changes nothing and fails with ALREADY_EXISTS
+ * (REQUEST_ALREADY_DONE), which names what the first one made or changed. That is
+ * remembered for 24 hours. A call that failed is not: its id can be used again. An id
+ * that was used for another method is INVALID_ARGUMENT (INVALID_FIELDS). Calls with
+ * the same id at the same time are done one after the other.
+ *
+ * Nothing is changed by a call whose client is gone, or whose deadline has passed,
+ * before the change is committed. A deadline of more than 24 days is one of 24 days.
  */
 export type TokenServiceService = typeof TokenServiceService;
 export const TokenServiceService = {
@@ -3419,6 +3487,11 @@ export const TokenServiceService = {
   /**
    * BatchValidateTokens judges up to 1000 texts in one call, each as ValidateToken
    * would, answering in their order. Needs the scope `keyward.tokens.validate`.
+   * RESOURCE_EXHAUSTED (REQUEST_TOO_LARGE) if the request takes more than 4 MiB, which a
+   * thousand texts of 1 KiB do not, but may with many `required_scopes`.
+   * RESOURCE_EXHAUSTED (ANSWERS_TOO_LARGE), and nothing is judged, if the answers take
+   * more than 3 MiB; the error tells how many would fit. Answers to a thousand tokens
+   * always do whose scopes, names and usernames take less than 2 KiB each together.
    */
   batchValidateTokens: {
     path: "/keyward.token.v1.TokenService/BatchValidateTokens" as const,
@@ -3615,7 +3688,10 @@ export const TokenServiceService = {
    * RevokeUserTokens deletes all tokens of a user that the caller may manage.
    * Needs the scope `keyward.tokens.write`. NOT_FOUND if there is no such
    * user whose tokens the caller may read, PERMISSION_DENIED (NOT_PERMITTED) if
-   * there is one but the caller manages none of the user's profiles.
+   * there is one but the caller manages none of the user's profiles. They are deleted
+   * in batches, so that any number can be, at some thousands a second:
+   * give the call a deadline that fits. What is deleted stays so where the call ends
+   * before it is done; another call deletes the rest.
    */
   revokeUserTokens: {
     path: "/keyward.token.v1.TokenService/RevokeUserTokens" as const,
@@ -3672,6 +3748,11 @@ export interface TokenServiceServer extends UntypedServiceImplementation {
   /**
    * BatchValidateTokens judges up to 1000 texts in one call, each as ValidateToken
    * would, answering in their order. Needs the scope `keyward.tokens.validate`.
+   * RESOURCE_EXHAUSTED (REQUEST_TOO_LARGE) if the request takes more than 4 MiB, which a
+   * thousand texts of 1 KiB do not, but may with many `required_scopes`.
+   * RESOURCE_EXHAUSTED (ANSWERS_TOO_LARGE), and nothing is judged, if the answers take
+   * more than 3 MiB; the error tells how many would fit. Answers to a thousand tokens
+   * always do whose scopes, names and usernames take less than 2 KiB each together.
    */
   batchValidateTokens: handleUnaryCall<BatchValidateTokensRequest, BatchValidateTokensResponse>;
   /**
@@ -3757,7 +3838,10 @@ export interface TokenServiceServer extends UntypedServiceImplementation {
    * RevokeUserTokens deletes all tokens of a user that the caller may manage.
    * Needs the scope `keyward.tokens.write`. NOT_FOUND if there is no such
    * user whose tokens the caller may read, PERMISSION_DENIED (NOT_PERMITTED) if
-   * there is one but the caller manages none of the user's profiles.
+   * there is one but the caller manages none of the user's profiles. They are deleted
+   * in batches, so that any number can be, at some thousands a second:
+   * give the call a deadline that fits. What is deleted stays so where the call ends
+   * before it is done; another call deletes the rest.
    */
   revokeUserTokens: handleUnaryCall<RevokeUserTokensRequest, RevokeUserTokensResponse>;
   /**
@@ -3810,6 +3894,11 @@ export interface TokenServiceClient extends Client {
   /**
    * BatchValidateTokens judges up to 1000 texts in one call, each as ValidateToken
    * would, answering in their order. Needs the scope `keyward.tokens.validate`.
+   * RESOURCE_EXHAUSTED (REQUEST_TOO_LARGE) if the request takes more than 4 MiB, which a
+   * thousand texts of 1 KiB do not, but may with many `required_scopes`.
+   * RESOURCE_EXHAUSTED (ANSWERS_TOO_LARGE), and nothing is judged, if the answers take
+   * more than 3 MiB; the error tells how many would fit. Answers to a thousand tokens
+   * always do whose scopes, names and usernames take less than 2 KiB each together.
    */
   batchValidateTokens(
     request: BatchValidateTokensRequest,
@@ -4070,7 +4159,10 @@ export interface TokenServiceClient extends Client {
    * RevokeUserTokens deletes all tokens of a user that the caller may manage.
    * Needs the scope `keyward.tokens.write`. NOT_FOUND if there is no such
    * user whose tokens the caller may read, PERMISSION_DENIED (NOT_PERMITTED) if
-   * there is one but the caller manages none of the user's profiles.
+   * there is one but the caller manages none of the user's profiles. They are deleted
+   * in batches, so that any number can be, at some thousands a second:
+   * give the call a deadline that fits. What is deleted stays so where the call ends
+   * before it is done; another call deletes the rest.
    */
   revokeUserTokens(
     request: RevokeUserTokensRequest,

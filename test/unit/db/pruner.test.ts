@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { FeedPruner } from '../../../src/coherence/feed-pruner.js';
+import { Pruner } from '../../../src/db/pruner.js';
 
 const INTERVAL_MS = 1_000;
 
@@ -11,10 +11,10 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-test('old changes are deleted at every interval, also after that has failed, until stopped', async () => {
+test('what is old is deleted at every interval, also after that has failed, until stopped', async () => {
   const prune = vi.fn(() => Promise.resolve());
   const warn = vi.fn();
-  const pruner = new FeedPruner({ prune }, { warn });
+  const pruner = new Pruner({ prune }, 'things', { warn });
   pruner.start(INTERVAL_MS);
   expect(prune).not.toHaveBeenCalled();
   prune.mockRejectedValueOnce(new Error('gone'));
@@ -28,10 +28,9 @@ test('old changes are deleted at every interval, also after that has failed, unt
 
 test('stopping waits for the deletion that is under way', async () => {
   let end: () => void = () => undefined;
-  const pruner = new FeedPruner(
-    { prune: () => new Promise((resolve) => (end = resolve)) },
-    { warn: () => undefined },
-  );
+  const pruner = new Pruner({ prune: () => new Promise((resolve) => (end = resolve)) }, 'things', {
+    warn: () => undefined,
+  });
   pruner.start(INTERVAL_MS);
   await vi.advanceTimersByTimeAsync(INTERVAL_MS);
   const stopped = vi.fn();

@@ -1,14 +1,22 @@
 import { Repetition } from '../lib/repetition.js';
 import type { Logger } from '../telemetry/logger.js';
 
-/** FeedPruner deletes, now and then, what the change feed keeps no longer. */
-export class FeedPruner {
-  readonly #feed: { prune(): Promise<void> };
+/** Pruned is what holds rows that are kept for a time. */
+export interface Pruned {
+  prune(): Promise<void>;
+}
+
+/** Pruner deletes, now and then, what is kept no longer. */
+export class Pruner {
+  readonly #pruned: Pruned;
+  readonly #what: string;
   readonly #logger: Pick<Logger, 'warn'>;
   readonly #pruning = new Repetition(() => this.#prune());
 
-  constructor(feed: { prune(): Promise<void> }, logger: Pick<Logger, 'warn'>) {
-    this.#feed = feed;
+  /** `what` names the rows in the log, in the plural. */
+  constructor(pruned: Pruned, what: string, logger: Pick<Logger, 'warn'>) {
+    this.#pruned = pruned;
+    this.#what = what;
     this.#logger = logger;
   }
 
@@ -24,9 +32,9 @@ export class FeedPruner {
 
   async #prune(): Promise<void> {
     try {
-      await this.#feed.prune();
+      await this.#pruned.prune();
     } catch (error) {
-      this.#logger.warn({ err: error }, 'old changes could not be deleted');
+      this.#logger.warn({ err: error }, `old ${this.#what} could not be deleted`);
     }
   }
 }

@@ -1,0 +1,93 @@
+import { actorOf, type AuditLog } from '../audit/audit-log.js';
+import type { Propagated, PropagatedChanges } from '../coherence/propagated-changes.js';
+import type { Database, Transaction } from '../db/knex.js';
+import { inTransactionFor, reading } from '../db/transaction.js';
+import { notPermitted } from '../lib/errors.js';
+import { resourceOf, type Entry } from './account-entries.js';
+import type { Caller } from './caller.js';
+import type { DoneRequests } from './done-requests.js';
+import { managesAccounts, type Standing } from './rights.js';
+import type { StandingReader } from './standing.js';
+
+export interface AccountChangesDependencies {
+  readonly knex: Database;
+  readonly standings: StandingReader;
+  readonly audit: Pick<AuditLog, 'record'>;
+  readonly requests: DoneRequests;
+  readonly changes: Pick<PropagatedChanges, 'make'>;
+}
+
+/** Changed is the result of a change, and its record but for who made it. */
+export interface Changed<T> {
+  readonly result: T;
+  readonly entry: Entry;
+  /** The records of what was deleted, or switched off, with it. */
+  readonly besides?: readonly Entry[];
+}
+
+/** AccountChanges lets those who manage accounts read and change them, each change together with its records. */
+export class AccountChanges {
+  readonly #deps: AccountChangesDependencies;
+
+  constructor(deps: AccountChangesDependencies) {
+    this.#deps = deps;
+  }
+
+  async read<T>(caller: Caller, read: () => Promise<T>): Promise<T> {
+    return reading(async () => {
+      requireManager(await this.#deps.standings.of(caller));
+      return read();
+    });
+  }
+
+  /** look reads with locks that hold until it has. */
+  look<T>(caller: Caller, look: (trx: Transaction) => Promise<T>): Promise<T> {
+    return inTransactionFor(caller, this.#deps.knex, async (trx) => {
+      requireManager(await this.#deps.standings.of(caller, trx));
+      return look(trx);
+    });
+  }
+
+  /** change makes a change that no verdict depends on; `forget` then drops what may be remembered and wrong. */
+  async change<T>(
+    caller: Caller,
+    change: (trx: Transaction) => Promise<Changed<T>>,
+    forget?: (changed: T) => void,
+  ): Promise<T> {
+    return inTransactionFor(caller, this.#deps.knex, this.#recorded(caller, change), forget);
+  }
+
+  /** propagate makes a change that verdicts depend on, and waits until all replicas have seen it. */
+  async propagate<T>(
+    caller: Caller,
+    change: (trx: Transaction) => Promise<Changed<T>>,
+    forget: (changed: T) => void,
+  ): Promise<Propagated<T>> {
+    return this.#deps.changes.make(caller, this.#recorded(caller, change), forget);
+  }
+
+  /** #recorded is a change together with its record. */
+  #recorded<T>(
+    caller: Caller,
+    change: (trx: Transaction) => Promise<Changed<T>>,
+  ): (trx: Transaction) => Promise<T> {
+    return async (trx) => {
+      await this.#deps.requests.claim(trx, caller);
+      requireManager(await this.#deps.standings.of(caller, trx));
+      const { result, entry, besides = [] } = await change(trx);
+      await this.#deps.requests.done(trx, caller, resourceOf(entry));
+      const actor = actorOf(caller);
+      await this.#deps.audit.record(
+        trx,
+        [entry, ...besides].map((each) => ({ actor, ...each })),
+      );
+      return result;
+    };
+  }
+}
+
+/** requireManager comes before anything is looked up: others do not learn what there is. */
+function requireManager(standing: Standing): void {
+  if (managesAccounts(standing)) return;
+  throw notPermitted('Only superusers who have a user profile manage accounts, users and user profiles.');
+}
