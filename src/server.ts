@@ -166,12 +166,16 @@ async function start(dependencies: ServerDependencies, closer: Closer): Promise<
     services: SERVICES,
     problem: async () => (await schemaProblem(knex)) ?? keys.problem(),
     toleranceMs: coherence.outageMs,
+    stopping: stopping.signal,
     clock,
     logger,
   });
   methods.push(...health.addTo(server));
   if (config.reflection) {
-    for (const { definition, implementation } of reflectionServices([...SERVICES, HEALTH_SERVICE])) {
+    for (const { definition, implementation } of reflectionServices(
+      [...SERVICES, HEALTH_SERVICE],
+      stopping.signal,
+    )) {
       server.addService(definition, implementation);
       methods.push(...openMethods(definition));
     }
@@ -189,7 +193,11 @@ async function start(dependencies: ServerDependencies, closer: Closer): Promise<
   await coherence.start(closer);
   const port = await listen(server, config.listen, await serverCredentials(config));
   frontDoor.guard(server);
-  closer.add('the calls under way', () => drain(server, config.shutdownSeconds * 1000));
+  closer.add('the calls under way', () => {
+    const drained = drain(server, config.shutdownSeconds * 1000);
+    frontDoor.leave();
+    return drained;
+  });
   closer.add('the streams without an end', () => {
     stopping.abort(stoppingError());
     return undefined;

@@ -1,8 +1,9 @@
-import type { Server } from '@grpc/grpc-js';
+import type { handleServerStreamingCall, Server } from '@grpc/grpc-js';
 import { HealthImplementation, service } from 'grpc-health-check';
 import type { Clock } from '../lib/clock.js';
 import type { Readiness } from '../telemetry/http-face.js';
 import type { Logger } from '../telemetry/logger.js';
+import { endStreamOn } from './end-stream.js';
 import { openMethods, type MethodRule } from './front-door/admission.js';
 
 export interface HealthDependencies {
@@ -12,11 +13,15 @@ export interface HealthDependencies {
   readonly problem: () => Promise<string | undefined>;
   /** Milliseconds that the database may be out of reach before this counts as not serving. */
   readonly toleranceMs: number;
+  /** Ends every watch, with its reason, once it is aborted. */
+  readonly stopping: AbortSignal;
   readonly clock: Clock;
   readonly logger: Logger;
 }
 
 const CHECK_EVERY_MS = 2_000;
+
+type Watch = handleServerStreamingCall<unknown, unknown>;
 
 /**
  * Health answers grpc.health.v1. A server is SERVING once its database has the schema that it needs, and
@@ -46,7 +51,19 @@ export class Health {
 
   /** addTo gives the rules by which the front door lets its calls in: without credentials. */
   addTo(server: Server): MethodRule[] {
-    this.#implementation.addToServer(server);
+    this.#implementation.addToServer({
+      addService: (definition, { watch, ...handlers }) => {
+        const lasting = watch as Watch;
+        server.addService(definition, {
+          ...handlers,
+          // The library's own has no end.
+          watch: (stream: Parameters<Watch>[0]) => {
+            lasting(stream);
+            endStreamOn(this.#dependencies.stopping, stream);
+          },
+        });
+      },
+    });
     return openMethods(service);
   }
 

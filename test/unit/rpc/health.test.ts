@@ -27,6 +27,7 @@ beforeEach(() => {
       return problem();
     },
     toleranceMs: TOLERANCE_MS,
+    stopping: new AbortController().signal,
     clock,
     logger: log.logger,
   });
