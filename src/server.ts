@@ -28,9 +28,10 @@ import type { ChainDependencies } from './rpc/chain.js';
 import { openMethods, type MethodRule } from './rpc/front-door/admission.js';
 import { connectionLimits } from './rpc/front-door/connection-limits.js';
 import { FrontDoor } from './rpc/front-door/front-door.js';
-import { drain, listen, newGrpcServer, serverCredentials } from './rpc/grpc-server.js';
+import { drain, listen, newGrpcServer, renewTls, serverCredentials } from './rpc/grpc-server.js';
 import { Health } from './rpc/health.js';
 import { reflectionServices } from './rpc/reflection.js';
+import { readServerTls } from './rpc/server-tls.js';
 import { addService } from './rpc/service.js';
 import type { BindingService } from './secret/binding-service.js';
 import { GrantRepository } from './secret/grant-repository.js';
@@ -78,6 +79,12 @@ export interface RunningServer {
   readonly metrics: Metrics;
   /** readiness is what gRPC health says. */
   readiness(): Readiness;
+  /**
+   * reload reads the files of TLS anew, for the connections to come.
+   *
+   * @throws ConfigError where they do not fit; those before stay in use
+   */
+  reload(): Promise<void>;
   /** stop refuses new calls, lets those under way end, writes what is in memory and closes everything. */
   stop(): Promise<void>;
 }
@@ -191,7 +198,7 @@ async function start(dependencies: ServerDependencies, closer: Closer): Promise<
   closer.add('the connections', () => frontDoor.stop());
 
   await coherence.start(closer);
-  const port = await listen(server, config.listen, await serverCredentials(config));
+  const port = await listen(server, config.listen, serverCredentials(await readServerTls(config)));
   frontDoor.guard(server);
   closer.add('the calls under way', () => {
     const drained = drain(server, config.shutdownSeconds * 1000);
@@ -207,7 +214,11 @@ async function start(dependencies: ServerDependencies, closer: Closer): Promise<
     return undefined;
   });
   await health.start();
-  return { port, metrics, readiness: () => health.readiness };
+  const reload = async (): Promise<void> => {
+    const tls = await readServerTls(config);
+    if (tls !== undefined) renewTls(server, tls);
+  };
+  return { port, metrics, readiness: () => health.readiness, reload };
 }
 
 interface ServiceDependencies extends Audit {

@@ -22,7 +22,8 @@ The URL is postgres://user:password@host/database or mysql://user:password@host/
 KEYWARD_IMPORT_FROM, since others on this machine can read a command line. The account needs to read only.
 Beyond this machine the connection is TLS, and the certificate is verified, unless the URL says sslmode=no-verify or
 sslmode=disable; sslrootcert=FILE names the authority.
-The target is the database of DATABASE_URL, or else the embedded one of KEYWARD_DATA_DIR.
+The target is the database of DATABASE_URL, or else the embedded one of KEYWARD_DATA_DIR; it must be there already
+("keyward migrate").
 
 Accounts, users, user profiles, API keys and secrets are taken over with their public ids; passwords never.
 Configure the keys that Smarter encrypted its secrets with in KEYWARD_FERNET_KEYS, any key of Keyward's own first.
@@ -46,15 +47,17 @@ export function importSmarterCommand(): Command {
     .addHelpText('after', HELP)
     .action(async ({ from: sourceUrl, dryRun = false, json }: Options, command: Command) => {
       if (command.getOptionValueSource('from') === 'cli') warnOfCommandLine('--from, with its password,');
-      const report = await withTargetDatabase((target, keyring) =>
-        runImport({
-          sourceUrl,
-          target,
-          keyring,
-          audit: new AuditLog({ chains: new ChainRepository(target), keys: keyring, clock: systemClock }),
-          dryRun,
-          onProgress: showProgress,
-        }),
+      const report = await withTargetDatabase(
+        (target, keyring) =>
+          runImport({
+            sourceUrl,
+            target,
+            keyring,
+            audit: new AuditLog({ chains: new ChainRepository(target), keys: keyring, clock: systemClock }),
+            dryRun,
+            onProgress: showProgress,
+          }),
+        { mustExist: true },
       );
       if (json === true) printJson(report);
       else printText(formatReport(report));

@@ -1,15 +1,17 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { Command } from 'commander';
 import { AuditLog } from '../audit/audit-log.js';
 import { ChainRepository } from '../audit/chain-repository.js';
 import { bootstrap } from '../bootstrap.js';
 import { unknownVariables, type Config } from '../config.js';
 import type { Keyring } from '../crypto/keyring.js';
-import { startEmbeddedPostgres } from '../db/embedded-postgres.js';
+import { startEmbeddedPostgres, type EmbeddedPostgres } from '../db/embedded-postgres.js';
 import { openDatabase } from '../db/knex.js';
 import { migrate } from '../db/migrate.js';
 import { systemClock } from '../lib/clock.js';
 import { Closer } from '../lib/closer.js';
 import { readPrivately, writePrivately } from '../lib/private-file.js';
+import { readServerTls } from '../rpc/server-tls.js';
 import { createLogger, type Logger } from '../telemetry/logger.js';
 import { adminTokenFile } from './client-options.js';
 import { openFace } from './http.js';
@@ -18,6 +20,7 @@ import { printText } from './output.js';
 import { readConfig } from './read-config.js';
 import { databaseLinkWarnings } from './link-warnings.js';
 import { startService, type Service } from './service.js';
+import { aborted, onSignals } from './signals.js';
 
 /** serveCommand is `keyward serve`. */
 export function serveCommand(): Command {
@@ -29,13 +32,28 @@ export function serveCommand(): Command {
       const config = readConfig(process.env);
       const logger = createLogger(config.logLevel);
       for (const variable of unknownVariables(process.env)) logger.warn({ variable }, 'no such setting');
-      const stopped = stopSignal(logger);
+      const stopping = new AbortController();
+      const parts: Parts = {};
+      onSignals({
+        stop: (signal) => {
+          logger.info({ signal }, 'signal');
+          stopping.abort(new Error('the service is told to stop'));
+        },
+        force: (signal) => {
+          logger.warn({ signal }, 'stopping at once');
+          void endAtOnce(parts);
+        },
+        reload: () => void reload(parts, logger),
+      });
       const closer = new Closer();
       try {
-        const service = await run(config, logger, closer);
-        const error = await Promise.race([stopped, service.failure]);
+        const service = await run(config, logger, closer, parts, stopping.signal);
+        const error = await Promise.race([aborted(stopping.signal), service.failure]);
         if (error !== undefined) throw error;
         logger.info('stopping');
+      } catch (error) {
+        if (!stopping.signal.aborted) throw error;
+        logger.info({ err: error }, 'the start was broken off');
       } finally {
         await closer.close();
       }
@@ -45,17 +63,54 @@ export function serveCommand(): Command {
     });
 }
 
-async function run(config: Config, logger: Logger, closer: Closer): Promise<Service> {
+/** Parts are what signals are passed on to, as far as they are there. */
+interface Parts {
+  service?: Service;
+  database?: EmbeddedPostgres;
+}
+
+/** Milliseconds that the embedded database has to stop when everything must end at once. */
+const FORCED_STOP_MS = 5_000;
+
+/** endAtOnce waits for nothing but the embedded database, which would go on without this process. */
+async function endAtOnce({ database }: Parts): Promise<void> {
+  const stopped = database?.stop().catch(() => undefined);
+  await Promise.race([stopped, delay(FORCED_STOP_MS)]);
+  process.exit(1);
+}
+
+async function reload({ service }: Parts, logger: Logger): Promise<void> {
+  try {
+    await service?.reload();
+    logger.info('the files of TLS were read anew');
+  } catch (error) {
+    logger.error({ err: error }, 'the files of TLS do not fit; those before stay in use');
+  }
+}
+
+async function run(
+  config: Config,
+  logger: Logger,
+  closer: Closer,
+  parts: Parts,
+  stopping: AbortSignal,
+): Promise<Service> {
   const onWarning = (line: string): void => {
     logger.warn(line);
   };
   databaseLinkWarnings(config).forEach(onWarning);
+  // What is wrong with them is told before anything is started.
+  await readServerTls(config);
   const keyring = await openKeyring(config, onWarning);
   const face = await openFace(config, process.env, logger);
   closer.add('health and metrics', () => face?.close());
-  const databaseUrl = config.databaseUrl?.reveal() ?? (await startEmbedded(config, keyring, logger, closer));
+  const databaseUrl =
+    config.databaseUrl?.reveal() ?? (await startEmbedded(config, keyring, logger, closer, parts, stopping));
+  stopping.throwIfAborted();
   const service = await startService(config, databaseUrl, keyring, logger);
+  parts.service = service;
   closer.add('the service', () => service.stop());
+  stopping.throwIfAborted();
   face?.show(service);
   const address = `${config.listen.host}:${service.port}`;
   logger.info({ address, tls: config.tlsCert !== undefined }, 'listening');
@@ -69,9 +124,12 @@ async function startEmbedded(
   keyring: Keyring,
   logger: Logger,
   closer: Closer,
+  parts: Parts,
+  stopping: AbortSignal,
 ): Promise<string> {
   const embedded = await startEmbeddedPostgres({
     dataDir,
+    signal: stopping,
     onProgress: (line) => {
       logger.info(line);
     },
@@ -79,7 +137,9 @@ async function startEmbedded(
       logger.warn(line);
     },
   });
+  parts.database = embedded;
   closer.add('the embedded database', () => embedded.stop());
+  stopping.throwIfAborted();
   await migrate(embedded.url);
   await ensureAdminToken(dataDir, embedded.url, keyring);
   return embedded.url;
@@ -106,24 +166,6 @@ async function ensureAdminToken(dataDir: string, databaseUrl: string, keyring: K
   } finally {
     await knex.destroy();
   }
-}
-
-/** Ctrl-C under npm comes twice: from the terminal, and passed on by npm. */
-const SAME_SIGNAL_MS = 1_000;
-
-/** stopSignal resolves on the first SIGINT or SIGTERM; another one, a second later or more, ends the process at once. */
-function stopSignal(logger: Logger): Promise<void> {
-  return new Promise((resolve) => {
-    let firstAt: number | undefined;
-    const onSignal = (signal: NodeJS.Signals): void => {
-      firstAt ??= performance.now();
-      if (performance.now() - firstAt > SAME_SIGNAL_MS) process.exit(1);
-      logger.info({ signal }, 'signal');
-      resolve();
-    };
-    process.on('SIGINT', onSignal);
-    process.on('SIGTERM', onSignal);
-  });
 }
 
 function welcome(config: Config, address: string): string {

@@ -1,4 +1,5 @@
 import { pino, type DestinationStream, type Logger } from 'pino';
+import { hasCode } from '../lib/errno.js';
 import { printableJson } from '../lib/text.js';
 
 export type { Logger } from 'pino';
@@ -20,7 +21,18 @@ export function createLogger(level: LogLevel, destination?: DestinationStream): 
     // Names and addresses are those of others, and the log may be read on a terminal.
     hooks: { streamWrite: printableJson },
   };
-  return destination === undefined ? pino(options) : pino(options, destination);
+  return pino(options, destination ?? standardOutput());
+}
+
+/** standardOutput is given up where it was a terminal that was closed: a service must be able to stop in order then. */
+function standardOutput(): DestinationStream {
+  const output = pino.destination(1);
+  output.on('error', (error) => {
+    if (!hasCode(error, 'EIO', 'EPIPE')) throw error;
+    output.write = () => true;
+    output.flushSync = () => undefined;
+  });
+  return output;
 }
 
 interface DescribedError {

@@ -13,10 +13,16 @@ import { databaseUser, type DatabaseUser } from './system-user.js';
 /** ROOT_HOME holds what must be reachable for the database's user when Keyward itself runs as root. */
 const ROOT_HOME = '/var/lib/keyward';
 
-/** Listeners get lines for people: of progress, and of what is amiss although it goes on. */
+/** clusterNameIn is the name of a data directory's cluster, whether there is one or not. */
+export function clusterNameIn(dataDir: string): string {
+  return join(dataDir, 'postgres');
+}
+
+/** Listeners get lines for people, of progress and of what is amiss although it goes on, and may break it off. */
 export interface Listeners {
   readonly onProgress: (line: string) => void;
   readonly onWarning: (line: string) => void;
+  readonly signal?: AbortSignal;
 }
 
 /** Cluster is a database cluster on disk, ready to be started. */
@@ -47,6 +53,7 @@ export async function openCluster(
   listeners: Listeners,
 ): Promise<Cluster> {
   await makePrivateDirectory(dataDir);
+  const { signal } = listeners;
   const asRoot = process.geteuid?.() === 0;
   if (asRoot) {
     await makePrivateDirectory(ROOT_HOME);
@@ -55,7 +62,7 @@ export async function openCluster(
   }
   const user = asRoot ? await databaseUser(listeners.onWarning) : undefined;
   const binaries = await prepareBinaries(asRoot ? ROOT_HOME : dataDir, asRoot);
-  const name = join(dataDir, 'postgres');
+  const name = clusterNameIn(dataDir);
   const passwordFile = join(dataDir, 'postgres-password');
 
   let created = false;
@@ -65,8 +72,10 @@ export async function openCluster(
     await createFileOnce(passwordFile, `${randomBytes(24).toString('base64url')}\n`);
     const password = readPassword(passwordFile);
     created = user
-      ? await createBehindLink(name, (path) => initialize(path, password, binaries, settings, user))
-      : await createDirectoryOnce(name, (path) => initialize(path, password, binaries, settings, undefined));
+      ? await createBehindLink(name, (path) => initialize(path, password, binaries, settings, user, signal))
+      : await createDirectoryOnce(name, (path) =>
+          initialize(path, password, binaries, settings, undefined, signal),
+        );
     if (user) listeners.onProgress(`The database runs as ${nameOf(user)}.`);
   }
   const path = await followLink(name);
@@ -129,6 +138,7 @@ async function initialize(
   { initdb, postgres }: Binaries,
   settings: Settings,
   user: SystemUser | undefined,
+  signal: AbortSignal | undefined,
 ): Promise<void> {
   // A file of its own, since the database's user cannot read the one in the data directory.
   const passwordFile = `${path}.password`;
@@ -137,6 +147,7 @@ async function initialize(
     if (user) for (const file of [path, passwordFile]) await chown(file, user.uid, user.gid);
     await runProgram(initdb, {
       user,
+      signal,
       arguments: [
         `--pgdata=${path}`,
         `--pwfile=${passwordFile}`,
@@ -155,6 +166,7 @@ async function initialize(
   }
   await runProgram(postgres, {
     user,
+    signal,
     arguments: ['--single', '-D', path, ...asArguments({ ...settings, exit_on_error: 'on' }), 'postgres'],
     input: 'CREATE DATABASE keyward;\n',
   });

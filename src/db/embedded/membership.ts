@@ -71,8 +71,8 @@ export class Membership {
    *
    * @throws EmbeddedPostgresError where the server neither starts nor can be adopted
    */
-  static async join(options: MembershipOptions): Promise<Membership> {
-    const { session, socketDirectory } = await enterOrStart(options, undefined, new AbortController().signal);
+  static async join(options: MembershipOptions, signal: AbortSignal): Promise<Membership> {
+    const { session, socketDirectory } = await enterOrStart(options, undefined, signal);
     return new Membership(options, session, socketDirectory);
   }
 
