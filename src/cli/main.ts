@@ -11,6 +11,7 @@ import { migrateCommand } from './migrate.js';
 import { printErrorText, printText } from './output.js';
 import { secretCommand } from './secret.js';
 import { serveCommand } from './serve.js';
+import { upgradeDatabaseCommand } from './upgrade-database.js';
 import { validateCommand } from './validate.js';
 import { version } from './version.js';
 
@@ -23,6 +24,7 @@ const program = new Command('keyward')
   .addCommand(serveCommand())
   .addCommand(migrateCommand())
   .addCommand(bootstrapCommand())
+  .addCommand(upgradeDatabaseCommand())
   .addCommand(importSmarterCommand())
   .addCommand(auditCommand())
   .addCommand(keysCommand())

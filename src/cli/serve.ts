@@ -18,7 +18,7 @@ import { openFace } from './http.js';
 import { openKeyring } from './keyring.js';
 import { printText } from './output.js';
 import { readConfig } from './read-config.js';
-import { databaseLinkWarnings } from './link-warnings.js';
+import { databaseLinkWarnings, environmentNote } from './link-warnings.js';
 import { startService, type Service } from './service.js';
 import { aborted, onSignals } from './signals.js';
 
@@ -99,6 +99,8 @@ async function run(
     logger.warn(line);
   };
   databaseLinkWarnings(config).forEach(onWarning);
+  const note = environmentNote(config, process.env);
+  if (note !== undefined) logger.info(note);
   // What is wrong with them is told before anything is started.
   await readServerTls(config);
   const keyring = await openKeyring(config, onWarning);

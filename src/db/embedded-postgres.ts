@@ -6,6 +6,7 @@ import { socketUrl } from './embedded/socket.js';
 
 export { clusterNameIn } from './embedded/cluster.js';
 export { EmbeddedPostgresError } from './embedded/errors.js';
+export { upgradeCluster } from './embedded/upgrade.js';
 
 export interface EmbeddedPostgresOptions {
   /** dataDir is where the cluster and its password live; made (mode 0700) if absent. */

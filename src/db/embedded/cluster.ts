@@ -1,5 +1,16 @@
 import { randomBytes } from 'node:crypto';
-import { chmod, chown, lstat, realpath, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import {
+  chmod,
+  chown,
+  lstat,
+  readdir,
+  readFile,
+  realpath,
+  rm,
+  stat,
+  symlink,
+  writeFile,
+} from 'node:fs/promises';
 import { join } from 'node:path';
 import { hasCode } from '../../lib/errno.js';
 import { makePrivateDirectory, readPrivately } from '../../lib/private-file.js';
@@ -11,7 +22,7 @@ import { asArguments, runProgram, type Settings, type SystemUser } from './progr
 import { databaseUser, type DatabaseUser } from './system-user.js';
 
 /** ROOT_HOME holds what must be reachable for the database's user when Keyward itself runs as root. */
-const ROOT_HOME = '/var/lib/keyward';
+export const ROOT_HOME = '/var/lib/keyward';
 
 /** clusterNameIn is the name of a data directory's cluster, whether there is one or not. */
 export function clusterNameIn(dataDir: string): string {
@@ -67,6 +78,7 @@ export async function openCluster(
 
   let created = false;
   if (!(await isPresent(name))) {
+    await requireNoneAside(dataDir);
     listeners.onProgress(`Creating the database in ${name} ...`);
     // The password comes first, so that a cluster without one is always somebody's mistake.
     await createFileOnce(passwordFile, `${randomBytes(24).toString('base64url')}\n`);
@@ -79,6 +91,7 @@ export async function openCluster(
     if (user) listeners.onProgress(`The database runs as ${nameOf(user)}.`);
   }
   const path = await followLink(name);
+  await requireVersion(path, dataDir, binaries);
   if (user) await takeOver(path, user, listeners);
   return {
     path,
@@ -87,6 +100,36 @@ export async function openCluster(
     user: await ownerOf(path, asRoot),
     created,
   };
+}
+
+/** asideIn is the cluster of another version that an upgrade put aside, by its name; undefined if there is none. */
+export async function asideIn(dataDir: string): Promise<string | undefined> {
+  return (await readdir(dataDir)).find((entry) => /^postgres-\d+$/.test(entry));
+}
+
+/** requireNoneAside keeps an upgrade that was cut short from ending in an empty database. */
+async function requireNoneAside(dataDir: string): Promise<void> {
+  const aside = await asideIn(dataDir);
+  if (aside === undefined) return;
+  throw new EmbeddedPostgresError(
+    `An upgrade of the database in ${dataDir} was cut short: run "keyward upgrade-database" again. ` +
+      `(What there was lies in ${join(dataDir, aside)}.)`,
+  );
+}
+
+/** majorOf is the number of the PostgreSQL that made a cluster. */
+export async function majorOf(path: string): Promise<number> {
+  return Number((await readFile(join(path, 'PG_VERSION'), 'utf8')).trim());
+}
+
+/** requireVersion tells at once of a cluster that another PostgreSQL made, which this one refuses to run. */
+async function requireVersion(path: string, dataDir: string, { major }: Binaries): Promise<void> {
+  const found = await majorOf(path);
+  if (found === major) return;
+  throw new EmbeddedPostgresError(
+    `The database in ${dataDir} is of PostgreSQL ${found}, and this Keyward brings PostgreSQL ${major}. ` +
+      'Stop every Keyward that uses it, then run "keyward upgrade-database", or start the Keyward that made it.',
+  );
 }
 
 function nameOf({ name, uid, made }: DatabaseUser): string {
@@ -132,7 +175,7 @@ async function createBehindLink(name: string, fill: (path: string) => Promise<vo
 }
 
 /** initialize runs initdb in an empty directory and makes the database `keyward` before anything can connect. */
-async function initialize(
+export async function initialize(
   path: string,
   password: string,
   { initdb, postgres }: Binaries,
@@ -176,7 +219,7 @@ async function initialize(
  * ownerOf is the user a cluster's server must run as: PostgreSQL insists that it owns the directory, and that
  * nobody else can enter it. So does Keyward, before it starts or talks to anything in there.
  */
-async function ownerOf(path: string, asRoot: boolean): Promise<SystemUser | undefined> {
+export async function ownerOf(path: string, asRoot: boolean): Promise<SystemUser | undefined> {
   const { uid, gid, mode } = await stat(path);
   if ((mode & 0o077) !== 0) {
     throw new EmbeddedPostgresError(
@@ -191,7 +234,7 @@ async function ownerOf(path: string, asRoot: boolean): Promise<SystemUser | unde
   );
 }
 
-async function followLink(name: string): Promise<string> {
+export async function followLink(name: string): Promise<string> {
   try {
     return await realpath(name);
   } catch (cause) {
@@ -204,7 +247,7 @@ async function followLink(name: string): Promise<string> {
   }
 }
 
-function readPassword(path: string): string {
+export function readPassword(path: string): string {
   const password = readPrivately(path)?.trim();
   if (password !== undefined) return password;
   throw new EmbeddedPostgresError(
@@ -213,7 +256,7 @@ function readPassword(path: string): string {
   );
 }
 
-async function isPresent(path: string): Promise<boolean> {
+export async function isPresent(path: string): Promise<boolean> {
   try {
     await lstat(path);
     return true;
