@@ -21,6 +21,7 @@ import { readConfig } from './read-config.js';
 import { databaseLinkWarnings, environmentNote } from './link-warnings.js';
 import { startService, type Service } from './service.js';
 import { aborted, onSignals } from './signals.js';
+import { welcome } from './welcome.js';
 
 /** serveCommand is `keyward serve`. */
 export function serveCommand(): Command {
@@ -116,7 +117,7 @@ async function run(
   face?.show(service);
   const address = `${config.listen.host}:${service.port}`;
   logger.info({ address, tls: config.tlsCert !== undefined }, 'listening');
-  if (config.databaseUrl === undefined) printText(welcome(config, address));
+  if (config.databaseUrl === undefined) printText(welcome(config, service.port));
   return service;
 }
 
@@ -168,29 +169,4 @@ async function ensureAdminToken(dataDir: string, databaseUrl: string, keyring: K
   } finally {
     await knex.destroy();
   }
-}
-
-function welcome(config: Config, address: string): string {
-  const file = adminTokenFile(config.dataDir);
-  const tls = config.tlsCert === undefined ? '-plaintext' : '-cacert <ca file>';
-  // Others can read command lines, so grpcurl puts the token in, and reads what else is a credential from its input.
-  const service = `${address} keyward.token.v1.TokenService`;
-  return `
-Keyward serves on ${address}. The admin token is in ${file}. Try, in another terminal:
-
-  export KEYWARD_TOKEN=$(cat ${file}) AUTH='authorization: Bearer \${KEYWARD_TOKEN}'
-  grpcurl ${tls} ${address} list
-  grpcurl ${tls} -expand-headers -H "$AUTH" -d '{"name": "my-first-token"}' ${service}/CreateToken
-  echo '{"token": "<plaintext>"}' | grpcurl ${tls} -expand-headers -H "$AUTH" -d @ ${service}/ValidateToken
-
-or without grpcurl:
-
-  npx keyward call keyward.token.v1.TokenService/CreateToken '{"name": "my-second-token"}'
-  npx keyward validate -
-  npx keyward secret set my-first-secret
-  npx keyward secret access my-first-secret
-
-Ctrl-C stops Keyward and its database.
-
-`;
 }
