@@ -15,6 +15,7 @@ import type { FeedBroadcast } from './coherence/feed-broadcast.js';
 import { VerdictCache } from './coherence/verdict-cache.js';
 import type { Config } from './config.js';
 import type { Keyring } from './crypto/keyring.js';
+import { unreachable } from './db/connection-failure.js';
 import { openDatabase, poolUse, type Database } from './db/knex.js';
 import { schemaProblem } from './db/migrate.js';
 import type { Clock } from './lib/clock.js';
@@ -171,7 +172,13 @@ async function start(dependencies: ServerDependencies, closer: Closer): Promise<
 
   const health = new Health({
     services: SERVICES,
-    problem: async () => (await schemaProblem(knex)) ?? keys.problem(),
+    problem: async () => {
+      try {
+        return (await schemaProblem(knex)) ?? (await keys.problem());
+      } catch (error) {
+        throw unreachable(databaseUrl, error);
+      }
+    },
     toleranceMs: coherence.outageMs,
     stopping: stopping.signal,
     clock,

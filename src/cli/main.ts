@@ -1,48 +1,17 @@
 #!/usr/bin/env node
-import { Command, CommanderError } from 'commander';
-import { auditCommand } from './audit.js';
-import { bootstrapCommand } from './bootstrap.js';
-import { callCommand } from './call.js';
-import { failureLine } from './failure.js';
-import { healthCommand } from './health.js';
-import { importSmarterCommand } from './import-smarter.js';
-import { keysCommand } from './keys.js';
-import { migrateCommand } from './migrate.js';
-import { printErrorText, printText } from './output.js';
-import { secretCommand } from './secret.js';
-import { serveCommand } from './serve.js';
-import { upgradeDatabaseCommand } from './upgrade-database.js';
-import { validateCommand } from './validate.js';
-import { version } from './version.js';
+/*
+ * The beginning of the program, which imports nothing before it knows that this Node can read it: an older one would end
+ * with an error about whatever it does not know first. So there is no static import here, and no `await` outside.
+ */
+const LEAST = { major: 20, minor: 19 };
 
-const program = new Command('keyward')
-  .description(
-    'Keeps API keys and secrets for a platform of other services: judges the keys, and gives the secrets out.',
-  )
-  .version(version())
-  .showHelpAfterError('(add --help for what is possible)')
-  .addCommand(serveCommand())
-  .addCommand(migrateCommand())
-  .addCommand(bootstrapCommand())
-  .addCommand(upgradeDatabaseCommand())
-  .addCommand(importSmarterCommand())
-  .addCommand(auditCommand())
-  .addCommand(keysCommand())
-  .addCommand(secretCommand())
-  .addCommand(validateCommand())
-  .addCommand(callCommand())
-  .addCommand(healthCommand());
-
-printSafely(program);
-try {
-  await program.parseAsync();
-} catch (error) {
-  if (!(error instanceof CommanderError)) printErrorText(`${failureLine(error)}\n`);
+const { node } = process.versions;
+const [major, minor] = node.split('.').map(Number) as [number, number];
+if (major < LEAST.major || (major === LEAST.major && minor < LEAST.minor)) {
+  console.error(`keyward: Node.js ${LEAST.major}.${LEAST.minor} or newer is needed, and this is ${node}`);
   process.exitCode = 1;
+} else {
+  void import('./program.js');
 }
 
-/** printSafely lets commander's own texts, which quote arguments, take the same way to the terminal as all others. */
-function printSafely(command: Command): void {
-  command.configureOutput({ writeOut: printText, writeErr: printErrorText });
-  for (const subcommand of command.commands) printSafely(subcommand);
-}
+export {};

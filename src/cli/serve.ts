@@ -6,13 +6,16 @@ import { bootstrap } from '../bootstrap.js';
 import { unknownVariables, type Config } from '../config.js';
 import type { Keyring } from '../crypto/keyring.js';
 import { startEmbeddedPostgres, type EmbeddedPostgres } from '../db/embedded-postgres.js';
-import { openDatabase } from '../db/knex.js';
+import { openDatabase, type Database } from '../db/knex.js';
 import { migrate } from '../db/migrate.js';
 import { systemClock } from '../lib/clock.js';
 import { Closer } from '../lib/closer.js';
+import { millisFromInstant } from '../lib/instant.js';
 import { readPrivately, writePrivately } from '../lib/private-file.js';
 import { readServerTls } from '../rpc/server-tls.js';
 import { createLogger, type Logger } from '../telemetry/logger.js';
+import { digestOf } from '../token/token.js';
+import { VerdictRepository } from '../token/verdict-repository.js';
 import { adminTokenFile } from './client-options.js';
 import { openFace } from './http.js';
 import { openKeyring } from './keyring.js';
@@ -144,7 +147,9 @@ async function startEmbedded(
   closer.add('the embedded database', () => embedded.stop());
   stopping.throwIfAborted();
   await migrate(embedded.url);
-  await ensureAdminToken(dataDir, embedded.url, keyring);
+  await ensureAdminToken(dataDir, embedded.url, keyring, (line) => {
+    logger.warn(line);
+  });
   return embedded.url;
 }
 
@@ -152,9 +157,14 @@ async function startEmbedded(
  * ensureAdminToken writes the admin token's file if there is none. The file comes last, so that a start that
  * was cut short makes the token anew; a token revoked on purpose stays so while the file is there.
  */
-async function ensureAdminToken(dataDir: string, databaseUrl: string, keyring: Keyring): Promise<void> {
+async function ensureAdminToken(
+  dataDir: string,
+  databaseUrl: string,
+  keyring: Keyring,
+  onWarning: (line: string) => void,
+): Promise<void> {
   const file = adminTokenFile(dataDir);
-  if (readPrivately(file) !== undefined) return;
+  const present = readPrivately(file)?.trim();
   const knex = openDatabase({
     url: databaseUrl,
     poolSize: 1,
@@ -162,6 +172,12 @@ async function ensureAdminToken(dataDir: string, databaseUrl: string, keyring: K
     statementTimeoutMs: 0,
   });
   try {
+    if (present !== undefined) {
+      const problem = await tokenProblem(knex, present);
+      if (problem !== undefined)
+        onWarning(`the token in ${file} ${problem}; "keyward bootstrap --reissue" makes a new one`);
+      return;
+    }
     const audit = new AuditLog({ chains: new ChainRepository(knex), keys: keyring, clock: systemClock });
     const { plaintext } = await bootstrap(knex, audit, { reissue: true });
     if (plaintext === undefined) throw new Error('a bootstrap that reissues gives a plaintext');
@@ -169,4 +185,17 @@ async function ensureAdminToken(dataDir: string, databaseUrl: string, keyring: K
   } finally {
     await knex.destroy();
   }
+}
+
+/** tokenProblem tells why a token is refused; undefined if it is not. */
+async function tokenProblem(knex: Database, plaintext: string): Promise<string | undefined> {
+  const digest = digestOf(plaintext);
+  const facts = (await new VerdictRepository(knex).fetch([digest])).get(digest);
+  if (facts === undefined) return 'is not known: it was revoked, or replaced';
+  const { isActive, expiresAt, owner } = facts;
+  if (expiresAt !== null && millisFromInstant(expiresAt) < systemClock.now()) return 'has expired';
+  if (!isActive) return 'is switched off';
+  return owner.userIsActive && owner.accountIsActive
+    ? undefined
+    : 'is refused: its user or account is switched off';
 }

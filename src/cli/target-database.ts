@@ -32,9 +32,7 @@ export async function withTargetDatabase<T>(
   return withTargetUrl(async (url) => {
     const knex = openDatabase({ url, poolSize: 4, connectTimeoutMs: 10_000, statementTimeoutMs: 0 });
     try {
-      const problem = await schemaProblem(knex).catch((error: unknown) => {
-        throw unreachable(SETTINGS.databaseUrl.variable, url, error);
-      });
+      const problem = await schemaProblem(knex);
       if (problem !== undefined) throw new Error(problem);
       return await run(knex, keyring);
     } finally {
@@ -54,7 +52,7 @@ export async function withTargetUrl<T>(
   const config = readConfig(process.env);
   const { databaseUrl, dataDir } = config;
   databaseLinkWarnings({ databaseUrl, databaseListenUrl: undefined }).forEach(warn);
-  if (databaseUrl !== undefined) return run(databaseUrl.reveal());
+  if (databaseUrl !== undefined) return onDatabaseOf(databaseUrl.reveal(), run);
   if (mustExist === true) requireEmbedded(config);
   return untilSignal(async (signal) => {
     const embedded = await startEmbeddedPostgres({ dataDir, onWarning: warn, signal });
@@ -68,6 +66,17 @@ export async function withTargetUrl<T>(
       await embedded.stop();
     }
   });
+}
+
+/** onDatabaseOf names the setting and the database where that cannot be reached. */
+async function onDatabaseOf<T>(url: string, run: (url: string) => Promise<T>): Promise<T> {
+  try {
+    return await run(url);
+  } catch (error) {
+    const failure = unreachable(url, error);
+    if (failure === error || !(failure instanceof Error)) throw error;
+    throw new Error(`${SETTINGS.databaseUrl.variable}: ${failure.message}`, { cause: error });
+  }
 }
 
 function brokenOff(signal: AbortSignal): Promise<never> {

@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import { connect, VerdictReason, type KeywardClient, type ValidateTokenResponse } from '../client/index.js';
+import { explained } from './call-failure.js';
 import { clientOptions, warnOfCommandLine, withClientOptions, type GivenOptions } from './client-options.js';
 import { printErrorLine, printJsonLine, printLine } from './output.js';
 
@@ -31,7 +32,8 @@ export function validateCommand(): Command {
     .option('--json', 'print verdicts as JSON, one a line')
     .action(async (token: string, given: GivenOptions) => {
       if (token !== '-') warnOfCommandLine('the text that is asked about');
-      const client = connect(clientOptions(given));
+      const options = clientOptions(given);
+      const client = connect(options);
       const print = (verdict: Verdict): void => {
         if (given.json === true) printJsonLine(verdict);
         else printLine(describe(verdict));
@@ -41,6 +43,8 @@ export function validateCommand(): Command {
           printErrorLine('Type or paste texts, one a line, to ask about each. Ctrl-D ends.');
         if (token === '-') await validateLines(client, print);
         else print(toVerdict(await client.tokens.validateToken({ token })));
+      } catch (error) {
+        throw explained(error, options);
       } finally {
         client.close();
       }

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { credentials, Metadata, type ChannelCredentials, type ChannelOptions } from '@grpc/grpc-js';
 import { systemAuthorities } from './authorities.js';
-import { isLoopback } from './server-address.js';
+import { hasPort, isLoopback } from './server-address.js';
 
 export const DEFAULT_SERVER = '127.0.0.1:50051';
 
@@ -40,6 +40,8 @@ export interface ClientOptions {
  */
 export function channelArguments(options: ClientOptions): [string, ChannelCredentials, ChannelOptions] {
   const { server = DEFAULT_SERVER, proxy } = options;
+  if (!hasPort(server))
+    throw new Error(`the server "${server}" has no port: give <host>:<port>, for example ${server}:50051`);
   const isPlaintext = !usesTls(options);
   if (proxy === true && isLoopback(server))
     throw new Error(`no proxy leads to ${server}, which is this machine`);
@@ -56,7 +58,8 @@ export function channelArguments(options: ClientOptions): [string, ChannelCreden
   ];
 }
 
-function usesTls({
+/** usesTls tells whether a channel with these options is TLS. */
+export function usesTls({
   server = DEFAULT_SERVER,
   plaintext,
   tls,

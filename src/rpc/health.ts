@@ -9,7 +9,7 @@ import { openMethods, type MethodRule } from './front-door/admission.js';
 export interface HealthDependencies {
   /** Full names of the services, which share one status with the server as a whole (the empty name). */
   readonly services: readonly string[];
-  /** Why the database cannot be worked with, undefined if it can. Rejects if it cannot be reached. */
+  /** Why the database cannot be worked with, undefined if it can. Rejects with the reason if it cannot be reached. */
   readonly problem: () => Promise<string | undefined>;
   /** Milliseconds that the database may be out of reach before this counts as not serving. */
   readonly toleranceMs: number;
@@ -35,6 +35,7 @@ export class Health {
   #isServing = false;
   #problem: string | undefined;
   #isStopped = false;
+  #told: string | undefined;
 
   constructor(dependencies: HealthDependencies) {
     this.#dependencies = dependencies;
@@ -90,15 +91,26 @@ export class Health {
       const found = await problem();
       if (found !== undefined && found !== this.#problem) logger.error({ problem: found }, 'not serving');
       this.#problem = found;
+      if (this.#told !== undefined) logger.info('the database is reached again');
+      this.#told = undefined;
       this.#lastGoodAt = found === undefined ? clock.now() : -Infinity;
       this.#update(found === undefined);
     } catch (error) {
       if (this.#isStopped) return;
       this.#problem = undefined;
       const isServing = clock.now() - this.#lastGoodAt <= toleranceMs;
-      logger.warn({ err: error, serving: isServing }, 'the database cannot be reached');
+      this.#tell(error instanceof Error ? error.message : String(error), isServing);
       this.#update(isServing);
     }
+  }
+
+  /** #tell tells of an outage once, and again if its cause changes or it is served no more. */
+  #tell(reason: string, isServing: boolean): void {
+    const told = `${String(isServing)} ${reason}`;
+    if (told !== this.#told) {
+      this.#dependencies.logger.warn({ reason, serving: isServing }, 'the database cannot be reached');
+    }
+    this.#told = told;
   }
 
   #update(isServing: boolean): void {

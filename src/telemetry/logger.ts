@@ -1,5 +1,6 @@
 import { pino, type DestinationStream, type Logger } from 'pino';
 import { hasCode } from '../lib/errno.js';
+import { KeywardError } from '../lib/errors.js';
 import { printableJson } from '../lib/text.js';
 
 export type { Logger } from 'pino';
@@ -17,7 +18,7 @@ export function createLogger(level: LogLevel, destination?: DestinationStream): 
     base: { pid: process.pid },
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: (label: string) => ({ level: label }) },
-    serializers: { err: describeError },
+    serializers: { err: (error: unknown) => describeError(error) },
     // Names and addresses are those of others, and the log may be read on a terminal.
     hooks: { streamWrite: printableJson },
   };
@@ -43,14 +44,15 @@ interface DescribedError {
   readonly cause?: DescribedError;
 }
 
-function describeError(error: unknown): DescribedError {
+function describeError(error: unknown, isForeseen = error instanceof KeywardError): DescribedError {
   if (!(error instanceof Error))
     return { type: typeof error, message: 'something that is no Error was thrown' };
   return {
     type: error.name,
     message: error.message,
     ...('code' in error && typeof error.code === 'string' ? { code: error.code } : {}),
-    ...(error.stack === undefined ? {} : { stack: error.stack }),
-    ...(error.cause === undefined ? {} : { cause: describeError(error.cause) }),
+    // Of what is foreseen the place in the program tells nothing.
+    ...(error.stack === undefined || isForeseen ? {} : { stack: error.stack }),
+    ...(error.cause === undefined ? {} : { cause: describeError(error.cause, isForeseen) }),
   };
 }
