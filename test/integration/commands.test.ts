@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { removeDataDir } from '../support/data-dir.js';
 import { keyward, runKeyward } from '../support/keyward-command.js';
+import { TEST_KEY } from '../support/keyring.js';
+import { execute } from '../support/sql.js';
 import { onTerminal } from '../support/terminal.js';
 import { World } from '../support/world.js';
 
@@ -78,4 +80,14 @@ test('validate says on a terminal what it waits for', async () => {
   });
   expect(shown).toContain(prompt);
   expect(shown).toContain('refused: UNKNOWN');
+});
+
+// The last one, since the world's own token is another one afterwards.
+test('a token that is reissued may do everything again, although it had expired and had few scopes', async () => {
+  const change = "SET expires_at = now() - interval '1 day', scopes = '{orders:read}'";
+  await execute(world.database.url, `UPDATE tokens ${change} WHERE name = 'keyward-admin'`);
+  const own = { DATABASE_URL: world.database.url, KEYWARD_FERNET_KEYS: TEST_KEY };
+  const token = (await keyward(['bootstrap', '--reissue'], { env: own })).trim();
+  env = { ...env, KEYWARD_TOKEN: token };
+  expect(await keyward(['validate', '--json', '-'], { env, input: token })).toContain('"reason":"OK"');
 });

@@ -149,6 +149,7 @@ async function enterOrStart(
   let deadline = begin + START_LIMIT_MS;
   let started: Awaited<ReturnType<typeof spawnPostmaster>> | undefined;
   let starts = 0;
+  let directory: string | undefined;
   let cause: unknown;
   const logBegin = await sizeOf(logFile);
   try {
@@ -169,7 +170,7 @@ async function enterOrStart(
       } else if (!started?.isRunning()) {
         // The directory of a server that crashed: those that used it find it there again.
         const previous = previousDirectory ?? pidFile?.socketDirectory;
-        const directory = await prepareSocketDirectory(cluster, previous);
+        directory = await prepareSocketDirectory(cluster, previous);
         if (pidFile) await discardStaleLocks(cluster.path, pidFile, directory);
         started = await spawnPostmaster(cluster, settings, directory, logFile);
         starts += 1;
@@ -184,7 +185,8 @@ async function enterOrStart(
       cause === undefined ? {} : { cause },
     );
   } catch (error) {
-    started?.stopAtOnce();
+    await started?.stopAtOnce();
+    if (directory !== undefined) await removeSocketDirectory(cluster, directory);
     if (!hasCode(error, INVALID_PASSWORD)) throw error;
     throw new EmbeddedPostgresError(
       'The embedded database refuses the password in its data directory: bring back the postgres-password ' +

@@ -77,14 +77,15 @@ export async function readPidFile(cluster: string): Promise<PidFile | undefined>
  * spawnPostmaster starts the server in a process group of its own: Ctrl-C in a terminal reaches Keyward alone,
  * which stops the database when it has finished with it.
  *
- * @returns whether the process is still there; it ends by itself when another postmaster has the cluster
+ * @returns whether the process is still there; it ends by itself when another postmaster has the cluster. Its
+ *     `stopAtOnce` resolves when it is gone
  */
 export async function spawnPostmaster(
   cluster: Cluster,
   settings: Settings,
   socketDirectory: string,
   logFile: string,
-): Promise<{ isRunning(): boolean; stopAtOnce(): void }> {
+): Promise<{ isRunning(): boolean; stopAtOnce(): Promise<void> }> {
   await writeHba(cluster);
   const where = {
     port: SOCKET_PORT,
@@ -100,9 +101,14 @@ export async function spawnPostmaster(
     );
     await once(child, 'spawn');
     child.unref();
+    const isRunning = (): boolean => child.exitCode === null && child.signalCode === null;
     return {
-      isRunning: () => child.exitCode === null && child.signalCode === null,
-      stopAtOnce: () => void child.kill('SIGQUIT'),
+      isRunning,
+      stopAtOnce: async () => {
+        child.kill('SIGQUIT');
+        const deadline = performance.now() + IMMEDIATE_STOP_LIMIT_MS;
+        while (isRunning() && performance.now() < deadline) await delay(POLL_MS);
+      },
     };
   } finally {
     await log.close();
@@ -167,7 +173,7 @@ export async function stopServer(cluster: string): Promise<void> {
  * got the id later, another program's PostgreSQL, or one that ended and was not collected. (PostgreSQL's other
  * processes show a title in place of the program.) A session then tells for certain whose server it is.
  */
-export async function isPostmasterOf(cluster: string, pid: number): Promise<boolean> {
+async function isPostmasterOf(cluster: string, pid: number): Promise<boolean> {
   if (!Number.isSafeInteger(pid) || pid <= 0) return false;
   const [program = '', ...args] = await commandOf(pid);
   if (basename(program) !== 'postgres') return false;
