@@ -313,7 +313,9 @@ test('when workers keep ending as soon as they start, the service ends and says 
   await rm(directory, { recursive: true });
   for (const worker of workersOf(serving)) process.kill(worker, 'SIGKILL');
   expect(await serving.exited).toBe(1);
-  expect(serving.output()).toMatch(/^keyward: workers end as soon as they start: KEYWARD_TLS_CERT: \S+ cannot be read/m);
+  expect(serving.output()).toMatch(
+    /^keyward: workers end as soon as they start: KEYWARD_TLS_CERT: \S+ cannot be read/m,
+  );
   expect(workersOf(serving).filter(isAlive)).toEqual([]);
 });
 
