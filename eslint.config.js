@@ -120,7 +120,19 @@ export default defineConfig(
   },
   { files: ['src/lib/clock.ts'], rules: { 'no-restricted-syntax': 'off' } },
   { files: ['src/cli/output.ts'], rules: { 'no-restricted-syntax': ['error', ...FORBIDDEN_CLOCKS] } },
-  { files: ['src/**'], rules: { 'no-console': 'error' } },
+  { files: ['src/**'], ignores: ['src/cli/main.ts'], rules: { 'no-console': 'error' } },
+  {
+    files: ['src/cli/main.ts'],
+    rules: {
+      'no-restricted-syntax': [
+        'error',
+        {
+          selector: 'ImportDeclaration',
+          message: 'An old Node must come as far as to say that it is too old.',
+        },
+      ],
+    },
+  },
   {
     files: ['src/**'],
     ignores: [...GENERATED_CODE_USERS, ...DATABASE_USERS, ...COMPOSERS],

@@ -23,7 +23,7 @@ export interface Bootstrapped {
  * bootstrap makes what nobody could make through the API: the platform account, the superuser `admin` and a
  * token of theirs that may do everything. What exists is left alone, but for the token's plaintext if
  * `reissue` is set: the old one is then refused at once, and the token, its user and its account are switched on,
- * so that whoever can reach the database can always get back in.
+ * and it may do everything, without an end, again, so that whoever can reach the database can always get back in.
  */
 export function bootstrap(
   knex: Database,
@@ -56,6 +56,7 @@ async function makeAdmin(
     const secret = newPlaintext('');
     await tokens.replaceDigest(trx, token.id, secret, null, null);
     await tokens.setActive(trx, token.id, true);
+    await tokens.update(trx, token.id, { expiresAt: null, scopes: ALL_SCOPES });
     const restored = await restoreAdmin(trx, token.owner, now);
     return {
       plaintext: secret.plaintext,

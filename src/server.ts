@@ -17,6 +17,7 @@ import type { FeedBroadcast } from './coherence/feed-broadcast.js';
 import { VerdictCache } from './coherence/verdict-cache.js';
 import type { Config } from './config.js';
 import type { Keyring } from './crypto/keyring.js';
+import { unreachable } from './db/connection-failure.js';
 import type { Database } from './db/knex.js';
 import { Pruner } from './db/pruner.js';
 import { schemaProblem } from './db/migrate.js';
@@ -31,9 +32,10 @@ import type { ChainDependencies } from './rpc/chain.js';
 import { openMethods, type MethodRule } from './rpc/front-door/admission.js';
 import { connectionLimits } from './rpc/front-door/connection-limits.js';
 import { FrontDoor } from './rpc/front-door/front-door.js';
-import { drain, listen, newGrpcServer, serverCredentials } from './rpc/grpc-server.js';
+import { drain, listen, newGrpcServer, renewTls, serverCredentials } from './rpc/grpc-server.js';
 import { Health } from './rpc/health.js';
 import { reflectionServices } from './rpc/reflection.js';
+import { readServerTls } from './rpc/server-tls.js';
 import { addService } from './rpc/service.js';
 import type { BindingService } from './secret/binding-service.js';
 import { GrantRepository } from './secret/grant-repository.js';
@@ -82,6 +84,12 @@ export interface RunningServer {
   readonly metrics: Metrics;
   /** readiness is what gRPC health says. */
   readiness(): Readiness;
+  /**
+   * reload reads the files of TLS anew, for the connections to come.
+   *
+   * @throws ConfigError where they do not fit; those before stay in use
+   */
+  reload(): Promise<void>;
   /** stop refuses new calls, lets those under way end, writes what is in memory and closes everything. */
   stop(): Promise<void>;
 }
@@ -175,14 +183,24 @@ async function start(dependencies: ServerDependencies, closer: Closer): Promise<
 
   const health = new Health({
     services: SERVICES,
-    problem: () => within(timers, timeoutMs, 'asking the database', problemOf(urgent, keys)),
+    problem: async () => {
+      try {
+        return await within(timers, timeoutMs, 'asking the database', problemOf(urgent, keys));
+      } catch (error) {
+        throw unreachable(databaseUrl, error);
+      }
+    },
     toleranceMs: coherence.outageMs,
     clock: { now: () => timers.monotonicMs() },
+    stopping: stopping.signal,
     logger,
   });
   methods.push(...health.addTo(server));
   if (config.reflection) {
-    for (const { definition, implementation } of reflectionServices([...SERVICES, HEALTH_SERVICE])) {
+    for (const { definition, implementation } of reflectionServices(
+      [...SERVICES, HEALTH_SERVICE],
+      stopping.signal,
+    )) {
       server.addService(definition, implementation);
       methods.push(...openMethods(definition));
     }
@@ -199,9 +217,13 @@ async function start(dependencies: ServerDependencies, closer: Closer): Promise<
   closer.add('the connections', () => frontDoor.stop());
 
   await coherence.start(closer);
-  const port = await listen(server, config.listen, await serverCredentials(config));
+  const port = await listen(server, config.listen, serverCredentials(await readServerTls(config)));
   frontDoor.guard(server);
-  closer.add('the calls under way', () => drain(server, config.shutdownSeconds * 1000));
+  closer.add('the calls under way', () => {
+    const drained = drain(server, config.shutdownSeconds * 1000);
+    frontDoor.leave();
+    return drained;
+  });
   closer.add('the streams without an end', () => {
     stopping.abort(stoppingError());
     return undefined;
@@ -211,7 +233,11 @@ async function start(dependencies: ServerDependencies, closer: Closer): Promise<
     return undefined;
   });
   await health.start();
-  return { port, metrics, readiness: () => health.readiness };
+  const reload = async (): Promise<void> => {
+    const tls = await readServerTls(config);
+    if (tls !== undefined) renewTls(server, tls);
+  };
+  return { port, metrics, readiness: () => health.readiness, reload };
 }
 
 /** problemOf tells why the database cannot be worked with. It asks as validations do, by the same connections. */

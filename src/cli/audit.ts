@@ -37,8 +37,10 @@ function verifyCommand(): Command {
     .addHelpText('after', HELP)
     .action(async ({ json, heads, saveHeads }: Options) => {
       const savedHeads = await readHeads(heads);
-      const report = await withTargetDatabase((knex, keys) =>
-        verifyAudit({ events: new AuditRepository(knex), keys, savedHeads, onProgress: showProgress }),
+      const report = await withTargetDatabase(
+        (knex, keys) =>
+          verifyAudit({ events: new AuditRepository(knex), keys, savedHeads, onProgress: showProgress }),
+        { mustExist: true },
       ).finally(() => showLine(''));
       if (json === true) printJsonText(reportJson(report));
       else printText(formatReport(report));

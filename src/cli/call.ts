@@ -13,6 +13,7 @@ import {
   type ClientOptions,
 } from '../client/channel.js';
 import { FILE_DESCRIPTOR_SET } from '../gen/file-descriptor-set.js';
+import { explained } from './call-failure.js';
 import { clientOptions, withClientOptions, type GivenOptions } from './client-options.js';
 import { detailLines } from './failure.js';
 import { io } from './io.js';
@@ -42,12 +43,13 @@ export function callCommand(command: Command): void {
     .option('--json', 'print each response as one line, and a failure as JSON on standard error')
     .action(async (method: string, request: string, given: GivenOptions) => {
       const text = request === '-' ? await readAll(io().stdin) : request;
+      const options = clientOptions(given);
       try {
-        const responses = call(clientOptions(given), method, text, given.json === true ? 0 : 2);
+        const responses = call(options, method, text, given.json === true ? 0 : 2);
         for await (const response of responses) printJsonText(response);
       } catch (error) {
         printErrorText(detailLines(error));
-        throw error;
+        throw explained(error, options);
       }
     });
 }

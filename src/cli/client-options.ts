@@ -119,7 +119,12 @@ export function adminTokenFile(dataDir: string): string {
   return join(dataDir, 'admin-token');
 }
 
-function adminToken(): string | undefined {
+/** ownAdminTokenFile is that of the data directory which the environment names. */
+export function ownAdminTokenFile(): string {
   const { variable, default: fallback } = SETTINGS.dataDir;
-  return readPrivately(adminTokenFile(io().env[variable] ?? fallback))?.trim();
+  return adminTokenFile(io().env[variable] ?? fallback);
+}
+
+export function adminToken(): string | undefined {
+  return readPrivately(ownAdminTokenFile())?.trim();
 }

@@ -10,7 +10,8 @@ export function failureLine(error: unknown): string {
   return printable(`keyward: ${failureText(error)}`);
 }
 
-function failureText(error: unknown): string {
+/** failureText is the cause of a failure, on one line. */
+export function failureText(error: unknown): string {
   if (error instanceof KeywardCallError) {
     const reason = error.reason === '' ? '' : ` (${error.reason})`;
     return `${error.codeName}${reason}: ${error.message}`;

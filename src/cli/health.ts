@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import type { ClientOptions } from '../client/channel.js';
 import { checkHealth } from '../client/health.js';
 import { loadConfig } from '../config.js';
+import { explained } from './call-failure.js';
 import { asksOwnServer, clientOptions, withClientOptions, type GivenOptions } from './client-options.js';
 import { io } from './io.js';
 import { printJsonLine, printLine } from './output.js';
@@ -27,7 +28,10 @@ export function healthCommand(command: Command): void {
   withClientOptions(command)
     .option('--json', 'print the result as JSON')
     .action(async (given: GivenOptions) => {
-      const status = await checkHealth({ ...ownTransport(given), ...clientOptions(given) });
+      const options = { ...ownTransport(given), ...clientOptions(given) };
+      const status = await checkHealth(options).catch((error: unknown) => {
+        throw explained(error, options);
+      });
       if (given.json === true) printJsonLine({ status });
       else printLine(status);
       if (status !== 'SERVING') throw new Error(`the service is ${status}`);

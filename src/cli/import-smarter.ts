@@ -24,7 +24,8 @@ The URL is postgres://user:password@host/database or mysql://user:password@host/
 KEYWARD_IMPORT_FROM, since others on this machine can read a command line. The account needs to read only.
 Beyond this machine the connection is TLS, and the certificate is verified, unless the URL says sslmode=no-verify or
 sslmode=disable; sslrootcert=FILE names the authority.
-The target is the database of DATABASE_URL, or else the embedded one of KEYWARD_DATA_DIR.
+The target is the database of DATABASE_URL, or else the embedded one of KEYWARD_DATA_DIR; it must be there already
+("keyward migrate").
 
 Accounts, users, user profiles, API keys and secrets are taken over with their public ids; passwords never.
 Configure the keys that Smarter encrypted its secrets with in KEYWARD_FERNET_KEYS, any key of Keyward's own first.
@@ -54,17 +55,19 @@ export function importSmarterCommand(command: Command): void {
       if (from !== undefined) warnOfCommandLine('--from, with its password,');
       const sourceUrl = from ?? io().env['KEYWARD_IMPORT_FROM'];
       if (sourceUrl === undefined) throw new Error('give the database to take over in KEYWARD_IMPORT_FROM');
-      const report = await withTargetDatabase((target, keyring) =>
-        runImport({
-          sourceUrl,
-          target,
-          keyring,
-          audit: new AuditLog({ chains: new ChainRepository(target), keys: keyring, clock: systemClock }),
-          clock: systemClock,
-          dryRun,
-          keepTokens,
-          onProgress: showProgress,
-        }),
+      const report = await withTargetDatabase(
+        (target, keyring) =>
+          runImport({
+            sourceUrl,
+            target,
+            keyring,
+            audit: new AuditLog({ chains: new ChainRepository(target), keys: keyring, clock: systemClock }),
+            clock: systemClock,
+            dryRun,
+            keepTokens,
+            onProgress: showProgress,
+          }),
+        { mustExist: true },
       );
       if (json === true) printJson(report);
       else printText(formatReport(report));

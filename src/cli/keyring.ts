@@ -13,15 +13,18 @@ import { makePrivateDirectory, readPrivately } from '../lib/private-file.js';
  * embedded mode makes a key once and keeps it in the data directory, whose keys always decrypt.
  *
  * @param onWarning is told of a file of keys that others can read
+ * @param mayMake whether the embedded mode's key is made where there is none
  * @throws ConfigError or NotPrivateError, which name the setting or the file, and show no key
  */
 export async function openKeyring(
   config: Config,
   onWarning: (line: string) => void = () => undefined,
+  mayMake = true,
 ): Promise<Keyring> {
   const given = await givenKeys(config, onWarning);
   if (config.databaseUrl === undefined) {
-    return new Keyring([...given, ...(await embeddedKeys(config.dataDir, given.length === 0))], systemClock);
+    const isNeeded = given.length === 0;
+    return new Keyring([...given, ...(await embeddedKeys(config.dataDir, isNeeded, mayMake))], systemClock);
   }
   if (given.length === 0) {
     throw new ConfigError(
@@ -71,13 +74,18 @@ async function readKeysFile(path: string, onWarning: (line: string) => void): Pr
   }
 }
 
-/** embeddedKeys reads the data directory's keys; `isNeeded` makes one where there is none. */
-async function embeddedKeys(dataDir: string, isNeeded: boolean): Promise<readonly FernetKey[]> {
-  await makePrivateDirectory(dataDir);
+/** embeddedKeys reads the data directory's keys. Where there is none, and one is needed, it is made. */
+async function embeddedKeys(
+  dataDir: string,
+  isNeeded: boolean,
+  mayMake: boolean,
+): Promise<readonly FernetKey[]> {
+  if (mayMake) await makePrivateDirectory(dataDir);
   const file = join(dataDir, 'fernet-keys');
   const text = readPrivately(file);
   if (text !== undefined) return keysOf(file, text);
   if (!isNeeded) return [];
+  if (!mayMake) throw new ConfigError(`there is no key: ${file} is gone. Bring it back from your copy`);
   // Of two processes that start together one makes the file, and both read it.
   await createFileOnce(file, `${FernetKey.generate()}\n`);
   return keysOf(file, readPrivately(file) ?? '');

@@ -1,5 +1,5 @@
 import { ConfigError, SETTINGS, type Config } from '../config.js';
-import { linkWarning, readLink } from '../db/database-link.js';
+import { driverVariables, linkWarning, readLink } from '../db/database-link.js';
 
 /**
  * databaseLinkWarnings has a line for each setting whose link to the database leaves this machine without verified
@@ -19,4 +19,14 @@ export function databaseLinkWarnings(config: Pick<Config, 'databaseUrl' | 'datab
       throw new ConfigError(`${variable} cannot be read: ${why}`, { cause });
     }
   });
+}
+
+/** environmentNote tells which variables of PostgreSQL complete the database's URLs; undefined if none is set, or obeyed. */
+export function environmentNote(
+  { databaseUrl }: Pick<Config, 'databaseUrl'>,
+  env: NodeJS.ProcessEnv,
+): string | undefined {
+  const variables = driverVariables(env);
+  if (databaseUrl === undefined || variables.length === 0) return undefined;
+  return `what ${SETTINGS.databaseUrl.variable} leaves out is taken from the environment: ${variables.join(', ')}`;
 }

@@ -28,6 +28,10 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
       'Make the platform account, the superuser "admin" and a token of theirs, and print the token, this once.',
     load: async () => (await import('./bootstrap.js')).bootstrapCommand,
   },
+  'upgrade-database': {
+    description: "Bring the embedded database of KEYWARD_DATA_DIR to this Keyward's version of PostgreSQL.",
+    load: async () => (await import('./upgrade-database.js')).upgradeDatabaseCommand,
+  },
   'import-smarter': {
     description: "Take accounts, users, API keys and secrets over from a Smarter platform's database.",
     load: async () => (await import('./import-smarter.js')).importSmarterCommand,

@@ -13,6 +13,8 @@ export interface Service extends FaceSource {
   readonly port: number;
   /** failure resolves if the service ended by itself. */
   readonly failure: Promise<Error>;
+  /** reload reads the files of TLS anew, for the connections to come; it rejects if they do not fit. */
+  reload(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -44,6 +46,7 @@ async function serveHere(
     failure: new Promise(() => undefined),
     readiness: () => Promise.resolve(server.readiness()),
     metrics: () => server.metrics.text(),
+    reload: () => server.reload(),
     stop: () => server.stop(),
   };
 }

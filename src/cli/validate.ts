@@ -1,8 +1,9 @@
 import type { Command } from 'commander';
 import { connect, VerdictReason, type KeywardClient, type ValidateTokenResponse } from '../client/index.js';
+import { explained } from './call-failure.js';
 import { clientOptions, warnOfCommandLine, withClientOptions, type GivenOptions } from './client-options.js';
 import { io } from './io.js';
-import { printJsonLine, printLine } from './output.js';
+import { printErrorLine, printJsonLine, printLine } from './output.js';
 
 /** Verdict is what the command prints of an answer. */
 interface Verdict {
@@ -23,20 +24,25 @@ export function validateCommand(command: Command): void {
   withClientOptions(command)
     .argument(
       '[token]',
-      'the text; with "-" (the default) one JSON string a line is read from standard input, and one verdict a line printed',
+      'the text; with "-" (the default) one text a line is read from standard input, and one verdict a line printed; a line that begins with a quotation mark is a JSON string',
       '-',
     )
     .option('--json', 'print verdicts as JSON, one a line')
     .action(async (token: string, given: GivenOptions) => {
       if (token !== '-') warnOfCommandLine('the text that is asked about');
-      const client = connect(clientOptions(given));
+      const options = clientOptions(given);
+      const client = connect(options);
       const print = (verdict: Verdict): void => {
         if (given.json === true) printJsonLine(verdict);
         else printLine(describe(verdict));
       };
       try {
+        if (token === '-' && io().stdin.isTTY === true)
+          printErrorLine('Type or paste texts, one a line, to ask about each. Ctrl-D ends.');
         if (token === '-') await validateLines(client, print);
         else print(toVerdict(await client.tokens.validateToken({ token })));
+      } catch (error) {
+        throw explained(error, options);
       } finally {
         client.close();
       }
@@ -88,15 +94,18 @@ function* batches(tokens: readonly string[]): Generator<string[]> {
   if (batch.length > 0) yield batch;
 }
 
+/** parseLine takes a line as it is, or for what it says as a JSON string: texts that are no line have to be written so. */
 function parseLine(line: string, lineNumber: number): string {
+  if (!line.startsWith('"')) return line.replace(/\r$/, '');
   let value: unknown;
   try {
     value = JSON.parse(line);
   } catch (error) {
-    throw new Error(`line ${lineNumber} of standard input is not a JSON string`, { cause: error });
+    throw new Error(`line ${lineNumber} of standard input begins as a JSON string and is none`, {
+      cause: error,
+    });
   }
-  if (typeof value !== 'string') throw new Error(`line ${lineNumber} of standard input is not a JSON string`);
-  return value;
+  return String(value);
 }
 
 function toVerdict({ valid, reason, keyId, principal, stale }: ValidateTokenResponse): Verdict {

@@ -1,5 +1,6 @@
 import type { ClientOptions } from '../client/channel.js';
 import { connect, type KeywardClient } from '../client/index.js';
+import { explained } from './call-failure.js';
 import { detailLines } from './failure.js';
 import { printErrorText } from './output.js';
 
@@ -13,7 +14,7 @@ export async function withClient<T>(
     return await use(client);
   } catch (error) {
     printErrorText(detailLines(error));
-    throw error;
+    throw explained(error, options);
   } finally {
     client.close();
   }

@@ -3,7 +3,7 @@ import { credentials, Metadata, type ChannelCredentials, type ChannelOptions } f
 import { systemClock } from '../lib/clock.js';
 import { timerMs } from '../lib/timers.js';
 import { systemAuthorities } from './authorities.js';
-import { isLoopback } from './server-address.js';
+import { hasPort, isLoopback } from './server-address.js';
 
 export const DEFAULT_SERVER = '127.0.0.1:50051';
 
@@ -60,6 +60,8 @@ export function deadlineIn(ms: number): number {
  */
 export function channelArguments(options: ClientOptions): [string, ChannelCredentials, ChannelOptions] {
   const { server = DEFAULT_SERVER, proxy } = options;
+  if (!hasPort(server))
+    throw new Error(`the server "${server}" has no port: give <host>:<port>, for example ${server}:50051`);
   const isPlaintext = !usesTls(options);
   if (proxy === true && isLoopback(server))
     throw new Error(`no proxy leads to ${server}, which is this machine`);
@@ -76,7 +78,8 @@ export function channelArguments(options: ClientOptions): [string, ChannelCreden
   ];
 }
 
-function usesTls({
+/** usesTls tells whether a channel with these options is TLS. */
+export function usesTls({
   server = DEFAULT_SERVER,
   plaintext,
   tls,

@@ -17,6 +17,11 @@ export function isLoopback(server: string): boolean {
   return host.toLowerCase() === 'localhost' || isLoopbackIp(host);
 }
 
+/** hasPort tells whether an address names a port; without one gRPC takes 443, where no Keyward is. */
+export function hasPort(server: string): boolean {
+  return server.startsWith('unix') || (/:\d+$/.test(server) && isIP(server) !== 6);
+}
+
 /** hostOf leaves the port and the brackets of an IPv6 address out. */
 function hostOf(address: string): string {
   if (isIP(address) === 6) return address;

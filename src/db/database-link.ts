@@ -26,6 +26,24 @@ export function readLink(url: string): DatabaseLink {
   return { host, isLocal: isOwnMachine(host), tls: tlsOf(ssl), requiresScram: requiresScram(url) };
 }
 
+/** What the driver takes from the environment where a URL leaves it out. */
+const DRIVER_VARIABLES = [
+  ...['PGHOST', 'PGPORT', 'PGUSER', 'PGPASSWORD', 'PGDATABASE', 'PGOPTIONS', 'PGCLIENT_ENCODING'],
+  ...['PGSSLMODE', 'PGSSLNEGOTIATION', 'PGREPLICATION'],
+];
+
+/** driverVariables are the variables of the environment that are set and that the driver may obey. */
+export function driverVariables(env: Readonly<Record<string, string | undefined>>): string[] {
+  return DRIVER_VARIABLES.filter((name) => (env[name] ?? '') !== '');
+}
+
+/** placeOf names the database of a URL, as the driver reads it, for messages: without user and password. */
+export function placeOf(url: string): string {
+  const { host, port, database } = new pg.Client({ connectionString: url });
+  const where = host.startsWith('/') ? `the socket in ${host}` : `${host}:${port}`;
+  return `the database "${database ?? ''}" at ${where}`;
+}
+
 /** withVerifiedTls completes a configuration by that rule. What the URL says goes before it. */
 export function withVerifiedTls<T extends { readonly connectionString: string }>(config: T): T {
   const { host } = new pg.Client({ connectionString: config.connectionString });

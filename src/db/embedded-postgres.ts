@@ -4,7 +4,9 @@ import { Membership } from './embedded/membership.js';
 import { DEFAULT_SETTINGS } from './embedded/server.js';
 import { socketUrl } from './embedded/socket.js';
 
+export { clusterNameIn } from './embedded/cluster.js';
 export { EmbeddedPostgresError } from './embedded/errors.js';
+export { upgradeCluster } from './embedded/upgrade.js';
 
 export interface EmbeddedPostgresOptions {
   /** dataDir is where the cluster and its password live; made (mode 0700) if absent. */
@@ -15,6 +17,8 @@ export interface EmbeddedPostgresOptions {
   readonly onProgress?: (line: string) => void;
   /** onWarning gets lines about what is amiss although the database runs. */
   readonly onWarning?: (line: string) => void;
+  /** signal breaks the start off, and leaves nothing running that the start began. */
+  readonly signal?: AbortSignal;
 }
 
 export interface EmbeddedPostgres {
@@ -25,6 +29,8 @@ export interface EmbeddedPostgres {
   /** stop leaves the server, and stops it if nobody else uses it. Calling it again waits for the same. */
   stop(): Promise<void>;
 }
+
+const { signal: NEVER } = new AbortController();
 
 /**
  * startEmbeddedPostgres gives a real PostgreSQL without any configuration: it makes the cluster of `dataDir`
@@ -38,16 +44,13 @@ export async function startEmbeddedPostgres({
   settings,
   onProgress = () => undefined,
   onWarning = () => undefined,
+  signal = NEVER,
 }: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> {
   const directory = resolve(dataDir);
   const allSettings = { ...DEFAULT_SETTINGS, ...settings };
-  const cluster = await openCluster(directory, allSettings, { onProgress, onWarning });
-  const membership = await Membership.join({
-    cluster,
-    settings: allSettings,
-    logFile: join(directory, 'postgres.log'),
-    onProgress,
-  });
+  const cluster = await openCluster(directory, allSettings, { onProgress, onWarning, signal });
+  const logFile = join(directory, 'postgres.log');
+  const membership = await Membership.join({ cluster, settings: allSettings, logFile, onProgress }, signal);
   return {
     url: socketUrl(cluster, membership.socketDirectory, 'keyward'),
     created: cluster.created,

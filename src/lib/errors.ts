@@ -176,7 +176,10 @@ export function openCallsTooLarge(mostBytes: number): KeywardError {
 
 /** overloaded is for calls that would be worked on beside too many others. */
 export function overloaded(): KeywardError {
-  return new KeywardError('OVERLOADED', 'The service works on as many calls as it may. Try again in a moment.');
+  return new KeywardError(
+    'OVERLOADED',
+    'The service works on as many calls as it may. Try again in a moment.',
+  );
 }
 
 export function tooManyConnections(): KeywardError {

@@ -1,7 +1,7 @@
-import { readFile } from 'node:fs/promises';
 import { logVerbosity, Server, ServerCredentials, setLogVerbosity } from '@grpc/grpc-js';
 import type { Config } from '../config.js';
-import { keepPaddedFields } from './library.js';
+import { keepPaddedFields, replaceTls } from './library.js';
+import type { ServerTls } from './server-tls.js';
 import { keepStreamsYoung } from './young-streams.js';
 
 /**
@@ -20,19 +20,16 @@ export function newGrpcServer(): Server {
   return server;
 }
 
-/** serverCredentials reads the TLS files, if there are any. With client authorities, every client must present a certificate. */
-export async function serverCredentials({
-  tlsCert,
-  tlsKey,
-  tlsClientCa,
-}: Config): Promise<ServerCredentials> {
-  if (tlsCert === undefined || tlsKey === undefined) return ServerCredentials.createInsecure();
-  const [cert, key, ca] = await Promise.all([
-    readFile(tlsCert),
-    readFile(tlsKey),
-    tlsClientCa === undefined ? null : readFile(tlsClientCa),
-  ]);
+/** serverCredentials serves plaintext without TLS. With client authorities, every client must present a certificate. */
+export function serverCredentials(tls: ServerTls | undefined): ServerCredentials {
+  if (tls === undefined) return ServerCredentials.createInsecure();
+  const { cert, key, ca } = tls;
   return ServerCredentials.createSsl(ca, [{ cert_chain: cert, private_key: key }], ca !== null);
+}
+
+/** renewTls has a server that serves TLS use other files for the connections to come. */
+export function renewTls(server: Server, tls: ServerTls): void {
+  replaceTls(server, serverCredentials(tls));
 }
 
 /** listen starts to serve and returns the port. */
@@ -46,7 +43,10 @@ export function listen(
       if (error === null) {
         keepStreamsYoung(server);
         resolve(bound);
-      } else reject(new Error(`cannot listen on ${host}:${port}: ${error.message}`, { cause: error }));
+      } else
+        reject(
+          new Error(`cannot listen on ${host}:${port} (KEYWARD_LISTEN): ${error.message}`, { cause: error }),
+        );
     });
   });
 }

@@ -1,6 +1,7 @@
 import { EventEmitter } from 'node:events';
 import type { IncomingHttpHeaders, Http2Session, ServerHttp2Stream } from 'node:http2';
-import type { Server } from '@grpc/grpc-js';
+import { Server as TlsServer } from 'node:tls';
+import type { Server, ServerCredentials } from '@grpc/grpc-js';
 
 /**
  * What Keyward knows of the inside of grpc-js and of Node's HTTP/2: all of it is in this file. Where it must be as
@@ -22,6 +23,15 @@ export function listeningServers(server: Server): EventEmitter[] {
   return [...(servers as Map<unknown, unknown>).keys()].filter(
     (each): each is EventEmitter => each instanceof EventEmitter,
   );
+}
+
+/** replaceTls has the sockets of a server use other credentials for the connections to come. */
+export function replaceTls(server: Server, credentials: ServerCredentials): void {
+  const options = credentials._getSecureContextOptions();
+  if (options === null) return;
+  for (const each of listeningServers(server)) {
+    if (each instanceof TlsServer) each.setSecureContext(options);
+  }
 }
 
 /**

@@ -7,9 +7,8 @@ import {
   type ServerReflectionResponse,
 } from '../gen/grpc/reflection/v1/reflection.js';
 import { ServerReflectionService as ReflectionV1Alpha } from '../gen/grpc/reflection/v1alpha/reflection.js';
-import type { KeywardError } from '../lib/errors.js';
 import { DescriptorIndex } from './descriptor-index.js';
-import { toStatus } from './error-status.js';
+import { endStreamOn } from './end-stream.js';
 import { admissionOf } from './front-door/request-body.js';
 
 const REFLECTION_SERVICES = [
@@ -31,8 +30,9 @@ interface OfferedService {
  * imports, json_name and proto3_optional, without which strict clients refuse them.
  *
  * @param serviceNames full names of the services that the server offers besides reflection itself.
+ * @param stopping ends every stream, with its reason, once it is aborted.
  */
-export function reflectionServices(serviceNames: readonly string[]): OfferedService[] {
+export function reflectionServices(serviceNames: readonly string[], stopping: AbortSignal): OfferedService[] {
   const index = new DescriptorIndex(Buffer.from(FILE_DESCRIPTOR_SET, 'base64'));
   const offered = [...new Set([...serviceNames, ...REFLECTION_SERVICES])].sort();
 
@@ -46,8 +46,8 @@ export function reflectionServices(serviceNames: readonly string[]): OfferedServ
       stream.once('drain', () => stream.resume());
     });
     stream.on('end', () => stream.end());
-    const fault = admissionOf(stream)?.fault?.signal;
-    fault?.addEventListener('abort', () => stream.emit('error', toStatus(fault.reason as KeywardError)));
+    endStreamOn(admissionOf(stream)?.fault?.signal, stream);
+    endStreamOn(stopping, stream);
   };
 
   return [ReflectionV1, ReflectionV1Alpha].map((service) => ({

@@ -29,6 +29,7 @@ export class BindingService {
   readonly #deps: BindingServiceDependencies;
   readonly #repetition = new Repetition(() => this.#tryToComplete());
   #isComplete = false;
+  #isFailing = false;
   #isStopped = false;
 
   constructor(deps: BindingServiceDependencies) {
@@ -79,8 +80,12 @@ export class BindingService {
     if (this.#isComplete) return;
     try {
       await this.complete();
+      this.#isFailing = false;
     } catch (error) {
-      this.#deps.logger.warn({ err: error }, 'stored values could not be bound to their places yet');
+      // It tries again every few seconds.
+      if (!this.#isFailing)
+        this.#deps.logger.warn({ err: error }, 'stored values could not be bound to their places yet');
+      this.#isFailing = true;
     }
   }
 

@@ -27,6 +27,8 @@ export interface RotationServiceDependencies {
   readonly bindings: Pick<BindingService, 'unbound' | 'complete'>;
   readonly standings: StandingReader;
   readonly audit: AuditLog;
+  /** A rotation ends with its reason, before the next batch, once it is aborted. */
+  readonly stopping: AbortSignal;
 }
 
 export interface RotationOptions {
@@ -136,6 +138,7 @@ export class RotationService {
       done += batch.done;
       failed += batch.failed.length;
       yield progress(false);
+      this.#deps.stopping.throwIfAborted();
     }
     yield progress(true);
   }

@@ -1,4 +1,6 @@
 import { pino, type DestinationStream, type Logger } from 'pino';
+import { hasCode } from '../lib/errno.js';
+import { KeywardError } from '../lib/errors.js';
 import { printableJson } from '../lib/text.js';
 import type { LogLevel } from './log-levels.js';
 
@@ -14,11 +16,22 @@ export function createLogger(level: LogLevel, destination?: DestinationStream): 
     base: { pid: process.pid },
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: (label: string) => ({ level: label }) },
-    serializers: { err: describeError },
+    serializers: { err: (error: unknown) => describeError(error) },
     // Names and addresses are those of others, and the log may be read on a terminal.
     hooks: { streamWrite: printableJson },
   };
-  return destination === undefined ? pino(options) : pino(options, destination);
+  return pino(options, destination ?? standardOutput());
+}
+
+/** standardOutput is given up where it was a terminal that was closed: a service must be able to stop in order then. */
+function standardOutput(): DestinationStream {
+  const output = pino.destination(1);
+  output.on('error', (error) => {
+    if (!hasCode(error, 'EIO', 'EPIPE')) throw error;
+    output.write = () => true;
+    output.flushSync = () => undefined;
+  });
+  return output;
 }
 
 interface DescribedError {
@@ -29,14 +42,15 @@ interface DescribedError {
   readonly cause?: DescribedError;
 }
 
-function describeError(error: unknown): DescribedError {
+function describeError(error: unknown, isForeseen = error instanceof KeywardError): DescribedError {
   if (!(error instanceof Error))
     return { type: typeof error, message: 'something that is no Error was thrown' };
   return {
     type: error.name,
     message: error.message,
     ...('code' in error && typeof error.code === 'string' ? { code: error.code } : {}),
-    ...(error.stack === undefined ? {} : { stack: error.stack }),
-    ...(error.cause === undefined ? {} : { cause: describeError(error.cause) }),
+    // Of what is foreseen the place in the program tells nothing.
+    ...(error.stack === undefined || isForeseen ? {} : { stack: error.stack }),
+    ...(error.cause === undefined ? {} : { cause: describeError(error.cause, isForeseen) }),
   };
 }

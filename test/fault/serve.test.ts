@@ -186,6 +186,7 @@ test('an admin token revoked on purpose stays revoked, and is made anew once its
 
   const second = await start();
   await expect(isValid(second, old)).rejects.toMatchObject({ reason: 'CREDENTIALS_REFUSED' });
+  expect(second.output()).toContain('is not known: it was revoked, or replaced');
   second.signal('SIGTERM');
   await second.exited;
 

@@ -4,9 +4,7 @@ import { cp, mkdtemp, rm } from 'node:fs/promises';
 import { connect as connectSocket, createServer, type AddressInfo, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { credentials } from '@grpc/grpc-js';
 import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
-import { HealthClient } from '../../src/gen/grpc/health/v1/health.js';
 import { registerCanary } from '../support/canaries.js';
 import { removeDataDir } from '../support/data-dir.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
@@ -122,13 +120,13 @@ async function valueOf({ http }: Serving, name: string): Promise<number> {
   );
 }
 
-/** holdOpen begins a call that ends with its connection. */
-async function holdOpen({ address }: Serving): Promise<HealthClient> {
-  const client = new HealthClient(address, credentials.createInsecure());
-  const watch = client.watch({ service: '' });
-  watch.on('error', () => undefined);
-  await once(watch, 'data');
-  return client;
+/** holdOpen begins a call that ends with its connection: its request is never complete. */
+async function holdOpen(serving: Serving): Promise<RawHttp2> {
+  const connection = await connectTo(serving);
+  const headers = { authorization: `Bearer ${adminToken}` };
+  connection.begin(pathOf('listTokens'), headers, 60_000).write(Buffer.from([0, 0, 0]));
+  expect(await validate(connection)).toBe('OK');
+  return connection;
 }
 
 test('all workers serve the one port, each some of the connections', async () => {
@@ -338,7 +336,9 @@ test('when workers keep ending as soon as they start, the service ends and says 
   await rm(directory, { recursive: true });
   for (const worker of workersOf(serving)) process.kill(worker, 'SIGKILL');
   expect(await serving.exited).toBe(1);
-  expect(serving.output()).toMatch(/^keyward: workers end as soon as they start: ENOENT/m);
+  expect(serving.output()).toMatch(
+    /^keyward: workers end as soon as they start: KEYWARD_TLS_CERT: \S+ cannot be read/m,
+  );
   expect(workersOf(serving).filter(isAlive)).toEqual([]);
 });
 

@@ -1,15 +1,14 @@
 import { once } from 'node:events';
 import { createServer, type AddressInfo } from 'node:net';
-import { credentials } from '@grpc/grpc-js';
 import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
 import { checkHealth } from '../../src/client/health.js';
-import { HealthClient } from '../../src/gen/grpc/health/v1/health.js';
 import { registerCanary } from '../support/canaries.js';
 import { createEmptyDatabase, createTestDatabase, type TestDatabase } from '../support/database.js';
 import { keyward, serve, spawnKeyward, type Serving } from '../support/keyward-command.js';
 import { TEST_KEY } from '../support/keyring.js';
 import { isAlive } from '../support/postmaster.js';
-import { Peer } from '../support/rpc.js';
+import { framed, RawHttp2 } from '../support/raw-http2.js';
+import { pathOf, Peer } from '../support/rpc.js';
 
 let database: TestDatabase;
 let adminToken: string;
@@ -86,16 +85,17 @@ test('/readyz is 200 exactly while gRPC health says SERVING, and tells why when 
 
 test('while calls end before the service stops, the process is alive and not ready', async () => {
   const serving = await start({ KEYWARD_SHUTDOWN_SECONDS: '5' });
-  const client = new HealthClient(serving.address, credentials.createInsecure());
-  const watch = client.watch({ service: '' });
-  watch.on('error', () => undefined);
-  await once(watch, 'data');
+  const wire = await RawHttp2.open(Number(serving.address.split(':')[1]));
+  const headers = { authorization: `Bearer ${adminToken}` };
+  // A call whose request is not complete is under way until it is.
+  wire.begin(pathOf('listTokens'), headers, 60_000).write(Buffer.from([0, 0, 0]));
+  expect((await wire.call(pathOf('listTokens'), framed(Buffer.alloc(0)), headers, 20_000)).code).toBe('OK');
   serving.signal('SIGTERM');
   await vi.waitFor(async () => {
     expect(await readiness(serving)).toEqual({ code: 503, status: 'NOT_SERVING', reason: 'stopping' });
   }, 5_000);
   expect((await fetch(`${serving.http}/healthz`)).status).toBe(200);
-  client.close();
+  wire.close();
   expect(await serving.exited).toBe(0);
 });
 

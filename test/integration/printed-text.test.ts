@@ -40,7 +40,9 @@ const CLIENT_COMMANDS: Readonly<Record<string, readonly string[]>> = {
 /** Those that show such texts if all goes well. */
 const SHOW_TEXTS = /^(call|validate|secret (list|get|versions|refs|grants)) /;
 /** These ask no service. */
-const OTHER_COMMANDS = ['serve', 'migrate', 'bootstrap', 'import-smarter', 'audit verify', 'keys generate'];
+const OTHER_COMMANDS = [
+  ...['serve', 'migrate', 'bootstrap', 'import-smarter', 'upgrade-database', 'audit verify', 'keys generate'],
+];
 
 /** commandNames are all commands that the program has, by its own help. */
 async function commandNames(path: readonly string[] = []): Promise<string[]> {

@@ -45,7 +45,7 @@ let address: string;
 let alphaOnlyAddress: string;
 
 beforeAll(async () => {
-  const forms = reflectionServices(OFFERED);
+  const forms = reflectionServices(OFFERED, new AbortController().signal);
   address = await serve(forms);
   alphaOnlyAddress = await serve(forms.slice(1));
 });

@@ -17,6 +17,7 @@ export interface StartOrder {
 export type ToWorker =
   | StartOrder
   | { readonly type: 'ask'; readonly id: number; readonly about: keyof WorkerAnswers }
+  | { readonly type: 'reload' }
   | { readonly type: 'stop' };
 
 /** WorkerAnswers is what a worker can be asked about. */

@@ -20,11 +20,13 @@ let isStopping = false;
 process.on('message', (message: ToWorker) => {
   if (message.type === 'start') void begin(message);
   else if (message.type === 'stop') void end();
+  else if (message.type === 'reload') void reload();
   else void answer(message.id, message.about);
 });
 process.on('SIGTERM', () => void end());
-// The Ctrl-C of a terminal reaches all processes; the main process decides what becomes of it.
+// What a terminal sends reaches all processes; the main process decides what becomes of it.
 process.on('SIGINT', () => undefined);
+process.on('SIGHUP', () => undefined);
 send({ type: 'ready' });
 
 async function begin({ worker, replicaId, databaseUrl, port }: StartOrder): Promise<void> {
@@ -54,6 +56,13 @@ async function end(): Promise<void> {
     logger.error({ err: error }, 'the worker did not stop in order');
     process.exit(1);
   }
+}
+
+/** reload goes on with what it has where the files do not fit. */
+async function reload(): Promise<void> {
+  await server?.reload().catch((error: unknown) => {
+    logger.error({ err: error }, 'the files of TLS were not read anew');
+  });
 }
 
 async function answer(id: number, about: keyof WorkerAnswers): Promise<void> {

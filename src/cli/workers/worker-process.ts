@@ -95,6 +95,10 @@ export class WorkerProcess {
     return this.#lastMetrics;
   }
 
+  reload(): void {
+    this.#send({ type: 'reload' });
+  }
+
   /** stop lets it end in order, for at most `limitMs`. */
   async stop(limitMs: number): Promise<void> {
     this.#send({ type: 'stop' });

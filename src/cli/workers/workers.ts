@@ -102,6 +102,12 @@ export class Workers implements FaceSource {
     return this.#metrics.text(await Promise.all(this.#running().map((running) => running.metrics())));
   }
 
+  /** reload has all workers read the files of TLS anew. */
+  reload(): Promise<void> {
+    for (const running of this.#running()) running.reload();
+    return Promise.resolve();
+  }
+
   /** stop lets all workers end in order, and ends those that do not in time. */
   async stop(): Promise<void> {
     this.#isStopping = true;

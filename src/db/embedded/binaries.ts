@@ -11,6 +11,8 @@ import { EmbeddedPostgresError } from './errors.js';
 export interface Binaries {
   readonly initdb: string;
   readonly postgres: string;
+  /** major is the number that a cluster has to have been made with, for example 18. */
+  readonly major: number;
 }
 
 /** LibraryLink is one line of `pg-symlinks.json`: both paths are relative to the package. */
@@ -31,14 +33,16 @@ type LibraryLinks = z.infer<typeof LibraryLinks>;
 export async function prepareBinaries(copiesDirectory: string, runsAsOther: boolean): Promise<Binaries> {
   const root = packageRoot();
   const links = LibraryLinks.parse(await readJson(join(root, 'native', 'pg-symlinks.json')));
-  if (!runsAsOther && (await isUsableInPlace(root, links))) return binariesIn(join(root, 'native'));
-
   const { version } = z.object({ version: z.string() }).parse(await readJson(join(root, 'package.json')));
+  const major = Number.parseInt(version, 10);
+  if (!runsAsOther && (await isUsableInPlace(root, links)))
+    return { ...programsIn(join(root, 'native', 'bin')), major };
+
   const copy = join(copiesDirectory, `postgres-bin-${version}`);
   if (!(await exists(copy))) {
     await createDirectoryOnce(copy, (scratch) => copyWithLinks(root, links, scratch));
   }
-  return binariesIn(copy);
+  return { ...programsIn(join(copy, 'bin')), major };
 }
 
 function packageRoot(): string {
@@ -55,12 +59,12 @@ function packageRoot(): string {
   }
 }
 
-function binariesIn(native: string): Binaries {
-  return { initdb: join(native, 'bin', 'initdb'), postgres: join(native, 'bin', 'postgres') };
+function programsIn(directory: string): Omit<Binaries, 'major'> {
+  return { initdb: join(directory, 'initdb'), postgres: join(directory, 'postgres') };
 }
 
 async function isUsableInPlace(root: string, links: LibraryLinks): Promise<boolean> {
-  const { initdb, postgres } = binariesIn(join(root, 'native'));
+  const { initdb, postgres } = programsIn(join(root, 'native', 'bin'));
   const checks = [
     ...links.map(({ target }) => access(join(root, target), constants.R_OK)),
     ...[initdb, postgres].map((program) => access(program, constants.X_OK)),

@@ -1,5 +1,16 @@
 import { randomBytes } from 'node:crypto';
-import { chmod, chown, lstat, realpath, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import {
+  chmod,
+  chown,
+  lstat,
+  readdir,
+  readFile,
+  realpath,
+  rm,
+  stat,
+  symlink,
+  writeFile,
+} from 'node:fs/promises';
 import { join } from 'node:path';
 import { hasCode } from '../../lib/errno.js';
 import { makePrivateDirectory, readPrivately } from '../../lib/private-file.js';
@@ -11,12 +22,18 @@ import { asArguments, runProgram, type Settings, type SystemUser } from './progr
 import { databaseUser, type DatabaseUser } from './system-user.js';
 
 /** ROOT_HOME holds what must be reachable for the database's user when Keyward itself runs as root. */
-const ROOT_HOME = '/var/lib/keyward';
+export const ROOT_HOME = '/var/lib/keyward';
 
-/** Listeners get lines for people: of progress, and of what is amiss although it goes on. */
+/** clusterNameIn is the name of a data directory's cluster, whether there is one or not. */
+export function clusterNameIn(dataDir: string): string {
+  return join(dataDir, 'postgres');
+}
+
+/** Listeners get lines for people, of progress and of what is amiss although it goes on, and may break it off. */
 export interface Listeners {
   readonly onProgress: (line: string) => void;
   readonly onWarning: (line: string) => void;
+  readonly signal?: AbortSignal;
 }
 
 /** Cluster is a database cluster on disk, ready to be started. */
@@ -47,6 +64,7 @@ export async function openCluster(
   listeners: Listeners,
 ): Promise<Cluster> {
   await makePrivateDirectory(dataDir);
+  const { signal } = listeners;
   const asRoot = process.geteuid?.() === 0;
   if (asRoot) {
     await makePrivateDirectory(ROOT_HOME);
@@ -55,21 +73,25 @@ export async function openCluster(
   }
   const user = asRoot ? await databaseUser(listeners.onWarning) : undefined;
   const binaries = await prepareBinaries(asRoot ? ROOT_HOME : dataDir, asRoot);
-  const name = join(dataDir, 'postgres');
+  const name = clusterNameIn(dataDir);
   const passwordFile = join(dataDir, 'postgres-password');
 
   let created = false;
   if (!(await isPresent(name))) {
+    await requireNoneAside(dataDir);
     listeners.onProgress(`Creating the database in ${name} ...`);
     // The password comes first, so that a cluster without one is always somebody's mistake.
     await createFileOnce(passwordFile, `${randomBytes(24).toString('base64url')}\n`);
     const password = readPassword(passwordFile);
     created = user
-      ? await createBehindLink(name, (path) => initialize(path, password, binaries, settings, user))
-      : await createDirectoryOnce(name, (path) => initialize(path, password, binaries, settings, undefined));
+      ? await createBehindLink(name, (path) => initialize(path, password, binaries, settings, user, signal))
+      : await createDirectoryOnce(name, (path) =>
+          initialize(path, password, binaries, settings, undefined, signal),
+        );
     if (user) listeners.onProgress(`The database runs as ${nameOf(user)}.`);
   }
   const path = await followLink(name);
+  await requireVersion(path, dataDir, binaries);
   if (user) await takeOver(path, user, listeners);
   return {
     path,
@@ -78,6 +100,36 @@ export async function openCluster(
     user: await ownerOf(path, asRoot),
     created,
   };
+}
+
+/** asideIn is the cluster of another version that an upgrade put aside, by its name; undefined if there is none. */
+export async function asideIn(dataDir: string): Promise<string | undefined> {
+  return (await readdir(dataDir)).find((entry) => /^postgres-\d+$/.test(entry));
+}
+
+/** requireNoneAside keeps an upgrade that was cut short from ending in an empty database. */
+async function requireNoneAside(dataDir: string): Promise<void> {
+  const aside = await asideIn(dataDir);
+  if (aside === undefined) return;
+  throw new EmbeddedPostgresError(
+    `An upgrade of the database in ${dataDir} was cut short: run "keyward upgrade-database" again. ` +
+      `(What there was lies in ${join(dataDir, aside)}.)`,
+  );
+}
+
+/** majorOf is the number of the PostgreSQL that made a cluster. */
+export async function majorOf(path: string): Promise<number> {
+  return Number((await readFile(join(path, 'PG_VERSION'), 'utf8')).trim());
+}
+
+/** requireVersion tells at once of a cluster that another PostgreSQL made, which this one refuses to run. */
+async function requireVersion(path: string, dataDir: string, { major }: Binaries): Promise<void> {
+  const found = await majorOf(path);
+  if (found === major) return;
+  throw new EmbeddedPostgresError(
+    `The database in ${dataDir} is of PostgreSQL ${found}, and this Keyward brings PostgreSQL ${major}. ` +
+      'Stop every Keyward that uses it, then run "keyward upgrade-database", or start the Keyward that made it.',
+  );
 }
 
 function nameOf({ name, uid, made }: DatabaseUser): string {
@@ -123,12 +175,13 @@ async function createBehindLink(name: string, fill: (path: string) => Promise<vo
 }
 
 /** initialize runs initdb in an empty directory and makes the database `keyward` before anything can connect. */
-async function initialize(
+export async function initialize(
   path: string,
   password: string,
   { initdb, postgres }: Binaries,
   settings: Settings,
   user: SystemUser | undefined,
+  signal: AbortSignal | undefined,
 ): Promise<void> {
   // A file of its own, since the database's user cannot read the one in the data directory.
   const passwordFile = `${path}.password`;
@@ -137,6 +190,7 @@ async function initialize(
     if (user) for (const file of [path, passwordFile]) await chown(file, user.uid, user.gid);
     await runProgram(initdb, {
       user,
+      signal,
       arguments: [
         `--pgdata=${path}`,
         `--pwfile=${passwordFile}`,
@@ -155,6 +209,7 @@ async function initialize(
   }
   await runProgram(postgres, {
     user,
+    signal,
     arguments: ['--single', '-D', path, ...asArguments({ ...settings, exit_on_error: 'on' }), 'postgres'],
     input: 'CREATE DATABASE keyward;\n',
   });
@@ -164,7 +219,7 @@ async function initialize(
  * ownerOf is the user a cluster's server must run as: PostgreSQL insists that it owns the directory, and that
  * nobody else can enter it. So does Keyward, before it starts or talks to anything in there.
  */
-async function ownerOf(path: string, asRoot: boolean): Promise<SystemUser | undefined> {
+export async function ownerOf(path: string, asRoot: boolean): Promise<SystemUser | undefined> {
   const { uid, gid, mode } = await stat(path);
   if ((mode & 0o077) !== 0) {
     throw new EmbeddedPostgresError(
@@ -179,7 +234,7 @@ async function ownerOf(path: string, asRoot: boolean): Promise<SystemUser | unde
   );
 }
 
-async function followLink(name: string): Promise<string> {
+export async function followLink(name: string): Promise<string> {
   try {
     return await realpath(name);
   } catch (cause) {
@@ -192,7 +247,7 @@ async function followLink(name: string): Promise<string> {
   }
 }
 
-function readPassword(path: string): string {
+export function readPassword(path: string): string {
   const password = readPrivately(path)?.trim();
   if (password !== undefined) return password;
   throw new EmbeddedPostgresError(
@@ -201,7 +256,7 @@ function readPassword(path: string): string {
   );
 }
 
-async function isPresent(path: string): Promise<boolean> {
+export async function isPresent(path: string): Promise<boolean> {
   try {
     await lstat(path);
     return true;

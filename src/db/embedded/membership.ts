@@ -1,12 +1,13 @@
-import { readFile, realpath } from 'node:fs/promises';
+import { realpath } from 'node:fs/promises';
 import { performance } from 'node:perf_hooks';
 import { setTimeout as delay } from 'node:timers/promises';
 import { hasCode } from '../../lib/errno.js';
 import { DatabaseClient } from '../database-client.js';
 import type { Cluster } from './cluster.js';
 import { EmbeddedPostgresError } from './errors.js';
-import { isAlive, type Settings } from './program.js';
-import { discardStaleLocks, isPostmaster, readPidFile, spawnPostmaster, type PidFile } from './server.js';
+import type { Settings } from './program.js';
+import { discardStaleLocks, readPidFile, spawnPostmaster, stopServer, type PidFile } from './server.js';
+import { sizeOf, whyNotStarted } from './server-log.js';
 import {
   checkSocketDirectory,
   prepareSocketDirectory,
@@ -16,7 +17,7 @@ import {
 } from './socket.js';
 
 /** USERS_LOCK is an advisory lock that each user of the server shares: "keyward" in ASCII. */
-const USERS_LOCK = '30229394876363364';
+export const USERS_LOCK = '30229394876363364';
 
 const POLL_MS = 25;
 
@@ -25,10 +26,6 @@ const START_LIMIT_MS = 15_000;
 
 /** RECOVERY_LIMIT_MS bounds a start in which PostgreSQL answers that it is still replaying its log. */
 const RECOVERY_LIMIT_MS = 300_000;
-
-/** FAST_STOP_LIMIT_MS is for the checkpoint of an orderly stop; IMMEDIATE_STOP_LIMIT_MS for a stop without. */
-const FAST_STOP_LIMIT_MS = 60_000;
-const IMMEDIATE_STOP_LIMIT_MS = 10_000;
 
 /** SESSION_LIMIT_MS bounds a statement of a session, with the wait for a user who stops the server. */
 const SESSION_LIMIT_MS = 10_000;
@@ -74,8 +71,8 @@ export class Membership {
    *
    * @throws EmbeddedPostgresError where the server neither starts nor can be adopted
    */
-  static async join(options: MembershipOptions): Promise<Membership> {
-    const { session, socketDirectory } = await enterOrStart(options, undefined, new AbortController().signal);
+  static async join(options: MembershipOptions, signal: AbortSignal): Promise<Membership> {
+    const { session, socketDirectory } = await enterOrStart(options, undefined, signal);
     return new Membership(options, session, socketDirectory);
   }
 
@@ -155,7 +152,9 @@ async function enterOrStart(
   let deadline = begin + START_LIMIT_MS;
   let started: Awaited<ReturnType<typeof spawnPostmaster>> | undefined;
   let starts = 0;
+  let directory: string | undefined;
   let cause: unknown;
+  const logBegin = await sizeOf(logFile);
   try {
     while (performance.now() < deadline) {
       signal.throwIfAborted();
@@ -174,7 +173,7 @@ async function enterOrStart(
       } else if (!started?.isRunning()) {
         // The directory of a server that crashed: those that used it find it there again.
         const previous = previousDirectory ?? pidFile?.socketDirectory;
-        const directory = await prepareSocketDirectory(cluster, previous);
+        directory = await prepareSocketDirectory(cluster, previous);
         if (pidFile) await discardStaleLocks(cluster.path, pidFile, directory);
         started = await spawnPostmaster(cluster, settings, directory, logFile);
         starts += 1;
@@ -183,13 +182,14 @@ async function enterOrStart(
       await delay(POLL_MS * Math.max(1, starts));
     }
     if (cause instanceof EmbeddedPostgresError) throw cause;
-    const why = cause === undefined ? '' : ` (${messageOf(cause)})`;
+    const why = (await whyNotStarted(logFile, logBegin)) ?? (cause === undefined ? '' : messageOf(cause));
     throw new EmbeddedPostgresError(
-      `The embedded database does not start${why}. The end of ${logFile}:\n${await lastLines(logFile)}`,
+      `The embedded database does not start: ${why === '' ? 'its server says nothing' : why} (${logFile}).`,
       cause === undefined ? {} : { cause },
     );
   } catch (error) {
-    started?.stopAtOnce();
+    await started?.stopAtOnce();
+    if (directory !== undefined) await removeSocketDirectory(cluster, directory);
     if (!hasCode(error, INVALID_PASSWORD)) throw error;
     throw new EmbeddedPostgresError(
       'The embedded database refuses the password in its data directory: bring back the postgres-password ' +
@@ -269,28 +269,6 @@ async function isLastUser(session: DatabaseClient): Promise<boolean> {
     USERS_LOCK,
   ]);
   return rows[0]?.last === true;
-}
-
-async function stopServer(cluster: string): Promise<void> {
-  const server = await readPidFile(cluster);
-  if (!server?.isRunning) return;
-  const ways = [
-    ['SIGINT', FAST_STOP_LIMIT_MS],
-    ['SIGQUIT', IMMEDIATE_STOP_LIMIT_MS],
-  ] as const;
-  for (const [signal, limitMs] of ways) {
-    if (isAlive(server.pid)) process.kill(server.pid, signal);
-    const deadline = performance.now() + limitMs;
-    while (performance.now() < deadline) {
-      if (!(await isPostmaster(server.pid))) return;
-      await delay(POLL_MS);
-    }
-  }
-  throw new EmbeddedPostgresError(`The embedded database (process ${server.pid}) does not stop.`);
-}
-
-async function lastLines(file: string): Promise<string> {
-  return (await readFile(file, 'utf8')).trimEnd().split('\n').slice(-5).join('\n');
 }
 
 function messageOf(error: unknown): string {

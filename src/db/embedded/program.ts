@@ -33,18 +33,29 @@ export function programSurroundings(user: SystemUser | undefined) {
  */
 export async function runProgram(
   program: string,
-  options: { user: SystemUser | undefined; arguments: readonly string[]; input?: string },
+  options: {
+    user: SystemUser | undefined;
+    signal: AbortSignal | undefined;
+    arguments: readonly string[];
+    input?: string;
+  },
 ): Promise<void> {
+  const { signal } = options;
+  signal?.throwIfAborted();
   const child = spawn(program, options.arguments, {
     ...programSurroundings(options.user),
     stdio: ['pipe', 'pipe', 'pipe'],
     timeout: PROGRAM_LIMIT_MS,
   });
   const ended = endOf(child);
+  const breakOff = (): void => void child.kill();
+  signal?.addEventListener('abort', breakOff);
   // A program that fails early closes its input; its exit status tells what matters.
   child.stdin.on('error', () => undefined);
   child.stdin.end(options.input ?? '');
   const [output, errors, end] = await Promise.all([text(child.stdout), text(child.stderr), ended]);
+  signal?.removeEventListener('abort', breakOff);
+  signal?.throwIfAborted();
   if (end !== 0) {
     throw new EmbeddedPostgresError(`${program} failed (${end}): ${errors.trim() || output.trim()}`);
   }

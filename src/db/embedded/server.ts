@@ -1,11 +1,14 @@
 import { execFile, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { lchown, open, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { lchown, open, readFile, realpath, rename, rm, writeFile } from 'node:fs/promises';
 import { once } from 'node:events';
 import { basename, join } from 'node:path';
+import { performance } from 'node:perf_hooks';
+import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { hasCode } from '../../lib/errno.js';
 import type { Cluster } from './cluster.js';
+import { EmbeddedPostgresError } from './errors.js';
 import { asArguments, isAlive, programSurroundings, type Settings } from './program.js';
 import { SOCKET_PORT, socketPath } from './socket.js';
 
@@ -35,11 +38,16 @@ export const DEFAULT_SETTINGS: Settings = {
 /** HBA lets the database's own user in, by SCRAM over the socket, and nobody else by nothing else. */
 const HBA = '# Keyward writes this file whenever it starts the database.\nlocal all all scram-sha-256\n';
 
+/** FAST_STOP_LIMIT_MS is for the checkpoint of an orderly stop; IMMEDIATE_STOP_LIMIT_MS for a stop without. */
+const FAST_STOP_LIMIT_MS = 60_000;
+const IMMEDIATE_STOP_LIMIT_MS = 10_000;
+const POLL_MS = 25;
+
 /** PidFile is the content of `postmaster.pid`: PostgreSQL's first process, and where it listens. */
 export interface PidFile {
   readonly text: string;
   readonly pid: number;
-  /** Whether the process runs PostgreSQL. */
+  /** Whether the process is the server of this cluster. */
   readonly isRunning: boolean;
   /** directory of its socket; absent in the first moments of a start. */
   readonly socketDirectory: string | undefined;
@@ -59,7 +67,7 @@ export async function readPidFile(cluster: string): Promise<PidFile | undefined>
   return {
     text,
     pid,
-    isRunning: await isPostmaster(pid),
+    isRunning: await isPostmasterOf(cluster, pid),
     socketDirectory: socketDirectory === '' ? undefined : socketDirectory,
     port: socketDirectory === '' && address !== '' ? Number(port) : undefined,
   };
@@ -69,14 +77,15 @@ export async function readPidFile(cluster: string): Promise<PidFile | undefined>
  * spawnPostmaster starts the server in a process group of its own: Ctrl-C in a terminal reaches Keyward alone,
  * which stops the database when it has finished with it.
  *
- * @returns whether the process is still there; it ends by itself when another postmaster has the cluster
+ * @returns whether the process is still there; it ends by itself when another postmaster has the cluster. Its
+ *     `stopAtOnce` resolves when it is gone
  */
 export async function spawnPostmaster(
   cluster: Cluster,
   settings: Settings,
   socketDirectory: string,
   logFile: string,
-): Promise<{ isRunning(): boolean; stopAtOnce(): void }> {
+): Promise<{ isRunning(): boolean; stopAtOnce(): Promise<void> }> {
   await writeHba(cluster);
   const where = {
     port: SOCKET_PORT,
@@ -92,9 +101,14 @@ export async function spawnPostmaster(
     );
     await once(child, 'spawn');
     child.unref();
+    const isRunning = (): boolean => child.exitCode === null && child.signalCode === null;
     return {
-      isRunning: () => child.exitCode === null && child.signalCode === null,
-      stopAtOnce: () => void child.kill('SIGQUIT'),
+      isRunning,
+      stopAtOnce: async () => {
+        child.kill('SIGQUIT');
+        const deadline = performance.now() + IMMEDIATE_STOP_LIMIT_MS;
+        while (isRunning() && performance.now() < deadline) await delay(POLL_MS);
+      },
     };
   } finally {
     await log.close();
@@ -135,26 +149,58 @@ export async function discardStaleLocks(
   await rm(`${socketPath(socketDirectory)}.lock`, { force: true });
 }
 
-/**
- * isPostmaster tells whether the process that a pid file names is a PostgreSQL server, and not another program
- * that got the id later, or one that ended and was not collected. (PostgreSQL's other processes show a title
- * in place of the program.) A session then tells whose server it is.
- */
-export async function isPostmaster(pid: number): Promise<boolean> {
-  if (!Number.isSafeInteger(pid) || pid <= 0) return false;
-  return basename((await programOf(pid)) ?? '') === 'postgres';
+/** stopServer stops a cluster's server, if it runs. */
+export async function stopServer(cluster: string): Promise<void> {
+  const server = await readPidFile(cluster);
+  if (!server?.isRunning) return;
+  const ways = [
+    ['SIGINT', FAST_STOP_LIMIT_MS],
+    ['SIGQUIT', IMMEDIATE_STOP_LIMIT_MS],
+  ] as const;
+  for (const [signal, limitMs] of ways) {
+    if (await isPostmasterOf(cluster, server.pid)) process.kill(server.pid, signal);
+    const deadline = performance.now() + limitMs;
+    while (performance.now() < deadline) {
+      if (!(await isPostmasterOf(cluster, server.pid))) return;
+      await delay(POLL_MS);
+    }
+  }
+  throw new EmbeddedPostgresError(`The embedded database (process ${server.pid}) does not stop.`);
 }
 
-/** programOf is the path of a process's program, or undefined if there is no such process. */
-async function programOf(pid: number): Promise<string | undefined> {
+/**
+ * isPostmasterOf tells whether the process that a pid file names is this cluster's server. It may be another program that
+ * got the id later, another program's PostgreSQL, or one that ended and was not collected. (PostgreSQL's other
+ * processes show a title in place of the program.) A session then tells for certain whose server it is.
+ */
+async function isPostmasterOf(cluster: string, pid: number): Promise<boolean> {
+  if (!Number.isSafeInteger(pid) || pid <= 0) return false;
+  const [program = '', ...args] = await commandOf(pid);
+  if (basename(program) !== 'postgres') return false;
+  return (await isSame(cluster, `/proc/${pid}/cwd`)) || (await isSame(cluster, dataDirectoryIn(args)));
+}
+
+/** dataDirectoryIn is the data directory that a server's arguments name, if they do. */
+function dataDirectoryIn(args: readonly string[]): string | undefined {
+  const at = args.findIndex((arg) => arg.startsWith('-D'));
+  const argument = args[at];
+  return argument === '-D' ? args[at + 1] : argument?.slice(2);
+}
+
+/** isSame is false too where the path cannot be looked at: that of another user's process, in a container. */
+async function isSame(cluster: string, path: string | undefined): Promise<boolean> {
+  return path !== undefined && (await realpath(path).catch(() => undefined)) === cluster;
+}
+
+/** commandOf is a process's program with its arguments; empty if there is no such process. */
+async function commandOf(pid: number): Promise<string[]> {
   try {
-    // Not /proc/PID/exe or cwd: in a container even root may not read those of another user's process.
-    if (process.platform === 'linux') return (await readFile(`/proc/${pid}/cmdline`, 'utf8')).split('\0')[0];
-    const { stdout } = await promisify(execFile)('ps', ['-p', String(pid), '-o', 'comm=']);
-    return stdout.trim();
+    if (process.platform === 'linux') return (await readFile(`/proc/${pid}/cmdline`, 'utf8')).split('\0');
+    const { stdout } = await promisify(execFile)('ps', ['-p', String(pid), '-ww', '-o', 'args=']);
+    return stdout.trim().split(' ');
   } catch (error) {
     // No such file, no such process, or, of ps, status 1.
-    if (hasCode(error, 'ENOENT', 'ESRCH', '1')) return undefined;
+    if (hasCode(error, 'ENOENT', 'ESRCH', '1')) return [];
     throw error;
   }
 }

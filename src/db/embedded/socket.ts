@@ -21,9 +21,12 @@ export function socketUrl(cluster: Cluster, directory: string, database: string)
 export function urlOf({ password }: Cluster, host: string, port: string | number, database: string): string {
   const query = new URLSearchParams({
     require_auth: 'scram-sha-256',
-    // Said, so that PGSSLMODE and PGOPTIONS of the environment do not count.
+    // All that the driver would take from the environment otherwise: PGSSLMODE, PGOPTIONS and their like.
     sslmode: 'disable',
+    sslnegotiation: 'postgres',
     options: '-c TimeZone=UTC',
+    client_encoding: 'UTF8',
+    replication: 'false',
   });
   const authority = `keyward:${password}@${encodeURIComponent(host)}:${port}`;
   // "+" means a space in forms, and itself in other readers of such URLs.

@@ -26,6 +26,8 @@ const INTERVAL_MS = 1_000;
 const STRANGER_INTERVALS = 20;
 /** Intervals that the other end has to close a connection without calls; then it is cut off. */
 const CLOSING_INTERVALS = 2;
+/** Intervals that a client has to take the end of a stream without an end, when the service stops. */
+const ENDING_INTERVALS = 1;
 const MOST_MISUSES = 20;
 /** Connections above the limits that are kept to tell them so. */
 const MOST_SURPLUS = 16;
@@ -47,6 +49,7 @@ export class Connections {
     return Promise.resolve();
   });
   #interval = 0;
+  #leavingSince = Infinity;
 
   constructor(options: ConnectionsOptions) {
     this.#options = options;
@@ -99,6 +102,17 @@ export class Connections {
     if (connection.misuses !== MOST_MISUSES) return;
     this.#options.counts.ended.misuse += 1;
     connection.destroy(constants.NGHTTP2_ENHANCE_YOUR_CALM);
+  }
+
+  /**
+   * leave lets nobody hold up the service when it stops. It cuts off who has shown nothing, at once; then who has no call
+   * under way and does not hang up, and streams whose clients do not read so far that they see the end.
+   */
+  leave(): void {
+    this.#leavingSince = this.#interval;
+    for (const connection of [...this.#byPeer.values()]) {
+      if (connection.standing === 'stranger' && !connection.isBusy) connection.socket.destroy();
+    }
   }
 
   /** stop ends the connections that have no session, which nobody else would end. */
@@ -201,14 +215,19 @@ export class Connections {
   #look(connection: Connection): void {
     const { limits, counts, onOverdue } = this.#options;
     const due = this.#interval - limits.requestSeconds - 1;
+    const mustEnd = this.#interval - this.#leavingSince > ENDING_INTERVALS;
     const calls = connection.eachCall((body) => {
       if (body?.isOverdue(due) === true) onOverdue(body);
       body?.closeIfLeft(this.#interval - 1);
+      if (mustEnd && body?.rule.lasts === true) body.stream.close(constants.NGHTTP2_CANCEL);
     });
     connection.noticeClosing(this.#interval);
     const { standing, closingSince, misusedAt } = connection;
     if (calls > 0) connection.activeAt = this.#interval;
-    if (standing === 'stranger') {
+    const isIdle = calls === 0 && this.#interval - connection.activeAt > 1;
+    if (isIdle && this.#leavingSince < this.#interval) {
+      connection.socket.destroy();
+    } else if (standing === 'stranger') {
       if (this.#interval - connection.since <= STRANGER_INTERVALS) return;
       counts.ended.unauthenticated += 1;
       connection.destroy(constants.NGHTTP2_ENHANCE_YOUR_CALM);

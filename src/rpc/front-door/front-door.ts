@@ -95,6 +95,11 @@ export class FrontDoor implements BodyKeeper {
     this.#intake.start();
   }
 
+  /** leave is for when the library stops: whoever has no call under way, or does not take the end of a stream, is cut off. */
+  leave(): void {
+    this.#connections.leave();
+  }
+
   /** stop ends what is left of connections; call it when the library has stopped. */
   stop(): Promise<void> {
     this.#intake.stop();

@@ -161,6 +161,7 @@ test('a rotation that has ended retires the keys before, and one that only tries
     versions: new RotationRepository(knex),
     standings: new StandingRepository(knex),
     audit: log,
+    stopping: new AbortController().signal,
   });
   const rotate = async (dryRun: boolean): Promise<void> => {
     for await (const progress of rotation.rotate(api.as('admin'), { dryRun, batchSize: 0 })) {

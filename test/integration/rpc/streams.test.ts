@@ -86,7 +86,7 @@ async function serve(stream: Stream): Promise<KeywardClient> {
     },
   );
   const config = loadConfig({ KEYWARD_LISTEN: '127.0.0.1:0' });
-  address = `127.0.0.1:${await listen(server, config.listen, await serverCredentials(config))}`;
+  address = `127.0.0.1:${await listen(server, config.listen, serverCredentials(undefined))}`;
   return client(TOKEN);
 }
 

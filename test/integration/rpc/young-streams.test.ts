@@ -54,7 +54,7 @@ async function bodyOf(path: string): Promise<string> {
 test('this version of grpc-js tells its listening sockets', async () => {
   const grpc = newGrpcServer();
   const config = loadConfig({ KEYWARD_LISTEN: '127.0.0.1:0' });
-  await listen(grpc, config.listen, await serverCredentials(config));
+  await listen(grpc, config.listen, serverCredentials(undefined));
   expect(keepStreamsYoung(grpc)).toBe(1);
   await drain(grpc, 1_000);
 });

@@ -183,7 +183,15 @@ describe('a rotation', () => {
     });
     const versions = new RotationRepository(knex);
     const standings = new StandingRepository(knex);
-    return new RotationService({ knex, versions, keyring, bindings, standings, audit });
+    return new RotationService({
+      knex,
+      versions,
+      keyring,
+      bindings,
+      standings,
+      audit,
+      stopping: new AbortController().signal,
+    });
   }
 
   async function rotate(): Promise<RotationProgress | undefined> {

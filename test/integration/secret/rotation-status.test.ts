@@ -35,7 +35,8 @@ test('however many ask for the status at once, everything is read by one of them
   const standings = new StandingRepository(knex);
   const { bindings } = api.services;
   const audit = testAuditLog(knex);
-  const service = new RotationService({ knex, versions, keyring, bindings, standings, audit });
+  const { signal: stopping } = new AbortController();
+  const service = new RotationService({ knex, versions, keyring, bindings, standings, audit, stopping });
 
   const asked = Array.from({ length: 50 }, () => service.status(api.as('admin')));
   const statuses = await Promise.all(asked);

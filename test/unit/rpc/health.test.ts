@@ -27,6 +27,7 @@ beforeEach(() => {
       return problem();
     },
     toleranceMs: TOLERANCE_MS,
+    stopping: new AbortController().signal,
     clock,
     logger: log.logger,
   });
@@ -90,6 +91,17 @@ test('an outage is survived for as long as answers can come from memory, and not
   problem = () => Promise.resolve(undefined);
   await nextCheck();
   expect(statuses('')).toBe('SERVING');
+});
+
+test('an outage is told once, without a stack, and its end too', async () => {
+  await health.start();
+  problem = () => Promise.reject(new Error('the database "x" at db:5432 cannot be used'));
+  for (let check = 0; check < 3; check += 1) await nextCheck();
+  expect(log.text().split('the database \\"x\\" at db:5432 cannot be used')).toHaveLength(2);
+  expect(log.text()).not.toContain('"stack"');
+  problem = () => Promise.resolve(undefined);
+  await nextCheck();
+  expect(log.text()).toContain('the database is reached again');
 });
 
 test('what is not serving says why, and what serves does not', async () => {
