@@ -8,6 +8,7 @@ import * as changeFeed from './migrations/0004-change-feed.js';
 import * as issuedBy from './migrations/0005-issued-by.js';
 import * as secretBindings from './migrations/0006-secret-bindings.js';
 import * as auditAccounts from './migrations/0007-audit-accounts.js';
+import * as feedEpoch from './migrations/0008-feed-epoch.js';
 
 /** Migrations in their order. Never edit one that was released; add another. */
 const MIGRATIONS: readonly { readonly name: string; readonly migration: Knex.Migration }[] = [
@@ -18,6 +19,7 @@ const MIGRATIONS: readonly { readonly name: string; readonly migration: Knex.Mig
   { name: '0005-issued-by', migration: issuedBy },
   { name: '0006-secret-bindings', migration: secretBindings },
   { name: '0007-audit-accounts', migration: auditAccounts },
+  { name: '0008-feed-epoch', migration: feedEpoch },
 ];
 
 // Names are given here, not read from files, whose endings differ between source and build.

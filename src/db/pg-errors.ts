@@ -14,6 +14,8 @@ const UNAVAILABLE_CODES: ReadonlySet<string> = new Set([
   '3D000', // the database does not exist (yet)
   '42P01', // the schema is not there (yet)
   '42703', // a column is not there (yet)
+  '42883', // a function is not there (yet)
+  '42P10', // a constraint is not there (yet)
   '55P03', // lock not available within lock_timeout
 ]);
 /** Faults of the way to the server, as Node and the driver report them. */

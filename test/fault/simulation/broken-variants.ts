@@ -3,9 +3,11 @@ import { MissLoader } from '../../../src/coherence/miss-loader.js';
 import type {
   Connector,
   Eviction,
+  Head,
   LeaseTerms,
   Memory,
   Notice,
+  ServerHead,
   Session,
 } from '../../../src/coherence/ports.js';
 import type { Timers } from '../../../src/lib/timers.js';
@@ -67,10 +69,10 @@ export const BROKEN: Readonly<Record<string, Broken>> = {
     parts: {
       registrations: (registrations) => ({
         outcome: async (barrier) => {
-          const { revision, replicas } = await registrations.outcome(barrier);
-          return { revision, replicas: replicas.map((each) => ({ ...each, maxStaleMs: 0 })) };
+          const outcome = await registrations.outcome(barrier);
+          return { ...outcome, replicas: outcome.replicas.map((each) => ({ ...each, maxStaleMs: 0 })) };
         },
-        replicas: () => registrations.replicas(),
+        registered: () => registrations.registered(),
       }),
     },
   },
@@ -136,20 +138,24 @@ class Passing implements Session {
     return this.session.listen();
   }
 
-  renew(terms: LeaseTerms): Promise<void> {
+  renew(terms: LeaseTerms): Promise<bigint> {
     return this.session.renew(terms);
   }
 
-  head(): Promise<bigint> {
+  head(): Promise<ServerHead> {
     return this.session.head();
   }
 
-  noticesAfter(revision: bigint, upTo: bigint): ReturnType<Session['noticesAfter']> {
-    return this.session.noticesAfter(revision, upTo);
+  noticesAfter(after: Head, upTo: bigint): ReturnType<Session['noticesAfter']> {
+    return this.session.noticesAfter(after, upTo);
   }
 
-  acknowledge(writers: readonly string[], revision: bigint): Promise<void> {
-    return this.session.acknowledge(writers, revision);
+  acknowledge(writers: readonly string[], applied: Head): Promise<void> {
+    return this.session.acknowledge(writers, applied);
+  }
+
+  endEpoch(epoch: string): Promise<void> {
+    return this.session.endEpoch(epoch);
   }
 
   leave(): Promise<void> {
@@ -162,8 +168,9 @@ class Passing implements Session {
 }
 
 class SameSnapshot extends Passing {
-  override head(): Promise<bigint> {
-    return Promise.resolve(this.session.headBeforeRenewal);
+  override head(): Promise<ServerHead> {
+    const { headBeforeRenewal } = this.session;
+    return headBeforeRenewal === undefined ? this.session.head() : Promise.resolve(headBeforeRenewal);
   }
 }
 
@@ -171,7 +178,7 @@ class SameSnapshot extends Passing {
 class RenewingElsewhere extends Passing {
   readonly #place: Place;
   readonly #replica: string;
-  #heard: bigint | undefined;
+  #heard: ServerHead | undefined;
 
   constructor(session: SimulatedSession, place: Place, replica: string) {
     super(session);
@@ -179,19 +186,19 @@ class RenewingElsewhere extends Passing {
     this.#replica = replica;
   }
 
-  hear(revision: bigint): void {
-    if (this.#heard !== undefined && revision > this.#heard) this.#heard = revision;
+  hear({ epoch, revision }: Head): void {
+    if (this.#heard === undefined) return;
+    if (epoch === this.#heard.epoch && revision <= this.#heard.revision) return;
+    this.#heard = { ...this.#heard, epoch, revision };
   }
 
-  override renew(terms: LeaseTerms): Promise<void> {
+  override renew(terms: LeaseTerms): Promise<bigint> {
     return callPool(this.#place, (done) => {
-      this.#place.database.registerFromPool(this.#replica, terms, () => {
-        done(undefined);
-      });
+      done(this.#place.database.registerFromPool(this.#replica, terms));
     });
   }
 
-  override async head(): Promise<bigint> {
+  override async head(): Promise<ServerHead> {
     this.#heard ??= await this.session.head();
     return this.#heard;
   }
@@ -202,7 +209,7 @@ function renewingElsewhere(connector: SimulatedConnector, place: Place): Connect
     connect: async (replica, events, timeoutMs) => {
       const hearing: { session?: RenewingElsewhere } = {};
       const onNotice = (notice: Notice): void => {
-        hearing.session?.hear(notice.revision);
+        hearing.session?.hear(notice);
         events.onNotice(notice);
       };
       const opened = await connector.connect(replica, { ...events, onNotice }, timeoutMs);

@@ -13,6 +13,7 @@ const ALL = [
   '0005-issued-by',
   '0006-secret-bindings',
   '0007-audit-accounts',
+  '0008-feed-epoch',
 ];
 
 let database: TestDatabase;
