@@ -8,10 +8,11 @@ import type {
   Memory,
   Notice,
   ServerHead,
-  Session,
 } from '../../../src/coherence/ports.js';
 import type { Timers } from '../../../src/lib/timers.js';
 import { callPool, type Place, type SimulatedConnector, type SimulatedSession } from './connection.js';
+import { BROKEN_EPOCHS } from './broken-epochs.js';
+import { each, PassingSession } from './passing-session.js';
 import type { Parts } from './simulated-replica.js';
 
 /** Broken is a protocol that is wrong in one point. */
@@ -76,6 +77,7 @@ export const BROKEN: Readonly<Record<string, Broken>> = {
       }),
     },
   },
+  ...BROKEN_EPOCHS,
 };
 
 type Loader = MissLoader<unknown, unknown>;
@@ -119,55 +121,7 @@ function withoutWall(timers: Timers): Timers {
   };
 }
 
-function each(connector: SimulatedConnector, change: (session: SimulatedSession) => Session): Connector {
-  return {
-    connect: async (replica, events, timeoutMs) =>
-      change(await connector.connect(replica, events, timeoutMs)),
-  };
-}
-
-/** Passing does what a session does. */
-class Passing implements Session {
-  protected readonly session: SimulatedSession;
-
-  constructor(session: SimulatedSession) {
-    this.session = session;
-  }
-
-  listen(): Promise<void> {
-    return this.session.listen();
-  }
-
-  renew(terms: LeaseTerms): Promise<bigint> {
-    return this.session.renew(terms);
-  }
-
-  head(): Promise<ServerHead> {
-    return this.session.head();
-  }
-
-  noticesAfter(after: Head, upTo: bigint): ReturnType<Session['noticesAfter']> {
-    return this.session.noticesAfter(after, upTo);
-  }
-
-  acknowledge(writers: readonly string[], applied: Head): Promise<void> {
-    return this.session.acknowledge(writers, applied);
-  }
-
-  endEpoch(epoch: string): Promise<void> {
-    return this.session.endEpoch(epoch);
-  }
-
-  leave(): Promise<void> {
-    return this.session.leave();
-  }
-
-  close(): void {
-    this.session.close();
-  }
-}
-
-class SameSnapshot extends Passing {
+class SameSnapshot extends PassingSession {
   override head(): Promise<ServerHead> {
     const { headBeforeRenewal } = this.session;
     return headBeforeRenewal === undefined ? this.session.head() : Promise.resolve(headBeforeRenewal);
@@ -175,7 +129,7 @@ class SameSnapshot extends Passing {
 }
 
 /** RenewingElsewhere renews over the pool, and takes for the head what it was told by notices. */
-class RenewingElsewhere extends Passing {
+class RenewingElsewhere extends PassingSession {
   readonly #place: Place;
   readonly #replica: string;
   #heard: ServerHead | undefined;

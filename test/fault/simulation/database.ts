@@ -269,6 +269,11 @@ export class Database {
     };
   }
 
+  /** leftMs is what is left of a lease by the clock of the database alone. */
+  leftMs(replica: string): number {
+    return (this.#replicas.get(replica)?.expiresAt ?? -Infinity) - this.#clock();
+  }
+
   /** revisionOf is the revision of the transaction that placed a barrier. */
   revisionOf(barrier: string): bigint | undefined {
     return this.#barriers.get(barrier);

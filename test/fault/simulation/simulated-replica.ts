@@ -26,7 +26,7 @@ export interface Parts {
   readonly lease?: (timers: Timers, maxStaleMs: number) => Lease;
   readonly connector?: (connector: SimulatedConnector, memory: Memory, place: Place) => Connector;
   readonly memory?: (memory: Memory, timers: Timers) => Memory;
-  readonly registrations?: (registrations: Registrations) => Registrations;
+  readonly registrations?: (registrations: Registrations, place: Place) => Registrations;
   readonly acknowledgements?: () => Acknowledgements;
   readonly continuity?: (timers: Timers) => Continuity;
 }
@@ -75,7 +75,7 @@ export class SimulatedReplica {
     const registrations = registrationsAt(place);
     this.#wait = new PropagationWait({
       replica: id,
-      registrations: parts.registrations?.(registrations) ?? registrations,
+      registrations: parts.registrations?.(registrations, place) ?? registrations,
       acknowledgements,
       continuity,
       timers: process,
