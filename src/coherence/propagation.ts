@@ -32,8 +32,8 @@ export interface PropagationDependencies {
 
 /** An acknowledgement that has not come by then may be lost: what the replica registers tells as well. */
 const POLL_MS = 500;
-/** How long it is tried to find out who must have applied a change, where epochs begin meanwhile. */
-const LONGEST_MS = 3 * TTL_MS;
+/** After which nothing is read again, where epochs begin while a change waits. */
+const LONGEST_MS = 2 * TTL_MS;
 /** Stands for all replicas that may have had a lease before the epoch began. Nobody knows them, and none acknowledges. */
 const OF_EPOCHS_BEFORE = 'of epochs before';
 

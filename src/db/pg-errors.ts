@@ -16,6 +16,7 @@ const UNAVAILABLE_CODES: ReadonlySet<string> = new Set([
   '42703', // a column is not there (yet)
   '42883', // a function is not there (yet)
   '42P10', // a constraint is not there (yet)
+  '55000', // not in the state for it: a standby that is just being promoted
   '55P03', // lock not available within lock_timeout
 ]);
 /** Faults of the way to the server, as Node and the driver report them. */

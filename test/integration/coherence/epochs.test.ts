@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { VerdictReason, type KeywardClient, type Propagation } from '../../../src/client/index.js';
 import { byId } from '../../support/requests.js';
+import { BACK_UP, RESTORE } from '../../support/restore.js';
 import { execute } from '../../support/sql.js';
 import { startTcpProxy, type TcpProxy } from '../../support/tcp-proxy.js';
 import { Watching } from '../../support/watching.js';
@@ -34,43 +35,13 @@ beforeEach(async () => {
   for (let made = 0; made < 3; made += 1) tokens.push(await world.issue('owner-a'));
 });
 
-async function run(...statements: readonly string[]): Promise<void> {
-  await execute(world.database.url, `BEGIN; ${statements.join('; ')}; COMMIT`);
+/** run takes several statements. */
+async function run(statements: string): Promise<void> {
+  await execute(world.database.url, statements);
 }
 
-/** backUp copies all tables, as a dump does; a later restore takes everything back, sequences aside. */
-async function backUp(): Promise<void> {
-  await run(
-    'DROP SCHEMA IF EXISTS backup CASCADE; CREATE SCHEMA backup',
-    `DO $$ DECLARE name text; BEGIN
-       FOR name IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename NOT LIKE 'pending%' LOOP
-         EXECUTE format('CREATE TABLE backup.%1$I AS TABLE public.%1$I', name);
-       END LOOP;
-     END $$`,
-  );
-}
-
-/** restore puts the copy into the live database without a trigger that runs, and a new table in the place of the feed. */
-async function restore(): Promise<void> {
-  await run(
-    'SET LOCAL session_replication_role = replica',
-    `ALTER TABLE change_feed RENAME TO former_feed; CREATE TABLE change_feed (LIKE former_feed INCLUDING ALL);
-     DROP TABLE former_feed;
-     CREATE TRIGGER change_feed_cut AFTER DELETE ON change_feed
-       REFERENCING OLD TABLE AS cut FOR EACH STATEMENT EXECUTE FUNCTION keyward_feed_cut()`,
-    `DO $$ DECLARE name text; columns text; BEGIN
-       EXECUTE (SELECT 'TRUNCATE ' || string_agg(format('public.%I', tablename), ', ') || ' CASCADE'
-         FROM pg_tables WHERE schemaname = 'backup');
-       FOR name IN SELECT tablename FROM pg_tables WHERE schemaname = 'backup' LOOP
-         SELECT string_agg(quote_ident(attname), ', ') INTO columns FROM pg_attribute
-         WHERE attrelid = format('public.%I', name)::regclass AND attnum > 0
-           AND NOT attisdropped AND attgenerated = '';
-         EXECUTE format('INSERT INTO public.%1$I (%2$s) OVERRIDING SYSTEM VALUE SELECT %2$s FROM backup.%1$I',
-           name, columns);
-       END LOOP;
-     END $$`,
-  );
-}
+const backUp = () => run(BACK_UP);
+const restore = () => run(RESTORE);
 
 /** seenBy is what a replica says of the tokens. */
 async function seenBy(client: KeywardClient): Promise<string[]> {
