@@ -46,6 +46,11 @@ export class Acknowledgements {
     }
   }
 
+  /** clear forgets all that was acknowledged. */
+  clear(): void {
+    this.#applied.clear();
+  }
+
   has(replica: string, head: Head): boolean {
     const known = this.#applied.get(replica);
     return known !== undefined && covers(known, head);

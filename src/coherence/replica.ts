@@ -33,6 +33,8 @@ const LONGEST_BACKOFF_MS = 2_000;
 const MOST_MISSED = 1_000n;
 /** After a longer absence the own registration may have been deleted as one that is no more, and is not looked for. */
 const KNOWN_FOR_MS = 1_800_000;
+/** Epochs that are known to be over; of more than that the oldest are forgotten. */
+const MOST_FORMER = 100;
 
 /**
  * Replica follows the changes that all replicas make: it forgets what was changed, tells those who wait for
@@ -56,6 +58,8 @@ export class Replica {
   #failures = 0;
   /** Undefined before the first session. */
   #applied: Head | undefined;
+  /** Epochs that were left. One that comes back is an older copy. */
+  readonly #former = new Set<string>();
   /** What was heard before the head was read, on a session that is new or tells of another epoch. */
   #early: Notice[] | undefined;
   /** How often the lease was renewed, as the database counts, and when that was told. */
@@ -172,11 +176,13 @@ export class Replica {
    * everything is forgotten, after the head was read, for what is loaded from then on is at least as new as that.
    */
   async #begin(session: Session, head: Head): Promise<void> {
-    const { lease, memory, logger } = this.#deps;
+    const { lease, memory, acknowledgements, logger } = this.#deps;
     const isSame = head.epoch === this.#applied?.epoch;
     if (!isSame) {
       lease.lapse();
       this.#owed.clear();
+      acknowledgements.clear();
+      this.#leave();
       if (this.#applied !== undefined) logger.warn({ epoch: head.epoch }, 'the changes have another history');
     }
     const missed = isSame ? await this.#missed(session, head.revision) : [];
@@ -195,12 +201,23 @@ export class Replica {
     const isWhole = await this.#renew(session);
     const seen = this.#applied;
     const head = await this.#answered('reading the head', session.head());
-    if (head.epoch !== seen?.epoch || (isWhole && head.revision >= seen.revision)) return head;
+    const isOlder =
+      this.#former.has(head.epoch) ||
+      (head.epoch === seen?.epoch && (!isWhole || head.revision < seen.revision));
+    if (!isOlder) return head;
     lease.lapse();
     memory.clear();
     await this.#answered('ending the epoch', session.endEpoch(head.epoch));
     await this.#renew(session);
     return this.#answered('reading the head', session.head());
+  }
+
+  /** #leave notes that the epoch so far is over. */
+  #leave(): void {
+    if (this.#applied === undefined) return;
+    this.#former.add(this.#applied.epoch);
+    const [oldest] = this.#former;
+    if (this.#former.size > MOST_FORMER && oldest !== undefined) this.#former.delete(oldest);
   }
 
   /** #renew tells whether the database still knows of all renewals before. */

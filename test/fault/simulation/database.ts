@@ -58,7 +58,7 @@ export interface Copy {
   readonly head: bigint;
   readonly replicas: ReadonlyMap<string, Registration>;
   readonly barriers: ReadonlyMap<string, bigint>;
-  readonly stored: StoredEpoch | undefined;
+  readonly stored: StoredEpoch;
 }
 
 export interface DatabaseOptions {
@@ -120,7 +120,7 @@ export class Database {
 
   get head(): ServerHead {
     const { epoch } = this.#epoch();
-    return { epoch, revision: this.#head, server: this.#server };
+    return { epoch, revision: this.#head, server: `server ${this.#life}` };
   }
 
   /** isUnnoticed tells whether an older copy was started of which nobody has noticed yet that it is one. */
@@ -160,14 +160,16 @@ export class Database {
     });
   }
 
+  /** copy is of a database that is in use: it holds an epoch. */
   copy(): Copy {
+    const stored = this.#epoch();
     return {
       exists: this.tokens.map(({ exists }) => exists.at(-1) === true),
       feed: [...this.#feed],
       head: this.#head,
       replicas: new Map(this.#replicas),
       barriers: new Map(this.#barriers),
-      stored: this.#stored,
+      stored,
     };
   }
 
@@ -198,7 +200,7 @@ export class Database {
   startOlder(copy: Copy, downMs: number): void {
     this.restart(downMs, false, () => {
       this.#takeBack(copy);
-      this.#unnoticed = copy.stored?.epoch;
+      this.#unnoticed = copy.stored.epoch;
     });
   }
 
@@ -258,7 +260,7 @@ export class Database {
     return {
       epoch,
       epochAgeMs: beganAt === undefined ? undefined : now - beganAt,
-      server: this.#server,
+      server: `server ${this.#life}`,
       replicas: present.map(([replica, { expiresAt, maxStaleMs, applied, renewals }]) => ({
         replica,
         leftMs: Math.min(expiresAt - now, TTL_MS),
@@ -336,10 +338,6 @@ export class Database {
     this.#epochs += 1;
     const beganAt = this.#stored === undefined ? undefined : this.#clock();
     return { epoch: `epoch ${this.#epochs}`, history: this.#history, beganAt };
-  }
-
-  get #server(): string {
-    return `server ${this.#life}`;
   }
 
   #apply(change: Change): bigint {

@@ -41,6 +41,7 @@ export class FakeSessions implements Connector {
   readonly #feed: Notice[] = [];
   #head = 0n;
   #epochs = 1;
+  #epoch = 1;
   #renewals = 0n;
   #server = 'server 1';
   #held: Command | undefined;
@@ -69,14 +70,20 @@ export class FakeSessions implements Connector {
   }
 
   get epoch(): string {
-    return `epoch ${this.#epochs}`;
+    return `epoch ${this.#epoch}`;
   }
 
   /** restore lets another epoch begin at a head. */
   restore(revision: bigint): void {
-    this.#epochs += 1;
+    this.#begin();
     this.#head = revision;
     this.#feed.length = 0;
+  }
+
+  /** goBackTo lets an epoch from before be there again. */
+  goBackTo(epoch: number, revision: bigint): void {
+    this.#epoch = epoch;
+    this.#head = revision;
   }
 
   /** startOlder is another server with an older copy, which does not know that it is one. */
@@ -159,7 +166,7 @@ export class FakeSessions implements Connector {
         ),
       endEpoch: () =>
         this.#command(open, 'end', 'end', () => {
-          this.#epochs += 1;
+          this.#begin();
         }),
       leave: () => this.#command(open, 'leave', 'leave', () => undefined),
       close: () => {
@@ -167,6 +174,11 @@ export class FakeSessions implements Connector {
         end(open);
       },
     };
+  }
+
+  #begin(): void {
+    this.#epochs += 1;
+    this.#epoch = this.#epochs;
   }
 
   #noticesAfter(revision: bigint, upTo: bigint): readonly Notice[] | 'pruned' {

@@ -244,6 +244,17 @@ describe('another history', () => {
     expect([replica.state, continuity.has('server 2')]).toEqual(['HELD', true]);
   });
 
+  test('is an epoch that was left and comes back, whose numbers are those of an older copy', async () => {
+    sessions.restore(9n);
+    await timers.advance(1_000);
+    acknowledgements.note('other', { epoch: sessions.epoch, revision: 9n });
+    sessions.goBackTo(1, 8n);
+    await timers.advance(1_000);
+    expect(sessions.commands).toContain('end');
+    expect([replica.state, replica.applied]).toEqual(['HELD', 8n]);
+    expect(acknowledgements.has('other', { epoch: 'epoch 2', revision: 1n })).toBe(false);
+  });
+
   test('is not one where a session is only lost, nor where the registration was deleted in a long absence', async () => {
     await timers.advance(5_000);
     sessions.lose();
