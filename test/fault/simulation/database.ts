@@ -99,8 +99,8 @@ export class Database {
   #epochs = 0;
   #stored: StoredEpoch | undefined;
   #clockOffset = 0;
-  /** The epoch that an older copy goes on with until somebody notices. */
-  #unnoticed: string | undefined;
+  /** Whether an older copy is started, or was, and goes on with its epoch until somebody notices. */
+  #isOlder = false;
   #head = 0n;
   #isUp = true;
   /** Counts restarts: what was under way in an earlier life is not committed. */
@@ -125,7 +125,8 @@ export class Database {
 
   /** isUnnoticed tells whether an older copy was started of which nobody has noticed yet that it is one. */
   get isUnnoticed(): boolean {
-    return this.#unnoticed !== undefined && this.#epoch().epoch === this.#unnoticed;
+    if (this.#isUp) this.#epoch();
+    return this.#isOlder;
   }
 
   get backends(): readonly Backend[] {
@@ -198,9 +199,9 @@ export class Database {
 
   /** startOlder ends everything and starts from an older copy, as if nothing had happened. */
   startOlder(copy: Copy, downMs: number): void {
+    this.#isOlder = true;
     this.restart(downMs, false, () => {
       this.#takeBack(copy);
-      this.#unnoticed = copy.stored.epoch;
     });
   }
 
@@ -336,6 +337,7 @@ export class Database {
 
   #newEpoch(): StoredEpoch {
     this.#epochs += 1;
+    this.#isOlder = false;
     const beganAt = this.#stored === undefined ? undefined : this.#clock();
     return { epoch: `epoch ${this.#epochs}`, history: this.#history, beganAt };
   }
