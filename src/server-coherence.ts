@@ -1,5 +1,6 @@
 import { ChangeFeedRepository } from './coherence/change-feed-repository.js';
 import { Acknowledgements } from './coherence/acknowledgements.js';
+import { Continuity } from './coherence/continuity.js';
 import { CountingConnector } from './coherence/counting-connector.js';
 import { FeedBroadcast } from './coherence/feed-broadcast.js';
 import { Lease, TTL_MS } from './coherence/lease.js';
@@ -48,18 +49,21 @@ export class Coherence {
   readonly #deps: CoherenceDependencies;
   readonly #lease: Lease;
   readonly #acknowledgements = new Acknowledgements();
+  readonly #continuity: Continuity;
   readonly #memories: Memory[] = [];
 
   constructor(deps: CoherenceDependencies) {
     const { knex, replicaId: replica, maxStaleMs, timers, stopping, metrics } = deps;
     this.#deps = deps;
     this.#lease = new Lease(timers, maxStaleMs);
+    this.#continuity = new Continuity(timers);
     this.feed = new ChangeFeedRepository(knex);
     this.broadcast = new FeedBroadcast(this.feed, timers, stopping);
     const wait = new PropagationWait({
       replica,
       registrations: this.feed,
       acknowledgements: this.#acknowledgements,
+      continuity: this.#continuity,
       timers,
       maxStaleMs,
     });
@@ -93,10 +97,11 @@ export class Coherence {
       memory: together(this.#memories),
       lease: this.#lease,
       acknowledgements: this.#acknowledgements,
+      continuity: this.#continuity,
       timers,
       logger,
-      onApplied: (revision) => {
-        this.broadcast.wake(revision);
+      onApplied: (head) => {
+        this.broadcast.wake(head);
       },
     });
     metrics.watch({ holdsLease: () => this.#lease.holds(), revisionApplied: () => replica.applied });

@@ -1,4 +1,4 @@
-import type { ReplicaLease } from './ports.js';
+import type { Head, Registered } from './ports.js';
 
 /** Expectation is a change that waits for replicas to apply it. */
 export interface Expectation {
@@ -13,49 +13,57 @@ export interface Expectation {
 }
 
 interface Waiting {
-  readonly revision: bigint;
+  readonly head: Head;
   readonly missing: Set<string>;
   readonly finish: () => void;
 }
 
 /**
  * Acknowledgements is what a writer knows of how far the others are. They tell it themselves, and what they
- * register with each renewal tells it too, should a message be lost.
+ * register with each renewal tells it too, should a message be lost. What was acknowledged in another epoch counts
+ * for nothing.
  */
 export class Acknowledgements {
-  readonly #applied = new Map<string, bigint>();
+  readonly #applied = new Map<string, Head>();
   readonly #waiting = new Set<Waiting>();
 
-  /** note takes in that a replica has applied every change up to `revision`. */
-  note(replica: string, revision: bigint): void {
-    if (revision <= (this.#applied.get(replica) ?? -1n)) return;
-    this.#applied.set(replica, revision);
+  /** note takes in that a replica has applied every change up to a head. */
+  note(replica: string, head: Head): void {
+    const known = this.#applied.get(replica);
+    if (known !== undefined && covers(known, head)) return;
+    this.#applied.set(replica, head);
     for (const waiting of this.#waiting) {
-      if (revision >= waiting.revision) remove(waiting, replica);
+      if (covers(head, waiting.head)) remove(waiting, replica);
     }
   }
 
   /** read takes in what replicas have registered, and forgets those that are gone. */
-  read(replicas: readonly ReplicaLease[]): void {
-    for (const { replica, applied } of replicas) this.note(replica, applied);
+  read({ epoch, replicas }: Pick<Registered, 'epoch' | 'replicas'>): void {
+    for (const { replica, applied } of replicas) this.note(replica, { epoch, revision: applied });
     const registered = new Set(replicas.map(({ replica }) => replica));
     for (const replica of this.#applied.keys()) {
       if (!registered.has(replica)) this.#applied.delete(replica);
     }
   }
 
-  has(replica: string, revision: bigint): boolean {
-    return (this.#applied.get(replica) ?? -1n) >= revision;
+  /** clear forgets all that was acknowledged. */
+  clear(): void {
+    this.#applied.clear();
   }
 
-  /** expect waits for those of the replicas that have not applied `revision`. */
-  expect(revision: bigint, replicas: readonly string[]): Expectation {
-    const missing = new Set(replicas.filter((replica) => !this.has(replica, revision)));
+  has(replica: string, head: Head): boolean {
+    const known = this.#applied.get(replica);
+    return known !== undefined && covers(known, head);
+  }
+
+  /** expect waits for those of the replicas that have not applied everything up to a head. */
+  expect(head: Head, replicas: readonly string[]): Expectation {
+    const missing = new Set(replicas.filter((replica) => !this.has(replica, head)));
     let finish: () => void = () => undefined;
     const done = new Promise<void>((resolve) => {
       finish = resolve;
     });
-    const waiting: Waiting = { revision, missing, finish };
+    const waiting: Waiting = { head, missing, finish };
     if (missing.size === 0) finish();
     else this.#waiting.add(waiting);
     return {
@@ -69,6 +77,11 @@ export class Acknowledgements {
       },
     };
   }
+}
+
+/** covers tells whether who has applied one head has applied another. */
+function covers(one: Head, other: Head): boolean {
+  return one.epoch === other.epoch && one.revision >= other.revision;
 }
 
 function remove({ missing, finish }: Waiting, replica: string): void {

@@ -3,7 +3,8 @@ import type { Database, Transaction } from '../db/knex.js';
 import { reading } from '../db/transaction.js';
 import type { Instant } from '../lib/instant.js';
 import type { Change, Revision } from './change.js';
-import type { Barriers, Outcome, Registrations, ReplicaLease } from './ports.js';
+import { TTL_MS } from './lease.js';
+import type { Barriers, Head, Outcome, Registered, Registrations } from './ports.js';
 
 interface ChangeRow {
   readonly kind: Change['kind'];
@@ -17,6 +18,7 @@ interface ChangeRow {
 }
 
 interface FeedRow {
+  readonly epoch: string;
   readonly head: bigint;
   readonly revision: bigint | null;
   readonly committed_at: Instant;
@@ -24,16 +26,30 @@ interface FeedRow {
 }
 
 interface ReplicaRow {
+  /** The present one, and how long ago it began; null for the first. */
+  readonly epoch: string;
+  readonly age_ms: bigint | null;
+  readonly server: string;
   readonly id: string | null;
+  /** The one in which the replica registered; null of the version that knew none. */
+  readonly own_epoch: string | null;
   readonly left_ms: bigint;
   readonly max_stale_ms: bigint;
   readonly applied: bigint;
+  readonly renewals: bigint;
 }
 
-// As whole numbers: how exactly others are written is a setting.
-const REPLICA_COLUMNS = `id, applied,
-  ceil(extract(epoch FROM lease_expires_at - clock_timestamp()) * 1000)::bigint AS left_ms,
-  ceil(extract(epoch FROM max_stale) * 1000)::bigint AS max_stale_ms`;
+/**
+ * The epoch is read after the rows that a statement sees, so rows of an epoch before are never taken for present ones.
+ * Times are whole numbers: how exactly others are written is a setting.
+ */
+const REGISTERED = `e.epoch, ceil(e.age_ms)::bigint AS age_ms, e.server, r.*
+  FROM keyward_epoch() e LEFT JOIN (
+    SELECT id, epoch AS own_epoch, applied, renewals,
+      ceil(extract(epoch FROM lease_expires_at - clock_timestamp()) * 1000)::bigint AS left_ms,
+      ceil(extract(epoch FROM max_stale) * 1000)::bigint AS max_stale_ms
+    FROM replicas
+  ) r ON true`;
 
 /** How long changes are kept, and how many at most. */
 const KEPT = "interval '24 hours'";
@@ -58,14 +74,13 @@ export class ChangeFeedRepository implements Barriers, Registrations {
     this.#outcome = prepare(
       knex,
       'change-outcome',
-      `SELECT (SELECT revision FROM change_barriers WHERE id = $1) AS revision, r.*
-       FROM (SELECT) AS one_at_least LEFT JOIN (SELECT ${REPLICA_COLUMNS} FROM replicas) r ON true`,
+      `SELECT (SELECT revision FROM change_barriers WHERE id = $1) AS revision, ${REGISTERED}`,
     );
     this.#after = prepare(
       knex,
       'change-after',
-      `SELECT (SELECT coalesce(max(revision), 0) FROM change_feed) AS head, f.*
-       FROM (SELECT) AS one_at_least LEFT JOIN (
+      `SELECT e.epoch, (SELECT coalesce(max(revision), 0) FROM change_feed) AS head, f.*
+       FROM keyward_epoch() e LEFT JOIN (
          SELECT revision, committed_at, changes FROM (
            SELECT *, sum(jsonb_array_length(changes)) OVER (ORDER BY revision) - jsonb_array_length(changes) AS before
            FROM (SELECT revision, committed_at, changes FROM change_feed WHERE revision > $1 ORDER BY revision LIMIT $2) next
@@ -86,14 +101,12 @@ export class ChangeFeedRepository implements Barriers, Registrations {
     const rows = await this.#outcome([barrier]);
     const revision = rows[0]?.revision;
     if (revision == null) throw new Error('a barrier that no committed transaction has placed');
-    return { revision, replicas: leasesFromRows(rows) };
+    return { revision, ...registeredFromRows(rows) };
   }
 
-  async replicas(): Promise<readonly ReplicaLease[]> {
-    const { rows } = await reading(() =>
-      this.#knex.raw<{ rows: ReplicaRow[] }>(`SELECT ${REPLICA_COLUMNS} FROM replicas`),
-    );
-    return leasesFromRows(rows);
+  async registered(): Promise<Registered> {
+    const { rows } = await reading(() => this.#knex.raw<{ rows: ReplicaRow[] }>(`SELECT ${REGISTERED}`));
+    return registeredFromRows(rows);
   }
 
   /** remove takes a replica that is no more off the list of those that writers wait for. */
@@ -103,12 +116,17 @@ export class ChangeFeedRepository implements Barriers, Registrations {
 
   /**
    * changesAfter reads the next revisions: at most `limit`, and after the first 10,000 changes no further one. 'pruned'
-   * if some are gone, or there was no such revision.
+   * if some are gone, or there was no such revision; 'another epoch' if that of the head is over.
    */
-  async changesAfter(revision: bigint, limit: number): Promise<readonly Revision[] | 'pruned'> {
+  async changesAfter(
+    { epoch, revision }: Head,
+    limit: number,
+  ): Promise<readonly Revision[] | 'pruned' | 'another epoch'> {
     const rows = await this.#after([String(revision), limit]);
+    const [first] = rows;
+    if (first?.epoch !== epoch) return 'another epoch';
     const revisions = rows.flatMap(revisionFromRow);
-    const next = revisions[0]?.revision ?? rows[0]?.head;
+    const next = revisions[0]?.revision ?? first.head;
     const isComplete = next === (revisions.length === 0 ? revision : revision + 1n);
     return isComplete ? revisions : 'pruned';
   }
@@ -123,14 +141,12 @@ export class ChangeFeedRepository implements Barriers, Registrations {
     return rows[0]?.oldest ?? 0n;
   }
 
-  /** latestRevision is the highest that is committed; 0 before the first. */
-  async latestRevision(): Promise<bigint> {
+  /** head is the latest revision that is committed, with its epoch. */
+  async head(): Promise<Head> {
     const { rows } = await reading(() =>
-      this.#knex.raw<{ rows: { latest: bigint }[] }>(
-        'SELECT coalesce(max(revision), 0) AS latest FROM change_feed',
-      ),
+      this.#knex.raw<{ rows: [Head] }>('SELECT epoch, revision FROM keyward_head()'),
     );
-    return rows[0]?.latest ?? 0n;
+    return rows[0];
   }
 
   /** prune deletes what is kept long enough; several may do so at once. The latest revision always stays. */
@@ -162,10 +178,29 @@ export class ChangeFeedRepository implements Barriers, Registrations {
   }
 }
 
-function leasesFromRows(rows: readonly ReplicaRow[]): ReplicaLease[] {
-  return rows.flatMap(({ id, left_ms, max_stale_ms, applied }) =>
-    id === null ? [] : [{ replica: id, leftMs: Number(left_ms), maxStaleMs: Number(max_stale_ms), applied }],
+/**
+ * registeredFromRows leaves out what was registered in another epoch: it is as old as the rest of a copy. Replicas of
+ * the version before tell none, and are believed as they always were.
+ */
+function registeredFromRows(rows: readonly ReplicaRow[]): Registered {
+  const [first] = rows;
+  if (first === undefined) throw new Error('there is always an epoch');
+  const { epoch, age_ms, server } = first;
+  const present = rows.filter(({ own_epoch }) => own_epoch === null || own_epoch === epoch);
+  const replicas = present.flatMap(({ id, own_epoch, left_ms, max_stale_ms, applied, renewals }) =>
+    id === null
+      ? []
+      : [
+          {
+            replica: id,
+            leftMs: Math.min(Number(left_ms), TTL_MS),
+            maxStaleMs: Number(max_stale_ms),
+            applied,
+            renewals: own_epoch === null ? undefined : renewals,
+          },
+        ],
   );
+  return { epoch, epochAgeMs: age_ms === null ? undefined : Number(age_ms), server, replicas };
 }
 
 function revisionFromRow({ revision, committed_at, changes }: FeedRow): Revision[] {

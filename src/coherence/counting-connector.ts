@@ -18,9 +18,9 @@ export class CountingConnector implements Connector {
       onNotice: (notice) => {
         events.onNotice(notice);
       },
-      onAcknowledged: (sender, revision) => {
+      onAcknowledged: (sender, applied) => {
         metrics.acknowledged('received');
-        events.onAcknowledged(sender, revision);
+        events.onAcknowledged(sender, applied);
       },
       onLost: (error) => {
         events.onLost(error);
@@ -33,11 +33,12 @@ export class CountingConnector implements Connector {
       listen: () => session.listen(),
       renew: (terms) => session.renew(terms),
       head: () => session.head(),
-      noticesAfter: (revision, upTo) => session.noticesAfter(revision, upTo),
-      acknowledge: async (writers, revision) => {
-        await session.acknowledge(writers, revision);
+      noticesAfter: (after, upTo) => session.noticesAfter(after, upTo),
+      acknowledge: async (writers, applied) => {
+        await session.acknowledge(writers, applied);
         for (const _ of writers) metrics.acknowledged('sent');
       },
+      endEpoch: (epoch) => session.endEpoch(epoch),
       leave: () => session.leave(),
       close: () => {
         session.close();

@@ -1,13 +1,14 @@
 import { KeywardError } from '../lib/errors.js';
 import type { Timer, Timers } from '../lib/timers.js';
 import type { Revision } from './change.js';
-import { isAfter, restOf, slicesOf, type FeedSlice, type Position } from './feed-slice.js';
+import { isAfter, restOf, slicesOf, type FeedSlice, type Position, type Start } from './feed-slice.js';
+import type { Head } from './ports.js';
 
 /** What is needed of the change feed. */
 export interface Feed {
-  changesAfter(revision: bigint, limit: number): Promise<readonly Revision[] | 'pruned'>;
+  changesAfter(after: Head, limit: number): Promise<readonly Revision[] | 'pruned' | 'another epoch'>;
   oldestRevision(): Promise<bigint>;
-  latestRevision(): Promise<bigint>;
+  head(): Promise<Head>;
 }
 
 /** FeedWatcher is one who is told of every change after a position. */
@@ -36,6 +37,9 @@ const POLL_MS = 5_000;
 /** A watcher whose client has not taken a message for so long is not waited for. */
 const STALLED_MS = 5_000;
 
+/** Before anything was heard or read. */
+const NOWHERE: Head = { epoch: '', revision: 0n };
+
 /** Link is one slice in the chain of those that were read. A watcher holds the last that it has; nothing else holds them. */
 interface Link {
   readonly slice: FeedSlice;
@@ -54,9 +58,9 @@ export class FeedBroadcast {
   readonly #stopping: AbortSignal;
   readonly #live = new Set<Watcher>();
   readonly #all = new Set<Watcher>();
-  #tail: Link = linkAt(0n);
+  #tail: Link = linkAt(NOWHERE);
   /** The latest revision that is known to be there. */
-  #heard = 0n;
+  #heard: Head = NOWHERE;
   /** Whether there may be more than what was heard of. */
   #isUnsure = false;
   #isReading = false;
@@ -73,19 +77,20 @@ export class FeedBroadcast {
     });
   }
 
-  /** wake tells that a revision is there. */
-  wake(revision: bigint): void {
-    if (revision > this.#heard) this.#heard = revision;
+  /** wake tells that a revision is there. Another epoch ends all who watch, which is found by reading. */
+  wake({ epoch, revision }: Head): void {
+    if (epoch !== this.#heard.epoch) this.#isUnsure = true;
+    if (epoch !== this.#heard.epoch || revision > this.#heard.revision) this.#heard = { epoch, revision };
     this.#readOn();
   }
 
   /**
    * watch begins at a position, or at the present.
-   * REVISION_TOO_OLD or REVISION_IN_FUTURE if it cannot begin there.
+   * EPOCH_CHANGED, REVISION_TOO_OLD or REVISION_IN_FUTURE if it cannot begin there.
    */
-  async watch(start: Position | undefined): Promise<FeedWatcher> {
+  async watch(start: Start | undefined): Promise<FeedWatcher> {
     this.#stopping.throwIfAborted();
-    const position = start ?? { revision: await this.#feed.latestRevision(), skip: 0 };
+    const position = await this.#positionOf(start);
     const watcher = new Watcher(position, {
       timers: this.#timers,
       missed: (from) => this.#missed(from),
@@ -103,18 +108,26 @@ export class FeedBroadcast {
     return watcher;
   }
 
-  /** #missed reads a page for one watcher alone. */
-  async #missed(from: bigint): Promise<FeedSlice[]> {
-    const page = await this.#feed.changesAfter(from, PAGE);
-    if (page === 'pruned') throw await this.#outOfRange(from);
-    return slicesOf(page, SLICE);
+  async #positionOf(start: Start | undefined): Promise<Position> {
+    if (start?.epoch !== undefined) return { ...start, epoch: start.epoch };
+    const { epoch, revision } = await this.#feed.head();
+    return { epoch, revision: start?.revision ?? revision, skip: start?.skip ?? 0 };
   }
 
-  async #outOfRange(revision: bigint): Promise<KeywardError> {
-    const latest = await this.#feed.latestRevision();
-    if (revision > latest) {
+  /** #missed reads a page for one watcher alone. */
+  async #missed(from: Head): Promise<FeedSlice[]> {
+    const page = await this.#feed.changesAfter(from, PAGE);
+    if (page === 'another epoch') throw epochChanged();
+    if (page === 'pruned') throw await this.#outOfRange(from);
+    return slicesOf(from.epoch, page, SLICE);
+  }
+
+  async #outOfRange({ epoch, revision }: Head): Promise<KeywardError> {
+    const latest = await this.#feed.head();
+    if (epoch !== latest.epoch) return epochChanged();
+    if (revision > latest.revision) {
       return new KeywardError('REVISION_IN_FUTURE', 'There is no such revision yet.', {
-        metadata: { latest_revision: String(latest) },
+        metadata: { latest_revision: String(latest.revision) },
       });
     }
     return new KeywardError('REVISION_TOO_OLD', 'Changes after this revision are kept no longer.', {
@@ -124,8 +137,11 @@ export class FeedBroadcast {
 
   /** #join lets a watcher that has come to what was read for all go on with that; undefined for one that has not. */
   #join(watcher: Watcher): Link | undefined {
-    if (this.#live.size === 0) this.#tail = linkAt(watcher.position.revision);
-    else if (watcher.position.revision < this.#tail.slice.end.revision) return undefined;
+    const { epoch, revision } = watcher.position;
+    // This one has just read: it is the others that go on in an epoch that is over.
+    if (epoch !== this.#tail.slice.end.epoch) this.#endAll(this.#live, epochChanged());
+    if (this.#live.size === 0) this.#tail = linkAt(watcher.position);
+    else if (revision < this.#tail.slice.end.revision) return undefined;
     this.#live.add(watcher);
     this.#isUnsure = true;
     if (this.#poll === undefined) this.#pollLater();
@@ -164,10 +180,13 @@ export class FeedBroadcast {
   async #nextPage(): Promise<FeedSlice[]> {
     this.#isUnsure = false;
     const tail = this.#tail;
-    const page = await this.#missed(tail.slice.end.revision);
+    const page = await this.#missed(tail.slice.end).catch((error: unknown) => {
+      if (tail === this.#tail) throw error;
+      return [];
+    });
     // Nobody was left meanwhile, and then somebody came: that one begins elsewhere.
     if (tail !== this.#tail) return [];
-    if (page.length > 0 && this.#heard <= tail.slice.end.revision) this.#isUnsure = true;
+    if (page.length > 0 && !this.#hasHeardAfter(tail)) this.#isUnsure = true;
     return page;
   }
 
@@ -177,7 +196,7 @@ export class FeedBroadcast {
       this.#tail.next = link;
       this.#tail = link;
     }
-    if (this.#heard < this.#tail.slice.end.revision) this.#heard = this.#tail.slice.end.revision;
+    if (!this.#hasHeardAfter(this.#tail)) this.#heard = this.#tail.slice.end;
     for (const watcher of [...this.#live]) {
       if (this.#tail.count - watcher.count > MOST_BEHIND) watcher.end(tooSlow());
       else watcher.wake();
@@ -185,7 +204,11 @@ export class FeedBroadcast {
   }
 
   #isBehind(): boolean {
-    return this.#isUnsure || this.#heard > this.#tail.slice.end.revision;
+    return this.#isUnsure || this.#hasHeardAfter(this.#tail);
+  }
+
+  #hasHeardAfter({ slice: { end } }: Link): boolean {
+    return this.#heard.epoch === end.epoch && this.#heard.revision > end.revision;
   }
 
   /** #isWanted keeps what is read from growing faster than someone takes it, unless nobody takes anything. */
@@ -206,7 +229,7 @@ export class FeedBroadcast {
 
 interface WatcherOptions {
   readonly timers: Timers;
-  readonly missed: (from: bigint) => Promise<FeedSlice[]>;
+  readonly missed: (from: Head) => Promise<FeedSlice[]>;
   readonly join: (watcher: Watcher) => Link | undefined;
   readonly idle: () => void;
   readonly leave: (watcher: Watcher) => void;
@@ -249,7 +272,7 @@ class Watcher implements FeedWatcher {
   /** replay reads a page for this watcher alone. */
   async replay(): Promise<void> {
     try {
-      this.#replayed = await this.#options.missed(this.#position.revision);
+      this.#replayed = await this.#options.missed(this.#position);
     } catch (error) {
       this.close();
       throw error;
@@ -326,8 +349,12 @@ class Watcher implements FeedWatcher {
 }
 
 /** linkAt is the beginning of a chain that goes on after a revision. */
-function linkAt(revision: bigint): Link {
-  return { slice: { items: [], end: { revision, skip: 0 } }, count: 0, next: undefined };
+function linkAt({ epoch, revision }: Head): Link {
+  return { slice: { items: [], end: { epoch, revision, skip: 0 } }, count: 0, next: undefined };
+}
+
+function epochChanged(): KeywardError {
+  return new KeywardError('EPOCH_CHANGED', 'The changes have another history since.');
 }
 
 function tooSlow(): KeywardError {

@@ -1,9 +1,9 @@
 import type { Instant } from '../lib/instant.js';
 import type { Change, Revision } from './change.js';
+import type { Head } from './ports.js';
 
 /** Position is how far a watcher has come: it has every change up to a revision, and the first ones of the next. */
-export interface Position {
-  readonly revision: bigint;
+export interface Position extends Head {
   /** How many changes of the next revision it has. */
   readonly skip: number;
 }
@@ -23,24 +23,28 @@ export interface FeedSlice {
   readonly end: Position;
 }
 
-const POSITION = /^(0|[1-9]\d{0,18})(?:\.([1-9]\d{0,8}))?$/;
+/** Start is where a watch is to begin; of whoever tells no epoch the present one is taken. */
+export type Start = Omit<Position, 'epoch'> & { readonly epoch: string | undefined };
+
+const POSITION =
+  /^(?:([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}):)?(0|[1-9]\d{0,18})(?:\.([1-9]\d{0,8}))?$/;
 const LARGEST_REVISION = 2n ** 63n - 1n;
 
 /** formatPosition is the text form of a position. */
-export function formatPosition({ revision, skip }: Position): string {
-  return skip === 0 ? String(revision) : `${revision}.${skip}`;
+export function formatPosition({ epoch, revision, skip }: Position): string {
+  return skip === 0 ? `${epoch}:${revision}` : `${epoch}:${revision}.${skip}`;
 }
 
-/** parsePosition reads the text form; undefined for any other text. */
-export function parsePosition(text: string): Position | undefined {
-  const [, revision, skip] = POSITION.exec(text) ?? [];
+/** parsePosition reads the text form, also that of a version that told no epoch; undefined for any other text. */
+export function parsePosition(text: string): Start | undefined {
+  const [, epoch, revision, skip] = POSITION.exec(text) ?? [];
   if (revision === undefined || BigInt(revision) > LARGEST_REVISION) return undefined;
-  return { revision: BigInt(revision), skip: Number(skip ?? 0) };
+  return { epoch, revision: BigInt(revision), skip: Number(skip ?? 0) };
 }
 
-/** slicesOf cuts revisions, of which there is at least one, into slices of up to `most` changes. */
-export function slicesOf(revisions: readonly Revision[], most: number): FeedSlice[] {
-  const items = revisions.flatMap(itemsOf);
+/** slicesOf cuts revisions of an epoch, of which there is at least one, into slices of up to `most` changes. */
+export function slicesOf(epoch: string, revisions: readonly Revision[], most: number): FeedSlice[] {
+  const items = revisions.flatMap((each) => itemsOf(epoch, each));
   const slices: FeedSlice[] = [];
   for (let first = 0; first < items.length; first += most) {
     const some = items.slice(first, first + most);
@@ -50,7 +54,7 @@ export function slicesOf(revisions: readonly Revision[], most: number): FeedSlic
   const latest = revisions.at(-1);
   // What changed nothing is passed over too.
   if (latest !== undefined && slices.at(-1)?.end.revision !== latest.revision)
-    slices.push({ items: [], end: { revision: latest.revision, skip: 0 } });
+    slices.push({ items: [], end: { epoch, revision: latest.revision, skip: 0 } });
   return slices;
 }
 
@@ -61,16 +65,19 @@ export function restOf(slice: FeedSlice, position: Position): FeedSlice {
   return { items: slice.items.filter(({ end }) => isAfter(end, position)), end: slice.end };
 }
 
-/** isAfter tells whether one position is further than another. */
+/** isAfter tells whether one position is further than another of the same epoch. */
 export function isAfter(one: Position, other: Position): boolean {
   return one.revision > other.revision || (one.revision === other.revision && one.skip > other.skip);
 }
 
-function itemsOf({ revision, committedAt, changes }: Revision): FeedItem[] {
+function itemsOf(epoch: string, { revision, committedAt, changes }: Revision): FeedItem[] {
   return changes.map((change, index) => ({
     change,
     revision,
     committedAt,
-    end: index === changes.length - 1 ? { revision, skip: 0 } : { revision: revision - 1n, skip: index + 1 },
+    end:
+      index === changes.length - 1
+        ? { epoch, revision, skip: 0 }
+        : { epoch, revision: revision - 1n, skip: index + 1 },
   }));
 }

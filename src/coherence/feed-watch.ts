@@ -1,6 +1,6 @@
 import type { Timers } from '../lib/timers.js';
 import type { FeedBroadcast } from './feed-broadcast.js';
-import type { FeedItem, FeedSlice, Position } from './feed-slice.js';
+import type { FeedItem, FeedSlice, Position, Start } from './feed-slice.js';
 
 /** EventType is what happened, as watchers are told. */
 export type EventType = 'CREATED' | 'UPDATED' | 'DELETED' | 'OWNER_CHANGED' | 'ALL_CHANGED';
@@ -21,7 +21,7 @@ export interface News<Event> {
 
 export interface WatchOptions {
   /** Undefined for the present. */
-  readonly start: Position | undefined;
+  readonly start: Start | undefined;
   /** Milliseconds that may pass without a message. */
   readonly heartbeatMs: number;
 }

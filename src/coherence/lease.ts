@@ -1,5 +1,5 @@
 import type { Timers } from '../lib/timers.js';
-import type { LeaseTerms } from './ports.js';
+import type { Head, LeaseTerms } from './ports.js';
 
 /** TTL_MS is how long a lease lasts by the database's clock. */
 export const TTL_MS = 3_000;
@@ -13,6 +13,8 @@ interface Moment {
   readonly wallMs: number;
 }
 
+const NEVER: Moment = { monotonicMs: -Infinity, wallMs: -Infinity };
+
 /**
  * Lease is the right to answer from memory. It counts from when its renewal was sent, so it ends before the
  * database, and with it any writer, believes so; by the monotonic clock, and also by the wall clock, which
@@ -21,7 +23,7 @@ interface Moment {
 export class Lease {
   readonly #timers: Timers;
   readonly #maxStaleMs: number;
-  #end: Moment = { monotonicMs: -Infinity, wallMs: -Infinity };
+  #end = NEVER;
   #isOver = false;
 
   /** `maxStaleMs` is how long after its end memory may still be asked, for answers marked as stale. */
@@ -31,7 +33,7 @@ export class Lease {
   }
 
   /** terms are what a renewal registers. */
-  terms(applied: bigint): LeaseTerms {
+  terms(applied: Head | undefined): LeaseTerms {
     return { ttlMs: TTL_MS, maxStaleMs: registeredStaleMs(this.#maxStaleMs), applied };
   }
 
@@ -49,7 +51,12 @@ export class Lease {
   /** giveUp ends the lease for good, and with it all answers from memory. */
   giveUp(): void {
     this.#isOver = true;
-    this.#end = { monotonicMs: -Infinity, wallMs: -Infinity };
+    this.lapse();
+  }
+
+  /** lapse ends the lease until it is extended, and with it all answers from memory. */
+  lapse(): void {
+    this.#end = NEVER;
   }
 
   /** holds is checked on every answer from memory. */

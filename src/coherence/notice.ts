@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { digestFromBytes } from '../token/token.js';
-import type { Eviction, Notice } from './ports.js';
+import type { Eviction, Head, Notice } from './ports.js';
 
 const REVISION = z
   .string()
@@ -16,6 +16,7 @@ const DIGEST = z
 /** What the database writes into a notification and into the feed. */
 const NOTICE = z.strictObject({
   revision: REVISION,
+  epoch: UUID,
   all: z.boolean(),
   digests: z.array(DIGEST),
   users: z.array(ID),
@@ -24,9 +25,9 @@ const NOTICE = z.strictObject({
   barriers: z.array(z.strictObject({ id: UUID, writer: UUID })),
 });
 
-const NUMBERED = z.looseObject({ revision: REVISION });
+const NUMBERED = z.object({ revision: REVISION, epoch: UUID });
 
-const ACKNOWLEDGEMENT = z.strictObject({ replica: UUID, revision: REVISION });
+const ACKNOWLEDGEMENT = z.strictObject({ replica: UUID, revision: REVISION, epoch: UUID });
 
 /** EVERYTHING is forgotten where it is not known what has changed. */
 export const EVERYTHING: Eviction = {
@@ -36,21 +37,20 @@ export const EVERYTHING: Eviction = {
 };
 
 /**
- * readNotice reads a notice. One that has a revision but cannot be read otherwise, as of a newer version, is taken
- * for "everything has changed". Undefined if it has not even a revision.
+ * readNotice reads a notice. One that has a revision and an epoch but cannot be read otherwise, as of a newer version, is taken
+ * for "everything has changed". Undefined if it has not even these.
  */
 export function readNotice(text: string): Notice | undefined {
   const value = parseJson(text);
   const { success, data: notice } = NOTICE.safeParse(value);
   if (!success) {
     const numbered = NUMBERED.safeParse(value);
-    return numbered.success
-      ? { revision: numbered.data.revision, eviction: EVERYTHING, writers: [] }
-      : undefined;
+    return numbered.success ? { ...numbered.data, eviction: EVERYTHING, writers: [] } : undefined;
   }
-  const { revision, all, digests, users, accounts, profiles, barriers } = notice;
+  const { revision, epoch, all, digests, users, accounts, profiles, barriers } = notice;
   return {
     revision,
+    epoch,
     eviction: all
       ? EVERYTHING
       : {
@@ -62,13 +62,12 @@ export function readNotice(text: string): Notice | undefined {
   };
 }
 
-export interface Acknowledgement {
+export interface Acknowledgement extends Head {
   readonly replica: string;
-  readonly revision: bigint;
 }
 
-export function writeAcknowledgement({ replica, revision }: Acknowledgement): string {
-  return JSON.stringify({ replica, revision: String(revision) });
+export function writeAcknowledgement({ replica, epoch, revision }: Acknowledgement): string {
+  return JSON.stringify({ replica, epoch, revision: String(revision) });
 }
 
 /** readAcknowledgement gives undefined for what is none. */

@@ -6,10 +6,10 @@ import type { Connector, Registrations, Session, SessionEvents } from './ports.j
  */
 export class OneDatabase implements Connector {
   readonly #connector: Connector;
-  readonly #registrations: Pick<Registrations, 'replicas'>;
+  readonly #registrations: Pick<Registrations, 'registered'>;
   #isSure = false;
 
-  constructor(connector: Connector, registrations: Pick<Registrations, 'replicas'>) {
+  constructor(connector: Connector, registrations: Pick<Registrations, 'registered'>) {
     this.#connector = connector;
     this.#registrations = registrations;
   }
@@ -27,9 +27,9 @@ export class OneDatabase implements Connector {
   }
 
   async #makeSure(replica: string, session: Session): Promise<void> {
-    await session.renew({ ttlMs: 0, maxStaleMs: 0, applied: 0n });
-    const registered = await this.#registrations.replicas();
-    if (!registered.some((each) => each.replica === replica)) {
+    await session.renew({ ttlMs: 0, maxStaleMs: 0, applied: undefined });
+    const { replicas } = await this.#registrations.registered();
+    if (!replicas.some((each) => each.replica === replica)) {
       throw new Error('changes are listened for in another database than the one in which they are made');
     }
     this.#isSure = true;

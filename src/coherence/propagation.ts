@@ -1,7 +1,9 @@
 import { within, type Timer, type Timers } from '../lib/timers.js';
 import type { Acknowledgements, Expectation } from './acknowledgements.js';
+import type { Continuity } from './continuity.js';
 import { registeredStaleMs, TTL_MS } from './lease.js';
-import type { Outcome, Registrations, ReplicaLease } from './ports.js';
+import type { Outcome, Registered, Registrations, ReplicaLease } from './ports.js';
+import { Sightings } from './sightings.js';
 
 /** Propagation tells how far a committed change has come when its call returns. */
 export interface Propagation {
@@ -22,6 +24,7 @@ export interface PropagationDependencies {
   readonly replica: string;
   readonly registrations: Registrations;
   readonly acknowledgements: Acknowledgements;
+  readonly continuity: Pick<Continuity, 'has' | 'confirmed'>;
   readonly timers: Timers;
   /** Of this replica; taken for that of the others where these cannot be read. */
   readonly maxStaleMs: number;
@@ -29,11 +32,26 @@ export interface PropagationDependencies {
 
 /** An acknowledgement that has not come by then may be lost: what the replica registers tells as well. */
 const POLL_MS = 500;
+/** After which nothing is read again, where epochs begin while a change waits. */
+const LONGEST_MS = 2 * TTL_MS;
+/** Stands for all replicas that may have had a lease before the epoch began. Nobody knows them, and none acknowledges. */
+const OF_EPOCHS_BEFORE = 'of epochs before';
+
+/** Waiting is a change that waits, with what was read for it. */
+interface Waiting {
+  readonly read: Registered;
+  readonly expectation: Expectation;
+  /** True once what was read does not count any more; `outdated` resolves then. */
+  isOutdated: boolean;
+  readonly outdated: Promise<void>;
+  readonly outdate: () => void;
+}
 
 /** PropagationWait waits until a committed change is seen by all replicas. */
 export class PropagationWait {
   readonly #deps: PropagationDependencies;
-  readonly #expectations = new Set<Expectation>();
+  readonly #sightings = new Sightings();
+  readonly #waiting = new Set<Waiting>();
   #polledAt = -Infinity;
 
   constructor(deps: PropagationDependencies) {
@@ -46,37 +64,35 @@ export class PropagationWait {
    * It waits for each replica that had a lease when the registrations were read, until that has acknowledged or its
    * lease, as it was read, has run out. A lease that is renewed later needs no waiting: its holder reads the
    * head after renewing, and so applies the change before it uses the renewal.
+   *
+   * Of leases that were granted before the epoch began nothing is known but that they are over a TTL after that.
+   * If another epoch begins while it waits, all is read again.
    */
   async after(barrier: string): Promise<Propagation> {
-    const { timers, replica: self } = this.#deps;
+    const { timers } = this.#deps;
     const startedAt = timers.monotonicMs();
     const latestEnd = timers.wallMs() + TTL_MS + registeredStaleMs(this.#deps.maxStaleMs);
-    const outcome = await this.#read(barrier);
     const waitedMs = () => timers.monotonicMs() - startedAt;
-    if (outcome === undefined) {
-      return { complete: false, acknowledged: 0, pending: 0, waitedMs: waitedMs(), effectiveByMs: latestEnd };
+    while (waitedMs() < LONGEST_MS) {
+      const outcome = await this.#read(barrier);
+      if (outcome === undefined) break;
+      const seen = await this.#seenByAll(outcome);
+      if (seen !== undefined) return { ...seen, waitedMs: waitedMs() };
     }
-    const readAt = { monotonicMs: timers.monotonicMs(), wallMs: timers.wallMs() };
-    const others = outcome.replicas.filter(({ replica }) => replica !== self);
-    const lapsed = await this.#applied(outcome.revision, others, readAt.monotonicMs);
-    const elapsed = timers.monotonicMs() - readAt.monotonicMs;
-    const open = lapsed.filter(({ leftMs, maxStaleMs }) => leftMs + maxStaleMs > elapsed);
-    const counts = {
-      acknowledged: others.length - lapsed.length,
-      pending: open.length,
-      waitedMs: waitedMs(),
-    };
-    if (open.length === 0) return { complete: true, ...counts };
-    const left = Math.max(...open.map(({ leftMs, maxStaleMs }) => leftMs + maxStaleMs));
-    return { complete: false, ...counts, effectiveByMs: readAt.wallMs + left };
+    return { complete: false, acknowledged: 0, pending: 0, waitedMs: waitedMs(), effectiveByMs: latestEnd };
   }
 
   /** #read finds nothing out if the database does not answer in time. */
   async #read(barrier: string): Promise<Outcome | undefined> {
-    const { registrations, acknowledgements, timers } = this.#deps;
+    const { registrations, acknowledgements, continuity, timers } = this.#deps;
     try {
-      const outcome = await within(timers, TTL_MS, 'reading the replicas', registrations.outcome(barrier));
-      acknowledgements.read(outcome.replicas);
+      const reading = () => within(timers, TTL_MS, 'reading the replicas', registrations.outcome(barrier));
+      let outcome = await reading();
+      if (!continuity.has(outcome.server)) {
+        await continuity.confirmed(outcome.server, TTL_MS);
+        outcome = await reading();
+      }
+      acknowledgements.read(outcome);
       return outcome;
     } catch {
       // The change is committed and must not be reported as failed: it is not known to be complete.
@@ -84,35 +100,71 @@ export class PropagationWait {
     }
   }
 
-  /** #applied waits, and returns those that have not applied the revision although their lease has run out. */
-  async #applied(revision: bigint, others: readonly ReplicaLease[], readAt: number): Promise<ReplicaLease[]> {
+  /** #seenByAll waits, and gives undefined if what was read does not count any more. */
+  async #seenByAll(outcome: Outcome): Promise<Omit<Propagation, 'waitedMs'> | undefined> {
+    const { timers, replica: self } = this.#deps;
+    const readAt = { monotonicMs: timers.monotonicMs(), wallMs: timers.wallMs() };
+    const bounded = this.#sightings.bound(outcome, readAt.monotonicMs);
+    const others = [...bounded.filter(({ replica }) => replica !== self), ...this.#unknown(outcome)];
+    const lapsed = await this.#applied(outcome, others, readAt.monotonicMs);
+    if (lapsed === undefined) return undefined;
+    const elapsed = timers.monotonicMs() - readAt.monotonicMs;
+    const open = lapsed.filter(({ leftMs, maxStaleMs }) => leftMs + maxStaleMs > elapsed);
+    const counts = { acknowledged: others.length - lapsed.length, pending: open.length };
+    if (open.length === 0) return { complete: true, ...counts };
+    const left = Math.max(...open.map(({ leftMs, maxStaleMs }) => leftMs + maxStaleMs));
+    return { complete: false, ...counts, effectiveByMs: readAt.wallMs + left };
+  }
+
+  /** #unknown stands for those that may answer by a lease from before the epoch; nobody once none can any more. */
+  #unknown({ epochAgeMs, replicas }: Outcome): ReplicaLease[] {
+    if (epochAgeMs === undefined) return [];
+    const own = registeredStaleMs(this.#deps.maxStaleMs);
+    const maxStaleMs = Math.max(own, ...replicas.map((each) => each.maxStaleMs));
+    const leftMs = TTL_MS - Math.max(0, epochAgeMs);
+    if (leftMs + maxStaleMs <= 0) return [];
+    return [{ replica: OF_EPOCHS_BEFORE, leftMs, maxStaleMs, applied: 0n, renewals: undefined }];
+  }
+
+  /**
+   * #applied waits, and returns those that have not applied the change although their lease has run out; undefined if
+   * what was read does not count any more.
+   */
+  async #applied(
+    outcome: Outcome,
+    others: readonly ReplicaLease[],
+    readAt: number,
+  ): Promise<ReplicaLease[] | undefined> {
     const { acknowledgements, timers } = this.#deps;
     const leases = new Map(others.map((lease) => [lease.replica, lease]));
-    const expectation = acknowledgements.expect(revision, [...leases.keys()]);
+    const waiting = newWaiting(outcome, acknowledgements.expect(outcome, [...leases.keys()]));
+    const { expectation } = waiting;
+    const { missing } = expectation;
     const lapsed: ReplicaLease[] = [];
-    this.#expectations.add(expectation);
+    this.#waiting.add(waiting);
     try {
-      for (;;) {
+      while (!waiting.isOutdated) {
         const elapsed = timers.monotonicMs() - readAt;
-        for (const replica of [...expectation.missing]) {
+        for (const replica of [...missing]) {
           const lease = leases.get(replica);
           if (lease === undefined || lease.leftMs > elapsed) continue;
           expectation.drop(replica);
           lapsed.push(lease);
         }
-        if (expectation.missing.size === 0) break;
-        const lefts = [...expectation.missing].map((replica) => leases.get(replica)?.leftMs ?? 0);
-        await this.#doneWithin(expectation, Math.min(...lefts) - elapsed);
+        if (missing.size === 0) break;
+        const lefts = [...missing].map((replica) => leases.get(replica)?.leftMs ?? 0);
+        await this.#over(waiting, Math.min(...lefts) - elapsed);
       }
     } finally {
-      this.#expectations.delete(expectation);
+      this.#waiting.delete(waiting);
       expectation.close();
     }
-    return lapsed.filter(({ replica }) => !acknowledgements.has(replica, revision));
+    if (waiting.isOutdated) return undefined;
+    return lapsed.filter(({ replica }) => !acknowledgements.has(replica, outcome));
   }
 
-  /** #doneWithin waits until all have acknowledged, or for some time. */
-  async #doneWithin({ done }: Expectation, ms: number): Promise<void> {
+  /** #over waits until all have acknowledged, what was read is outdated, or some time has passed. */
+  async #over({ expectation, outdated }: Waiting, ms: number): Promise<void> {
     let timer: Timer | undefined;
     const over = new Promise<void>((resolve) => {
       timer = this.#deps.timers.after(Math.min(POLL_MS, ms), () => {
@@ -120,28 +172,50 @@ export class PropagationWait {
         resolve();
       });
     });
-    await Promise.race([done, over]);
+    await Promise.race([expectation.done, outdated, over]);
     timer?.cancel();
   }
 
   /** #poll looks for acknowledgements that were lost and for replicas that have left; at most twice a second for all. */
   async #poll(): Promise<void> {
     const { registrations, acknowledgements, timers } = this.#deps;
-    if (this.#expectations.size === 0 || timers.monotonicMs() - this.#polledAt < POLL_MS) return;
+    if (this.#waiting.size === 0 || timers.monotonicMs() - this.#polledAt < POLL_MS) return;
     this.#polledAt = timers.monotonicMs();
     // Only those that were read before: a replica may have come after this reading and before another.
-    const expectations = [...this.#expectations];
+    const all = [...this.#waiting];
     try {
-      const replicas = await registrations.replicas();
-      acknowledgements.read(replicas);
-      const registered = new Set(replicas.map(({ replica }) => replica));
-      for (const expectation of expectations) {
-        for (const replica of [...expectation.missing]) {
-          if (!registered.has(replica)) expectation.drop(replica);
-        }
+      const registered = await registrations.registered();
+      acknowledgements.read(registered);
+      this.#sightings.bound(registered, timers.monotonicMs());
+      const present = new Set([OF_EPOCHS_BEFORE, ...registered.replicas.map(({ replica }) => replica)]);
+      for (const waiting of all) {
+        const { read, expectation } = waiting;
+        // Who is not registered there may have been forgotten, and not have left.
+        if (registered.epoch !== read.epoch || registered.server !== read.server) waiting.outdate();
+        else
+          for (const replica of [...expectation.missing])
+            if (!present.has(replica)) expectation.drop(replica);
       }
     } catch {
       // The next poll finds it out, or else the leases run out.
     }
   }
+}
+
+function newWaiting(read: Registered, expectation: Expectation): Waiting {
+  let resolve: () => void = () => undefined;
+  const outdated = new Promise<void>((resolved) => {
+    resolve = resolved;
+  });
+  const waiting: Waiting = {
+    read,
+    expectation,
+    isOutdated: false,
+    outdated,
+    outdate: () => {
+      waiting.isOutdated = true;
+      resolve();
+    },
+  };
+  return waiting;
 }

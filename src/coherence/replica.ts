@@ -1,8 +1,9 @@
 import { within, type Timers } from '../lib/timers.js';
 import type { Logger } from '../telemetry/logger.js';
 import type { Acknowledgements } from './acknowledgements.js';
+import type { Continuity } from './continuity.js';
 import { TTL_MS, type Lease } from './lease.js';
-import type { Connector, Memory, Notice, Session } from './ports.js';
+import type { Connector, Head, Memory, Notice, ServerHead, Session } from './ports.js';
 
 /**
  * HELD: answers come from memory. LOST: not until the session is there again. CUT_OFF: the same, and an attempt
@@ -16,10 +17,11 @@ export interface ReplicaDependencies {
   readonly memory: Memory;
   readonly lease: Lease;
   readonly acknowledgements: Acknowledgements;
+  readonly continuity: Continuity;
   readonly timers: Timers;
   readonly logger: Pick<Logger, 'info' | 'warn'>;
-  /** Told each revision once everything up to it has been applied. */
-  readonly onApplied?: (revision: bigint) => void;
+  /** Told each head once everything up to it has been applied. */
+  readonly onApplied?: (head: Head) => void;
 }
 
 const HEARTBEAT_MS = TTL_MS / 3;
@@ -29,6 +31,10 @@ const SHORTEST_BACKOFF_MS = 50;
 const LONGEST_BACKOFF_MS = 2_000;
 /** If more changes than this were missed, they are not read one by one: everything is forgotten. */
 const MOST_MISSED = 1_000n;
+/** After a longer absence the own registration may have been deleted as one that is no more, and is not looked for. */
+const KNOWN_FOR_MS = 1_800_000;
+/** Epochs that are known to be over; of more than that the oldest are forgotten. */
+const MOST_FORMER = 100;
 
 /**
  * Replica follows the changes that all replicas make: it forgets what was changed, tells those who wait for
@@ -36,6 +42,9 @@ const MOST_MISSED = 1_000n;
  *
  * The lease is extended only when, after its renewal was committed, the head was read and every change up to it
  * applied. So whoever commits a change and then reads the leases sees each that may be used without the change.
+ *
+ * Another epoch, or a database that has lost what was seen of it, is another history: before anything else is answered
+ * or acknowledged the lease ends and everything is forgotten.
  */
 export class Replica {
   readonly #deps: ReplicaDependencies;
@@ -48,9 +57,13 @@ export class Replica {
   #failure: Error | undefined;
   #failures = 0;
   /** Undefined before the first session. */
-  #applied: bigint | undefined;
-  /** What was heard on a session before the head was read on it. */
+  #applied: Head | undefined;
+  /** Epochs that were left. One that comes back is an older copy. */
+  readonly #former = new Set<string>();
+  /** What was heard before the head was read, on a session that is new or tells of another epoch. */
   #early: Notice[] | undefined;
+  /** How often the lease was renewed, as the database counts, and when that was told. */
+  #renewed: { readonly times: bigint; readonly monotonicMs: number; readonly wallMs: number } | undefined;
   #isAcknowledging = false;
   #endFirstAttempt: () => void = () => undefined;
   /** firstAttempt resolves once changes are followed, or the first attempt at it has failed. */
@@ -70,7 +83,7 @@ export class Replica {
 
   /** applied is the revision up to which every change has been applied; 0 before the first session. */
   get applied(): bigint {
-    return this.#applied ?? 0n;
+    return this.#applied?.revision ?? 0n;
   }
 
   /** start follows until stopped. Whatever fails is tried again. */
@@ -105,12 +118,14 @@ export class Replica {
     const session = await this.#open();
     this.#session = session;
     try {
-      let renewedAt = await this.#join(session);
+      await this.#answered('listening', session.listen());
+      let renewedAt = await this.#beat(session);
       this.#failures = 0;
       this.#endFirstAttempt();
       this.#deps.logger.info({ revision: String(this.applied) }, 'changes are followed');
       for (;;) {
-        await this.#sleep(renewedAt + HEARTBEAT_MS - this.#deps.timers.monotonicMs());
+        const untilNext = renewedAt + HEARTBEAT_MS - this.#deps.timers.monotonicMs();
+        await this.#sleep(this.#early === undefined ? untilNext : 0);
         if (this.#isStopped) break;
         if (this.#failure !== undefined) throw this.#failure;
         renewedAt = await this.#beat(session);
@@ -130,8 +145,8 @@ export class Replica {
       onNotice: (notice: Notice) => {
         this.#hear(notice);
       },
-      onAcknowledged: (replica: string, revision: bigint) => {
-        acknowledgements.note(replica, revision);
+      onAcknowledged: (replica: string, applied: Head) => {
+        acknowledgements.note(replica, applied);
       },
       onLost: (error: Error) => {
         this.#fail(this.#session, error);
@@ -140,40 +155,81 @@ export class Replica {
     return connector.connect(id, events, SILENCE_MS);
   }
 
-  /**
-   * #join begins to follow on a new session. What was missed in between need not be known: everything is
-   * forgotten, after the head was read, for what is loaded from then on is at least as new as that.
-   */
-  async #join(session: Session): Promise<number> {
-    const { lease, memory } = this.#deps;
-    await this.#answered('listening', session.listen());
+  /** #beat renews the lease and returns when that was sent. */
+  async #beat(session: Session): Promise<number> {
+    const { lease, continuity } = this.#deps;
     const sent = lease.moment();
-    await this.#renew(session);
-    const head = await this.#answered('reading the head', session.head());
-    const missed = this.#applied === undefined ? [] : await this.#missed(session, head);
+    const head = await this.#renewAndRead(session);
+    if (this.#early === undefined && head.epoch === this.#applied?.epoch) {
+      await this.#catchUp(session, head.revision);
+    } else {
+      await this.#begin(session, head);
+    }
+    // Another epoch may have been heard of meanwhile.
+    if (this.#early === undefined) lease.extend(sent);
+    continuity.confirm(head.server);
+    return sent.monotonicMs;
+  }
+
+  /**
+   * #begin begins to follow on a new session, or in another epoch. What was missed in between need not be known:
+   * everything is forgotten, after the head was read, for what is loaded from then on is at least as new as that.
+   */
+  async #begin(session: Session, head: Head): Promise<void> {
+    const { lease, memory, acknowledgements, logger } = this.#deps;
+    const isSame = head.epoch === this.#applied?.epoch;
+    if (!isSame) {
+      lease.lapse();
+      this.#owed.clear();
+      acknowledgements.clear();
+      this.#leave();
+      if (this.#applied !== undefined) logger.warn({ epoch: head.epoch }, 'the changes have another history');
+    }
+    const missed = isSame ? await this.#missed(session, head.revision) : [];
     memory.clear();
     this.#advance(head);
-    lease.extend(sent);
     const early = this.#early ?? [];
     this.#early = undefined;
     if (missed !== 'pruned') for (const notice of missed) this.#owe(notice);
-    for (const notice of early) this.#hear(notice);
-    return sent.monotonicMs;
+    // Those of an epoch that is over, which may come late, are of no use; one that has just begun is in the next head.
+    for (const notice of early) if (notice.epoch === head.epoch) this.#hear(notice);
   }
 
-  /** #beat renews the lease and returns when that was sent. */
-  async #beat(session: Session): Promise<number> {
-    const { lease } = this.#deps;
-    const sent = lease.moment();
-    await this.#renew(session);
+  /** #renewAndRead lets another epoch begin where the database turns out to be older than what was seen of it. */
+  async #renewAndRead(session: Session): Promise<ServerHead> {
+    const { lease, memory } = this.#deps;
+    const isWhole = await this.#renew(session);
+    const seen = this.#applied;
     const head = await this.#answered('reading the head', session.head());
-    await this.#catchUp(session, head);
-    lease.extend(sent);
-    return sent.monotonicMs;
+    const isOlder =
+      this.#former.has(head.epoch) ||
+      (head.epoch === seen?.epoch && (!isWhole || head.revision < seen.revision));
+    if (!isOlder) return head;
+    lease.lapse();
+    memory.clear();
+    await this.#answered('ending the epoch', session.endEpoch(head.epoch));
+    await this.#renew(session);
+    return this.#answered('reading the head', session.head());
   }
 
-  #renew(session: Session): Promise<void> {
-    return this.#answered('renewing the lease', session.renew(this.#deps.lease.terms(this.applied)));
+  /** #leave notes that the epoch so far is over. */
+  #leave(): void {
+    if (this.#applied === undefined) return;
+    this.#former.add(this.#applied.epoch);
+    const [oldest] = this.#former;
+    if (this.#former.size > MOST_FORMER && oldest !== undefined) this.#former.delete(oldest);
+  }
+
+  /** #renew tells whether the database still knows of all renewals before. */
+  async #renew(session: Session): Promise<boolean> {
+    const { lease } = this.#deps;
+    const before = this.#renewed;
+    const times = await this.#answered('renewing the lease', session.renew(lease.terms(this.#applied)));
+    const now = lease.moment();
+    this.#renewed = { times, ...now };
+    if (before === undefined || times > before.times) return true;
+    const away = Math.max(now.monotonicMs - before.monotonicMs, now.wallMs - before.wallMs);
+    return times === 1n && away > KNOWN_FOR_MS;
   }
 
   async #signOff(session: Session): Promise<void> {
@@ -189,6 +245,8 @@ export class Replica {
     if (session === undefined) return;
     if (this.#early !== undefined) {
       this.#early.push(notice);
+    } else if (notice.epoch !== this.#applied?.epoch) {
+      this.#doubt(notice);
     } else if (notice.revision <= this.applied) {
       this.#owe(notice);
     } else if (notice.revision === this.applied + 1n) {
@@ -198,12 +256,24 @@ export class Replica {
     }
   }
 
-  async #catchUp(session: Session, head: bigint): Promise<void> {
-    if (head <= this.applied) return;
-    const missed = await this.#missed(session, head);
+  /** #doubt ends all answers from memory until the head has told which epoch it is. */
+  #doubt(notice: Notice): void {
+    this.#deps.lease.lapse();
+    this.#deps.memory.clear();
+    this.#early = [notice];
+    this.#wake();
+  }
+
+  async #catchUp(session: Session, revision: bigint): Promise<void> {
+    const before = this.#applied;
+    if (before === undefined || revision <= before.revision) return;
+    const missed = await this.#missed(session, revision);
+    const { epoch } = before;
+    // It may be in doubt by now, or have gone over to another epoch.
+    if (this.#early !== undefined || this.#applied?.epoch !== epoch) return;
     if (missed === 'pruned') {
       this.#deps.memory.clear();
-      if (head > this.applied) this.#advance(head);
+      if (revision > this.applied) this.#advance({ epoch, revision });
       return;
     }
     for (const notice of missed) {
@@ -211,20 +281,21 @@ export class Replica {
     }
   }
 
-  async #missed(session: Session, head: bigint): Promise<readonly Notice[] | 'pruned'> {
-    if (head - this.applied > MOST_MISSED) return 'pruned';
-    return this.#answered('reading changes', session.noticesAfter(this.applied, head));
+  async #missed(session: Session, revision: bigint): Promise<readonly Notice[] | 'pruned'> {
+    const applied = this.#applied;
+    if (applied === undefined || revision - applied.revision > MOST_MISSED) return 'pruned';
+    return this.#answered('reading changes', session.noticesAfter(applied, revision));
   }
 
   #apply(notice: Notice): void {
     this.#deps.memory.forget(notice.eviction);
-    this.#advance(notice.revision);
+    this.#advance(notice);
     this.#owe(notice);
   }
 
-  #advance(revision: bigint): void {
-    this.#applied = revision;
-    this.#deps.onApplied?.(revision);
+  #advance({ epoch, revision }: Head): void {
+    this.#applied = { epoch, revision };
+    this.#deps.onApplied?.(this.#applied);
   }
 
   /** #owe acknowledges what has been applied; its writer may have been told so before. */
@@ -240,10 +311,10 @@ export class Replica {
     try {
       // What came in the same packet is applied first, and acknowledged by the same message.
       await Promise.resolve();
-      while (this.#owed.size > 0) {
+      while (this.#owed.size > 0 && this.#applied !== undefined) {
         const writers = [...this.#owed];
         this.#owed.clear();
-        await session.acknowledge(writers, this.applied);
+        await session.acknowledge(writers, this.#applied);
       }
     } finally {
       this.#isAcknowledging = false;

@@ -1,7 +1,7 @@
 import pg from 'pg';
 import { ListenSession } from '../db/listen-session.js';
 import { readAcknowledgement, readNotice, writeAcknowledgement } from './notice.js';
-import type { Connector, LeaseTerms, Notice, Session, SessionEvents } from './ports.js';
+import type { Connector, Head, LeaseTerms, Notice, ServerHead, Session, SessionEvents } from './ports.js';
 
 const CHANGES = 'keyward_changes';
 const ACKNOWLEDGEMENTS = 'keyward_acks_';
@@ -43,7 +43,7 @@ function dispatch(events: SessionEvents, channel: string, payload: string): void
   }
   const acknowledgement = readAcknowledgement(payload);
   // Without it a writer waits longer, and no more.
-  if (acknowledgement !== undefined) events.onAcknowledged(acknowledgement.replica, acknowledgement.revision);
+  if (acknowledgement !== undefined) events.onAcknowledged(acknowledgement.replica, acknowledgement);
 }
 
 /** SessionRepository is every statement that a replica sends on its session. */
@@ -65,40 +65,59 @@ class SessionRepository implements Session {
     for (const channel of channels) await this.#session.query(`LISTEN ${channel}`);
   }
 
-  async renew({ ttlMs, maxStaleMs, applied }: LeaseTerms): Promise<void> {
-    await this.#session.query(
-      `INSERT INTO replicas (id, lease_expires_at, max_stale, applied, key_id)
-       VALUES ($1, clock_timestamp() + $2::float8 * interval '1 ms', $3::float8 * interval '1 ms', $4, $5)
+  /** renew registers under the epoch of the database; what was applied in another counts for nothing. */
+  async renew({ ttlMs, maxStaleMs, applied }: LeaseTerms): Promise<bigint> {
+    const [row] = await this.#session.query(
+      `INSERT INTO replicas (id, lease_expires_at, max_stale, applied, key_id, epoch, renewals)
+       SELECT $1, clock_timestamp() + $2::float8 * interval '1 ms', $3::float8 * interval '1 ms',
+         CASE WHEN e.epoch = $4::uuid THEN $5::bigint ELSE 0 END, $6, e.epoch, 1
+       FROM keyward_epoch() e
        ON CONFLICT (id) DO UPDATE
        SET lease_expires_at = clock_timestamp() + $2::float8 * interval '1 ms',
-         max_stale = excluded.max_stale, applied = excluded.applied, key_id = excluded.key_id`,
-      [this.#replica, ttlMs, maxStaleMs, String(applied), this.#keyId],
+         max_stale = excluded.max_stale, applied = excluded.applied, key_id = excluded.key_id,
+         epoch = excluded.epoch, renewals = replicas.renewals + 1
+       RETURNING renewals::text`,
+      [
+        this.#replica,
+        ttlMs,
+        maxStaleMs,
+        applied?.epoch ?? null,
+        String(applied?.revision ?? 0n),
+        this.#keyId,
+      ],
     );
+    return BigInt(String(row?.['renewals']));
   }
 
-  async head(): Promise<bigint> {
-    const [row] = await this.#session.query(
-      'SELECT coalesce(max(revision), 0)::text AS head FROM change_feed',
-    );
-    return BigInt(String(row?.['head']));
+  async head(): Promise<ServerHead> {
+    const [row] = await this.#session.query('SELECT epoch::text, revision::text, server FROM keyward_head()');
+    return {
+      epoch: String(row?.['epoch']),
+      revision: BigInt(String(row?.['revision'])),
+      server: String(row?.['server']),
+    };
   }
 
-  async noticesAfter(revision: bigint, upTo: bigint): Promise<readonly Notice[] | 'pruned'> {
+  async noticesAfter({ epoch, revision }: Head, upTo: bigint): Promise<readonly Notice[] | 'pruned'> {
     const rows = await this.#session.query(
-      `SELECT (notice || jsonb_build_object('revision', revision::text))::text AS notice
+      `SELECT (notice || jsonb_build_object('revision', revision::text, 'epoch', $3::text))::text AS notice
        FROM change_feed WHERE revision > $1 AND revision <= $2 ORDER BY revision`,
-      [String(revision), String(upTo)],
+      [String(revision), String(upTo), epoch],
     );
     if (BigInt(rows.length) !== upTo - revision) return 'pruned';
     return rows.map(({ notice }) => existing(readNotice(String(notice))));
   }
 
-  async acknowledge(writers: readonly string[], revision: bigint): Promise<void> {
+  async acknowledge(writers: readonly string[], applied: Head): Promise<void> {
     await this.#session.query('SELECT pg_notify($1 || writer, $2) FROM unnest($3::text[]) AS writer', [
       ACKNOWLEDGEMENTS,
-      writeAcknowledgement({ replica: this.#replica, revision }),
+      writeAcknowledgement({ ...applied, replica: this.#replica }),
       writers,
     ]);
+  }
+
+  async endEpoch(epoch: string): Promise<void> {
+    await this.#session.query('SELECT keyward_end_epoch($1)', [epoch]);
   }
 
   async leave(): Promise<void> {
@@ -111,6 +130,6 @@ class SessionRepository implements Session {
 }
 
 function existing(notice: Notice | undefined): Notice {
-  if (notice === undefined) throw new Error('a notice without a revision');
+  if (notice === undefined) throw new Error('a notice without a revision or an epoch');
   return notice;
 }

@@ -8,6 +8,7 @@ import * as changeFeed from './migrations/0004-change-feed.js';
 import * as issuedBy from './migrations/0005-issued-by.js';
 import * as secretBindings from './migrations/0006-secret-bindings.js';
 import * as auditAccounts from './migrations/0007-audit-accounts.js';
+import * as feedEpoch from './migrations/0008-feed-epoch.js';
 import * as doneRequests from './migrations/0009-done-requests.js';
 import * as oldestServed from './migrations/0010-oldest-served.js';
 import * as noticeOfDeletions from './migrations/0011-notice-of-deletions.js';
@@ -21,6 +22,7 @@ const MIGRATIONS: readonly { readonly name: string; readonly migration: Knex.Mig
   { name: '0005-issued-by', migration: issuedBy },
   { name: '0006-secret-bindings', migration: secretBindings },
   { name: '0007-audit-accounts', migration: auditAccounts },
+  { name: '0008-feed-epoch', migration: feedEpoch },
   { name: '0009-done-requests', migration: doneRequests },
   { name: '0010-oldest-served', migration: oldestServed },
   { name: '0011-notice-of-deletions', migration: noticeOfDeletions },

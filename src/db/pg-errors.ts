@@ -41,6 +41,7 @@ const UNAVAILABLE_CODES: ReadonlySet<string> = new Set([
   '42883', // a function is not there (yet)
   '42P01', // a table is not there (yet)
   '42703', // a column is not there (yet)
+  '42P10', // a constraint is not there (yet)
 ]);
 /** Faults of the way to the server, as Node and the driver report them. */
 const UNAVAILABLE_SYSTEM_CODES: ReadonlySet<string> = new Set([

@@ -23,6 +23,7 @@ export type Reason =
   | 'NOT_DELETED'
   | 'REVISION_TOO_OLD'
   | 'REVISION_IN_FUTURE'
+  | 'EPOCH_CHANGED'
   | 'WATCH_TOO_SLOW'
   | 'STOPPING'
   | 'CLIENT_GONE'

@@ -1,5 +1,5 @@
 import type { ResourceEvent } from '../account/resource-watch.js';
-import { formatPosition, parsePosition, type Position } from '../coherence/feed-slice.js';
+import { formatPosition, parsePosition, type Start } from '../coherence/feed-slice.js';
 import type { News, WatchOptions } from '../coherence/feed-watch.js';
 import type { Duration } from '../gen/google/protobuf/duration.js';
 import { hashedId, recordLocator } from '../lib/public-id.js';
@@ -56,11 +56,11 @@ export function toEventFacts<Resource>(kind: 'token' | 'secret', { item }: Resou
   };
 }
 
-function readStart(v: Violations, start: WatchRequest['start']): Position | undefined {
+function readStart(v: Violations, start: WatchRequest['start']): Start | undefined {
   if (start === undefined) return undefined;
   if (start.$case === 'revision') {
     v.check(start.value >= 0n, 'revision', 'must be 0 or above');
-    return { revision: start.value, skip: 0 };
+    return { epoch: undefined, revision: start.value, skip: 0 };
   }
   const position = parsePosition(start.value);
   v.check(position !== undefined, 'resume_token', 'must be that of a message of a watch');

@@ -3,6 +3,7 @@ import pg from 'pg';
 /** HeardNotice is what a notification says, as it was sent. */
 export interface HeardNotice {
   readonly revision: string;
+  readonly epoch: string;
   readonly all: boolean;
   readonly digests: string[];
   readonly users: string[];

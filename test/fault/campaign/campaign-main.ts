@@ -28,7 +28,7 @@ async function run(seed: number, seconds: number, maxStaleSeconds: number): Prom
   const log = (line: string) => {
     console.log(`  ${line}`);
   };
-  const campaign = await runCampaign({ seed, seconds, maxStaleSeconds, log });
+  const campaign = await runCampaign({ seed, seconds, maxStaleSeconds, hasTurns: true, log });
   console.log(toText(campaign));
   problems += campaign.checked.contradictions.length + (campaign.hasRecovered ? 0 : 1);
 }

@@ -14,7 +14,13 @@ test(
   async () => {
     const lines: string[] = [];
     const log = (line: string) => lines.push(`  ${line}`);
-    const options = { seed: SEED, seconds: SECONDS, maxStaleSeconds: MAX_STALE_SECONDS, log };
+    const options = {
+      seed: SEED,
+      seconds: SECONDS,
+      maxStaleSeconds: MAX_STALE_SECONDS,
+      hasTurns: false,
+      log,
+    };
     const campaign = await runCampaign(options);
     console.log([...lines, toText(campaign)].join('\n'));
     const { history, checked, hasRecovered } = campaign;

@@ -18,8 +18,10 @@ import { Driver } from './driver.js';
 import { DurablePostgres } from './durable-postgres.js';
 import { Estate } from './estate.js';
 import { inflictFaults } from './faults.js';
+import { Gate } from './gate.js';
 import { Recorder, type Change, type History } from './history.js';
 import { Site } from './site.js';
+import { Turns } from './turns.js';
 
 export interface CampaignOptions {
   /** The same seed makes the same decisions; when what happens is a matter of the machine. */
@@ -28,6 +30,8 @@ export interface CampaignOptions {
   readonly seconds: number;
   /** KEYWARD_MAX_STALE_SECONDS of the replicas; 0 is strict mode. */
   readonly maxStaleSeconds: number;
+  /** Whether the database is also restored and promoted. */
+  readonly hasTurns: boolean;
   readonly log: (line: string) => void;
 }
 
@@ -59,7 +63,7 @@ export async function runCampaign(options: CampaignOptions): Promise<Campaign> {
 }
 
 async function run(options: CampaignOptions, opened: { close(): unknown }[]): Promise<Campaign> {
-  const { seed, seconds, maxStaleSeconds, log } = options;
+  const { seed, seconds, maxStaleSeconds, hasTurns, log } = options;
   const postgres = await DurablePostgres.create();
   opened.push({ close: () => postgres.remove() });
   const admin = await prepare(postgres.url);
@@ -90,12 +94,17 @@ async function run(options: CampaignOptions, opened: { close(): unknown }[]): Pr
   const changes = estates.map(
     (estate) => new Changes({ estate, callers: managers, postgres, recorder, ask, isOver: over }),
   );
+  const gate = new Gate();
   const asking = asker.run(over);
   const driving = changes.map((each, at) => {
     const estate = present(estates[at]);
-    return new Driver({ estate, changes: each, seed: seed + 10_000 + at, replicas: REPLICAS }).run(over);
+    return new Driver({ estate, changes: each, gate, seed: seed + 10_000 + at, replicas: REPLICAS }).run(
+      over,
+    );
   });
-  await inflictFaults({ seed, sites, postgres, recorder, durationMs: seconds * 1000, log });
+  const turns = new Turns({ postgres, estates, gate, recorder });
+  const plan = { seed, sites, postgres, recorder, turns, hasTurns, durationMs: seconds * 1000, log };
+  await inflictFaults(plan);
   isOver = true;
   await Promise.all(driving);
   const hasRecovered = await areComplete(present(changes[0]), present(estates[0]), recorder);

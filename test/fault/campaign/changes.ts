@@ -66,7 +66,13 @@ let names = 0;
 /** newCredential numbers a plaintext. */
 function newCredential(plaintext: string, row: TokenRow): Credential {
   credentials += 1;
-  return { number: credentials, plaintext: registerCanary(plaintext), row, isRetired: false };
+  return {
+    number: credentials,
+    plaintext: registerCanary(plaintext),
+    row,
+    isRetired: false,
+    isTakenBack: false,
+  };
 }
 
 /** createToken makes a token of a user profile. */

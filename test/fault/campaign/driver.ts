@@ -1,7 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Random } from '../../support/random.js';
-import type { Changes, Flippable } from './changes.js';
+import { present, type Changes, type Flippable } from './changes.js';
 import type { Credential, Estate } from './estate.js';
+import type { Gate } from './gate.js';
 
 /** What a driver does next, by weight. */
 const STEPS = {
@@ -28,6 +29,7 @@ const MOST_ATTEMPTS = 3;
 export interface DriverOptions {
   readonly estate: Estate;
   readonly changes: Changes;
+  readonly gate: Gate;
   readonly seed: number;
   readonly replicas: number;
 }
@@ -43,13 +45,14 @@ export class Driver {
   }
 
   async run(isOver: () => boolean): Promise<void> {
+    const { estate, gate } = this.#options;
     while (!isOver()) {
       // Everything is drawn at once, so that what a step meets does not change what the next one draws.
       const step = this.#random.pick(DECK);
-      const credential = this.#random.pick(this.#options.estate.current);
+      const place = this.#random.below(estate.current.length);
       const through = Array.from({ length: MOST_ATTEMPTS }, () => this.#random.below(this.#options.replicas));
       const pauseMs = this.#random.below(LONGEST_PAUSE_MS);
-      await this.#take(step, credential, through, pauseMs);
+      await gate.through(() => this.#take(step, present(estate.current[place]), through, pauseMs));
       await delay(pauseMs);
     }
   }

@@ -1,6 +1,8 @@
-import { readFile } from 'node:fs/promises';
+import { execFile } from 'node:child_process';
+import { chown, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import pg from 'pg';
 import { openCluster, type Cluster } from '../../../src/db/embedded/cluster.js';
 import { DEFAULT_SETTINGS, readPidFile, spawnPostmaster } from '../../../src/db/embedded/server.js';
@@ -8,9 +10,15 @@ import { prepareSocketDirectory, socketUrl } from '../../../src/db/embedded/sock
 import { makeDataDir, removeDataDir } from '../../support/data-dir.js';
 import { isAlive, untilGone } from '../../support/postmaster.js';
 
+const run = promisify(execFile);
+
 const START_LIMIT_MS = 60_000;
 const POLL_MS = 25;
 const STATEMENT_LIMIT_MS = 5_000;
+/** A turn waits for all who read. */
+const LONG_STATEMENT_LIMIT_MS = 30_000;
+/** Recovery of a copy finds nothing in an archive; it begins another timeline at the end of what is there. */
+const RECOVERY = { ...DEFAULT_SETTINGS, restore_command: 'false' };
 
 /** DurablePostgres is a PostgreSQL of the campaign's own that keeps what it acknowledged, and that may be stopped and killed. */
 export class DurablePostgres {
@@ -35,7 +43,7 @@ export class DurablePostgres {
     return postgres;
   }
 
-  /** start waits until it answers. */
+  /** start waits until it answers, and may be written to. */
   async start(): Promise<void> {
     const log = join(this.#dataDir, 'postgres.log');
     const deadline = performance.now() + START_LIMIT_MS;
@@ -43,7 +51,7 @@ export class DurablePostgres {
     while (performance.now() < deadline) {
       // It gives up where processes of a killed one are still there.
       if (server?.isRunning() !== true)
-        server = await spawnPostmaster(this.#cluster, DEFAULT_SETTINGS, this.#socketDirectory, log);
+        server = await spawnPostmaster(this.#cluster, RECOVERY, this.#socketDirectory, log);
       if (await this.#answers()) return;
       await delay(POLL_MS);
     }
@@ -79,7 +87,7 @@ export class DurablePostgres {
     const client = new pg.Client({
       connectionString: this.url,
       connectionTimeoutMillis: STATEMENT_LIMIT_MS,
-      query_timeout: STATEMENT_LIMIT_MS,
+      query_timeout: LONG_STATEMENT_LIMIT_MS,
     });
     // The statement fails as well, or is over.
     client.on('error', () => undefined);
@@ -92,15 +100,61 @@ export class DurablePostgres {
     }
   }
 
+  /** copy keeps a physical copy of the cluster, as for a standby. */
+  async copy(): Promise<void> {
+    const { path } = this.#cluster;
+    const copy = this.#copyPath;
+    await rm(copy, { recursive: true, force: true });
+    const client = new pg.Client({ connectionString: this.url });
+    await client.connect();
+    try {
+      await client.query("SELECT pg_backup_start('campaign', true)");
+      await run('cp', ['-a', path, copy]);
+      const { rows } = await client.query<{ labelfile: string }>(
+        'SELECT labelfile FROM pg_backup_stop(false)',
+      );
+      // What was written while it was copied is needed too.
+      await run('cp', ['-a', `${path}/pg_wal/.`, join(copy, 'pg_wal')]);
+      await rm(join(copy, 'postmaster.pid'), { force: true });
+      await writeFile(join(copy, 'backup_label'), rows[0]?.labelfile ?? '');
+      await this.#handOver(join(copy, 'backup_label'));
+    } finally {
+      await client.end();
+    }
+  }
+
+  /** replace ends the server, and starts another with the copy; a promoted one begins another timeline. */
+  async replace(isPromoted: boolean): Promise<void> {
+    const { path } = this.#cluster;
+    await this.kill();
+    await rm(path, { recursive: true });
+    await rename(this.#copyPath, path);
+    if (isPromoted) {
+      await writeFile(join(path, 'recovery.signal'), '');
+      await this.#handOver(join(path, 'recovery.signal'));
+    }
+    await this.start();
+  }
+
   async remove(): Promise<void> {
     if ((await readPidFile(this.#cluster.path))?.isRunning === true) await this.kill();
+    await rm(this.#copyPath, { recursive: true, force: true });
     await removeDataDir(this.#dataDir);
+  }
+
+  get #copyPath(): string {
+    return `${this.#cluster.path}-copy`;
+  }
+
+  async #handOver(file: string): Promise<void> {
+    const { user } = this.#cluster;
+    if (user !== undefined) await chown(file, user.uid, user.gid);
   }
 
   async #answers(): Promise<boolean> {
     try {
-      await this.execute('SELECT 1');
-      return true;
+      const [row] = await this.execute('SELECT pg_is_in_recovery() AS recovers');
+      return row?.['recovers'] === false;
     } catch {
       return false;
     }

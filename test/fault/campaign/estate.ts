@@ -25,6 +25,8 @@ export interface Credential {
   readonly row: TokenRow;
   /** True once a rotation has replaced it. */
   isRetired: Fact;
+  /** True once the database has forgotten that it was issued. */
+  isTakenBack: boolean;
 }
 
 /** How many refused plaintexts are still asked for. */
@@ -54,7 +56,9 @@ export class Estate {
 
   /** credentials are all that are to be asked for. */
   get credentials(): readonly Credential[] {
-    const refused = this.#former.filter(({ row, isRetired }) => row.isGone === true || isRetired === true);
+    const refused = this.#former.filter(
+      ({ row, isRetired, isTakenBack }) => isTakenBack || row.isGone === true || isRetired === true,
+    );
     return [...this.current, ...refused.slice(-MOST_FORMER_ASKED)];
   }
 
@@ -72,9 +76,26 @@ export class Estate {
     return new Map(all.map((credential) => [credential.number, this.#possible(credential)]));
   }
 
+  /** remember gives what takes everything back to the present, as a restore does. What was issued since is unknown then. */
+  remember(): () => void {
+    const current = [...this.current];
+    const former = [...this.#former];
+    const credentials = [...current, ...former];
+    const rows = new Set<Switched>([this.account, this.user, ...credentials.map(({ row }) => row)]);
+    const facts = [...rows, ...credentials].map((each) => ({ each, was: { ...each } }));
+    return () => {
+      const since = [...this.current, ...this.#former].filter((each) => !credentials.includes(each));
+      for (const credential of since) credential.isTakenBack = true;
+      for (const { each, was } of facts) Object.assign(each, was);
+      this.current.splice(0, Infinity, ...current);
+      this.#former = [...former, ...since].slice(-MOST_FORMER_FOLLOWED);
+    };
+  }
+
   /** #possible goes through the reasons in the order in which they count. */
-  #possible({ row, isRetired }: Credential): ReadonlySet<Verdict> {
+  #possible({ row, isRetired, isTakenBack }: Credential): ReadonlySet<Verdict> {
     const refusals: readonly (readonly [Verdict, Fact])[] = [
+      ['UNKNOWN', isTakenBack],
       ['UNKNOWN', row.isGone],
       ['EXPIRED', isRetired],
       ['EXPIRED', row.isExpired],

@@ -1,17 +1,23 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Random } from '../../support/random.js';
 import type { DurablePostgres } from './durable-postgres.js';
-import { FAULT_KINDS, type Fault, type FaultKind, type Recorder } from './history.js';
+import { FAULT_KINDS, TURN_KINDS, type Fault, type FaultKind, type Recorder } from './history.js';
 import { Locks } from './locks.js';
 import type { Site } from './site.js';
+import type { Turns } from './turns.js';
 
 type Inflicted = Exclude<FaultKind, 'campaign stalled'>;
 
 interface Means {
   /** What no other fault may touch meanwhile. */
-  readonly needs: (site: Site) => readonly string[];
+  readonly needs: (site: Site, sites: readonly Site[]) => readonly string[];
   /** It is over when the promise resolves. */
-  readonly inflict: (postgres: DurablePostgres, site: Site, durationMs: number) => Promise<void>;
+  readonly inflict: (
+    postgres: DurablePostgres,
+    site: Site,
+    durationMs: number,
+    turns: Turns,
+  ) => Promise<void>;
   /** True where all replicas feel it. */
   readonly isForAll?: true;
 }
@@ -108,6 +114,26 @@ const MEANS: Readonly<Record<Inflicted, Means>> = {
       await postgres.start();
     },
   },
+  // While the database goes back, calls must not be held up that were made before. Listeners may be silent.
+  'database restored': {
+    needs: (_site, sites) => [POSTGRES, ...sites.flatMap((site) => [process_(site), pool(site)])],
+    isForAll: true,
+    inflict: (_postgres, _site, durationMs, turns) => turns.restore(durationMs),
+  },
+  'PostgreSQL promoted': {
+    needs: (_site, sites) => [POSTGRES, ...sites.flatMap((site) => [process_(site), pool(site)])],
+    isForAll: true,
+    inflict: (_postgres, _site, durationMs, turns) => turns.promote(durationMs),
+  },
+  // That a copy is an older one is noticed by those who have followed the database since it was made.
+  'PostgreSQL put back': {
+    needs: (_site, sites) => [
+      POSTGRES,
+      ...sites.flatMap((site) => [process_(site), pool(site), listener(site)]),
+    ],
+    isForAll: true,
+    inflict: (_postgres, _site, durationMs, turns) => turns.putBack(durationMs),
+  },
 };
 
 /** Kinds that come twice as often: what lease and stale time are for, and what makes memory learn late. */
@@ -132,6 +158,9 @@ export interface FaultPlan {
   readonly sites: readonly Site[];
   readonly postgres: DurablePostgres;
   readonly recorder: Recorder;
+  readonly turns: Turns;
+  /** Whether the database is taken back too, which takes some time. */
+  readonly hasTurns: boolean;
   /** Of that many milliseconds, the last REST_MS are without faults. */
   readonly durationMs: number;
   readonly log: (line: string) => void;
@@ -169,19 +198,19 @@ class Lane {
   }
 
   async #inflictOne(): Promise<void> {
-    const { sites, postgres, recorder, log } = this.#plan;
+    const { sites, postgres, recorder, turns, log } = this.#plan;
     const kind = this.#deal();
     const site = this.#random.pick(sites);
     const durationMs = this.#drawDuration();
     await delay(this.#random.below(LONGEST_GAP_MS));
     const { needs, inflict, isForAll } = MEANS[kind];
-    await this.#locks.holding(needs(site), async () => {
+    await this.#locks.holding(needs(site, sites), async () => {
       const startedAt = recorder.now();
       // It must be known even if the campaign ends or is checked while it lasts.
       const fault = { kind, replica: isForAll ? undefined : site.index, startedAt, endedAt: Infinity };
       recorder.faults.push(fault);
       try {
-        await inflict(postgres, site, durationMs);
+        await inflict(postgres, site, durationMs, turns);
       } finally {
         fault.endedAt = recorder.now();
       }
@@ -191,7 +220,7 @@ class Lane {
 
   #deal(): Inflicted {
     if (this.#deck.length === 0) {
-      this.#deck = [...FAULT_KINDS, ...AGAIN];
+      this.#deck = [...FAULT_KINDS, ...AGAIN, ...(this.#plan.hasTurns ? [...TURN_KINDS, ...TURN_KINDS] : [])];
       for (let at = this.#deck.length - 1; at > 0; at -= 1) {
         const other = this.#random.below(at + 1);
         [this.#deck[at], this.#deck[other]] = [this.#deck[other] as Inflicted, this.#deck[at] as Inflicted];

@@ -56,8 +56,11 @@ export const FAULT_KINDS = [
   'PostgreSQL killed',
 ] as const;
 
+/** After these the database is what it was before, and the history of its changes another. */
+export const TURN_KINDS = ['database restored', 'PostgreSQL promoted', 'PostgreSQL put back'] as const;
+
 /** 'campaign stalled': the process that asks and takes the times stood still itself. */
-export type FaultKind = (typeof FAULT_KINDS)[number] | 'campaign stalled';
+export type FaultKind = (typeof FAULT_KINDS)[number] | (typeof TURN_KINDS)[number] | 'campaign stalled';
 
 /** Fault lasts until its cause is removed; what it broke may take longer to recover. */
 export interface Fault {

@@ -12,7 +12,7 @@ export interface SiteOptions {
   readonly isProxied: boolean;
 }
 
-const JOINED = 'changes are followed';
+const JOINED = ['changes are followed', 'the changes have another history'];
 const START_ATTEMPTS = 100;
 const RETRY_MS = 200;
 /** For a connection and for a statement. */
@@ -102,6 +102,6 @@ export class Site {
 
 /** joinsIn finds when a replica began to follow changes, by what it logged. */
 function joinsIn(output: string): number[] {
-  const lines = output.split('\n').filter((line) => line.includes(JOINED));
+  const lines = output.split('\n').filter((line) => JOINED.some((text) => line.includes(text)));
   return lines.map((line) => Date.parse((JSON.parse(line) as { time: string }).time));
 }

@@ -1,10 +1,10 @@
-import type { Notice } from '../../../src/coherence/ports.js';
+import type { Head, Notice } from '../../../src/coherence/ports.js';
 import type { Scheduler } from './scheduler.js';
 
 /** Told is what a backend tells its client without being asked. */
 export interface Told {
   readonly notice: (notice: Notice) => void;
-  readonly acknowledged: (replica: string, revision: bigint) => void;
+  readonly acknowledged: (replica: string, applied: Head) => void;
   readonly lost: () => void;
 }
 
@@ -63,9 +63,9 @@ export class Backend {
     });
   }
 
-  notifyAcknowledged(replica: string, revision: bigint): void {
+  notifyAcknowledged(replica: string, applied: Head): void {
     this.#tell(() => {
-      this.#told.acknowledged(replica, revision);
+      this.#told.acknowledged(replica, applied);
     });
   }
 

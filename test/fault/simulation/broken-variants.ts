@@ -3,13 +3,16 @@ import { MissLoader } from '../../../src/coherence/miss-loader.js';
 import type {
   Connector,
   Eviction,
+  Head,
   LeaseTerms,
   Memory,
   Notice,
-  Session,
+  ServerHead,
 } from '../../../src/coherence/ports.js';
 import type { Timers } from '../../../src/lib/timers.js';
 import { callPool, type Place, type SimulatedConnector, type SimulatedSession } from './connection.js';
+import { BROKEN_EPOCHS } from './broken-epochs.js';
+import { each, PassingSession } from './passing-session.js';
 import type { Parts } from './simulated-replica.js';
 
 /** Broken is a protocol that is wrong in one point. */
@@ -67,13 +70,14 @@ export const BROKEN: Readonly<Record<string, Broken>> = {
     parts: {
       registrations: (registrations) => ({
         outcome: async (barrier) => {
-          const { revision, replicas } = await registrations.outcome(barrier);
-          return { revision, replicas: replicas.map((each) => ({ ...each, maxStaleMs: 0 })) };
+          const outcome = await registrations.outcome(barrier);
+          return { ...outcome, replicas: outcome.replicas.map((each) => ({ ...each, maxStaleMs: 0 })) };
         },
-        replicas: () => registrations.replicas(),
+        registered: () => registrations.registered(),
       }),
     },
   },
+  ...BROKEN_EPOCHS,
 };
 
 type Loader = MissLoader<unknown, unknown>;
@@ -117,61 +121,18 @@ function withoutWall(timers: Timers): Timers {
   };
 }
 
-function each(connector: SimulatedConnector, change: (session: SimulatedSession) => Session): Connector {
-  return {
-    connect: async (replica, events, timeoutMs) =>
-      change(await connector.connect(replica, events, timeoutMs)),
-  };
-}
-
-/** Passing does what a session does. */
-class Passing implements Session {
-  protected readonly session: SimulatedSession;
-
-  constructor(session: SimulatedSession) {
-    this.session = session;
-  }
-
-  listen(): Promise<void> {
-    return this.session.listen();
-  }
-
-  renew(terms: LeaseTerms): Promise<void> {
-    return this.session.renew(terms);
-  }
-
-  head(): Promise<bigint> {
-    return this.session.head();
-  }
-
-  noticesAfter(revision: bigint, upTo: bigint): ReturnType<Session['noticesAfter']> {
-    return this.session.noticesAfter(revision, upTo);
-  }
-
-  acknowledge(writers: readonly string[], revision: bigint): Promise<void> {
-    return this.session.acknowledge(writers, revision);
-  }
-
-  leave(): Promise<void> {
-    return this.session.leave();
-  }
-
-  close(): void {
-    this.session.close();
-  }
-}
-
-class SameSnapshot extends Passing {
-  override head(): Promise<bigint> {
-    return Promise.resolve(this.session.headBeforeRenewal);
+class SameSnapshot extends PassingSession {
+  override head(): Promise<ServerHead> {
+    const { headBeforeRenewal } = this.session;
+    return headBeforeRenewal === undefined ? this.session.head() : Promise.resolve(headBeforeRenewal);
   }
 }
 
 /** RenewingElsewhere renews over the pool, and takes for the head what it was told by notices. */
-class RenewingElsewhere extends Passing {
+class RenewingElsewhere extends PassingSession {
   readonly #place: Place;
   readonly #replica: string;
-  #heard: bigint | undefined;
+  #heard: ServerHead | undefined;
 
   constructor(session: SimulatedSession, place: Place, replica: string) {
     super(session);
@@ -179,19 +140,19 @@ class RenewingElsewhere extends Passing {
     this.#replica = replica;
   }
 
-  hear(revision: bigint): void {
-    if (this.#heard !== undefined && revision > this.#heard) this.#heard = revision;
+  hear({ epoch, revision }: Head): void {
+    if (this.#heard === undefined) return;
+    if (epoch === this.#heard.epoch && revision <= this.#heard.revision) return;
+    this.#heard = { ...this.#heard, epoch, revision };
   }
 
-  override renew(terms: LeaseTerms): Promise<void> {
+  override renew(terms: LeaseTerms): Promise<bigint> {
     return callPool(this.#place, (done) => {
-      this.#place.database.registerFromPool(this.#replica, terms, () => {
-        done(undefined);
-      });
+      done(this.#place.database.registerFromPool(this.#replica, terms));
     });
   }
 
-  override async head(): Promise<bigint> {
+  override async head(): Promise<ServerHead> {
     this.#heard ??= await this.session.head();
     return this.#heard;
   }
@@ -202,7 +163,7 @@ function renewingElsewhere(connector: SimulatedConnector, place: Place): Connect
     connect: async (replica, events, timeoutMs) => {
       const hearing: { session?: RenewingElsewhere } = {};
       const onNotice = (notice: Notice): void => {
-        hearing.session?.hear(notice.revision);
+        hearing.session?.hear(notice);
         events.onNotice(notice);
       };
       const opened = await connector.connect(replica, { ...events, onNotice }, timeoutMs);

@@ -1,4 +1,12 @@
-import type { Connector, LeaseTerms, Notice, Session, SessionEvents } from '../../../src/coherence/ports.js';
+import type {
+  Connector,
+  Head,
+  LeaseTerms,
+  Notice,
+  ServerHead,
+  Session,
+  SessionEvents,
+} from '../../../src/coherence/ports.js';
 import { KeywardError } from '../../../src/lib/errors.js';
 import type { Backend } from './backend.js';
 import type { Database } from './database.js';
@@ -55,7 +63,7 @@ export class SimulatedSession implements Session {
   #isAnsweringLast = false;
   #isClosed = false;
   /** What the last renewal would have seen as the head, had it read it in the same statement. */
-  headBeforeRenewal = 0n;
+  headBeforeRenewal: ServerHead | undefined;
 
   constructor({ process, network, database }: Place, replica: string, events: SessionEvents) {
     const { up, down } = network.connect();
@@ -85,7 +93,7 @@ export class SimulatedSession implements Session {
         }
         this.#backend = this.#database.accept(this.#replica, {
           notice: (notice) => this.#toClient(() => this.#events.onNotice(notice)),
-          acknowledged: (from, revision) => this.#toClient(() => this.#events.onAcknowledged(from, revision)),
+          acknowledged: (from, applied) => this.#toClient(() => this.#events.onAcknowledged(from, applied)),
           lost: () =>
             this.#toClient(() => {
               const error = new Error('the connection is lost');
@@ -108,30 +116,37 @@ export class SimulatedSession implements Session {
     });
   }
 
-  renew(terms: LeaseTerms): Promise<void> {
+  renew(terms: LeaseTerms): Promise<bigint> {
     return this.#command((backend, done) => {
-      this.#database.register(backend, this.#replica, terms, (headBefore) => {
+      this.#database.register(backend, this.#replica, terms, (renewals, headBefore) => {
         this.headBeforeRenewal = headBefore;
-        done();
+        done(renewals);
       });
     });
   }
 
-  head(): Promise<bigint> {
+  head(): Promise<ServerHead> {
     return this.#command((_backend, done) => {
       done(this.#database.head);
     });
   }
 
-  noticesAfter(revision: bigint, upTo: bigint): Promise<readonly Notice[] | 'pruned'> {
+  noticesAfter(after: Head, upTo: bigint): Promise<readonly Notice[] | 'pruned'> {
     return this.#command((_backend, done) => {
-      done(this.#database.noticesAfter(revision, upTo));
+      done(this.#database.noticesAfter(after, upTo));
     });
   }
 
-  acknowledge(writers: readonly string[], revision: bigint): Promise<void> {
+  acknowledge(writers: readonly string[], applied: Head): Promise<void> {
     return this.#command((_backend, done) => {
-      this.#database.acknowledge(writers, this.#replica, revision);
+      this.#database.acknowledge(writers, this.#replica, applied);
+      done();
+    });
+  }
+
+  endEpoch(epoch: string): Promise<void> {
+    return this.#command((_backend, done) => {
+      this.#database.endEpoch(epoch);
       done();
     });
   }

@@ -1,4 +1,5 @@
-import type { LeaseTerms, Notice, ReplicaLease } from '../../../src/coherence/ports.js';
+import { TTL_MS } from '../../../src/coherence/lease.js';
+import type { Head, LeaseTerms, Notice, Registered, ServerHead } from '../../../src/coherence/ports.js';
 import type { Random } from '../../support/random.js';
 import { Backend, type Told } from './backend.js';
 import { RATE_ERROR } from './machine.js';
@@ -36,9 +37,28 @@ export interface Change {
 }
 
 interface Registration {
+  readonly epoch: string;
   readonly expiresAt: number;
   readonly maxStaleMs: number;
   readonly applied: bigint;
+  readonly renewals: bigint;
+}
+
+/** StoredEpoch is the row that tells the epoch; it belongs to one history of the feed. */
+interface StoredEpoch {
+  readonly epoch: string;
+  readonly history: number;
+  readonly beganAt: number | undefined;
+}
+
+/** Copy is everything that the database holds at a moment. */
+export interface Copy {
+  readonly exists: readonly boolean[];
+  readonly feed: readonly Notice[];
+  readonly head: bigint;
+  readonly replicas: ReadonlyMap<string, Registration>;
+  readonly barriers: ReadonlyMap<string, bigint>;
+  readonly stored: StoredEpoch;
 }
 
 export interface DatabaseOptions {
@@ -60,6 +80,8 @@ export function digestOf(token: number): string {
  * Database is PostgreSQL as far as the protocol rests on it: a statement sees what was committed before it
  * began; a commit is seen by all at one moment; revisions are in the order of commits; listening sessions are
  * told after the commit and in that order; a row that is being changed makes others wait.
+ *
+ * An older copy that takes its place is a change of every row, of which nobody is told: versions only grow.
  */
 export class Database {
   readonly options: DatabaseOptions;
@@ -68,10 +90,17 @@ export class Database {
   readonly #scheduler: Scheduler;
   readonly #clockRate: number;
   readonly #backends = new Set<Backend>();
-  readonly #replicas = new Map<string, Registration>();
+  #replicas = new Map<string, Registration>();
   readonly #locks = new Map<string, { holder: Backend | undefined; readonly waiting: (() => void)[] }>();
-  readonly #barriers = new Map<string, bigint>();
+  #barriers = new Map<string, bigint>();
   #feed: Notice[] = [];
+  /** Tells the place of the feed from all others, as tables and timelines do. */
+  #history = 0;
+  #epochs = 0;
+  #stored: StoredEpoch | undefined;
+  #clockOffset = 0;
+  /** Whether an older copy is started, or was, and goes on with its epoch until somebody notices. */
+  #isOlder = false;
   #head = 0n;
   #isUp = true;
   /** Counts restarts: what was under way in an earlier life is not committed. */
@@ -89,8 +118,15 @@ export class Database {
     return this.#isUp;
   }
 
-  get head(): bigint {
-    return this.#head;
+  get head(): ServerHead {
+    const { epoch } = this.#epoch();
+    return { epoch, revision: this.#head, server: `server ${this.#life}` };
+  }
+
+  /** isUnnoticed tells whether an older copy was started of which nobody has noticed yet that it is one. */
+  get isUnnoticed(): boolean {
+    if (this.#isUp) this.#epoch();
+    return this.#isOlder;
   }
 
   get backends(): readonly Backend[] {
@@ -111,7 +147,7 @@ export class Database {
   }
 
   /** restart ends everything that is under way; what was committed is there again after some time. */
-  restart(downMs: number, isSilent: boolean): void {
+  restart(downMs: number, isSilent: boolean, change: () => void = () => undefined): void {
     if (!this.#isUp) return;
     this.#isUp = false;
     this.#life += 1;
@@ -120,8 +156,66 @@ export class Database {
       if (!isSilent) backend.hangUp();
     }
     this.#scheduler.after(downMs, () => {
+      change();
       this.#isUp = true;
     });
+  }
+
+  /** copy is of a database that is in use: it holds an epoch. */
+  copy(): Copy {
+    const stored = this.#epoch();
+    return {
+      exists: this.tokens.map(({ exists }) => exists.at(-1) === true),
+      feed: [...this.#feed],
+      head: this.#head,
+      replicas: new Map(this.#replicas),
+      barriers: new Map(this.#barriers),
+      stored,
+    };
+  }
+
+  /** restore puts a copy into the tables while all sessions go on. */
+  restore(copy: Copy): void {
+    if (!this.#isUp) return;
+    this.#takeBack(copy);
+    this.#history += 1;
+  }
+
+  /** truncateFeed lets revisions begin anew. */
+  truncateFeed(): void {
+    this.#feed = [];
+    this.#head = 0n;
+    this.#history += 1;
+  }
+
+  /** promote ends everything; another server goes on with an older copy, on another timeline and by another clock. */
+  promote(copy: Copy, downMs: number, clockMs: number): void {
+    this.restart(downMs, false, () => {
+      this.#takeBack(copy);
+      this.#history += 1;
+      this.#clockOffset += clockMs;
+    });
+  }
+
+  /** startOlder ends everything and starts from an older copy, as if nothing had happened. */
+  startOlder(copy: Copy, downMs: number): void {
+    this.#isOlder = true;
+    this.restart(downMs, false, () => {
+      this.#takeBack(copy);
+    });
+  }
+
+  setClockBack(ms: number): void {
+    this.#clockOffset -= ms;
+  }
+
+  /** isClockWrong tells whether the clock has been set back, or another server has another one. */
+  get isClockWrong(): boolean {
+    return this.#clockOffset !== 0;
+  }
+
+  endEpoch(epoch: string): void {
+    if (this.#epoch().epoch === epoch) this.#stored = this.#newEpoch();
   }
 
   /** commit runs a transaction; `done` is not called if the database fails before its end. */
@@ -134,37 +228,53 @@ export class Database {
   }
 
   /** register is the renewal of a lease; `done` is told which head a statement would have seen at its beginning. */
-  register(backend: Backend, replica: string, terms: LeaseTerms, done: (headBefore: bigint) => void): void {
+  register(
+    backend: Backend,
+    replica: string,
+    terms: LeaseTerms,
+    done: (renewals: bigint, headBefore: ServerHead) => void,
+  ): void {
     this.#lock(backend, replica, () => {
-      const expiresAt = this.#clock() + terms.ttlMs;
-      const head = this.#head;
+      const { head } = this;
+      const commit = this.#renewal(replica, terms);
       backend.later(this.options.commitMs(), () => {
-        this.#replicas.set(replica, { expiresAt, maxStaleMs: terms.maxStaleMs, applied: terms.applied });
+        const renewals = commit();
         this.#unlock(replica);
-        done(head);
+        done(renewals, head);
       });
     });
   }
 
   /** registerFromPool is a renewal that is no business of the session that listens. */
-  registerFromPool(replica: string, terms: LeaseTerms, done: () => void): void {
-    const expiresAt = this.#clock() + terms.ttlMs;
-    this.#replicas.set(replica, { expiresAt, maxStaleMs: terms.maxStaleMs, applied: terms.applied });
-    done();
+  registerFromPool(replica: string, terms: LeaseTerms): bigint {
+    return this.#renewal(replica, terms)();
   }
 
   leave(replica: string): void {
     this.#replicas.delete(replica);
   }
 
-  replicas(): ReplicaLease[] {
+  registered(): Registered {
     const now = this.#clock();
-    return [...this.#replicas].map(([replica, { expiresAt, maxStaleMs, applied }]) => ({
-      replica,
-      leftMs: expiresAt - now,
-      maxStaleMs,
-      applied,
-    }));
+    const { epoch, beganAt } = this.#epoch();
+    const present = [...this.#replicas].filter(([, registration]) => registration.epoch === epoch);
+    return {
+      epoch,
+      epochAgeMs: beganAt === undefined ? undefined : now - beganAt,
+      server: `server ${this.#life}`,
+      replicas: present.map(([replica, { expiresAt, maxStaleMs, applied, renewals }]) => ({
+        replica,
+        leftMs: Math.min(expiresAt - now, TTL_MS),
+        maxStaleMs,
+        applied,
+        renewals,
+      })),
+    };
+  }
+
+  /** leftMs is what is left of a lease by the clock of the database alone. */
+  leftMs(replica: string): number {
+    return (this.#replicas.get(replica)?.expiresAt ?? -Infinity) - this.#clock();
   }
 
   /** revisionOf is the revision of the transaction that placed a barrier. */
@@ -172,9 +282,12 @@ export class Database {
     return this.#barriers.get(barrier);
   }
 
-  noticesAfter(revision: bigint, upTo: bigint): Notice[] | 'pruned' {
+  noticesAfter({ epoch, revision }: Head, upTo: bigint): Notice[] | 'pruned' {
     const notices = this.#feed.filter((notice) => notice.revision > revision && notice.revision <= upTo);
-    return BigInt(notices.length) === upTo - revision ? notices : 'pruned';
+    // The rows hold no epoch.
+    return BigInt(notices.length) === upTo - revision
+      ? notices.map((each) => ({ ...each, epoch }))
+      : 'pruned';
   }
 
   pruneFeed(): void {
@@ -182,10 +295,51 @@ export class Database {
   }
 
   /** acknowledge notifies the writers' sessions. */
-  acknowledge(writers: readonly string[], replica: string, revision: bigint): void {
+  acknowledge(writers: readonly string[], replica: string, applied: Head): void {
     for (const backend of this.#backends) {
-      if (writers.includes(backend.replica)) backend.notifyAcknowledged(replica, revision);
+      if (writers.includes(backend.replica)) backend.notifyAcknowledged(replica, applied);
     }
+  }
+
+  /** #renewal begins a renewal, and gives what commits it. */
+  #renewal(replica: string, { ttlMs, maxStaleMs, applied }: LeaseTerms): () => bigint {
+    const { epoch } = this.#epoch();
+    const expiresAt = this.#clock() + ttlMs;
+    const revision = applied?.epoch === epoch ? applied.revision : 0n;
+    return () => {
+      const renewals = (this.#replicas.get(replica)?.renewals ?? 0n) + 1n;
+      this.#replicas.set(replica, { epoch, expiresAt, maxStaleMs, applied: revision, renewals });
+      return renewals;
+    };
+  }
+
+  #takeBack({ exists, feed, head, replicas, barriers, stored }: Copy): void {
+    const { now } = this.#scheduler;
+    this.tokens.forEach((row, place) => {
+      row.change(exists[place] === true, now);
+    });
+    for (const row of this.owners) row.change(true, now);
+    this.#feed = [...feed];
+    this.#head = head;
+    this.#replicas = new Map(replicas);
+    this.#barriers = new Map(barriers);
+    this.#stored = stored;
+  }
+
+  /** #epoch is the present one: another wherever the row belongs to another history. */
+  #epoch(): StoredEpoch {
+    const now = this.#clock();
+    const stored = this.#stored;
+    if (stored?.history !== this.#history) this.#stored = this.#newEpoch();
+    else if ((stored.beganAt ?? now) > now) this.#stored = { ...stored, beganAt: now };
+    return this.#stored as StoredEpoch;
+  }
+
+  #newEpoch(): StoredEpoch {
+    this.#epochs += 1;
+    this.#isOlder = false;
+    const beganAt = this.#stored === undefined ? undefined : this.#clock();
+    return { epoch: `epoch ${this.#epochs}`, history: this.#history, beganAt };
   }
 
   #apply(change: Change): bigint {
@@ -196,6 +350,7 @@ export class Database {
     this.#head += 1n;
     if (change.barrier !== undefined) this.#barriers.set(change.barrier.id, this.#head);
     const notice: Notice = {
+      epoch: this.#epoch().epoch,
       revision: this.#head,
       eviction: evictionOf(change),
       writers: change.barrier === undefined ? [] : [change.barrier.writer],
@@ -231,7 +386,7 @@ export class Database {
   }
 
   #clock(): number {
-    return this.#scheduler.now * this.#clockRate;
+    return this.#scheduler.now * this.#clockRate + this.#clockOffset;
   }
 }
 

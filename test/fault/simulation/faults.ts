@@ -1,3 +1,4 @@
+import { TTL_MS } from '../../../src/coherence/lease.js';
 import type { Random } from '../../support/random.js';
 import type { Backend } from './backend.js';
 import type { Database } from './database.js';
@@ -12,6 +13,8 @@ export interface Site {
   readonly machine: Machine;
   readonly network: Network;
   replica: SimulatedReplica;
+  /** True while the process signs off. */
+  isStopping: boolean;
 }
 
 /** The longest that a fault lasts, in milliseconds. */
@@ -31,12 +34,23 @@ const KINDS = [
   'restart the database',
   'prune the feed',
 ] as const;
-type Kind = (typeof KINDS)[number];
+/** After these the history of changes, or the time, is another. */
+const TURNS = [
+  'restore the database',
+  'truncate the feed',
+  'promote an older copy',
+  'start an older copy',
+  'set the database clock back',
+] as const;
+type Kind = (typeof KINDS | typeof TURNS)[number];
 
 export interface FaultTargets {
   readonly scheduler: Scheduler;
   readonly random: Random;
   readonly database: Database;
+  readonly sites: readonly Site[];
+  /** True if the history may become another. */
+  readonly hasTurns: boolean;
   /** Starts a new process at a site. */
   readonly boot: (site: Site) => void;
 }
@@ -44,8 +58,8 @@ export interface FaultTargets {
 /** strike lets one fault of a random length, and kind if that is not given, happen, and tells which. */
 export function strike(
   site: Site,
-  { scheduler, random, database, boot }: FaultTargets,
-  kind: Kind = random.pick(KINDS),
+  { scheduler, random, database, sites, hasTurns, boot }: FaultTargets,
+  kind: Kind = random.pick(hasTurns ? [...KINDS, ...TURNS] : KINDS),
 ): string {
   const longest = random.pick(DURATIONS_MS);
   const ms = longest / 2 + random.below(longest / 2);
@@ -57,12 +71,13 @@ export function strike(
       site.machine.suspend(ms);
       break;
     case 'kill':
-      if (site.replica.place.process.isDead) break;
+      // Only who has seen more than an older copy holds can notice that it is one.
+      if (site.replica.place.process.isDead || database.isUnnoticed) break;
       site.replica.kill(random.chance(0.8));
       scheduler.after(ms, () => boot(site));
       break;
     case 'stop':
-      stop(site, boot);
+      if (!database.isUnnoticed) stop(site, boot);
       break;
     case 'cut the session':
       cut(database, backendOf(site));
@@ -85,6 +100,24 @@ export function strike(
       break;
     case 'prune the feed':
       database.pruneFeed();
+      break;
+    case 'restore the database':
+      if (random.chance(0.5)) restore(database, scheduler, ms);
+      break;
+    case 'truncate the feed':
+      if (random.chance(0.3)) database.truncateFeed();
+      break;
+    case 'promote an older copy': {
+      const copy = database.copy();
+      const clockMs = random.below(20_000) - 10_000;
+      if (random.chance(0.5)) scheduler.after(ms, () => database.promote(copy, ms / 3, clockMs));
+      break;
+    }
+    case 'start an older copy':
+      if (random.chance(0.5)) startOlder(database, sites, scheduler, ms);
+      break;
+    case 'set the database clock back':
+      database.setClockBack(random.pick([1_000, 4_000, 20_000, 600_000]));
   }
   return `${kind} at ${site.name} for ${ms}`;
 }
@@ -93,12 +126,34 @@ export function strike(
 function stop(site: Site, boot: (site: Site) => void): void {
   const { replica } = site;
   const { process } = replica.place;
-  if (process.isDead) return;
+  if (process.isDead || site.isStopping) return;
+  site.isStopping = true;
   process.deliver(() => {
     void replica.stop().then(() => {
       process.kill();
+      site.isStopping = false;
       boot(site);
     });
+  });
+}
+
+function restore(database: Database, scheduler: Scheduler, ms: number): void {
+  const copy = database.copy();
+  scheduler.after(ms, () => database.restore(copy));
+}
+
+/**
+ * startOlder is noticed by those who have seen more than the copy holds, and by nobody else: all must have renewed
+ * since the copy was made.
+ */
+function startOlder(database: Database, sites: readonly Site[], scheduler: Scheduler, ms: number): void {
+  const copy = database.copy();
+  scheduler.after(TTL_MS + ms / 3, () => {
+    const haveAllSeenMore = sites.every(
+      ({ replica, isStopping }) =>
+        !isStopping && !replica.place.process.isDead && replica.replica.state === 'HELD',
+    );
+    if (haveAllSeenMore && database.isUp) database.startOlder(copy, ms / 3);
   });
 }
 

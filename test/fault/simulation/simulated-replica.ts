@@ -1,7 +1,8 @@
 import { Acknowledgements } from '../../../src/coherence/acknowledgements.js';
+import { Continuity } from '../../../src/coherence/continuity.js';
 import { Lease } from '../../../src/coherence/lease.js';
 import { OutagePolicy } from '../../../src/coherence/outage-policy.js';
-import type { Connector, Memory, Registrations } from '../../../src/coherence/ports.js';
+import type { Connector, Memory, Registered, Registrations } from '../../../src/coherence/ports.js';
 import { PropagationWait, type Propagation } from '../../../src/coherence/propagation.js';
 import { Replica } from '../../../src/coherence/replica.js';
 import { VerdictCache, type Owner, type OwnerFacts } from '../../../src/coherence/verdict-cache.js';
@@ -25,7 +26,9 @@ export interface Parts {
   readonly lease?: (timers: Timers, maxStaleMs: number) => Lease;
   readonly connector?: (connector: SimulatedConnector, memory: Memory, place: Place) => Connector;
   readonly memory?: (memory: Memory, timers: Timers) => Memory;
-  readonly registrations?: (registrations: Registrations) => Registrations;
+  readonly registrations?: (registrations: Registrations, place: Place) => Registrations;
+  readonly acknowledgements?: () => Acknowledgements;
+  readonly continuity?: (timers: Timers) => Continuity;
 }
 
 const TTL_MS = 6_000;
@@ -55,7 +58,8 @@ export class SimulatedReplica {
       maxEntries: 8,
       ttlMs: TTL_MS,
     });
-    const acknowledgements = new Acknowledgements();
+    const acknowledgements = parts.acknowledgements?.() ?? new Acknowledgements();
+    const continuity = parts.continuity?.(process) ?? new Continuity(process);
     const memory = parts.memory?.(this.#cache, process) ?? this.#cache;
     this.connector = new SimulatedConnector(place);
     this.lease = parts.lease?.(process, maxStaleMs) ?? new Lease(process, maxStaleMs);
@@ -65,14 +69,16 @@ export class SimulatedReplica {
       memory,
       lease: this.lease,
       acknowledgements,
+      continuity,
       timers: process,
       logger: SILENT,
     });
     const registrations = registrationsAt(place);
     this.#wait = new PropagationWait({
       replica: id,
-      registrations: parts.registrations?.(registrations) ?? registrations,
+      registrations: parts.registrations?.(registrations, place) ?? registrations,
       acknowledgements,
+      continuity,
       timers: process,
       maxStaleMs,
     });
@@ -148,13 +154,15 @@ export class SimulatedReplica {
 function registrationsAt(place: Place): Registrations {
   const { database } = place;
   return {
-    outcome: (barrier) =>
-      callPool(place, (done) => {
-        const revision = database.revisionOf(barrier);
-        if (revision === undefined) throw new Error('there is no such barrier');
-        done({ revision, replicas: database.replicas() });
-      }),
-    replicas: () => callPool(place, (done) => done(database.replicas())),
+    outcome: async (barrier) => {
+      const { revision, ...registered } = await callPool<Registered & { revision: bigint | undefined }>(
+        place,
+        (done) => done({ revision: database.revisionOf(barrier), ...database.registered() }),
+      );
+      if (revision === undefined) throw new Error('there is no such barrier any more');
+      return { revision, ...registered };
+    },
+    registered: () => callPool(place, (done) => done(database.registered())),
   };
 }
 

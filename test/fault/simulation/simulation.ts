@@ -39,6 +39,7 @@ interface Character {
   readonly changeEveryMs: number;
   readonly lengthMs: number;
   readonly checksRecovery: boolean;
+  readonly hasTurns: boolean;
 }
 
 /** Simulation is one schedule: everything that happens in it follows from its seed. */
@@ -76,7 +77,13 @@ export class Simulation {
     this.#sites = Array.from({ length: replicas }, (_each, place) => {
       const machine = new Machine(this.#scheduler, this.#random);
       const network = new Network(this.#scheduler, () => this.#about(this.#calmed(delayMs)));
-      return { name: `site ${place}`, machine, network, replica: this.#boot(machine, network) };
+      return {
+        name: `site ${place}`,
+        machine,
+        network,
+        replica: this.#boot(machine, network),
+        isStopping: false,
+      };
     });
   }
 
@@ -209,6 +216,8 @@ export class Simulation {
       scheduler: this.#scheduler,
       random: this.#random,
       database: this.#database,
+      sites: this.#sites,
+      hasTurns: this.#character.hasTurns,
       boot: (at: Site) => {
         at.replica = this.#boot(at.machine, at.network);
       },
@@ -220,6 +229,7 @@ export class Simulation {
   /** #recover: some time after the last fault all hold leases, and changes are seen by all at once. */
   async #recover(): Promise<void> {
     await this.#scheduler.run(this.#scheduler.now + RECOVERY_MS);
+    if (this.#database.isClockWrong) await this.#lookAround();
     for (const { name, replica } of this.#sites) {
       if (replica.replica.state !== 'HELD') this.#found(`${name} holds no lease after all faults`);
       const barrier = { id: `last of ${name}`, writer: replica.id };
@@ -229,6 +239,16 @@ export class Simulation {
         this.#found(`a change through ${name} came to ${JSON.stringify(propagation)} after all faults`);
       }
     }
+  }
+
+  /** #lookAround: a lease of the dead that the clock of the database prolongs is waited for once by each replica. */
+  async #lookAround(): Promise<void> {
+    for (const { name, replica } of this.#sites) {
+      const barrier = { id: `first of ${name}`, writer: replica.id };
+      const change = { tokens: [0], deleted: [], unchanged: [], owners: [], isUntold: false, barrier };
+      void replica.change(change, () => undefined);
+    }
+    await this.#scheduler.run(this.#scheduler.now + RECOVERY_MS);
   }
 
   async #resolved<T>(promise: Promise<T>): Promise<T | undefined> {
@@ -287,5 +307,6 @@ function drawCharacter(random: Random): Character {
     changeEveryMs: random.pick([200, 500, 1_500]),
     lengthMs: random.pick([4_000, 7_000, 10_000]),
     checksRecovery: random.chance(0.2),
+    hasTurns: random.chance(0.5),
   };
 }

@@ -85,8 +85,10 @@ async function read(from: bigint, random: Random, isOver: () => boolean): Promis
   const seen: Revision[] = [];
   for (;;) {
     const wasOver = isOver();
-    const next = await feed.changesAfter(seen.at(-1)?.revision ?? from, 1 + random.below(20));
-    if (next === 'pruned') throw new Error('a revision is missing');
+    const { epoch } = await feed.head();
+    const after = { epoch, revision: seen.at(-1)?.revision ?? from };
+    const next = await feed.changesAfter(after, 1 + random.below(20));
+    if (typeof next === 'string') throw new Error('a revision is missing');
     seen.push(...next);
     if (wasOver && next.length === 0) return seen;
     await delay(random.below(5));

@@ -4,7 +4,7 @@ import { ChangeListener, type HeardNotice } from '../../support/change-listener.
 import { createTestDatabase, type TestDatabase } from '../../support/database.js';
 import { digestOfToken, insertTokens, OWNER_ROWS } from '../../support/token-rows.js';
 
-type Notified = Omit<HeardNotice, 'revision'>;
+type Notified = Omit<HeardNotice, 'revision' | 'epoch'>;
 
 export const NOTHING: Notified = {
   all: false,
@@ -59,10 +59,11 @@ export class FeedFixture {
     }
   }
 
-  /** heard is what was notified since it was last asked for, without revisions, digests in order. */
+  /** heard is what was notified since it was last asked for, without revisions and epochs, digests in order. */
   async heard(): Promise<Notified[]> {
-    return (await this.listener.take()).map(({ revision, ...notice }) => {
+    return (await this.listener.take()).map(({ revision, epoch, ...notice }) => {
       expect(revision).toMatch(/^[1-9]\d*$/);
+      expect(epoch).toMatch(/^[0-9a-f-]{36}$/);
       return { ...notice, digests: notice.digests.toSorted() };
     });
   }

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
-import type { Notice, Session, SessionEvents } from '../../../src/coherence/ports.js';
+import type { Head, Notice, Session, SessionEvents } from '../../../src/coherence/ports.js';
 import { SessionConnector } from '../../../src/coherence/session-repository.js';
 import { digestFromBytes } from '../../../src/token/token.js';
 import { createTestDatabase, type TestDatabase } from '../../support/database.js';
@@ -11,7 +11,7 @@ import { digestOfToken, insertTokens, OWNER_ROWS } from '../../support/token-row
 const TIMEOUT_MS = 500;
 /** Within which a loss must be noticed: the time for one statement, and some for a busy machine. */
 const NOTICED_MS = TIMEOUT_MS + 1_000;
-const TERMS = { ttlMs: 3_000, maxStaleMs: 60_000, applied: 0n };
+const TERMS = { ttlMs: 3_000, maxStaleMs: 60_000, applied: undefined };
 
 let database: TestDatabase;
 let proxy: TcpProxy;
@@ -21,11 +21,11 @@ let admin: pg.Client;
 class Follower {
   readonly replica = randomUUID();
   readonly notices: Notice[] = [];
-  readonly acknowledged: [string, bigint][] = [];
+  readonly acknowledged: [string, Head][] = [];
   readonly lost = vi.fn<(error: Error) => void>();
   readonly events: SessionEvents = {
     onNotice: (notice) => this.notices.push(notice),
-    onAcknowledged: (replica, revision) => this.acknowledged.push([replica, revision]),
+    onAcknowledged: (replica, { epoch, revision }) => this.acknowledged.push([replica, { epoch, revision }]),
     onLost: this.lost,
   };
 
@@ -86,12 +86,13 @@ describe('a session', () => {
   test('tells of each change by its keys, once it is committed, and of nothing before it listened', async () => {
     await changeToken(1);
     const session = await follower.connect();
-    const before = await session.head();
+    const { epoch, revision: before } = await session.head();
     await session.listen();
     await changeToken(2);
     await expect.poll(() => follower.notices).toHaveLength(1);
     expect(follower.notices).toEqual([
       {
+        epoch,
         revision: before + 1n,
         eviction: {
           everything: false,
@@ -101,22 +102,23 @@ describe('a session', () => {
         writers: [],
       },
     ]);
-    expect(await session.head()).toBe(before + 1n);
+    expect(await session.head()).toMatchObject({ epoch, revision: before + 1n });
   });
 
   test('reads from the feed what it was told, and knows what is gone', async () => {
     const session = await follower.connect();
     await session.listen();
-    const before = await session.head();
+    const { epoch, revision: before } = await session.head();
+    const noticesAfter = (revision: bigint, upTo: bigint) => session.noticesAfter({ epoch, revision }, upTo);
     for (const id of [1, 2, 3]) await changeToken(id);
     await expect.poll(() => follower.notices).toHaveLength(3);
-    expect(await session.noticesAfter(before, before + 3n)).toEqual(follower.notices);
-    expect(await session.noticesAfter(before + 1n, before + 2n)).toEqual([follower.notices[1]]);
-    expect(await session.noticesAfter(before + 3n, before + 3n)).toEqual([]);
-    expect(await session.noticesAfter(before, before + 4n)).toBe('pruned');
+    expect(await noticesAfter(before, before + 3n)).toEqual(follower.notices);
+    expect(await noticesAfter(before + 1n, before + 2n)).toEqual([follower.notices[1]]);
+    expect(await noticesAfter(before + 3n, before + 3n)).toEqual([]);
+    expect(await noticesAfter(before, before + 4n)).toBe('pruned');
     await admin.query('DELETE FROM change_feed WHERE revision <= $1', [String(before + 1n)]);
-    expect(await session.noticesAfter(before, before + 3n)).toBe('pruned');
-    expect(await session.noticesAfter(before + 1n, before + 3n)).toHaveLength(2);
+    expect(await noticesAfter(before, before + 3n)).toBe('pruned');
+    expect(await noticesAfter(before + 1n, before + 3n)).toHaveLength(2);
   });
 
   test('registers the replica by the clock of the database, and signs it off', async () => {
@@ -129,10 +131,15 @@ describe('a session', () => {
       );
       return rows;
     };
-    await session.renew(TERMS);
+    expect(await session.renew(TERMS)).toBe(1n);
     expect(await registered()).toEqual([{ left: expect.closeTo(3, 0) as number, applied: '0', stale: 60 }]);
-    await session.renew({ ttlMs: 9_000.5, maxStaleMs: 0, applied: 7n });
+    const { epoch } = await session.head();
+    const terms = { ttlMs: 9_000.5, maxStaleMs: 0 };
+    expect(await session.renew({ ...terms, applied: { epoch, revision: 7n } })).toBe(2n);
     expect(await registered()).toEqual([{ left: expect.closeTo(9, 0) as number, applied: '7', stale: 0 }]);
+    // What was applied in another epoch tells nothing of this one.
+    await session.renew({ ...terms, applied: { epoch: randomUUID(), revision: 9n } });
+    expect(await registered()).toMatchObject([{ applied: '0' }]);
     await session.leave();
     expect(await registered()).toEqual([]);
   });
@@ -159,19 +166,22 @@ describe('a session', () => {
     for (const writer of [first, second, third]) await (await writer.connect()).listen();
     const session = await follower.connect();
     await session.listen();
-    await session.acknowledge([first.replica, second.replica], 9_223_372_036_854_775_807n);
+    const last = { epoch: randomUUID(), revision: 9_223_372_036_854_775_807n };
+    await session.acknowledge([first.replica, second.replica], last);
     for (const writer of [first, second]) {
-      await expect.poll(() => writer.acknowledged).toEqual([[follower.replica, 9_223_372_036_854_775_807n]]);
+      await expect.poll(() => writer.acknowledged).toEqual([[follower.replica, last]]);
     }
-    await session.acknowledge([third.replica], 1n);
-    await expect.poll(() => third.acknowledged).toEqual([[follower.replica, 1n]]);
+    await session.acknowledge([third.replica], { ...last, revision: 1n });
+    await expect.poll(() => third.acknowledged).toEqual([[follower.replica, { ...last, revision: 1n }]]);
     expect(follower.acknowledged).toEqual([]);
   });
 
   test('takes a notice of a newer form for a change of everything, and is lost with one that cannot be placed', async () => {
     const session = await follower.connect();
     await session.listen();
-    await admin.query(`SELECT pg_notify('keyward_changes', '{"revision":"7","more":[]}')`);
+    await admin.query(
+      `SELECT pg_notify('keyward_changes', '{"revision":"7","epoch":"${randomUUID()}","more":[]}')`,
+    );
     await expect.poll(() => follower.notices.map(({ eviction }) => eviction.everything)).toEqual([true]);
     await admin.query(`SELECT pg_notify('keyward_changes', 'x')`);
     await expect.poll(() => follower.lost.mock.calls).toHaveLength(1);

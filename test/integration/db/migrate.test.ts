@@ -14,6 +14,7 @@ const ALL = [
   '0005-issued-by',
   '0006-secret-bindings',
   '0007-audit-accounts',
+  '0008-feed-epoch',
   '0009-done-requests',
   '0010-oldest-served',
   '0011-notice-of-deletions',

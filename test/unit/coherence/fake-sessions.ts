@@ -1,11 +1,22 @@
-import type { Connector, LeaseTerms, Notice, Session, SessionEvents } from '../../../src/coherence/ports.js';
+import type {
+  Connector,
+  Head,
+  LeaseTerms,
+  Notice,
+  Session,
+  SessionEvents,
+} from '../../../src/coherence/ports.js';
 import { settled } from '../../support/manual-timers.js';
 
-type Command = 'listen' | 'renew' | 'head' | 'notices' | 'acknowledge' | 'leave';
+type Command = 'listen' | 'renew' | 'head' | 'notices' | 'acknowledge' | 'end' | 'leave';
+
+/** The epoch at first; endEpoch and restore count on. */
+export const EPOCH = 'epoch 1';
 
 /** notice is one that changed a digest, and for which writers wait. */
 export function notice(revision: bigint, digest: string, ...writers: string[]): Notice {
   return {
+    epoch: EPOCH,
     revision,
     eviction: {
       everything: false,
@@ -29,6 +40,10 @@ export class FakeSessions implements Connector {
   closed = 0;
   readonly #feed: Notice[] = [];
   #head = 0n;
+  #epochs = 1;
+  #epoch = 1;
+  #renewals = 0n;
+  #server = 'server 1';
   #held: Command | undefined;
   #waiting: (() => void)[] = [];
   #isRefusing = false;
@@ -54,12 +69,37 @@ export class FakeSessions implements Connector {
     this.#head = revision;
   }
 
+  get epoch(): string {
+    return `epoch ${this.#epoch}`;
+  }
+
+  /** restore lets another epoch begin at a head. */
+  restore(revision: bigint): void {
+    this.#begin();
+    this.#head = revision;
+    this.#feed.length = 0;
+  }
+
+  /** goBackTo lets an epoch from before be there again. */
+  goBackTo(epoch: number, revision: bigint): void {
+    this.#epoch = epoch;
+    this.#head = revision;
+  }
+
+  /** startOlder is another server with an older copy, which does not know that it is one. */
+  startOlder(revision: bigint, renewals: bigint): void {
+    this.#head = revision;
+    this.#renewals = renewals;
+    this.#server = 'server 2';
+    this.lose();
+  }
+
   tell(told: Notice): void {
     this.#open?.events.onNotice(told);
   }
 
-  tellAcknowledged(replica: string, revision: bigint): void {
-    this.#open?.events.onAcknowledged(replica, revision);
+  tellAcknowledged(replica: string, applied: Head): void {
+    this.#open?.events.onAcknowledged(replica, applied);
   }
 
   /** hold leaves commands of a kind unanswered. */
@@ -86,6 +126,10 @@ export class FakeSessions implements Connector {
     this.#isRefusing = true;
   }
 
+  accept(): void {
+    this.#isRefusing = false;
+  }
+
   lose(): void {
     const open = this.#open;
     if (open === undefined) return;
@@ -97,25 +141,44 @@ export class FakeSessions implements Connector {
     return {
       listen: () => this.#command(open, 'listen', 'listen', () => undefined),
       renew: ({ applied }: LeaseTerms) =>
-        this.#command(open, 'renew', `renew ${String(applied)}`, () => undefined),
-      head: () => this.#command(open, 'head', 'head', () => this.#head),
-      noticesAfter: (revision, upTo) =>
+        this.#command(
+          open,
+          'renew',
+          `renew ${String(applied?.revision ?? 0n)}`,
+          () => (this.#renewals += 1n),
+        ),
+      head: () =>
+        this.#command(open, 'head', 'head', () => ({
+          epoch: this.epoch,
+          revision: this.#head,
+          server: this.#server,
+        })),
+      noticesAfter: ({ revision }, upTo) =>
         this.#command(open, 'notices', `notices ${String(revision)} to ${String(upTo)}`, () =>
           this.#noticesAfter(revision, upTo),
         ),
-      acknowledge: (writers, revision) =>
+      acknowledge: (writers, { revision }) =>
         this.#command(
           open,
           'acknowledge',
           `acknowledge ${String(revision)} to ${writers.join(',')}`,
           () => undefined,
         ),
+      endEpoch: () =>
+        this.#command(open, 'end', 'end', () => {
+          this.#begin();
+        }),
       leave: () => this.#command(open, 'leave', 'leave', () => undefined),
       close: () => {
         if (!open.isOver) this.closed += 1;
         end(open);
       },
     };
+  }
+
+  #begin(): void {
+    this.#epochs += 1;
+    this.#epoch = this.#epochs;
   }
 
   #noticesAfter(revision: bigint, upTo: bigint): readonly Notice[] | 'pruned' {

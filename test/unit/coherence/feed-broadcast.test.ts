@@ -1,9 +1,9 @@
 import { beforeEach, expect, test } from 'vitest';
 import { FeedBroadcast, type FeedWatcher } from '../../../src/coherence/feed-broadcast.js';
-import type { Position } from '../../../src/coherence/feed-slice.js';
+import type { Position, Start } from '../../../src/coherence/feed-slice.js';
 import { databaseUnavailable, stopping } from '../../../src/lib/errors.js';
 import { ManualTimers, settled } from '../../support/manual-timers.js';
-import { FakeFeed } from './feed-fixture.js';
+import { EPOCH, FakeFeed, LATER_EPOCH } from './feed-fixture.js';
 
 let feed: FakeFeed;
 let timers: ManualTimers;
@@ -17,12 +17,12 @@ beforeEach(() => {
   broadcast = new FeedBroadcast(feed, timers, stop.signal);
 });
 
-function watch(start?: Position): Promise<FeedWatcher> {
+function watch(start?: Start): Promise<FeedWatcher> {
   return broadcast.watch(start);
 }
 
 function at(revision: bigint, skip = 0): Position {
-  return { revision, skip };
+  return { epoch: EPOCH, revision, skip };
 }
 
 /** taken is what comes next, until nothing more does. */
@@ -83,7 +83,7 @@ test('whoever goes on where another watch was gets the rest, whatever both were 
     if (round % 5 !== 0) continue;
     const ids: (bigint | undefined)[] = [];
     let position = at(0n);
-    while (position.revision < feed.head) {
+    while (position.revision < feed.latest.revision) {
       const watcher = await watch(position);
       const slice = await watcher.next(1_000);
       ids.push(...(slice?.items ?? []).map(({ change }) => change.id));
@@ -130,6 +130,43 @@ test('a position before what is kept is refused with the oldest, one that was ne
     metadata: { latest_revision: '3' },
   });
   expect(await taken(await watch(at(2n)))).toEqual(feed.ids().slice(2));
+});
+
+test('a position of another epoch is refused, although there is such a revision', async () => {
+  feed.add(1, 1, 1);
+  feed.restore(1);
+  feed.add(1, 1, 1);
+  await expect(watch(at(2n))).rejects.toMatchObject({ reason: 'EPOCH_CHANGED' });
+  const watcher = await watch({ epoch: undefined, revision: 2n, skip: 0 });
+  expect(watcher.position).toEqual({ epoch: LATER_EPOCH, revision: 2n, skip: 0 });
+  expect(await taken(watcher)).toEqual(feed.ids().slice(2));
+});
+
+test('in another epoch every watch ends, whatever the number of its revision, and new ones are told of all', async () => {
+  feed.add(1, 1, 1);
+  const watchers = [await watch(), await watch(at(1n))];
+  for (const watcher of watchers) await taken(watcher);
+  const waiting = watchers.map((watcher) => failureOf(watcher.next(60_000)));
+  feed.restore(1);
+  broadcast.wake(feed.add(1, 1, 1));
+  for (const ended of waiting) expect(await ended).toMatchObject({ reason: 'EPOCH_CHANGED' });
+  feed.reads = 0;
+  const watcher = await watch();
+  broadcast.wake(feed.add(1));
+  expect(await taken(watcher)).toEqual(feed.ids().slice(-1));
+  expect(feed.reads).toBeLessThan(5);
+});
+
+test('who begins in another epoch does not go on with those who have not noticed', async () => {
+  feed.add(1);
+  const before = await watch();
+  await taken(before);
+  feed.restore(0);
+  feed.add(1);
+  const after = await watch();
+  broadcast.wake(feed.add(1));
+  expect(await taken(after)).toEqual(feed.ids().slice(1));
+  expect(await failureOf(before.next(1))).toMatchObject({ reason: 'EPOCH_CHANGED' });
 });
 
 test('a watcher too far behind the others is ended, and one that is not goes on', async () => {

@@ -1,5 +1,6 @@
 import type { Change, Revision } from '../../../src/coherence/change.js';
 import type { Feed } from '../../../src/coherence/feed-broadcast.js';
+import type { Head } from '../../../src/coherence/ports.js';
 
 /** changeOf is an update of a token; no two of a test should have the same number. */
 function changeOf(id: bigint): Change {
@@ -21,6 +22,10 @@ export function revisionOf(revision: bigint, size: number): Revision {
   return { revision, committedAt: 0n, changes };
 }
 
+/** The epochs of a test's feed. */
+export const EPOCH = '0b7c2f0e-5a52-4f2b-8d3c-9f4f1f6f2a11';
+export const LATER_EPOCH = '1b7c2f0e-5a52-4f2b-8d3c-9f4f1f6f2a11';
+
 /** FakeFeed is a feed that a test fills. */
 export class FakeFeed implements Feed {
   /** How often it was read, besides its head. */
@@ -29,15 +34,23 @@ export class FakeFeed implements Feed {
   failure: Error | undefined;
   readonly #revisions: Revision[] = [];
   #oldest = 0n;
+  #epoch = EPOCH;
 
-  get head(): bigint {
-    return BigInt(this.#revisions.length);
+  get latest(): Head {
+    return { epoch: this.#epoch, revision: BigInt(this.#revisions.length) };
   }
 
   /** add commits revisions of so many changes each, and gives the latest. */
-  add(...sizes: readonly number[]): bigint {
-    for (const size of sizes) this.#revisions.push(revisionOf(this.head + 1n, size));
-    return this.head;
+  add(...sizes: readonly number[]): Head {
+    for (const size of sizes) this.#revisions.push(revisionOf(this.latest.revision + 1n, size));
+    return this.latest;
+  }
+
+  /** restore takes back all but so many revisions, in another epoch. */
+  restore(left: number): Head {
+    this.#revisions.splice(left);
+    this.#epoch = LATER_EPOCH;
+    return this.latest;
   }
 
   /** prune forgets what came up to a revision. */
@@ -49,10 +62,11 @@ export class FakeFeed implements Feed {
     return this.#revisions.flatMap(({ changes }) => changes.map(({ id }) => id));
   }
 
-  async changesAfter(revision: bigint, limit: number): Promise<readonly Revision[] | 'pruned'> {
+  async changesAfter({ epoch, revision }: Head, limit: number): ReturnType<Feed['changesAfter']> {
     await this.#answering();
     this.reads += 1;
-    if (revision < this.#oldest || revision > this.head) return 'pruned';
+    if (epoch !== this.#epoch) return 'another epoch';
+    if (revision < this.#oldest || revision > this.latest.revision) return 'pruned';
     let before = 0;
     return this.#revisions.slice(Number(revision), Number(revision) + limit).filter(({ changes }) => {
       before += changes.length;
@@ -65,9 +79,9 @@ export class FakeFeed implements Feed {
     return this.#oldest;
   }
 
-  async latestRevision(): Promise<bigint> {
+  async head(): Promise<Head> {
     await this.#answering();
-    return this.head;
+    return this.latest;
   }
 
   async #answering(): Promise<void> {

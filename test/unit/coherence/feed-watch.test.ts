@@ -3,7 +3,7 @@ import { FeedBroadcast } from '../../../src/coherence/feed-broadcast.js';
 import type { FeedItem, FeedSlice } from '../../../src/coherence/feed-slice.js';
 import { watchFeed, type FeedEvent, type News } from '../../../src/coherence/feed-watch.js';
 import { ManualTimers, settled } from '../../support/manual-timers.js';
-import { FakeFeed } from './feed-fixture.js';
+import { EPOCH, FakeFeed } from './feed-fixture.js';
 
 const HEARTBEAT_MS = 15_000;
 
@@ -84,9 +84,9 @@ test('nor do so many of them that there is no silence', async () => {
     await settle();
   }
   expect(told.map(({ at, news }) => [at, news.position])).toEqual([
-    [0, { revision: 0n, skip: 0 }],
-    [15_000, { revision: 0n, skip: 1_500 }],
-    [30_000, { revision: 0n, skip: 3_000 }],
+    [0, { epoch: EPOCH, revision: 0n, skip: 0 }],
+    [15_000, { epoch: EPOCH, revision: 0n, skip: 1_500 }],
+    [30_000, { epoch: EPOCH, revision: 0n, skip: 3_000 }],
   ]);
 });
 
@@ -95,10 +95,10 @@ test('what would be too large for one message comes in several, each of which ca
   broadcast.wake(feed.add(5));
   await settle();
   expect(told.map(({ news }) => [news.events.length, news.position])).toEqual([
-    [0, { revision: 0n, skip: 0 }],
-    [2, { revision: 0n, skip: 2 }],
-    [2, { revision: 0n, skip: 4 }],
-    [1, { revision: 1n, skip: 0 }],
+    [0, { epoch: EPOCH, revision: 0n, skip: 0 }],
+    [2, { epoch: EPOCH, revision: 0n, skip: 2 }],
+    [2, { epoch: EPOCH, revision: 0n, skip: 4 }],
+    [1, { epoch: EPOCH, revision: 1n, skip: 0 }],
   ]);
 });
 

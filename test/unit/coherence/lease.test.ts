@@ -51,7 +51,7 @@ test('stale answers are allowed for the configured time after the lease, and nev
 });
 
 test('what is registered exceeds what is used by more than clocks that are 1 % wrong make up', () => {
-  const { ttlMs, maxStaleMs } = new Lease(timers, 60_000).terms(7n);
+  const { ttlMs, maxStaleMs } = new Lease(timers, 60_000).terms({ epoch: 'e', revision: 7n });
   const longestUse = 2_900 / 0.99;
   expect(longestUse).toBeLessThan(ttlMs / 1.01);
   expect((2_900 + 60_000) / 0.99).toBeLessThan((ttlMs + maxStaleMs) / 1.01);

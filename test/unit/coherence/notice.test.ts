@@ -10,7 +10,9 @@ import { digestHex, digestOf } from '../../../src/token/token.js';
 const REPLICA = '0b7c2f0e-5a52-4f2b-8d3c-9f4f1f6f2a11';
 const OTHER = '1b7c2f0e-5a52-4f2b-8d3c-9f4f1f6f2a11';
 const DIGEST = digestHex(digestOf('a text'));
+const EPOCH = '2b7c2f0e-5a52-4f2b-8d3c-9f4f1f6f2a11';
 const NOTICE = {
+  epoch: EPOCH,
   revision: '9223372036854775807',
   all: false,
   digests: [DIGEST],
@@ -26,6 +28,7 @@ const NOTICE = {
 describe('a notice', () => {
   test('is read as it was written; numbers are exact, and each writer is named once', () => {
     expect(readNotice(JSON.stringify(NOTICE))).toEqual({
+      epoch: EPOCH,
       revision: 9_223_372_036_854_775_807n,
       eviction: {
         everything: false,
@@ -39,6 +42,7 @@ describe('a notice', () => {
   test('of everything', () => {
     const notice = { ...NOTICE, all: true, digests: [], users: [], accounts: [], profiles: [] };
     expect(readNotice(JSON.stringify(notice))).toEqual({
+      epoch: EPOCH,
       revision: 9_223_372_036_854_775_807n,
       eviction: EVERYTHING,
       writers: [REPLICA],
@@ -56,30 +60,33 @@ describe('a notice', () => {
     ['no list', { digests: DIGEST }],
   ])('with %s may tell of anything, so everything is forgotten', (_, changes) => {
     expect(readNotice(JSON.stringify({ ...NOTICE, ...changes }))).toEqual({
+      epoch: EPOCH,
       revision: 9_223_372_036_854_775_807n,
       eviction: EVERYTHING,
       writers: [],
     });
   });
 
-  test.each(['', '{', '[]', 'null', '7', '{}', '{"revision":7}', '{"revision":"-7"}', '{"revision":"7a"}'])(
-    'without a revision is none: %s',
-    (text) => {
-      expect(readNotice(text)).toBeUndefined();
-    },
-  );
+  test.each([
+    ...['', '{', '[]', 'null', '7', '{}', '{"revision":"7"}', `{"epoch":"${EPOCH}"}`],
+    ...['7', '"-7"', '"7a"'].map((revision) => `{"epoch":"${EPOCH}","revision":${revision}}`),
+    '{"epoch":"7","revision":"7"}',
+  ])('without a revision and an epoch is none: %s', (text) => {
+    expect(readNotice(text)).toBeUndefined();
+  });
 });
 
 describe('an acknowledgement', () => {
   test('is read as it was written', () => {
-    const acknowledgement = { replica: REPLICA, revision: 9_223_372_036_854_775_807n };
+    const acknowledgement = { replica: REPLICA, epoch: EPOCH, revision: 9_223_372_036_854_775_807n };
     expect(readAcknowledgement(writeAcknowledgement(acknowledgement))).toEqual(acknowledgement);
   });
 
-  test.each(['', '{}', `{"replica":"x","revision":"1"}`, `{"replica":"${REPLICA}","revision":1}`])(
-    'is ignored where it is none: %s',
-    (text) => {
-      expect(readAcknowledgement(text)).toBeUndefined();
-    },
-  );
+  test.each([
+    ...['', '{}', `{"replica":"${REPLICA}","revision":"1"}`],
+    `{"replica":"x","epoch":"${EPOCH}","revision":"1"}`,
+    `{"replica":"${REPLICA}","epoch":"${EPOCH}","revision":1}`,
+  ])('is ignored where it is none: %s', (text) => {
+    expect(readAcknowledgement(text)).toBeUndefined();
+  });
 });

@@ -1,15 +1,21 @@
-import { beforeEach, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import { Acknowledgements } from '../../../src/coherence/acknowledgements.js';
-import type { Outcome, ReplicaLease } from '../../../src/coherence/ports.js';
+import { Continuity } from '../../../src/coherence/continuity.js';
+import type { Outcome, Registered, ReplicaLease } from '../../../src/coherence/ports.js';
 import { PropagationWait, type Propagation } from '../../../src/coherence/propagation.js';
 import { ManualTimers } from '../../support/manual-timers.js';
 
+const EPOCH = 'first';
 const REVISION = 5n;
+const CHANGE = { epoch: EPOCH, revision: REVISION };
+const SERVER = 'server';
 const MAX_STALE_MS = 60_000;
 
 let timers: ManualTimers;
 let acknowledgements: Acknowledgements;
+let continuity: Continuity;
 let registered: ReplicaLease[];
+let epoch: Omit<Registered, 'replicas'>;
 let readings: number;
 let outcome: () => Promise<Outcome>;
 let wait: PropagationWait;
@@ -17,26 +23,29 @@ let wait: PropagationWait;
 beforeEach(() => {
   timers = new ManualTimers();
   acknowledgements = new Acknowledgements();
+  continuity = new Continuity(timers);
   registered = [];
+  epoch = { epoch: EPOCH, epochAgeMs: undefined, server: SERVER };
   readings = 0;
-  outcome = () => Promise.resolve({ revision: REVISION, replicas: registered });
+  outcome = () => Promise.resolve({ revision: REVISION, ...epoch, replicas: registered });
   wait = new PropagationWait({
     replica: 'self',
     registrations: {
       outcome: () => outcome(),
-      replicas: () => {
+      registered: () => {
         readings += 1;
-        return Promise.resolve(registered);
+        return Promise.resolve({ ...epoch, replicas: registered });
       },
     },
     acknowledgements,
+    continuity,
     timers,
     maxStaleMs: MAX_STALE_MS,
   });
 });
 
 function lease(replica: string, changes: Partial<ReplicaLease> = {}): ReplicaLease {
-  return { replica, leftMs: 2_000, maxStaleMs: 0, applied: 0n, ...changes };
+  return { replica, leftMs: 2_000, maxStaleMs: 0, applied: 0n, renewals: undefined, ...changes };
 }
 
 /** begin waits for a change and returns what is known of the result so far. */
@@ -57,10 +66,10 @@ test('a change is complete as soon as all who hold a lease have acknowledged it'
   registered = [lease('a'), lease('b')];
   const result = begin();
   await timers.advance(3);
-  acknowledgements.note('a', REVISION);
+  acknowledgements.note('a', CHANGE);
   await timers.advance(4);
   expect(result.propagation).toBeUndefined();
-  acknowledgements.note('b', REVISION);
+  acknowledgements.note('b', CHANGE);
   await timers.advance(0);
   expect(result.propagation).toEqual({ complete: true, acknowledged: 2, pending: 0, waitedMs: 7 });
   expect(readings).toBe(0);
@@ -70,7 +79,7 @@ test('a strict replica that says nothing is waited for until its lease, as it wa
   registered = [lease('a'), lease('b', { leftMs: 1_200 })];
   const result = begin();
   await timers.advance(10);
-  acknowledgements.note('a', REVISION);
+  acknowledgements.note('a', CHANGE);
   await timers.advance(1_189);
   expect(result.propagation).toBeUndefined();
   await timers.advance(1);
@@ -86,7 +95,7 @@ test('the lease counts from the reply: how long the question took is not taken o
   registered = [lease('a', { leftMs: 1_000 })];
   const result = begin();
   await timers.advance(400);
-  reply({ revision: REVISION, replicas: registered });
+  reply({ revision: REVISION, ...epoch, replicas: registered });
   await timers.advance(999);
   expect(result.propagation).toBeUndefined();
   await timers.advance(1);
@@ -144,6 +153,89 @@ test('any number of waiting changes read the registrations twice a second, all t
   }
   await timers.advance(1_300);
   expect(readings).toBe(3);
+});
+
+describe('in an epoch that has just begun', () => {
+  beforeEach(() => {
+    epoch = { ...epoch, epochAgeMs: 1_000 };
+  });
+
+  test('those are waited for whom nobody knows, until none of them may answer', async () => {
+    registered = [lease('a', { applied: REVISION })];
+    const effectiveByMs = timers.wallMs() + 2_000 + MAX_STALE_MS * (31 / 30);
+    const result = begin();
+    await timers.advance(1_999);
+    expect(result.propagation).toBeUndefined();
+    await timers.advance(1);
+    expect(result.propagation).toMatchObject({
+      complete: false,
+      acknowledged: 1,
+      pending: 1,
+      waitedMs: 2_000,
+    });
+    expect(result.propagation?.effectiveByMs).toBeCloseTo(effectiveByMs, 3);
+  });
+
+  test('nothing is waited for once it is old enough, nor in the first of a database', async () => {
+    registered = [lease('a', { applied: REVISION })];
+    for (const epochAgeMs of [3_000 + MAX_STALE_MS * (31 / 30), undefined]) {
+      epoch = { ...epoch, epochAgeMs };
+      expect(await wait.after('barrier')).toMatchObject({ complete: true, acknowledged: 1, waitedMs: 0 });
+    }
+  });
+
+  test('a clock that was set back prolongs nothing beyond what a lease lasts', async () => {
+    epoch = { ...epoch, epochAgeMs: -600_000 };
+    const result = begin();
+    await timers.advance(3_000);
+    expect(result.propagation).toMatchObject({ pending: 1, waitedMs: 3_000 });
+  });
+});
+
+test('if another epoch begins meanwhile, nobody is taken for signed off, and all is read again', async () => {
+  registered = [lease('a')];
+  const result = begin();
+  await timers.advance(100);
+  registered = [];
+  epoch = { ...epoch, epoch: 'second', epochAgeMs: 400 };
+  await timers.advance(2_900);
+  expect(result.propagation).toBeUndefined();
+  await timers.advance(100);
+  expect(result.propagation).toMatchObject({ complete: false, pending: 1 });
+});
+
+test('what another server tells counts only when this process has found there what it had seen', async () => {
+  continuity.confirm('server before');
+  const result = begin();
+  await timers.advance(500);
+  expect(result.propagation).toBeUndefined();
+  epoch = { ...epoch, epoch: 'second', epochAgeMs: 0 };
+  continuity.confirm(SERVER);
+  await timers.advance(2_999);
+  expect(result.propagation).toBeUndefined();
+  await timers.advance(1);
+  expect(result.propagation).toMatchObject({ complete: false, pending: 1, waitedMs: 3_500 });
+});
+
+test('what another server tells is not believed where that is not found out in time', async () => {
+  continuity.confirm('server before');
+  const result = begin();
+  await timers.advance(3_000);
+  expect(result.propagation).toMatchObject({ complete: false, pending: 0, waitedMs: 3_000 });
+});
+
+test('a lease that the clock of the database prolongs is waited for once, unless it is renewed', async () => {
+  registered = [lease('dead', { leftMs: 3_000, renewals: 4n })];
+  const first = begin();
+  await timers.advance(3_000);
+  expect(first.propagation).toMatchObject({ complete: true, waitedMs: 3_000 });
+  expect(await wait.after('barrier')).toMatchObject({ complete: true, waitedMs: 0 });
+  registered = [lease('dead', { leftMs: 3_000, renewals: 5n })];
+  const third = begin();
+  await timers.advance(2_999);
+  expect(third.propagation).toBeUndefined();
+  await timers.advance(1);
+  expect(third.propagation).toMatchObject({ waitedMs: 3_000 });
 });
 
 test.each([

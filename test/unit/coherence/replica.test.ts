@@ -1,14 +1,16 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import { Acknowledgements } from '../../../src/coherence/acknowledgements.js';
+import { Continuity } from '../../../src/coherence/continuity.js';
 import { Lease } from '../../../src/coherence/lease.js';
 import { Replica } from '../../../src/coherence/replica.js';
 import { ManualTimers } from '../../support/manual-timers.js';
-import { FakeSessions, notice } from './fake-sessions.js';
+import { EPOCH, FakeSessions, notice } from './fake-sessions.js';
 
 let timers: ManualTimers;
 let sessions: FakeSessions;
 let lease: Lease;
 let acknowledgements: Acknowledgements;
+let continuity: Continuity;
 let forgotten: string[];
 let replica: Replica;
 
@@ -17,6 +19,7 @@ beforeEach(() => {
   sessions = new FakeSessions();
   lease = new Lease(timers, 60_000);
   acknowledgements = new Acknowledgements();
+  continuity = new Continuity(timers);
   forgotten = [];
   replica = new Replica({
     id: 'self',
@@ -27,6 +30,7 @@ beforeEach(() => {
     },
     lease,
     acknowledgements,
+    continuity,
     timers,
     logger: { info: () => undefined, warn: () => undefined },
   });
@@ -136,9 +140,10 @@ describe('a notice', () => {
   });
 
   test('an acknowledgement reaches those who wait', async () => {
-    sessions.tellAcknowledged('other', 5n);
+    const head = { epoch: EPOCH, revision: 5n };
+    sessions.tellAcknowledged('other', head);
     await timers.advance(0);
-    expect(acknowledgements.has('other', 5n)).toBe(true);
+    expect(acknowledgements.has('other', head)).toBe(true);
   });
 });
 
@@ -179,6 +184,89 @@ describe('the heartbeat', () => {
     timers.stall(2_900);
     await sessions.release();
     expect(lease.holds()).toBe(false);
+  });
+});
+
+describe('another history', () => {
+  beforeEach(async () => {
+    sessions.headIs(7n);
+    await joined();
+    forgotten = [];
+  });
+
+  test('that the head tells of makes it forget everything, also where the revision is higher', async () => {
+    sessions.restore(9n);
+    await timers.advance(1_000);
+    expect([replica.state, replica.applied, forgotten]).toEqual(['HELD', 9n, ['everything']]);
+    expect(sessions.commands.slice(4)).toEqual(['renew 7', 'head']);
+  });
+
+  test('that a notice tells of ends all answers from memory at once, until the head was read', async () => {
+    sessions.restore(2n);
+    sessions.hold('head');
+    sessions.commit({ ...notice(3n, 'a', 'w1'), epoch: sessions.epoch });
+    expect([lease.holds(), lease.allowsStale(), forgotten]).toEqual([false, false, ['everything']]);
+    await timers.advance(0);
+    expect(sessions.commands.slice(4)).toEqual(['renew 7', 'head']);
+    await sessions.release();
+    expect([replica.state, replica.applied]).toEqual(['HELD', 3n]);
+    expect(sessions.commands.at(-1)).toBe('acknowledge 3 to w1');
+  });
+
+  test('nothing of an epoch that is over is acknowledged, or begins it again', async () => {
+    sessions.restore(2n);
+    await timers.advance(1_000);
+    sessions.tell(notice(8n, 'late', 'w1'));
+    await timers.advance(0);
+    expect([replica.state, replica.applied]).toEqual(['HELD', 2n]);
+    expect(sessions.commands.filter((each) => each.startsWith('acknowledge'))).toEqual([]);
+    const asked = sessions.commands.length;
+    await timers.advance(500);
+    expect(sessions.commands).toHaveLength(asked);
+  });
+
+  test('is a lower head in the same epoch, which is ended', async () => {
+    sessions.headIs(6n);
+    sessions.hold('end');
+    await timers.advance(1_000);
+    expect([lease.holds(), forgotten]).toEqual([false, ['everything']]);
+    await sessions.release();
+    expect(sessions.commands.slice(4)).toEqual(['renew 7', 'head', 'end', 'renew 7', 'head']);
+    expect([replica.state, replica.applied]).toEqual(['HELD', 6n]);
+  });
+
+  test('is a database that has lost renewals, although its head is higher', async () => {
+    await timers.advance(5_000);
+    sessions.startOlder(9n, 2n);
+    expect(continuity.has('server 2')).toBe(false);
+    await timers.advance(50);
+    expect(sessions.commands).toContain('end');
+    expect([replica.state, continuity.has('server 2')]).toEqual(['HELD', true]);
+  });
+
+  test('is an epoch that was left and comes back, whose numbers are those of an older copy', async () => {
+    sessions.restore(9n);
+    await timers.advance(1_000);
+    acknowledgements.note('other', { epoch: sessions.epoch, revision: 9n });
+    sessions.goBackTo(1, 8n);
+    await timers.advance(1_000);
+    expect(sessions.commands).toContain('end');
+    expect([replica.state, replica.applied]).toEqual(['HELD', 8n]);
+    expect(acknowledgements.has('other', { epoch: 'epoch 2', revision: 1n })).toBe(false);
+  });
+
+  test('is not one where a session is only lost, nor where the registration was deleted in a long absence', async () => {
+    await timers.advance(5_000);
+    sessions.lose();
+    await timers.advance(50);
+    sessions.refuse();
+    sessions.lose();
+    await timers.advance(3_600_000);
+    sessions.startOlder(7n, 0n);
+    sessions.accept();
+    await timers.advance(2_000);
+    expect(sessions.commands).not.toContain('end');
+    expect(replica.state).toBe('HELD');
   });
 });
 

@@ -126,7 +126,7 @@ export enum ErrorReason {
   ERROR_REASON_REVISION_TOO_OLD = 22,
   /**
    * ERROR_REASON_REVISION_IN_FUTURE - FAILED_PRECONDITION. A watch is to go on from a revision that does not exist
-   * yet, as after the database was restored from a backup. ErrorInfo metadata
+   * yet. ErrorInfo metadata
    * `latest_revision` is the present one.
    */
   ERROR_REASON_REVISION_IN_FUTURE = 23,
@@ -210,4 +210,12 @@ export enum ErrorReason {
    * first on, whose answers fit: send those, and the rest in further calls.
    */
   ERROR_REASON_ANSWERS_TOO_LARGE = 41,
+  /**
+   * ERROR_REASON_EPOCH_CHANGED - FAILED_PRECONDITION. What the watch was to go on from belongs to another history
+   * of the changes: since then the database was restored from a backup, or a standby
+   * was promoted, or the list of changes was cut. Some of what was told may never
+   * have happened, and some of what happened not be told. List anew what is watched,
+   * and watch from the present on.
+   */
+  ERROR_REASON_EPOCH_CHANGED = 33,
 }

@@ -652,7 +652,11 @@ export interface WatchSecretsRequest {
   /** From where on; from the present on if neither is given. */
   start?:
     | //
-    /** Every change after this revision, 0 or above. */
+    /**
+     * Every change after this revision, 0 or above. A revision does not tell which
+     * history it belongs to: after a restore from a backup the same number is
+     * another revision. `resume_token` is safe from that.
+     */
     { $case: "revision"; value: bigint }
     | //
     /** Every change after the message that held this `resume_token`. */
@@ -669,7 +673,10 @@ export interface WatchSecretsResponse {
    * much is told in several messages: only the last of them has its revision.
    */
   revision: bigint;
-  /** Where to go on after this message. Opaque; valid at every replica for a day. */
+  /**
+   * Where to go on after this message. Opaque; valid at every replica for a day, and
+   * only in the history of changes in which it was given (EPOCH_CHANGED).
+   */
   resumeToken: string;
   /**
    * The changes, in order, at most 100. Those of one transaction have the same

@@ -479,7 +479,11 @@ export interface WatchTokensRequest {
   /** From where on; from the present on if neither is given. */
   start?:
     | //
-    /** Every change after this revision, 0 or above. */
+    /**
+     * Every change after this revision, 0 or above. A revision does not tell which
+     * history it belongs to: after a restore from a backup the same number is
+     * another revision. `resume_token` is safe from that.
+     */
     { $case: "revision"; value: bigint }
     | //
     /** Every change after the message that held this `resume_token`. */
@@ -496,7 +500,10 @@ export interface WatchTokensResponse {
    * much is told in several messages: only the last of them has its revision.
    */
   revision: bigint;
-  /** Where to go on after this message. Opaque; valid at every replica for a day. */
+  /**
+   * Where to go on after this message. Opaque; valid at every replica for a day, and
+   * only in the history of changes in which it was given (EPOCH_CHANGED).
+   */
   resumeToken: string;
   /**
    * The changes, in order, at most 100. Those of one transaction have the same
@@ -3720,8 +3727,8 @@ export const TokenServiceService = {
    * everything up to their revision.
    *
    * The rights of the caller are read again for each message. The stream ends with
-   * FAILED_PRECONDITION (REVISION_TOO_OLD, REVISION_IN_FUTURE) if it cannot go on
-   * from where the request says; with RESOURCE_EXHAUSTED (WATCH_TOO_SLOW) if the
+   * FAILED_PRECONDITION (REVISION_TOO_OLD, REVISION_IN_FUTURE, EPOCH_CHANGED) if it
+   * cannot go on from where the request says, or from where it is; with RESOURCE_EXHAUSTED (WATCH_TOO_SLOW) if the
    * client takes messages so slowly that it falls more than 20000 changes behind;
    * with UNAUTHENTICATED (CREDENTIALS_REFUSED) when the caller's credentials cease to
    * be valid; and with UNAVAILABLE (DATABASE_UNAVAILABLE, STOPPING). In all cases but
@@ -3860,8 +3867,8 @@ export interface TokenServiceServer extends UntypedServiceImplementation {
    * everything up to their revision.
    *
    * The rights of the caller are read again for each message. The stream ends with
-   * FAILED_PRECONDITION (REVISION_TOO_OLD, REVISION_IN_FUTURE) if it cannot go on
-   * from where the request says; with RESOURCE_EXHAUSTED (WATCH_TOO_SLOW) if the
+   * FAILED_PRECONDITION (REVISION_TOO_OLD, REVISION_IN_FUTURE, EPOCH_CHANGED) if it
+   * cannot go on from where the request says, or from where it is; with RESOURCE_EXHAUSTED (WATCH_TOO_SLOW) if the
    * client takes messages so slowly that it falls more than 20000 changes behind;
    * with UNAUTHENTICATED (CREDENTIALS_REFUSED) when the caller's credentials cease to
    * be valid; and with UNAVAILABLE (DATABASE_UNAVAILABLE, STOPPING). In all cases but
@@ -4195,8 +4202,8 @@ export interface TokenServiceClient extends Client {
    * everything up to their revision.
    *
    * The rights of the caller are read again for each message. The stream ends with
-   * FAILED_PRECONDITION (REVISION_TOO_OLD, REVISION_IN_FUTURE) if it cannot go on
-   * from where the request says; with RESOURCE_EXHAUSTED (WATCH_TOO_SLOW) if the
+   * FAILED_PRECONDITION (REVISION_TOO_OLD, REVISION_IN_FUTURE, EPOCH_CHANGED) if it
+   * cannot go on from where the request says, or from where it is; with RESOURCE_EXHAUSTED (WATCH_TOO_SLOW) if the
    * client takes messages so slowly that it falls more than 20000 changes behind;
    * with UNAUTHENTICATED (CREDENTIALS_REFUSED) when the caller's credentials cease to
    * be valid; and with UNAVAILABLE (DATABASE_UNAVAILABLE, STOPPING). In all cases but
