@@ -15,7 +15,9 @@ export class AuthenticationLog {
   succeeded(caller: Caller): void {
     const { keyId, userId, origin } = caller;
     const key = `OK ${keyId ?? `${userId} ${origin.certificate ?? ''}`}`;
-    this.#tally.add([place(key, 'OK', () => ({ ...actorOf(caller), requestId: undefined })), ALL_RECOGNISED]);
+    // Not made when it is needed: the tally would keep the caller until then, and with it the call and its request.
+    const actor = { ...actorOf(caller), requestId: undefined };
+    this.#tally.add([place(key, 'OK', () => actor), ALL_RECOGNISED]);
   }
 
   /** failed counts a refusal by the host of its peer: ports differ with every connection. */

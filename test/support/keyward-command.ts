@@ -50,11 +50,13 @@ export async function spawnKeyward(
   return { code, ...output };
 }
 
-/** runKeyward runs a command to its end in this process, which is many times as quick; it must not be `serve`. */
+/** runKeyward runs a command to its end in this process, which is many times as quick, but for `serve`, which has its own. */
 export async function runKeyward(
   args: readonly string[],
-  { env, input = '' }: Pick<CommandOptions, 'env' | 'input'> = {},
+  options: Pick<CommandOptions, 'env' | 'input'> = {},
 ): Promise<CommandResult> {
+  if (args[0] === 'serve') return spawnKeyward(args, options);
+  const { env, input = '' } = options;
   const output = { stdout: '', stderr: '' };
   const keep = (name: keyof Output) => ({
     write: (chunk: string | Uint8Array) => {

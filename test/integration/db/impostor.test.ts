@@ -110,7 +110,8 @@ describe('a server that asks for the password in clear', () => {
       },
       () => undefined,
     );
-    expect(impostor.heard).toEqual(gets ? [`p: ${PASSWORD}\0`] : []);
+    // What follows on the password is the start of the session.
+    expect(impostor.heard.slice(0, 1)).toEqual(gets ? [`p: ${PASSWORD}\0`] : []);
   });
 });
 

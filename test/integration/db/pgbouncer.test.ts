@@ -166,7 +166,7 @@ describe.skipIf(!hasPgBouncer())('a pooler', () => {
     const pooler = await startPgBouncer(proxy.url, 'transaction');
     try {
       const name = new URL(empty.url).pathname.slice(1);
-      expect(await migrate(withDatabaseName(pooler.url, name))).toContain('0001-tokens');
+      expect((await migrate(withDatabaseName(pooler.url, name))).applied).toContain('0001-tokens');
     } finally {
       await pooler.stop();
       await empty.drop();
