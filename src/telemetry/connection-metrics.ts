@@ -25,8 +25,6 @@ export interface ConnectionUse {
 
 /** Intake is how much is taken in from the connections. */
 export interface IntakeUse {
-  /** How many calls a connection may have under way. */
-  readonly streams: number;
   /** How often connections had to wait for the next turn of the event loop. */
   readonly cuts: number;
   /** Calls that are worked on: not those that memory answers. */
@@ -36,14 +34,6 @@ export interface IntakeUse {
 /** watchIntake shows it. It is read when somebody looks. */
 export function watchIntake(registry: Registry, use: () => IntakeUse): void {
   const registers = [registry];
-  new Gauge({
-    name: 'keyward_connection_streams_max',
-    help: 'Most calls that a connection may have under way; fewer than 100 while the process has more to read than it answers in time.',
-    registers,
-    collect() {
-      this.set(use().streams);
-    },
-  });
   new Gauge({
     name: 'keyward_calls_under_way',
     help: 'Calls that are worked on, without streams and what memory answers.',

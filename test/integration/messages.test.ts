@@ -36,7 +36,12 @@ afterAll(async () => {
 
 /** failureOf is the one line that a command ends with. */
 async function failureOf(args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<string> {
-  const own = { DATABASE_URL: undefined, KEYWARD_DATA_DIR: directory, KEYWARD_TOKEN: undefined };
+  const own = {
+    DATABASE_URL: undefined,
+    KEYWARD_DATA_DIR: directory,
+    KEYWARD_TOKEN: undefined,
+    KEYWARD_LOG_LEVEL: 'error',
+  };
   const { code, stdout, stderr } = await runKeyward(args, { env: { ...own, ...env } });
   expect([code, stdout]).toEqual([1, '']);
   expect(stderr).toMatch(/^keyward: [^\n]+\n$/);

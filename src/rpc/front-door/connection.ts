@@ -75,14 +75,6 @@ export class Connection {
     this.#regulate();
   }
 
-  /** allowStreams tells the client how many calls it may have under way. */
-  allowStreams(maxConcurrentStreams: number): void {
-    const session = this.#session;
-    // One that does not confirm the last number has no use for another.
-    if (session === undefined || session.closed || session.destroyed || session.pendingSettingsAck) return;
-    session.settings({ maxConcurrentStreams });
-  }
-
   /** misused tells of a call that sent too much: without another that is good the connection is closed. */
   misused(interval: number): void {
     this.misusedAt = interval;

@@ -111,7 +111,7 @@ export class FrontDoor implements BodyKeeper {
   }
 
   get intake(): IntakeUse {
-    return { streams: this.#intake.streams, cuts: this.#intake.cuts, calls: this.#work.calls };
+    return { cuts: this.#intake.cuts, calls: this.#work.calls };
   }
 
   get interval(): number {
