@@ -23,32 +23,14 @@ export interface ConnectionUse {
   readonly unauthenticated: number;
 }
 
-/** Intake is how much is taken in from the connections. */
-export interface IntakeUse {
-  /** How often connections had to wait for the next turn of the event loop. */
-  readonly cuts: number;
-  /** Calls that are worked on: not those that memory answers. */
-  readonly calls: number;
-}
-
-/** watchIntake shows it. It is read when somebody looks. */
-export function watchIntake(registry: Registry, use: () => IntakeUse): void {
-  const registers = [registry];
+/** watchWork shows how many calls are worked on. They are counted when somebody looks. */
+export function watchWork(registry: Registry, callsUnderWay: () => number): void {
   new Gauge({
     name: 'keyward_calls_under_way',
     help: 'Calls that are worked on, without streams and what memory answers.',
-    registers,
+    registers: [registry],
     collect() {
-      this.set(use().calls);
-    },
-  });
-  new Counter({
-    name: 'keyward_reading_cuts_total',
-    help: 'Turns of the event loop in which connections were not read, because it had read for long enough.',
-    registers,
-    collect() {
-      this.reset();
-      this.inc(use().cuts);
+      this.set(callsUnderWay());
     },
   });
 }

@@ -4,10 +4,9 @@ import { CallMetrics } from './call-metrics.js';
 import { CoherenceMetrics } from './coherence-metrics.js';
 import {
   watchConnections,
-  watchIntake,
+  watchWork,
   type ConnectionCounts,
   type ConnectionUse,
-  type IntakeUse,
 } from './connection-metrics.js';
 
 /** CacheUse is what a cache counts of itself. */
@@ -99,9 +98,9 @@ export class Metrics {
     watchConnections(this.#registry, counts, use, most);
   }
 
-  /** watchIntake shows how much is taken in from them; call it once. */
-  watchIntake(use: () => IntakeUse): void {
-    watchIntake(this.#registry, use);
+  /** watchWork shows how many calls are worked on; call it once. */
+  watchWork(callsUnderWay: () => number): void {
+    watchWork(this.#registry, callsUnderWay);
   }
 
   /** watchProcess adds the usual metrics of the process: once in a process, and for its whole life. */

@@ -40,7 +40,6 @@ export class Connection {
   #waiting = 0;
   readonly #early = new LimitedShare(Infinity);
   #isStopped = false;
-  #isPaused = false;
 
   constructor(socket: Socket, interval: number) {
     this.socket = socket;
@@ -62,17 +61,6 @@ export class Connection {
   /** opened tells of the session. */
   opened(session: Http2Session): void {
     this.#session = session;
-  }
-
-  /** pause lets what comes wait until `resume`. */
-  pause(): void {
-    this.#isPaused = true;
-    this.#regulate();
-  }
-
-  resume(): void {
-    this.#isPaused = false;
-    this.#regulate();
   }
 
   /** misused tells of a call that sent too much: without another that is good the connection is closed. */
@@ -153,12 +141,12 @@ export class Connection {
   }
 
   /**
-   * #regulate stops the reading of the connection while it is paused, and while nobody on it is known and some call's credentials are
-   * being judged, so that no more than what was read at once, 64 KiB, is held for it.
+   * #regulate stops the reading of the connection while nobody on it is known and some call's credentials are being judged, so that no
+   * more than what was read at once, 64 KiB, is held for it.
    */
   #regulate(): void {
     const isUnknown = this.#standing !== 'caller' || this.#early.held > MOST_WAITING;
-    const mustStop = this.#isPaused || (this.#waiting > 0 && isUnknown);
+    const mustStop = this.#waiting > 0 && isUnknown;
     if (!mustStop && !this.#isStopped) return;
     this.#isStopped = mustStop;
     // Again each time: Node starts to read by itself when it has written something.

@@ -12,8 +12,6 @@ export interface ConnectionsOptions {
   readonly counts: ConnectionCounts;
   /** Is told of every new interval. */
   readonly onInterval: () => void;
-  /** Is told of every new HTTP/2 session. */
-  readonly onSession: (connection: Connection) => void;
   /** Ends a call whose request did not come in time. */
   readonly onOverdue: (body: RequestBody) => void;
   /** Milliseconds of an interval; a second if not given. */
@@ -72,16 +70,10 @@ export class Connections {
       if (connection === undefined) session.destroy();
       else {
         connection.opened(session);
-        this.#options.onSession(connection);
         this.#bySession.set(session, connection);
       }
     });
     this.#sweeping.start(this.#options.intervalMs ?? INTERVAL_MS);
-  }
-
-  /** all are those that are open. */
-  get all(): Iterable<Connection> {
-    return this.#byPeer.values();
   }
 
   /** of is the connection of a session; undefined if it has ended already. */

@@ -9,7 +9,7 @@ import {
   requestTimeout,
   tooManyConnections,
 } from '../../lib/errors.js';
-import type { ConnectionCounts, ConnectionUse, IntakeUse } from '../../telemetry/connection-metrics.js';
+import type { ConnectionCounts, ConnectionUse } from '../../telemetry/connection-metrics.js';
 import type { Authenticated, Authenticator } from '../auth.js';
 import { callEnded, type CallLog } from '../call-log.js';
 import { foreseen, toStatus } from '../error-status.js';
@@ -21,7 +21,6 @@ import { LimitedShare, type Share } from './collected-bytes.js';
 import { MOST_OF_OPEN_CALLS, type Connection } from './connection.js';
 import { Connections } from './connections.js';
 import type { ConnectionLimits } from './connection-limits.js';
-import { Intake } from './intake.js';
 import { discardBody, ignore, RequestBody, type BodyKeeper } from './request-body.js';
 import { sendStatus } from './response.js';
 import { WorkUnderWay } from './work-under-way.js';
@@ -51,7 +50,6 @@ export class FrontDoor implements BodyKeeper {
   readonly #dependencies: FrontDoorDependencies;
   readonly #connections: Connections;
   readonly #budget = new BodyBudget();
-  readonly #intake: Intake;
   readonly #work = new WorkUnderWay();
   #waitingStrangers = 0;
   #emptyCalls = 0;
@@ -60,18 +58,11 @@ export class FrontDoor implements BodyKeeper {
   constructor(dependencies: FrontDoorDependencies) {
     this.#dependencies = dependencies;
     const { limits, counts } = dependencies;
-    this.#intake = new Intake({
-      connections: () => this.#connections.all,
-      now: () => performance.now(),
-    });
     this.#connections = new Connections({
       limits,
       counts,
       onInterval: () => {
         this.#budget.forgetIdle();
-      },
-      onSession: (connection) => {
-        this.#intake.opened(connection);
       },
       onOverdue: (body) => {
         body.fail(requestTimeout(limits.requestSeconds));
@@ -92,7 +83,6 @@ export class FrontDoor implements BodyKeeper {
       });
       this.#connections.guard(each);
     }
-    this.#intake.start();
   }
 
   /** leave is for when the library stops: whoever has no call under way, or does not take the end of a stream, is cut off. */
@@ -102,7 +92,6 @@ export class FrontDoor implements BodyKeeper {
 
   /** stop ends what is left of connections; call it when the library has stopped. */
   stop(): Promise<void> {
-    this.#intake.stop();
     return this.#connections.stop();
   }
 
@@ -110,8 +99,9 @@ export class FrontDoor implements BodyKeeper {
     return this.#connections.use;
   }
 
-  get intake(): IntakeUse {
-    return { cuts: this.#intake.cuts, calls: this.#work.calls };
+  /** callsUnderWay are those that are worked on. */
+  get callsUnderWay(): number {
+    return this.#work.calls;
   }
 
   get interval(): number {
@@ -170,7 +160,6 @@ export class FrontDoor implements BodyKeeper {
       stream.close(constants.NGHTTP2_REFUSED_STREAM);
       return;
     }
-    this.#intake.arrived();
     const rule = this.#dependencies.methods.get(headers[':path'] ?? '');
     if (rule === undefined || headers['content-type']?.startsWith('application/grpc') !== true) {
       // The library refuses these by their headers.

@@ -25,7 +25,6 @@ beforeEach(async () => {
     limits: LIMITS,
     counts,
     onInterval: () => undefined,
-    onSession: () => undefined,
     onOverdue: () => undefined,
     intervalMs: INTERVAL_MS,
   });
