@@ -145,8 +145,7 @@ export class Connection {
    * more than what was read at once, 64 KiB, is held for it.
    */
   #regulate(): void {
-    const isUnknown = this.#standing !== 'caller' || this.#early.held > MOST_WAITING;
-    const mustStop = this.#waiting > 0 && isUnknown;
+    const mustStop = this.#waiting > 0 && (this.#standing !== 'caller' || this.#early.held > MOST_WAITING);
     if (!mustStop && !this.#isStopped) return;
     this.#isStopped = mustStop;
     // Again each time: Node starts to read by itself when it has written something.

@@ -92,6 +92,22 @@ describe('without the lease', () => {
     expect(asked).toEqual(['ask a']);
   });
 
+  test('time in which the event loop stood still is not the database’s: an answer that came meanwhile is not stale', async () => {
+    let answer: (record: string) => void = () => undefined;
+    database = () =>
+      new Promise((resolve) => {
+        answer = resolve;
+      });
+    const result = begin('a');
+    await timers.advance(0);
+    timers.stall(600);
+    await timers.advance(0);
+    expect(result).toEqual({});
+    answer('fresh');
+    await timers.advance(0);
+    expect(result.answer).toEqual({ record: 'fresh', stale: false });
+  });
+
   test('one call at a time finds out whether the database is back; then it answers again', async () => {
     database = () => Promise.reject(UNAVAILABLE);
     await policy.get('a');

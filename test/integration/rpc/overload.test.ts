@@ -1,0 +1,103 @@
+import { once } from 'node:events';
+import { connect, constants } from 'node:http2';
+import pg from 'pg';
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
+import { MAX_CALLS } from '../../../src/rpc/front-door/work-under-way.js';
+import { framed, RawHttp2, type RawAnswer } from '../../support/raw-http2.js';
+import { encodeRequest, pathOf } from '../../support/rpc.js';
+import { World } from '../../support/world.js';
+
+const LIMIT_MS = 25_000;
+const PATIENCE = { timeout: 20_000 };
+const CALLS_A_CONNECTION = 80;
+const VALIDATE = pathOf('validateToken');
+
+let world: World;
+/** Of a caller who is in memory, and tokens that are not. */
+let caller: string;
+
+beforeAll(async () => {
+  world = await World.create({ KEYWARD_LOG_LEVEL: 'info', KEYWARD_DATABASE_TIMEOUT_SECONDS: '60' });
+  caller = world.tokenOf('staff-a');
+  await world.as('staff-a').tokens.validateToken({ token: caller });
+});
+
+afterAll(() => world.close());
+
+/** lockDigests makes whoever asks the database for a token wait until what it gives is run. */
+async function lockDigests(): Promise<() => Promise<void>> {
+  const holder = new pg.Client({ connectionString: world.database.url });
+  await holder.connect();
+  await holder.query('BEGIN; LOCK TABLE token_digests IN ACCESS EXCLUSIVE MODE');
+  const unlock = () => holder.end();
+  onTestFinished(unlock);
+  return unlock;
+}
+
+function callsUnderWay(): Promise<number> {
+  return world.server.metric('keyward_calls_under_way');
+}
+
+function messageFor(token: string): Buffer {
+  return framed(encodeRequest('validateToken', { token }));
+}
+
+function validate(wire: RawHttp2, token: string): Promise<RawAnswer> {
+  return wire.call(VALIDATE, messageFor(token), { authorization: `Bearer ${caller}` }, LIMIT_MS);
+}
+
+test('one call more than are worked on at once is refused, and memory answers all the same', async () => {
+  const { plaintext } = await world.issue('staff-a');
+  const port = Number(world.server.address.split(':')[1]);
+  const wires = await Promise.all(
+    Array.from({ length: MAX_CALLS / CALLS_A_CONNECTION + 1 }, () => RawHttp2.open(port)),
+  );
+  onTestFinished(() => {
+    for (const wire of wires) wire.close();
+  });
+  const [spare, ...others] = wires as [RawHttp2, ...RawHttp2[]];
+  const unlock = await lockDigests();
+  const waiting = others.flatMap((wire) =>
+    Array.from({ length: CALLS_A_CONNECTION }, () => validate(wire, plaintext)),
+  );
+  await expect.poll(callsUnderWay, PATIENCE).toBe(MAX_CALLS);
+  const refused = await validate(spare, plaintext);
+  expect(refused).toMatchObject({ code: 'RESOURCE_EXHAUSTED' });
+  expect(refused.received.includes('OVERLOADED')).toBe(true);
+  expect(await validate(spare, caller)).toMatchObject({ code: 'OK' });
+  await unlock();
+  expect(new Set((await Promise.all(waiting)).map(({ code }) => code))).toEqual(new Set(['OK']));
+  await expect.poll(callsUnderWay, PATIENCE).toBe(0);
+});
+
+test('a call whose client goes while its credentials are judged is not counted for ever', async () => {
+  const { plaintext } = await world.issue('staff-a');
+  const misses = () => world.server.metric('keyward_cache_misses_total');
+  const before = await misses();
+  const unlock = await lockDigests();
+  const session = connect(`http://${world.server.address}`);
+  session.on('error', () => undefined);
+  onTestFinished(() => {
+    session.destroy();
+  });
+  const headers = {
+    ':method': 'POST',
+    ':path': VALIDATE,
+    'content-type': 'application/grpc',
+    authorization: `Bearer ${plaintext}`,
+  };
+  const stream = session.request(headers);
+  stream.on('error', () => undefined).end(messageFor(caller));
+  await expect.poll(misses, PATIENCE).toBeGreaterThan(before);
+  stream.close(constants.NGHTTP2_CANCEL);
+  await once(stream, 'close');
+  const next = session.request(headers);
+  next
+    .on('error', () => undefined)
+    .resume()
+    .end(messageFor(caller));
+  await unlock();
+  // It waits for the same query, and is answered after the one before has been let in.
+  await once(next, 'close');
+  await expect.poll(callsUnderWay, PATIENCE).toBe(0);
+});
