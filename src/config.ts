@@ -65,7 +65,7 @@ const scopeList = z
   .transform((text) => text.split(',').map((scope) => scope.trim()))
   .refine((scopes) => areScopes(scopes), 'must be scopes of [a-z0-9_.:/*-], separated by commas');
 
-/** Every setting of `keyward serve`. The README's table is made from this. */
+/** Every setting of `keyward serve`. The table of docs/configuration.md is made from this. */
 export const SETTINGS = {
   listen: setting(
     'KEYWARD_LISTEN',

@@ -1,10 +1,8 @@
-import { readFile } from 'node:fs/promises';
 import { inspect } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import { ConfigError, loadConfig, SETTINGS, unknownVariables } from '../../src/config.js';
 import { FernetKey } from '../../src/crypto/fernet.js';
 import { fernetKey } from '../support/fernet-vectors.js';
-import { withSettingsTable } from '../support/settings-table.js';
 
 const KEYS = [FernetKey.generate(), FernetKey.generate()];
 
@@ -251,9 +249,4 @@ test('every default is valid, and every setting is described', () => {
     expect(schema.safeParse(fallback).success, variable).toBe(true);
     expect(description).toMatch(/^[A-Z].*\.$/);
   }
-});
-
-test('the README lists the settings as they are; `npm run generate:settings` writes them', async () => {
-  const readme = await readFile(new URL('../../README.md', import.meta.url), 'utf8');
-  expect(readme).toBe(await withSettingsTable(readme));
 });

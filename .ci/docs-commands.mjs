@@ -1,66 +1,58 @@
 /**
- * Runs the commands of README.md, in order, in a fresh copy of the checkout, so that what it tells a reader to
- * type works. Every `sh` block says in its info string what becomes of it:
- *
- *   ```sh run               runs it, and it must succeed
- *   ```sh background        starts it and goes on when the service is healthy; the next background block, or the
- *                           end, stops it as Ctrl-C would
- *   ```sh not-run: reason   leaves it out and prints the reason
- *
- * As in the reader's one shell, the working directory and exported variables last from block to block.
+ * Runs the commands of README.md, and then of each other page, in order, in a fresh copy of the checkout, so that what
+ * they tell a reader to type works. shell-blocks.mjs says how blocks are marked. As in the reader's one shell, the
+ * working directory, exported variables and exported functions last from block to block of a page.
  */
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { missingLine, shellBlocks } from './shell-blocks.mjs';
 
 const START_LIMIT_MS = 120_000;
 const STOP_LIMIT_MS = 20_000;
 
 const checkout = resolve(import.meta.dirname, '..');
-const copy = mkdtempSync(join(tmpdir(), 'keyward-readme-'));
+const copy = mkdtempSync(join(tmpdir(), 'keyward-docs-'));
 const shellState = join(copy, '.shell-state');
 chmodSync(copy, 0o755);
 let service;
 
 try {
-  const blocks = shellBlocks(readFileSync(join(checkout, 'README.md'), 'utf8'));
+  // All are read before the first is run.
+  const pages = pagesOf(checkout).map((page) =>
+    shellBlocks(page, readFileSync(join(checkout, page), 'utf8')),
+  );
   copyCheckout();
-  for (const block of blocks) {
-    console.log(`--- README.md:${block.line} ${block.marker}\n${block.text}`);
-    if (block.marker === 'run') run(block);
-    if (block.marker === 'background') await start(block);
+  for (const blocks of pages) {
+    writeFileSync(shellState, `cd '${copy}'\n`);
+    for (const block of blocks) await perform(block);
   }
   await stop();
+  const blocks = pages.flat();
   const count = (prefix) => blocks.filter(({ marker }) => marker.startsWith(prefix)).length;
-  console.log(`README: ${count('run') + count('background')} blocks ran, ${count('not-run')} were left out.`);
+  console.log(`Docs: ${count('run') + count('background')} blocks ran, ${count('not-run')} were left out.`);
 } finally {
   // Not SIGKILL first: the database that the service started would outlive it.
   if (!(await interrupt())) process.kill(-service.pid, 'SIGKILL');
   rmSync(copy, { recursive: true, force: true });
 }
 
-function shellBlocks(markdown) {
-  const blocks = [];
-  let open;
-  markdown.split('\n').forEach((text, index) => {
-    const fence = /^\s*```\s*(\w*)\s*(.*)$/.exec(text);
-    if (!fence) open?.lines.push(text);
-    else if (open) {
-      if (open.language === 'sh') blocks.push({ ...open, text: open.lines.join('\n') });
-      open = undefined;
-    } else open = { language: fence[1], marker: fence[2].trim(), line: index + 1, lines: [] };
-  });
-  if (open) fail(open, 'the block has no end');
-  for (const block of blocks) {
-    if (!/^(run|background|not-run: .+)$/.test(block.marker))
-      fail(block, 'say `run`, `background` or `not-run: reason`');
-  }
-  const others = /^\s*```\s*(bash|shell|console|zsh)\b/m.exec(markdown);
-  if (others) throw new Error(`README.md: blocks of commands are \`sh\`, not \`${others[1]}\``);
-  return blocks;
+/** pagesOf are README.md, whose service the commands of the others use, and then the others. */
+function pagesOf(directory) {
+  const docs = readdirSync(join(directory, 'docs')).filter((name) => name.endsWith('.md'));
+  return ['README.md', ...docs.sort().map((name) => `docs/${name}`), 'CONTRIBUTING.md', 'SECURITY.md'];
+}
+
+async function perform(block) {
+  console.log(`--- ${block.page}:${block.line} ${block.marker}\n${block.text}`);
+  const began = performance.now();
+  if (block.marker === 'run') run(block);
+  else if (block.marker === 'background') await start(block);
+  else return;
+  console.log(`--- ${((performance.now() - began) / 1000).toFixed(1)} s`);
 }
 
 /** copyCheckout takes what is or would be committed: no build output, no dependencies, no data. */
@@ -72,15 +64,18 @@ function copyCheckout() {
     options,
   );
   for (const file of files.split('\0').filter(Boolean)) cpSync(join(checkout, file), join(copy, file));
-  writeFileSync(shellState, `cd '${copy}'\n`);
 }
 
 function run(block) {
-  const keepState = `{ export -p; printf 'cd %q\\n' "$PWD"; } > '${shellState}'`;
-  const { status } = spawnSync('bash', ['-c', `${script(block)}\n${keepState}`], {
-    stdio: ['ignore', 'inherit', 'inherit'],
+  const keepState = `{ export -p; export -fp; printf 'cd %q\\n' "$PWD"; } > '${shellState}'`;
+  const { status, stdout } = spawnSync('bash', ['-c', `${script(block)}\n${keepState}`], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    encoding: 'utf8',
   });
+  process.stdout.write(stdout);
   if (status !== 0) fail(block, `failed with ${status}`);
+  const missing = missingLine(block.prints, stdout);
+  if (missing !== undefined) fail(block, `does not print: ${missing}`);
 }
 
 async function start(block) {
@@ -118,5 +113,5 @@ function script(block) {
 }
 
 function fail(block, reason) {
-  throw new Error(`README.md:${block.line}: ${reason}`);
+  throw new Error(`${block.page}:${block.line}: ${reason}`);
 }

@@ -1,0 +1,43 @@
+import type { JsonValue } from '@bufbuild/protobuf';
+import { expect, test } from 'vitest';
+import { apiExamples, learn, messagesOf, withKnown, type Example } from '../support/api-examples.js';
+import { describedMethods, JsonCaller } from '../support/json-call.js';
+import { World } from '../support/world.js';
+
+test('every method has one example in docs/examples', () => {
+  const named = apiExamples().map(({ method }) => method);
+  expect(named.toSorted()).toEqual([...describedMethods().keys()].sort());
+});
+
+test('each example of docs/examples is answered as it shows', async () => {
+  const world = await World.create();
+  const caller = new JsonCaller(world.server.address, world.adminToken);
+  const known = new Map<string, string>();
+  try {
+    for (const example of apiExamples()) {
+      const { method, response } = example;
+      const received = await responsesOf(caller, known, example);
+      const hint = `${method} does not answer as docs/examples shows, but ${JSON.stringify(received, undefined, 2)}`;
+      expect(learn(known, messagesOf(response), received), hint).toBe(true);
+    }
+  } finally {
+    caller.close();
+    await world.close();
+  }
+});
+
+/** responsesOf are all that come; of a watch, which has no end, as many as it takes to show what the example does. */
+async function responsesOf(
+  caller: JsonCaller,
+  known: ReadonlyMap<string, string>,
+  { method: name, request, response }: Example,
+): Promise<JsonValue[]> {
+  const method = describedMethods().get(name);
+  if (method === undefined) throw new Error(`there is no method ${name}`);
+  const received: JsonValue[] = [];
+  for await (const message of caller.call(method, messagesOf(withKnown(known, request)))) {
+    received.push(message);
+    if (name.startsWith('Watch') && learn(new Map(known), messagesOf(response), received)) break;
+  }
+  return received;
+}
