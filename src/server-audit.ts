@@ -1,5 +1,5 @@
 import { AuditLog } from './audit/audit-log.js';
-import { AuthenticationLog } from './audit/authentication-log.js';
+import { AuthenticationLog } from './authn/authentication-log.js';
 import { ChainRepository } from './audit/chain-repository.js';
 import { HeadsFile } from './audit/heads-file.js';
 import { RefusalLog } from './audit/refusal-log.js';

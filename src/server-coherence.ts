@@ -2,7 +2,7 @@ import { ChangeFeedRepository } from './coherence/change-feed-repository.js';
 import { Acknowledgements } from './coherence/acknowledgements.js';
 import { Continuity } from './coherence/continuity.js';
 import { CountingConnector } from './coherence/counting-connector.js';
-import { FeedBroadcast } from './coherence/feed-broadcast.js';
+import { FeedBroadcast } from './watch/feed-broadcast.js';
 import { Lease, TTL_MS } from './coherence/lease.js';
 import { OneDatabase } from './coherence/one-database.js';
 import { OutagePolicy, type Source } from './coherence/outage-policy.js';

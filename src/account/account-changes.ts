@@ -4,10 +4,10 @@ import type { Database, Transaction } from '../db/knex.js';
 import { inTransactionFor, reading } from '../db/transaction.js';
 import { notPermitted } from '../lib/errors.js';
 import { resourceOf, type Entry } from './account-entries.js';
-import type { Caller } from './caller.js';
-import type { DoneRequests } from './done-requests.js';
-import { managesAccounts, type Standing } from './rights.js';
-import type { StandingReader } from './standing.js';
+import type { Caller } from '../authz/caller.js';
+import type { DoneRequests } from '../idempotency/done-requests.js';
+import { managesAccounts, type Standing } from '../authz/rights.js';
+import type { StandingReader } from '../authz/standing.js';
 
 export interface AccountChangesDependencies {
   readonly knex: Database;

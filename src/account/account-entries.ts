@@ -1,6 +1,6 @@
 import type { AuditAction, AuditEntry, AuditResource } from '../audit/audit-log.js';
 import type { Account, User, UserProfile } from './account.js';
-import type { Resource } from './done-requests.js';
+import type { Resource } from '../idempotency/done-requests.js';
 import type { DeactivatedToken, OwnedSecret } from './user-profile-repository.js';
 
 /** Entry is the record of a change, but for who made it. */

@@ -19,7 +19,7 @@ import { descriptionReaders } from '../rpc/resource-messages.js';
 import { readUserProfileSelector, readUserSelector } from '../rpc/selectors.js';
 import { ACCOUNT_COLUMNS, USER_COLUMNS, USER_PROFILE_COLUMNS } from './account-columns.js';
 import { readAccountSelector, toAccount, toUser, toUserProfile } from './account-messages.js';
-import type { Caller } from './caller.js';
+import type { Caller } from '../authz/caller.js';
 import type { AccountService, Promoted } from './account-service.js';
 import {
   checkAccount,

@@ -8,8 +8,8 @@ import type { Violations } from '../lib/violations.js';
 import { toDescription, toHistory, toIdentity } from '../rpc/resource-messages.js';
 import { missing, readName, readPublicId } from '../rpc/selectors.js';
 import type { Account, User, UserProfile } from './account.js';
-import type { AccountRef } from './refs.js';
-import { PLATFORM_ACCOUNT_NUMBER } from './rights.js';
+import type { AccountRef } from '../authz/refs.js';
+import { PLATFORM_ACCOUNT_NUMBER } from '../authz/rights.js';
 
 /** The translation between messages and accounts, users and user profiles. */
 

@@ -5,7 +5,7 @@ import type { Instant } from '../lib/instant.js';
 import type { Page, PageQuery } from '../lib/page.js';
 import { ACCOUNT_COLUMNS } from './account-columns.js';
 import type { Account, AccountChange, AccountSettings } from './account.js';
-import type { AccountRef } from './refs.js';
+import type { AccountRef } from '../authz/refs.js';
 
 interface AccountRow extends DescriptionRow {
   id: bigint;

@@ -1,6 +1,6 @@
 import { changedFields } from '../audit/audit-log.js';
 import type { Propagated } from '../coherence/propagated-changes.js';
-import type { OwnerFacts } from '../coherence/verdict-cache.js';
+import type { OwnerFacts } from '../token/verdict-cache.js';
 import type { Clock } from '../lib/clock.js';
 import { alreadyExists, etagMismatch, KeywardError, notFound } from '../lib/errors.js';
 import { etagOf } from '../lib/etag.js';
@@ -28,10 +28,10 @@ import {
   type UserProfileChange,
   type UserSettings,
 } from './account.js';
-import type { Caller } from './caller.js';
+import type { Caller } from '../authz/caller.js';
 import { OwnerGains } from './owner-gains.js';
-import type { AccountRef, UserProfileRef, UserRef } from './refs.js';
-import { PLATFORM_ACCOUNT_NUMBER } from './rights.js';
+import type { AccountRef, UserProfileRef, UserRef } from '../authz/refs.js';
+import { PLATFORM_ACCOUNT_NUMBER } from '../authz/rights.js';
 import type { DeactivatedToken, ProfileSet, UserProfileRepository } from './user-profile-repository.js';
 import type { UserRepository } from './user-repository.js';
 import type { Transaction } from '../db/knex.js';

@@ -11,7 +11,7 @@ import {
 } from './account-entries.js';
 import { AccountRepository } from './account-repository.js';
 import type { Account, User, UserProfile } from './account.js';
-import { gainsByJoining, PLATFORM_ACCOUNT_NUMBER, promotes } from './rights.js';
+import { gainsByJoining, PLATFORM_ACCOUNT_NUMBER, promotes } from '../authz/rights.js';
 import { UserProfileRepository } from './user-profile-repository.js';
 import { UserRepository } from './user-repository.js';
 import type { Transaction } from '../db/knex.js';

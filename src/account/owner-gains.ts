@@ -3,8 +3,8 @@ import type { Clock } from '../lib/clock.js';
 import { instantFromMillis, type Instant } from '../lib/instant.js';
 import { ALL_SCOPES, firstNotCovered } from '../lib/scopes.js';
 import type { Account, User, UserSettings } from './account.js';
-import type { Caller } from './caller.js';
-import { gainsByJoining, promotes, requireScopes } from './rights.js';
+import type { Caller } from '../authz/caller.js';
+import { gainsByJoining, promotes, requireScopes } from '../authz/rights.js';
 import type { DeactivatedToken, ProfileSet, UserProfileRepository } from './user-profile-repository.js';
 
 export interface OwnerGainsDependencies {

@@ -7,7 +7,7 @@ import { formatPgTimestamp, type Instant } from '../lib/instant.js';
 import type { Page, PageQuery } from '../lib/page.js';
 import { USER_PROFILE_COLUMNS } from './account-columns.js';
 import type { UserProfile, UserProfileChange, UserProfileSettings } from './account.js';
-import type { UserProfileRef } from './refs.js';
+import type { UserProfileRef } from '../authz/refs.js';
 
 /** ProfileSet is one profile, or all of an account or a user. */
 export type ProfileSet =

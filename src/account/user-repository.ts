@@ -4,7 +4,7 @@ import type { Instant } from '../lib/instant.js';
 import type { Page, PageQuery } from '../lib/page.js';
 import { USER_COLUMNS } from './account-columns.js';
 import type { User, UserChange, UserSettings } from './account.js';
-import type { UserRef } from './refs.js';
+import type { UserRef } from '../authz/refs.js';
 
 interface UserRow {
   id: bigint;

@@ -1,4 +1,4 @@
-import type { Caller } from '../account/caller.js';
+import type { Caller } from '../authz/caller.js';
 import type { Reason } from '../lib/errors.js';
 
 export const AUDIT_ACTIONS = [

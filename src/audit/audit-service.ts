@@ -1,6 +1,6 @@
-import type { Caller } from '../account/caller.js';
-import type { Standing } from '../account/rights.js';
-import type { StandingReader } from '../account/standing.js';
+import type { Caller } from '../authz/caller.js';
+import type { Standing } from '../authz/rights.js';
+import type { StandingReader } from '../authz/standing.js';
 import { reading } from '../db/transaction.js';
 import type { Page, PageQuery } from '../lib/page.js';
 import type { AuditRepository, VisibleEvents } from './audit-repository.js';

@@ -3,7 +3,7 @@ import { AuditRepository } from '../audit/audit-repository.js';
 import { verifyAudit } from '../audit/verify.js';
 import { readHeads, writeHeads } from './audit-heads.js';
 import { formatReport, reportJson } from './audit-report.js';
-import { printJsonText, printText, showLine } from './output.js';
+import { printJsonText, printText, showLine } from './io/output.js';
 import { withTargetDatabase } from './target-database.js';
 
 interface Options {

@@ -5,10 +5,10 @@ import { bootstrap } from '../bootstrap.js';
 import { systemClock } from '../lib/clock.js';
 import { writePrivately } from '../lib/private-file.js';
 import { adminTokenFile } from './client-options.js';
-import { printJsonLine, printLine } from './output.js';
+import { printJsonLine, printLine } from './io/output.js';
 import { readConfig } from './read-config.js';
 import { withTargetDatabase } from './target-database.js';
-import { io } from './io.js';
+import { io } from './io/io.js';
 
 /** bootstrapCommand is `keyward bootstrap`. */
 export function bootstrapCommand(command: Command): void {

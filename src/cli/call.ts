@@ -13,12 +13,12 @@ import {
   type ClientOptions,
 } from '../client/channel.js';
 import { FILE_DESCRIPTOR_SET } from '../gen/file-descriptor-set.js';
-import { explained } from './call-failure.js';
+import { explained } from './io/call-failure.js';
 import { clientOptions, withClientOptions, type GivenOptions } from './client-options.js';
-import { detailLines } from './failure.js';
-import { io } from './io.js';
-import { printErrorText, printJsonText } from './output.js';
-import { readAll } from './stdin.js';
+import { detailLines } from './io/failure.js';
+import { io } from './io/io.js';
+import { printErrorText, printJsonText } from './io/output.js';
+import { readAll } from './io/stdin.js';
 
 const PROTOS = fileURLToPath(new URL('../../proto', import.meta.url));
 const INCLUDED = [PROTOS, `${PROTOS}/vendor`];

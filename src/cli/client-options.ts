@@ -5,8 +5,8 @@ import { DEFAULT_SERVER, type ClientOptions } from '../client/channel.js';
 import { isLoopback } from '../client/server-address.js';
 import { SETTINGS } from '../config.js';
 import { readPrivately } from '../lib/private-file.js';
-import { io } from './io.js';
-import { warn } from './output.js';
+import { io } from './io/io.js';
+import { warn } from './io/output.js';
 
 /** The bits of a file's mode that let others than its owner and group in. */
 const OTHERS = 0o007;

@@ -2,10 +2,10 @@ import type { Command } from 'commander';
 import type { ClientOptions } from '../client/channel.js';
 import { checkHealth } from '../client/health.js';
 import { loadConfig } from '../config.js';
-import { explained } from './call-failure.js';
+import { explained } from './io/call-failure.js';
 import { asksOwnServer, clientOptions, withClientOptions, type GivenOptions } from './client-options.js';
-import { io } from './io.js';
-import { printJsonLine, printLine } from './output.js';
+import { io } from './io/io.js';
+import { printJsonLine, printLine } from './io/output.js';
 
 /**
  * ownTransport is for the health check inside a container, which has the server's own settings: whatever the

@@ -8,8 +8,8 @@ import { formatReport } from '../smarter/report-text.js';
 import type { ImportReport } from '../smarter/report.js';
 import { SmarterImportError } from '../smarter/smarter-import-error.js';
 import { warnOfCommandLine } from './client-options.js';
-import { io } from './io.js';
-import { printJson, printText, showLine, warn } from './output.js';
+import { io } from './io/io.js';
+import { printJson, printText, showLine, warn } from './io/output.js';
 import { withTargetDatabase } from './target-database.js';
 
 interface Options {

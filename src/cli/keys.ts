@@ -8,8 +8,8 @@ import type {
 } from '../client/index.js';
 import { FernetKey } from '../crypto/fernet.js';
 import { clientOptions, withClientOptions, type GivenOptions } from './client-options.js';
-import { printJsonLine, printJsonText, printLine, printText, showLine } from './output.js';
-import { progressBar } from './progress-bar.js';
+import { printJsonLine, printJsonText, printLine, printText, showLine } from './io/output.js';
+import { progressBar } from './io/progress-bar.js';
 import { withClient } from './with-client.js';
 
 /** The status decrypts everything. */

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { migrate } from '../db/migrate.js';
-import { printJsonLine, printLine } from './output.js';
+import { printJsonLine, printLine } from './io/output.js';
 import { withTargetUrl } from './target-database.js';
 
 /** migrateCommand is `keyward migrate`. */

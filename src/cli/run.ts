@@ -1,6 +1,6 @@
 import { Command, CommanderError } from 'commander';
-import { withIo, type Io } from './io.js';
-import { printErrorText, printText } from './output.js';
+import { withIo, type Io } from './io/io.js';
+import { printErrorText, printText } from './io/output.js';
 import { version } from './version.js';
 
 /** Entry is a command: its line in the help, and how its options and its action are added. */
@@ -17,7 +17,7 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
   serve: {
     description:
       'Serve until stopped. Settings come from the environment; without any, everything runs on this machine.',
-    load: async () => (await import('./serve.js')).serveCommand,
+    load: async () => (await import('./serve/serve.js')).serveCommand,
   },
   migrate: {
     description: 'Bring the schema of the database up to date (DATABASE_URL, or the embedded one).',
@@ -46,7 +46,7 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
   },
   secret: {
     description: 'Keep secrets, and read their values. Only "access" shows a value.',
-    load: async () => (await import('./secret.js')).secretCommand,
+    load: async () => (await import('./secret/secret.js')).secretCommand,
   },
   validate: {
     description:
@@ -74,7 +74,7 @@ export function run(args: readonly string[], io: Io = process): Promise<number> 
     } catch (error) {
       // Help and usage are printed by then.
       if (error instanceof CommanderError) return error.exitCode;
-      const { failureLine } = await import('./failure.js');
+      const { failureLine } = await import('./io/failure.js');
       printErrorText(`${failureLine(error)}\n`);
       return 1;
     }

@@ -4,9 +4,9 @@ import type { Keyring } from '../crypto/keyring.js';
 import { openDatabase } from '../db/knex.js';
 import { systemClock } from '../lib/clock.js';
 import { startServer } from '../server.js';
-import type { FaceSource } from '../telemetry/http-face.js';
+import type { FaceSource } from '../telemetry/probe-server.js';
 import type { Logger } from '../telemetry/logger.js';
-import { Workers } from './workers/workers.js';
+import { Workers } from './serve/workers/workers.js';
 
 /** Service is what serves gRPC: this process, or the workers that it starts. */
 export interface Service extends FaceSource {

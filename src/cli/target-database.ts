@@ -6,12 +6,12 @@ import { unreachable } from '../db/connection-failure.js';
 import { clusterNameIn, startEmbeddedPostgres } from '../db/embedded-postgres.js';
 import { openDatabase } from '../db/knex.js';
 import { migrate, schemaProblem } from '../db/migrate.js';
-import { io } from './io.js';
+import { io } from './io/io.js';
 import { openKeyring } from './keyring.js';
 import { readConfig } from './read-config.js';
-import { databaseLinkWarnings } from './link-warnings.js';
-import { warn } from './output.js';
-import { untilSignal } from './signals.js';
+import { databaseLinkWarnings } from './io/link-warnings.js';
+import { warn } from './io/output.js';
+import { untilSignal } from './serve/signals.js';
 
 /** TargetOptions say what a command needs. */
 export interface TargetOptions {

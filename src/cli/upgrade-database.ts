@@ -1,8 +1,8 @@
 import { lstatSync } from 'node:fs';
 import type { Command } from 'commander';
 import { clusterNameIn, upgradeCluster } from '../db/embedded-postgres.js';
-import { io } from './io.js';
-import { printJsonLine, printLine, printErrorLine } from './output.js';
+import { io } from './io/io.js';
+import { printJsonLine, printLine, printErrorLine } from './io/output.js';
 import { readConfig } from './read-config.js';
 
 const HELP = `

@@ -1,9 +1,9 @@
 import type { Command } from 'commander';
 import { connect, VerdictReason, type KeywardClient, type ValidateTokenResponse } from '../client/index.js';
-import { explained } from './call-failure.js';
+import { explained } from './io/call-failure.js';
 import { clientOptions, warnOfCommandLine, withClientOptions, type GivenOptions } from './client-options.js';
-import { io } from './io.js';
-import { printErrorLine, printJsonLine, printLine } from './output.js';
+import { io } from './io/io.js';
+import { printErrorLine, printJsonLine, printLine } from './io/output.js';
 
 /** Verdict is what the command prints of an answer. */
 interface Verdict {

@@ -1,17 +1,12 @@
+import type { ChangedResource } from '../authz/owner-reach.js';
 import type { Instant } from '../lib/instant.js';
 
 /** Change is what a transaction did to one resource. */
-export interface Change {
-  readonly kind: 'account' | 'user' | 'user_profile' | 'token' | 'secret';
+export interface Change extends ChangedResource {
   /** 'truncated': all of the kind were deleted at once; there is no id then. */
   readonly op: 'created' | 'updated' | 'deleted' | 'truncated';
-  readonly id: bigint | undefined;
   /** Of a token. */
   readonly keyId: string | undefined;
-  /** Whose it is; of a resource that is deleted, whose it was. */
-  readonly profileId: bigint | undefined;
-  readonly userId: bigint | undefined;
-  readonly accountId: bigint | undefined;
   /** User profiles to whom a secret was granted, or for whom that was changed or ended. */
   readonly granteeIds: readonly bigint[];
 }

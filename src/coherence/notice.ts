@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { digestFromBytes } from '../token/token.js';
+import { digestFromBytes } from '../crypto/digest.js';
 import type { Eviction, Head, Notice } from './ports.js';
 
 const REVISION = z

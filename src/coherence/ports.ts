@@ -1,5 +1,5 @@
 import type { Transaction } from '../db/knex.js';
-import type { Digest } from '../token/token.js';
+import type { Digest } from '../crypto/digest.js';
 
 /** Eviction is what a replica must forget. */
 export interface Eviction {

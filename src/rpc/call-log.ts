@@ -1,5 +1,5 @@
 import { status } from '@grpc/grpc-js';
-import type { Caller } from '../account/caller.js';
+import type { Caller } from '../authz/caller.js';
 import type { KeywardError } from '../lib/errors.js';
 import type { CallMetrics } from '../telemetry/call-metrics.js';
 import type { Logger } from '../telemetry/logger.js';

@@ -7,11 +7,16 @@ import type {
   ServerUnaryCall,
   ServerWritableStream,
 } from '@grpc/grpc-js';
-import type { Caller } from '../account/caller.js';
-import type { AuthenticationLog } from '../audit/authentication-log.js';
+import type { Caller } from '../authz/caller.js';
 import { databaseUnavailable, KeywardError, scopeMissing } from '../lib/errors.js';
 import { covers, firstNotCovered } from '../lib/scopes.js';
-import { authorizationOf, type Authenticated, type Authenticator, type Credentials } from './auth.js';
+import {
+  authorizationOf,
+  type Authenticated,
+  type AuthenticationLog,
+  type Authenticator,
+  type Credentials,
+} from './authenticator.js';
 import { callEnded, type CallLog } from './call-log.js';
 import type { CallerLimits } from './caller-limits.js';
 import { foreseen, toStatus } from './error-status.js';
@@ -48,7 +53,7 @@ type Interceptor = (next: Step, method: Requirements) => Step;
 
 export interface ChainDependencies extends CallLog {
   readonly authenticator: Authenticator;
-  readonly authentications: Pick<AuthenticationLog, 'succeeded' | 'failed'>;
+  readonly authentications: AuthenticationLog;
   readonly limits: CallerLimits;
   /** Aborted when streams that have no end of their own must end, with the error that they end in. */
   readonly stopping: AbortSignal;

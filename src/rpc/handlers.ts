@@ -1,4 +1,4 @@
-import type { Caller, LiveCall } from '../account/caller.js';
+import type { Caller, LiveCall } from '../authz/caller.js';
 import type { Permission } from '../lib/scopes.js';
 
 /** Method is what ts-proto generates for one method, as far as it matters here. */

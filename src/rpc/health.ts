@@ -1,7 +1,7 @@
 import type { handleServerStreamingCall, Server } from '@grpc/grpc-js';
 import { HealthImplementation, service } from 'grpc-health-check';
 import type { Clock } from '../lib/clock.js';
-import type { Readiness } from '../telemetry/http-face.js';
+import type { Readiness } from '../telemetry/probe-server.js';
 import type { Logger } from '../telemetry/logger.js';
 import { endStreamOn } from './end-stream.js';
 import { openMethods, type MethodRule } from './front-door/admission.js';

@@ -1,4 +1,4 @@
-import type { Caller, RepeatableMethod } from '../account/caller.js';
+import type { Caller, RepeatableMethod } from '../authz/caller.js';
 import { isUuid } from '../lib/text.js';
 import type { Violations } from '../lib/violations.js';
 

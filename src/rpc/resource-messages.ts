@@ -1,4 +1,4 @@
-import type { Owner } from '../account/owner.js';
+import type { Owner } from '../authz/owner.js';
 import { etagOf } from '../lib/etag.js';
 import type { Instant } from '../lib/instant.js';
 import { hashedId, recordLocator, type ResourceKind } from '../lib/public-id.js';

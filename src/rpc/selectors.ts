@@ -1,5 +1,5 @@
-import type { Caller } from '../account/caller.js';
-import type { UserProfileRef, UserRef } from '../account/refs.js';
+import type { Caller } from '../authz/caller.js';
+import type { UserProfileRef, UserRef } from '../authz/refs.js';
 import type { UserProfileSelector, UserSelector } from '../gen/keyward/account/v1/account.js';
 import { idFromHashedId, idFromRecordLocator, type ResourceKind } from '../lib/public-id.js';
 import { checkText } from '../lib/resource-rules.js';

@@ -64,14 +64,14 @@ function implement(
 function fromMemory(
   { path, requestStream, requestDeserialize, responseSerialize }: AnyMethod,
   handler: AnyHandler,
-  { authenticator, logger, calls }: ChainDependencies,
+  { logger, calls }: ChainDependencies,
 ): AnswerFromMemory | undefined {
   if ('stream' in handler || handler.peek === undefined || requestStream) return undefined;
   const { peek, permission } = handler;
   const answered = calls.answeredAtOnce(path);
   return (message, known) => {
     if (logger.isLevelEnabled('debug')) return undefined;
-    const caller = authenticator.use(known);
+    const caller = known.use();
     if (caller === undefined || !covers(caller.scopes, permission)) return undefined;
     const request = requestDeserialize(message);
     const answer = request instanceof Malformed ? undefined : peek(request);

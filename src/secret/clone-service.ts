@@ -1,9 +1,9 @@
-import type { Caller } from '../account/caller.js';
-import type { Owner } from '../account/owner.js';
-import type { UserProfileRef } from '../account/refs.js';
-import { meantByName } from '../account/reader-rows.js';
-import type { Standing } from '../account/rights.js';
-import type { StandingReader } from '../account/standing.js';
+import type { Caller } from '../authz/caller.js';
+import type { Owner } from '../authz/owner.js';
+import type { UserProfileRef } from '../authz/refs.js';
+import { meantByName } from '../authz/reader-rows.js';
+import type { Standing } from '../authz/rights.js';
+import type { StandingReader } from '../authz/standing.js';
 import type { RefusalLog } from '../audit/refusal-log.js';
 import type { Keyring } from '../crypto/keyring.js';
 import type { Database, Transaction } from '../db/knex.js';
@@ -11,10 +11,10 @@ import { inTransactionFor } from '../db/transaction.js';
 import type { Clock } from '../lib/clock.js';
 import { notFound } from '../lib/errors.js';
 import { instantFromMillis } from '../lib/instant.js';
-import { noneEnabled, requireAccess, requireNotExpired } from './access.js';
+import { noneEnabled, requireAccess, requireNotExpired } from './access/access.js';
 import { findManagedOwner } from './new-owner.js';
-import type { BindingService } from './binding-service.js';
-import type { Place } from './binding.js';
+import type { BindingService } from './binding/binding-service.js';
+import type { Place } from './binding/binding.js';
 import { openValue, sealValue, type Unbound } from './sealed-value.js';
 import { attemptOf, doneBy, isRefusal, refusedTo, type Done } from './secret-audit.js';
 import type { SecretChanges } from './secret-changes.js';
@@ -22,7 +22,7 @@ import { ableTo, theOnly, type SecretFinder } from './secret-finder.js';
 import type { SecretRef } from './secret-ref.js';
 import type { SecretRepository } from './secret-repository.js';
 import type { Payload, Secret } from './secret.js';
-import type { VersionRepository } from './version-repository.js';
+import type { VersionRepository } from './versions/version-repository.js';
 
 export interface CloneServiceDependencies {
   readonly knex: Database;

@@ -1,7 +1,7 @@
 import type { Keyring } from '../crypto/keyring.js';
 import { reading } from '../db/transaction.js';
 import { KeywardError } from '../lib/errors.js';
-import type { RotationRepository } from './rotation-repository.js';
+import type { RotationRepository } from './reencryption/reencryption-repository.js';
 
 /** KeyCheck finds keys that versions of secrets need and that the keyring lacks. */
 export class KeyCheck {

@@ -1,7 +1,7 @@
-import { findOwner } from '../account/owner-rows.js';
-import type { Owner } from '../account/owner.js';
-import type { UserProfileRef } from '../account/refs.js';
-import { accessTo, type Standing } from '../account/rights.js';
+import { findOwner } from '../authz/owner-rows.js';
+import type { Owner } from '../authz/owner.js';
+import type { UserProfileRef } from '../authz/refs.js';
+import { accessTo, type Standing } from '../authz/rights.js';
 import type { Transaction } from '../db/knex.js';
 import { notFound, notPermitted } from '../lib/errors.js';
 

@@ -1,6 +1,6 @@
 import { Undecryptable, type Keyring } from '../crypto/keyring.js';
 import { KeywardError } from '../lib/errors.js';
-import { bind, isBound, type Binding, type BoundValue, type Place } from './binding.js';
+import { bind, isBound, type Binding, type BoundValue, type Place } from './binding/binding.js';
 import { isPayloadIntact, type Payload } from './secret.js';
 
 /** SealedValue is a value as it is stored from now on: encrypted and bound to its place. */

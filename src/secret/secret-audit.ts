@@ -1,5 +1,5 @@
-import type { Caller } from '../account/caller.js';
-import type { Owner } from '../account/owner.js';
+import type { Caller } from '../authz/caller.js';
+import type { Owner } from '../authz/owner.js';
 import { actorOf, type AuditAction, type AuditEntry, type AuditResource } from '../audit/audit-log.js';
 import { KeywardError, type Reason } from '../lib/errors.js';
 import type { SecretRef } from './secret-ref.js';

@@ -1,6 +1,6 @@
-import type { Caller } from '../account/caller.js';
-import type { DoneRequests } from '../account/done-requests.js';
-import type { Standing } from '../account/rights.js';
+import type { Caller } from '../authz/caller.js';
+import type { DoneRequests } from '../idempotency/done-requests.js';
+import type { Standing } from '../authz/rights.js';
 import type { AuditEntry, AuditLog } from '../audit/audit-log.js';
 import type { Database, Transaction } from '../db/knex.js';
 import { inTransactionFor } from '../db/transaction.js';

@@ -1,4 +1,4 @@
-import type { UserProfileRef } from '../account/refs.js';
+import type { UserProfileRef } from '../authz/refs.js';
 
 /** SecretRef names secrets, as `keyward.secret.v1.SecretSelector` does. Names are those of secrets that are not deleted. */
 export type SecretRef =

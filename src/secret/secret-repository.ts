@@ -1,8 +1,8 @@
 import type { Knex } from 'knex';
-import { joinOwner, OWNER_COLUMNS, ownerFromRow, whereOwner, type OwnerRow } from '../account/owner-rows.js';
-import type { Owner } from '../account/owner.js';
-import type { Condition } from '../account/reader-rows.js';
-import { PLATFORM_ACCOUNT_NUMBER, type Standing } from '../account/rights.js';
+import { joinOwner, OWNER_COLUMNS, ownerFromRow, whereOwner, type OwnerRow } from '../authz/owner-rows.js';
+import type { Owner } from '../authz/owner.js';
+import type { Condition } from '../authz/reader-rows.js';
+import { PLATFORM_ACCOUNT_NUMBER, type Standing } from '../authz/rights.js';
 import { descriptionColumns, descriptionFromRow, type DescriptionRow } from '../db/description-columns.js';
 import { listPage } from '../db/list-query.js';
 import { violatedUnique } from '../db/pg-errors.js';

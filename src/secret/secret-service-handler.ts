@@ -1,14 +1,14 @@
 import type { SecretServiceService } from '../gen/keyward/secret/v1/secret_service.js';
 import type { Clock } from '../lib/clock.js';
 import type { Handlers } from '../rpc/handlers.js';
-import { accessHandlers } from './access-handler.js';
-import { rotationHandlers } from './rotation-handler.js';
-import type { RotationService } from './rotation-service.js';
+import { accessHandlers } from './access/access-handler.js';
+import { rotationHandlers } from './reencryption/reencryption-handler.js';
+import type { RotationService } from './reencryption/reencryption-service.js';
 import { secretHandlers } from './secret-handler.js';
 import type { SecretServices } from './secret-services.js';
 import type { SecretWatch } from './secret-watch.js';
-import { sharingHandlers } from './sharing-handler.js';
-import { versionHandlers } from './version-handler.js';
+import { sharingHandlers } from './sharing/sharing-handler.js';
+import { versionHandlers } from './versions/version-handler.js';
 import { secretWatchHandlers } from './watch-handler.js';
 
 export { SecretServiceService } from '../gen/keyward/secret/v1/secret_service.js';

@@ -1,6 +1,6 @@
-import type { Caller } from '../account/caller.js';
-import type { UserProfileRef } from '../account/refs.js';
-import type { StandingReader } from '../account/standing.js';
+import type { Caller } from '../authz/caller.js';
+import type { UserProfileRef } from '../authz/refs.js';
+import type { StandingReader } from '../authz/standing.js';
 import { changedFields, type AuditAction } from '../audit/audit-log.js';
 import type { Keyring } from '../crypto/keyring.js';
 import type { Database, Transaction } from '../db/knex.js';
@@ -11,7 +11,7 @@ import { instantFromMillis, type Instant } from '../lib/instant.js';
 import type { Page, PageQuery } from '../lib/page.js';
 import { covers, type Permission } from '../lib/scopes.js';
 import { findManagedOwner } from './new-owner.js';
-import type { ReferenceRepository } from './reference-repository.js';
+import type { ReferenceRepository } from './sharing/reference-repository.js';
 import { sealValue } from './sealed-value.js';
 import type { Change, SecretChanges } from './secret-changes.js';
 import type { SecretFinder } from './secret-finder.js';
@@ -25,7 +25,7 @@ import {
   type SecretChange,
   type SecretSettings,
 } from './secret.js';
-import type { VersionRepository } from './version-repository.js';
+import type { VersionRepository } from './versions/version-repository.js';
 
 export interface SecretServiceDependencies {
   readonly knex: Database;

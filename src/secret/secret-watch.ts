@@ -1,9 +1,9 @@
-import { ownershipOf } from '../account/owner-reach.js';
-import { ResourceWatch, type ResourceWatchDependencies } from '../account/resource-watch.js';
+import { ownershipOf } from '../authz/owner-reach.js';
+import { ResourceWatch, type ResourceWatchDependencies } from '../watch/resource-watch.js';
 import { reading } from '../db/transaction.js';
 import type { Clock } from '../lib/clock.js';
 import { instantFromMillis } from '../lib/instant.js';
-import type { GrantRepository, GrantTerm } from './grant-repository.js';
+import type { GrantRepository, GrantTerm } from './sharing/grant-repository.js';
 import type { SecretRepository } from './secret-repository.js';
 import { accessToSecret, isOver, type Secret } from './secret.js';
 

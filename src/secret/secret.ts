@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer';
-import type { Owner } from '../account/owner.js';
-import { accessTo, type Ownership, type Standing } from '../account/rights.js';
+import type { Owner } from '../authz/owner.js';
+import { accessTo, type Ownership, type Standing } from '../authz/rights.js';
 import { MAX_INSTANT, type Instant } from '../lib/instant.js';
 import { checkDescription, checkName, checkText, type Description } from '../lib/resource-rules.js';
 import type { Violations } from '../lib/violations.js';

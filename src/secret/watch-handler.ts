@@ -1,5 +1,5 @@
-import type { ResourceEvent } from '../account/resource-watch.js';
-import type { EventType } from '../coherence/feed-watch.js';
+import type { ResourceEvent } from '../watch/resource-watch.js';
+import type { EventType } from '../watch/feed-watch.js';
 import {
   SecretEventType,
   type SecretEvent,
@@ -7,7 +7,7 @@ import {
 } from '../gen/keyward/secret/v1/secret_service.js';
 import { checked } from '../lib/violations.js';
 import type { Handlers } from '../rpc/handlers.js';
-import { readWatch, toEventFacts, toNews } from '../rpc/watch-messages.js';
+import { readWatch, toEventFacts, toNews } from '../watch/watch-messages.js';
 import { toSecret } from './secret-messages.js';
 import type { SecretWatch } from './secret-watch.js';
 import type { Secret } from './secret.js';

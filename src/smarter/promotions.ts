@@ -1,6 +1,6 @@
 import type { Knex } from 'knex';
 import type { DeactivationCause } from '../account/account-entries.js';
-import { gainsByJoining, promotes, type Rank } from '../account/rights.js';
+import { gainsByJoining, promotes, type Rank } from '../authz/rights.js';
 import type { TokenSet, UserProfileRepository } from '../account/user-profile-repository.js';
 import type { Clock } from '../lib/clock.js';
 import { instantFromMillis } from '../lib/instant.js';

@@ -1,6 +1,6 @@
 import type { Knex } from 'knex';
 import type { Keyring } from '../crypto/keyring.js';
-import { bind } from '../secret/binding.js';
+import { bind } from '../secret/binding/binding.js';
 import { NO_TOKEN, VALUE_VERSION, type SecretRow } from './secret-rows.js';
 import type { SecretValue } from './secret-value.js';
 import { query } from './target-store.js';

@@ -1,5 +1,5 @@
-import type { Caller } from '../account/caller.js';
-import type { UserProfileRef } from '../account/refs.js';
+import type { Caller } from '../authz/caller.js';
+import type { UserProfileRef } from '../authz/refs.js';
 import type { Propagated } from '../coherence/propagated-changes.js';
 import type { TokenServiceService } from '../gen/keyward/token/v1/token_service.js';
 import type {

@@ -5,7 +5,8 @@ import { toDescription, toHistory, toIdentity, toOwner } from '../rpc/resource-m
 import { missing, readOwnedName, readPublicId } from '../rpc/selectors.js';
 import { toTimestamp } from '../rpc/timestamp.js';
 import type { TokenRef } from './token-ref.js';
-import { digestHex, type Issuer, type Token } from './token.js';
+import { digestHex } from '../crypto/digest.js';
+import type { Issuer, Token } from './token.js';
 
 /** The translation between messages and tokens. */
 

@@ -1,4 +1,4 @@
-import type { UserProfileRef } from '../account/refs.js';
+import type { UserProfileRef } from '../authz/refs.js';
 
 /** TokenRef names tokens, as `keyward.token.v1.TokenSelector` does. */
 export type TokenRef =

@@ -7,10 +7,10 @@ import {
   selectOwner,
   whereOwner,
   type OwnerRow,
-} from '../account/owner-rows.js';
-import type { Condition } from '../account/reader-rows.js';
-import type { UserProfileRef, UserRef } from '../account/refs.js';
-import { PLATFORM_ACCOUNT_NUMBER, type Readable } from '../account/rights.js';
+} from '../authz/owner-rows.js';
+import type { Condition } from '../authz/reader-rows.js';
+import type { UserProfileRef, UserRef } from '../authz/refs.js';
+import { PLATFORM_ACCOUNT_NUMBER, type Readable } from '../authz/rights.js';
 import { descriptionColumns, descriptionFromRow, type DescriptionRow } from '../db/description-columns.js';
 import { listPage } from '../db/list-query.js';
 import { violatedUnique } from '../db/pg-errors.js';
@@ -20,17 +20,8 @@ import { formatPgTimestamp, type Instant } from '../lib/instant.js';
 import type { Page, PageQuery } from '../lib/page.js';
 import { ISSUER_COLUMNS, TOKEN_COLUMNS } from './token-columns.js';
 import type { TokenRef } from './token-ref.js';
-import {
-  digestBytes,
-  digestFromBytes,
-  type Digest,
-  type Issuer,
-  type NewPlaintext,
-  type Token,
-  type TokenChange,
-  type TokenOwner,
-  type TokenSettings,
-} from './token.js';
+import { digestBytes, digestFromBytes, type Digest } from '../crypto/digest.js';
+import type { Issuer, NewPlaintext, Token, TokenChange, TokenOwner, TokenSettings } from './token.js';
 
 interface TokenRow extends OwnerRow, DescriptionRow {
   id: bigint;

@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
-import type { Caller } from '../account/caller.js';
-import { meantByName, type Condition } from '../account/reader-rows.js';
-import type { DoneRequests } from '../account/done-requests.js';
-import type { UserProfileRef, UserRef } from '../account/refs.js';
-import { accessTo, mayActAs, readable, requireScopes, type Standing } from '../account/rights.js';
-import type { StandingReader } from '../account/standing.js';
+import type { Caller } from '../authz/caller.js';
+import { meantByName, type Condition } from '../authz/reader-rows.js';
+import type { DoneRequests } from '../idempotency/done-requests.js';
+import type { UserProfileRef, UserRef } from '../authz/refs.js';
+import { accessTo, mayActAs, readable, requireScopes, type Standing } from '../authz/rights.js';
+import type { StandingReader } from '../authz/standing.js';
 import {
   actorOf,
   changedFields,
@@ -24,10 +24,10 @@ import { deleteSome, type Place } from './deletion.js';
 import { isGain, type Power } from './gain.js';
 import type { TokenRef } from './token-ref.js';
 import type { TokenRepository } from './token-repository.js';
+import type { Digest } from '../crypto/digest.js';
 import {
   newPlaintext,
   shownTo,
-  type Digest,
   type Issuer,
   type Token,
   type TokenChange,

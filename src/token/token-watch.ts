@@ -1,6 +1,6 @@
-import { ownershipOf } from '../account/owner-reach.js';
-import { ResourceWatch, type ResourceWatchDependencies } from '../account/resource-watch.js';
-import { accessTo } from '../account/rights.js';
+import { ownershipOf } from '../authz/owner-reach.js';
+import { ResourceWatch, type ResourceWatchDependencies } from '../watch/resource-watch.js';
+import { accessTo } from '../authz/rights.js';
 import { reading } from '../db/transaction.js';
 import type { TokenRepository } from './token-repository.js';
 import { shownTo, type Token } from './token.js';

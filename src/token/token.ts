@@ -1,6 +1,7 @@
-import { hash, randomBytes } from 'node:crypto';
-import type { Owner } from '../account/owner.js';
-import { accessTo, type Standing } from '../account/rights.js';
+import { randomBytes } from 'node:crypto';
+import { digestOf, type Digest } from '../crypto/digest.js';
+import type { Owner } from '../authz/owner.js';
+import { accessTo, type Standing } from '../authz/rights.js';
 import type { Instant } from '../lib/instant.js';
 import { MAX_INSTANT } from '../lib/instant.js';
 import { checkDescription, checkName, type Description } from '../lib/resource-rules.js';
@@ -53,12 +54,6 @@ export interface TokenSettings extends Description {
 /** TokenChange holds the settings to change, and no others. */
 export type TokenChange = Partial<Omit<TokenSettings, 'name' | 'isActive' | 'prefix'>>;
 
-/**
- * Digest is a SHA-512 as a string of 64 characters, one for each byte ("latin1"): half the memory of
- * hexadecimal, and a ready key for a map.
- */
-export type Digest = string;
-
 /** A presented text over this many bytes is UNKNOWN without being hashed. */
 export const LONGEST_PLAINTEXT = 1024;
 
@@ -66,23 +61,6 @@ const TOKEN_KEY_LENGTH = 15;
 const RANDOM_BYTES = 32;
 const DAY = 86_400_000_000n;
 const LONGEST_GRACE = 30n * DAY;
-
-/** digestOf is the digest of a plaintext: of its UTF-8 bytes, prefix included, exactly as given. */
-export function digestOf(plaintext: string | Uint8Array): Digest {
-  return hash('sha512', plaintext, 'binary');
-}
-
-export function digestBytes(digest: Digest): Buffer {
-  return Buffer.from(digest, 'latin1');
-}
-
-export function digestFromBytes(bytes: Buffer): Digest {
-  return bytes.toString('latin1');
-}
-
-export function digestHex(digest: Digest): string {
-  return digestBytes(digest).toString('hex');
-}
 
 /** NewPlaintext is a plaintext and what is kept of it. */
 export interface NewPlaintext {

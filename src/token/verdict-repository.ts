@@ -1,8 +1,8 @@
 import type { Knex } from 'knex';
-import { joinOwner, OWNER_COLUMNS, ownerFromRow, type OwnerRow } from '../account/owner-rows.js';
+import { joinOwner, OWNER_COLUMNS, ownerFromRow, type OwnerRow } from '../authz/owner-rows.js';
 import { prepare } from '../db/prepared.js';
 import type { Instant } from '../lib/instant.js';
-import { digestBytes, digestFromBytes, type Digest } from './token.js';
+import { digestBytes, digestFromBytes, type Digest } from '../crypto/digest.js';
 import type { VerdictFacts } from './verdict.js';
 
 interface FactsRow extends OwnerRow {

@@ -1,8 +1,9 @@
-import type { Owner } from '../coherence/verdict-cache.js';
+import type { Owner } from './verdict-cache.js';
 import type { Instant } from '../lib/instant.js';
 import { millisFromInstant } from '../lib/instant.js';
 import { ALL_SCOPES, firstNotCovered } from '../lib/scopes.js';
-import type { Digest, TokenOwner } from './token.js';
+import type { Digest } from '../crypto/digest.js';
+import type { TokenOwner } from './token.js';
 
 /** Reason of a verdict, as `keyward.token.v1.VerdictReason` names it without its prefix. */
 export type VerdictReason =

@@ -1,7 +1,8 @@
 import type { OutagePolicy, Source } from '../coherence/outage-policy.js';
 import type { Clock } from '../lib/clock.js';
 import { fitting, requireFit } from '../lib/page-size.js';
-import { digestOf, LONGEST_PLAINTEXT, type Digest } from './token.js';
+import { digestOf, type Digest } from '../crypto/digest.js';
+import { LONGEST_PLAINTEXT } from './token.js';
 import type { UsageRecorder } from './usage-recorder.js';
 import { judge, type KnownReason, type VerdictRecord } from './verdict.js';
 

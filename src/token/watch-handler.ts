@@ -1,5 +1,5 @@
-import type { ResourceEvent } from '../account/resource-watch.js';
-import type { EventType } from '../coherence/feed-watch.js';
+import type { ResourceEvent } from '../watch/resource-watch.js';
+import type { EventType } from '../watch/feed-watch.js';
 import {
   TokenEventType,
   type TokenEvent,
@@ -7,7 +7,7 @@ import {
 } from '../gen/keyward/token/v1/token_service.js';
 import { checked } from '../lib/violations.js';
 import type { Handlers } from '../rpc/handlers.js';
-import { readWatch, toEventFacts, toNews } from '../rpc/watch-messages.js';
+import { readWatch, toEventFacts, toNews } from '../watch/watch-messages.js';
 import { toToken } from './token-messages.js';
 import type { TokenWatch } from './token-watch.js';
 import type { Token } from './token.js';

@@ -10,7 +10,7 @@ import {
   GetSecretResponse,
 } from '../../src/gen/keyward/secret/v1/secret_service.js';
 import { systemClock } from '../../src/lib/clock.js';
-import { bind } from '../../src/secret/binding.js';
+import { bind } from '../../src/secret/binding/binding.js';
 import { execute } from '../support/sql.js';
 import { ownerIdOf, type Exchange } from './tokens.js';
 

@@ -3,7 +3,7 @@ import { FernetKey } from '../../src/crypto/fernet.js';
 import { Keyring } from '../../src/crypto/keyring.js';
 import { openDatabase, type Database } from '../../src/db/knex.js';
 import { systemClock } from '../../src/lib/clock.js';
-import { bind, type Place } from '../../src/secret/binding.js';
+import { bind, type Place } from '../../src/secret/binding/binding.js';
 import { registerCanary } from './canaries.js';
 import { fernetKey } from './fernet-vectors.js';
 import { existing } from './world.js';

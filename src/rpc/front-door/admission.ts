@@ -1,5 +1,5 @@
 import type { ServiceDefinition } from '@grpc/grpc-js';
-import type { Authenticated, KnownToken } from '../auth.js';
+import type { Authenticated, KnownCaller } from '../authenticator.js';
 
 /** MethodRule is what the front door has to know of a method. */
 export interface MethodRule {
@@ -20,7 +20,7 @@ export interface MethodRule {
 }
 
 /** AnswerFromMemory gives the message of the answer; undefined to leave the call to the library. */
-export type AnswerFromMemory = (message: Buffer, known: KnownToken) => Buffer | undefined;
+export type AnswerFromMemory = (message: Buffer, known: KnownCaller) => Buffer | undefined;
 
 /** MethodRules are those of all methods, by their paths. */
 export type MethodRules = ReadonlyMap<string, MethodRule>;
@@ -51,7 +51,7 @@ export interface Judged {
 /** Admission is what the front door knows of a call that it let in. */
 export interface Admission {
   /** The token that memory knew. What it is worth may have changed since. */
-  readonly known: KnownToken | undefined;
+  readonly known: KnownCaller | undefined;
   /** Set if the call had to wait for its credentials to be judged. */
   readonly judged: Judged | undefined;
   /** Aborted, with the error that it ends in, when a message of a stream is refused. */

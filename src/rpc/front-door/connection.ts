@@ -2,7 +2,7 @@ import type { Http2Session } from 'node:http2';
 import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import { openStreams, setReading } from '../library.js';
-import type { Credentials } from '../auth.js';
+import type { Credentials } from '../authenticator.js';
 import { LimitedShare, type Share } from './collected-bytes.js';
 import { bodyOf } from './request-body.js';
 

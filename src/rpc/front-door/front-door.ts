@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
 import type { Server } from '@grpc/grpc-js';
-import type { AuthenticationLog } from '../../audit/authentication-log.js';
 import {
   databaseUnavailable,
   type KeywardError,
@@ -10,7 +9,7 @@ import {
   tooManyConnections,
 } from '../../lib/errors.js';
 import type { ConnectionCounts, ConnectionUse } from '../../telemetry/connection-metrics.js';
-import type { Authenticated, Authenticator } from '../auth.js';
+import type { Authenticated, AuthenticationLog, Authenticator } from '../authenticator.js';
 import { callEnded, type CallLog } from '../call-log.js';
 import { foreseen, toStatus } from '../error-status.js';
 import { listeningServers, takeStreams, type StreamListener } from '../library.js';
@@ -188,7 +187,7 @@ export class FrontDoor implements BodyKeeper {
       }
       connection.recognized();
       body.known = known;
-      body.admit(known.record.owner.userId);
+      body.admit(known.userId);
     }
   }
 

@@ -2,7 +2,7 @@ import { Readable } from 'node:stream';
 import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
 import { KeywardError, overloaded, requestTooLarge, tooMuchUnfinished } from '../../lib/errors.js';
 import { streamOf } from '../library.js';
-import type { KnownToken } from '../auth.js';
+import type { KnownCaller } from '../authenticator.js';
 import type { Admission, Judged, MethodRule } from './admission.js';
 import { CallerShare } from './body-budget.js';
 import { CollectedBytes, type Share } from './collected-bytes.js';
@@ -90,7 +90,7 @@ export class RequestBody implements Admission {
   readonly rule: MethodRule;
   /** Set while the credentials are judged and afterwards, if that took asking. */
   judging: { readonly requestId: string; readonly startedAt: number } | undefined;
-  known: KnownToken | undefined;
+  known: KnownCaller | undefined;
   judged: Judged | undefined;
   readonly fault: AbortController | undefined;
   /** Who calls, once the call is admitted; undefined where nobody has to be known. */

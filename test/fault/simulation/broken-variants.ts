@@ -1,5 +1,5 @@
 import { Lease, TTL_MS } from '../../../src/coherence/lease.js';
-import { MissLoader } from '../../../src/coherence/miss-loader.js';
+import { MissLoader } from '../../../src/token/miss-loader.js';
 import type {
   Connector,
   Eviction,

@@ -5,7 +5,7 @@ import { OutagePolicy } from '../../../src/coherence/outage-policy.js';
 import type { Connector, Memory, Registered, Registrations } from '../../../src/coherence/ports.js';
 import { PropagationWait, type Propagation } from '../../../src/coherence/propagation.js';
 import { Replica } from '../../../src/coherence/replica.js';
-import { VerdictCache, type Owner, type OwnerFacts } from '../../../src/coherence/verdict-cache.js';
+import { VerdictCache, type Owner, type OwnerFacts } from '../../../src/token/verdict-cache.js';
 import type { Timers } from '../../../src/lib/timers.js';
 import { callPool, SimulatedConnector, type Place } from './connection.js';
 import { digestOf, evictionOf, type Change } from './database.js';

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import type { OwnerFacts } from '../../../src/coherence/verdict-cache.js';
+import type { OwnerFacts } from '../../../src/token/verdict-cache.js';
 import {
   Account,
   User,

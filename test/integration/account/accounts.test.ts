@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { ensureAdminProfile } from '../../../src/account/bootstrap.js';
-import { PLATFORM_ACCOUNT_NUMBER } from '../../../src/account/rights.js';
+import { PLATFORM_ACCOUNT_NUMBER } from '../../../src/authz/rights.js';
 import { Account } from '../../../src/gen/keyward/account/v1/account.js';
 import { instantFromMillis } from '../../../src/lib/instant.js';
 import { byId, defined, openAccountApi, type AccountApi } from '../../support/account-api.js';

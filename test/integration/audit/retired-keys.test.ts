@@ -1,14 +1,14 @@
 import type { Knex } from 'knex';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import { StandingRepository } from '../../../src/account/standing-repository.js';
+import { StandingRepository } from '../../../src/authz/standing-repository.js';
 import { AuditLog, OPERATOR } from '../../../src/audit/audit-log.js';
 import { ChainRepository } from '../../../src/audit/chain-repository.js';
 import type { AuditReport } from '../../../src/audit/verify.js';
 import { FernetKey } from '../../../src/crypto/fernet.js';
 import { Keyring } from '../../../src/crypto/keyring.js';
 import { systemClock, type Clock } from '../../../src/lib/clock.js';
-import { RotationRepository } from '../../../src/secret/rotation-repository.js';
-import { RotationService } from '../../../src/secret/rotation-service.js';
+import { RotationRepository } from '../../../src/secret/reencryption/reencryption-repository.js';
+import { RotationService } from '../../../src/secret/reencryption/reencryption-service.js';
 import { anEntry } from '../../support/audit-records.js';
 import { testKeyring, verify } from '../../support/audit.js';
 import { SecretApi } from '../../support/secret-api.js';

@@ -3,7 +3,7 @@ import pg from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { Head, Notice, Session, SessionEvents } from '../../../src/coherence/ports.js';
 import { SessionConnector } from '../../../src/coherence/session-repository.js';
-import { digestFromBytes } from '../../../src/token/token.js';
+import { digestFromBytes } from '../../../src/crypto/digest.js';
 import { createTestDatabase, type TestDatabase } from '../../support/database.js';
 import { startTcpProxy, type TcpProxy } from '../../support/tcp-proxy.js';
 import { digestOfToken, insertTokens, OWNER_ROWS } from '../../support/token-rows.js';

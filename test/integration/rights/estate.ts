@@ -1,11 +1,11 @@
 import { createHash, randomUUID } from 'node:crypto';
 import type { Knex } from 'knex';
 import { accountHandlers } from '../../../src/account/account-handler.js';
-import { DoneRequestRepository } from '../../../src/account/done-request-repository.js';
+import { DoneRequestRepository } from '../../../src/idempotency/done-request-repository.js';
 import { AccountRepository } from '../../../src/account/account-repository.js';
 import { AccountService } from '../../../src/account/account-service.js';
-import type { Caller } from '../../../src/account/caller.js';
-import { StandingRepository } from '../../../src/account/standing-repository.js';
+import type { Caller } from '../../../src/authz/caller.js';
+import { StandingRepository } from '../../../src/authz/standing-repository.js';
 import { UserProfileRepository } from '../../../src/account/user-profile-repository.js';
 import { UserRepository } from '../../../src/account/user-repository.js';
 import { openDatabase } from '../../../src/db/knex.js';

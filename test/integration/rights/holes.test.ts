@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import type * as Gain from '../../../src/token/gain.js';
 import type * as Gains from '../../../src/account/owner-gains.js';
-import type * as Rights from '../../../src/account/rights.js';
+import type * as Rights from '../../../src/authz/rights.js';
 import { IS_FULL } from '../../support/extent.js';
 import { Estate } from './estate.js';
 import { attempt, rise, rises, sequences } from './sequences.js';
@@ -26,7 +26,7 @@ vi.mock(import('../../../src/token/gain.js'), async (original) => {
   return { ...real, isGain };
 });
 
-vi.mock(import('../../../src/account/rights.js'), async (original) => {
+vi.mock(import('../../../src/authz/rights.js'), async (original) => {
   const real: typeof Rights = await original();
   return {
     ...real,

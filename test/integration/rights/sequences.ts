@@ -1,7 +1,7 @@
 import { randomInt } from 'node:crypto';
 import fc from 'fast-check';
 import { KeywardError } from '../../../src/lib/errors.js';
-import { digestHex, digestOf } from '../../../src/token/token.js';
+import { digestHex, digestOf } from '../../../src/crypto/digest.js';
 import { extent } from '../../support/extent.js';
 import { encodeRequest, decodeRequest, type MethodName, type RequestOf } from '../../support/rpc.js';
 import { GHOST, type Estate, type Known, type Pools, type Presented } from './estate.js';

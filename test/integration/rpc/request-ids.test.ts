@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { status, type ServiceError } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { DoneRequestRepository } from '../../../src/account/done-request-repository.js';
+import { DoneRequestRepository } from '../../../src/idempotency/done-request-repository.js';
 import { KeywardCallError, type KeywardClient } from '../../../src/client/index.js';
 import { openDatabase } from '../../../src/db/knex.js';
 import { ResourceInfo } from '../../../src/gen/google/rpc/error_details.js';

@@ -8,17 +8,17 @@ import {
   type RotateEncryptionKeyRequest,
   type RotateEncryptionKeyResponse,
 } from '../../../src/client/index.js';
-import { VerdictCache } from '../../../src/coherence/verdict-cache.js';
+import { VerdictCache } from '../../../src/token/verdict-cache.js';
 import { SecretServiceService } from '../../../src/gen/keyward/secret/v1/secret_service.js';
 import { KeywardError } from '../../../src/lib/errors.js';
-import { Authenticator } from '../../../src/rpc/auth.js';
+import { CredentialsAuthenticator } from '../../../src/authn/authenticator.js';
 import { CallerLimits } from '../../../src/rpc/caller-limits.js';
-import { CertificateCallers, CertificateUsers } from '../../../src/rpc/certificate-callers.js';
+import { CertificateCallers, CertificateUsers } from '../../../src/authn/certificate-callers.js';
 import { drain, listen, newGrpcServer, serverCredentials } from '../../../src/rpc/grpc-server.js';
 import type { StreamHandler } from '../../../src/rpc/handlers.js';
 import { addService } from '../../../src/rpc/service.js';
 import { loadConfig } from '../../../src/config.js';
-import { digestOf } from '../../../src/token/token.js';
+import { digestOf } from '../../../src/crypto/digest.js';
 import { Metrics } from '../../../src/telemetry/metrics.js';
 import { UsageRecorder } from '../../../src/token/usage-recorder.js';
 import { encodeValid } from '../../../src/token/validate-codec.js';
@@ -69,7 +69,10 @@ async function serve(stream: Stream): Promise<KeywardClient> {
   const findUsers = () => Promise.resolve(new Map());
   const users = new CertificateUsers({ findUsers, ttlMs: 1, clock });
   const certificates = new CertificateCallers(underLease(users), [], clock);
-  const authenticator = new Authenticator(new Verdicts(underLease(cache), usage, clock), certificates);
+  const authenticator = new CredentialsAuthenticator(
+    new Verdicts(underLease(cache), usage, clock),
+    certificates,
+  );
   const authentications = { succeeded: () => undefined, failed: () => undefined };
   server = newGrpcServer();
   addService(

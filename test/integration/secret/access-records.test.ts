@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { AuditEntry } from '../../../src/audit/audit-log.js';
 import { KeywardError } from '../../../src/lib/errors.js';
-import type { AccessedSecret } from '../../../src/secret/access.js';
+import type { AccessedSecret } from '../../../src/secret/access/access.js';
 import type { SecretRef } from '../../../src/secret/secret-ref.js';
 import type { Secret } from '../../../src/secret/secret.js';
 import { ACCOUNT_A, byId, decode, outcomes, request, SecretApi, text } from '../../support/secret-api.js';

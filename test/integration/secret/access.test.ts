@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Caller } from '../../../src/account/caller.js';
+import type { Caller } from '../../../src/authz/caller.js';
 import { KeywardError } from '../../../src/lib/errors.js';
 import type { SecretRef } from '../../../src/secret/secret-ref.js';
 import type { Secret } from '../../../src/secret/secret.js';

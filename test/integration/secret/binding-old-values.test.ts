@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { up } from '../../../src/db/migrations/0006-secret-bindings.js';
-import { BindingRepository } from '../../../src/secret/binding-repository.js';
-import { BindingService } from '../../../src/secret/binding-service.js';
+import { BindingRepository } from '../../../src/secret/binding/binding-repository.js';
+import { BindingService } from '../../../src/secret/binding/binding-service.js';
 import type { Secret } from '../../../src/secret/secret.js';
 import { createLogger } from '../../../src/telemetry/logger.js';
 import { testAuditLog, verify } from '../../support/audit.js';

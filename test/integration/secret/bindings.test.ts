@@ -1,10 +1,13 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { StandingRepository } from '../../../src/account/standing-repository.js';
+import { StandingRepository } from '../../../src/authz/standing-repository.js';
 import { Keyring } from '../../../src/crypto/keyring.js';
-import { BindingRepository } from '../../../src/secret/binding-repository.js';
-import { BindingService } from '../../../src/secret/binding-service.js';
-import { RotationRepository } from '../../../src/secret/rotation-repository.js';
-import { RotationService, type RotationProgress } from '../../../src/secret/rotation-service.js';
+import { BindingRepository } from '../../../src/secret/binding/binding-repository.js';
+import { BindingService } from '../../../src/secret/binding/binding-service.js';
+import { RotationRepository } from '../../../src/secret/reencryption/reencryption-repository.js';
+import {
+  RotationService,
+  type RotationProgress,
+} from '../../../src/secret/reencryption/reencryption-service.js';
 import type { Secret } from '../../../src/secret/secret.js';
 import { createLogger } from '../../../src/telemetry/logger.js';
 import { testAuditLog } from '../../support/audit.js';

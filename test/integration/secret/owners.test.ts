@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { AccountRepository } from '../../../src/account/account-repository.js';
-import { DoneRequestRepository } from '../../../src/account/done-request-repository.js';
+import { DoneRequestRepository } from '../../../src/idempotency/done-request-repository.js';
 import { AccountService } from '../../../src/account/account-service.js';
-import { StandingRepository } from '../../../src/account/standing-repository.js';
+import { StandingRepository } from '../../../src/authz/standing-repository.js';
 import { UserProfileRepository } from '../../../src/account/user-profile-repository.js';
 import { UserRepository } from '../../../src/account/user-repository.js';
 import type { Secret } from '../../../src/secret/secret.js';

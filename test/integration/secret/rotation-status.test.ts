@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { StandingRepository } from '../../../src/account/standing-repository.js';
-import { RotationRepository } from '../../../src/secret/rotation-repository.js';
-import { RotationService } from '../../../src/secret/rotation-service.js';
+import { StandingRepository } from '../../../src/authz/standing-repository.js';
+import { RotationRepository } from '../../../src/secret/reencryption/reencryption-repository.js';
+import { RotationService } from '../../../src/secret/reencryption/reencryption-service.js';
 import { testAuditLog } from '../../support/audit.js';
 import { SecretApi } from '../../support/secret-api.js';
 

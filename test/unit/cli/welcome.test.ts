@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
-import { welcome } from '../../../src/cli/welcome.js';
+import { welcome } from '../../../src/cli/serve/welcome.js';
 import { loadConfig } from '../../../src/config.js';
 import { MUTUAL_TLS } from '../../support/server.js';
 

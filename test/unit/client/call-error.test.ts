@@ -1,6 +1,6 @@
 import { Metadata, status, type ServiceError } from '@grpc/grpc-js';
 import { expect, test } from 'vitest';
-import { failureLine } from '../../../src/cli/failure.js';
+import { failureLine } from '../../../src/cli/io/failure.js';
 import { toCallError } from '../../../src/client/call-error.js';
 import { ConfigError } from '../../../src/config.js';
 import { KeywardError } from '../../../src/lib/errors.js';

@@ -5,7 +5,7 @@ import {
   readNotice,
   writeAcknowledgement,
 } from '../../../src/coherence/notice.js';
-import { digestHex, digestOf } from '../../../src/token/token.js';
+import { digestHex, digestOf } from '../../../src/crypto/digest.js';
 
 const REPLICA = '0b7c2f0e-5a52-4f2b-8d3c-9f4f1f6f2a11';
 const OTHER = '1b7c2f0e-5a52-4f2b-8d3c-9f4f1f6f2a11';

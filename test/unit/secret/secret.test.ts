@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { PLATFORM_ACCOUNT_NUMBER, type Standing } from '../../../src/account/rights.js';
+import { PLATFORM_ACCOUNT_NUMBER, type Standing } from '../../../src/authz/rights.js';
 import { KeywardError } from '../../../src/lib/errors.js';
 import { MAX_INSTANT } from '../../../src/lib/instant.js';
 import { checked, type Violations } from '../../../src/lib/violations.js';

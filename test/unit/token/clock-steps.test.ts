@@ -1,11 +1,11 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { deadlineIn } from '../../../src/client/channel.js';
-import { VerdictCache, type Owner } from '../../../src/coherence/verdict-cache.js';
+import { VerdictCache, type Owner } from '../../../src/token/verdict-cache.js';
 import { instantFromMillis } from '../../../src/lib/instant.js';
 import { Repetition } from '../../../src/lib/repetition.js';
 import { systemTimers } from '../../../src/lib/timers.js';
-import { CertificateUsers } from '../../../src/rpc/certificate-callers.js';
-import { digestOf } from '../../../src/token/token.js';
+import { CertificateUsers } from '../../../src/authn/certificate-callers.js';
+import { digestOf } from '../../../src/crypto/digest.js';
 import { judge, VerdictRecord, type VerdictFacts } from '../../../src/token/verdict.js';
 import { ManualClock } from '../../support/manual-clock.js';
 

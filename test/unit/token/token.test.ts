@@ -4,14 +4,11 @@ import { describe, expect, test } from 'vitest';
 import { KeywardError } from '../../../src/lib/errors.js';
 import { MAX_INSTANT } from '../../../src/lib/instant.js';
 import { checked, type Violations } from '../../../src/lib/violations.js';
+import { digestBytes, digestFromBytes, digestHex, digestOf } from '../../../src/crypto/digest.js';
 import {
   checkChange,
   checkGrace,
   checkSettings,
-  digestBytes,
-  digestFromBytes,
-  digestHex,
-  digestOf,
   newPlaintext,
   type TokenSettings,
 } from '../../../src/token/token.js';

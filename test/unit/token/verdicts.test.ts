@@ -1,7 +1,7 @@
 import { beforeEach, expect, test } from 'vitest';
-import { VerdictCache } from '../../../src/coherence/verdict-cache.js';
+import { VerdictCache } from '../../../src/token/verdict-cache.js';
 import { createLogger } from '../../../src/telemetry/logger.js';
-import { digestOf } from '../../../src/token/token.js';
+import { digestOf } from '../../../src/crypto/digest.js';
 import { UsageRecorder } from '../../../src/token/usage-recorder.js';
 import { VerdictRecord, type VerdictFacts } from '../../../src/token/verdict.js';
 import { Verdicts } from '../../../src/token/verdicts.js';

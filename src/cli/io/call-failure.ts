@@ -1,0 +1,54 @@
+import { status } from '@grpc/grpc-js';
+import { usesTls, type ClientOptions } from '../../client/channel.js';
+import { KeywardCallError } from '../../client/index.js';
+import { isLoopback } from '../../client/server-address.js';
+import { adminToken, ownAdminTokenFile } from '../client-options.js';
+import { failureText } from './failure.js';
+import { io } from './io.js';
+
+/** CallFailure is a failed call with what only the caller's side knows of the cause. */
+class CallFailure extends Error {
+  override readonly name = 'CallFailure';
+}
+
+/** What the library says where the other end hangs up without a word: it speaks something else, or wants a certificate. */
+const HUNG_UP = /Last error: (?:Failed to connect \(|[^]*(?:ECONNRESET|socket hang up|certificate required))/;
+
+/** explained adds to a failed call what may be the cause on this side, and which option changes it. */
+export function explained(error: unknown, options: ClientOptions): unknown {
+  if (!(error instanceof KeywardCallError)) return error;
+  const hint = hintOf(error, options);
+  if (hint === undefined) return error;
+  const text = failureText(error)
+    .replace(/\s*Resolution note:\s*$/, '')
+    .replaceAll(/\s+/g, ' ');
+  return new CallFailure(`${text.trim()} (${hint})`, { cause: error });
+}
+
+function hintOf({ code, message }: KeywardCallError, options: ClientOptions): string | undefined {
+  if (code === status.UNAUTHENTICATED) return aboutToken(options);
+  if (code !== status.UNAVAILABLE || !HUNG_UP.test(message)) return undefined;
+  if (!usesTls(options))
+    return 'it hangs up on a client without TLS: if it serves TLS, give --tls, and --ca <file> for an authority of its own';
+  return options.cert === undefined
+    ? 'it hangs up during TLS: it may require a certificate of its clients, give --cert and --key'
+    : 'it hangs up during TLS: it may not accept the certificate of --cert';
+}
+
+function aboutToken({ server, token, cert }: ClientOptions): string {
+  const isOwn = server === undefined || isLoopback(server);
+  const file = ownAdminTokenFile();
+  if (token === undefined) {
+    if (cert !== undefined)
+      return 'no token was given, and the certificate of --cert names no user who may call';
+    const looked = isOwn
+      ? `, and there is no ${file} (KEYWARD_DATA_DIR)`
+      : '; the admin token of this machine is for this machine alone';
+    return `no token was given, neither by --token-file nor in KEYWARD_TOKEN${looked}`;
+  }
+  const refused = 'is refused: it is not known there, is switched off, or has expired';
+  if (token === io().env['KEYWARD_TOKEN']) return `the token in KEYWARD_TOKEN ${refused}`;
+  return isOwn && token === adminToken()
+    ? `the token in ${file} ${refused}; "keyward bootstrap --reissue" makes a new one`
+    : `the token that was given ${refused}`;
+}

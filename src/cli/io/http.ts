@@ -1,0 +1,34 @@
+import { SETTINGS, type Config } from '../../config.js';
+import { addressText } from '../../lib/listen-address.js';
+import { HttpFace } from '../../telemetry/probe-server.js';
+import type { Logger } from '../../telemetry/logger.js';
+
+/**
+ * openFace opens the face of health and metrics, if one is wanted. It goes on without one where nobody asked
+ * for the address and another program has it, most likely a second Keyward on this machine.
+ */
+export async function openFace(
+  { httpListen }: Config,
+  env: NodeJS.ProcessEnv,
+  logger: Logger,
+): Promise<HttpFace | undefined> {
+  if (httpListen === undefined) return undefined;
+  try {
+    const face = await HttpFace.open(httpListen, logger);
+    logger.info({ http: face.address }, 'health and metrics');
+    return face;
+  } catch (error) {
+    const { variable } = SETTINGS.httpListen;
+    if (env[variable] !== undefined || !isTaken(error)) throw error;
+    logger.warn(
+      { http: addressText(httpListen), variable },
+      'serving no health and metrics over HTTP: another program has the default address',
+    );
+    return undefined;
+  }
+}
+
+function isTaken(error: unknown): boolean {
+  const cause = error instanceof Error ? error.cause : undefined;
+  return cause instanceof Error && 'code' in cause && cause.code === 'EADDRINUSE';
+}

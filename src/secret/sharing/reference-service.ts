@@ -1,0 +1,62 @@
+import type { Caller } from '../../authz/caller.js';
+import type { StandingReader } from '../../authz/standing.js';
+import { reading } from '../../db/transaction.js';
+import { notFound } from '../../lib/errors.js';
+import type { Page, PageQuery } from '../../lib/page.js';
+import type { ReferenceRepository } from './reference-repository.js';
+import type { SecretChanges } from '../secret-changes.js';
+import type { SecretFinder } from '../secret-finder.js';
+import type { SecretRef } from '../secret-ref.js';
+import type { ReferenceSettings, SecretReference } from '../secret.js';
+
+export interface ReferenceServiceDependencies {
+  readonly references: ReferenceRepository;
+  readonly finder: SecretFinder;
+  readonly changes: SecretChanges;
+  readonly standings: StandingReader;
+}
+
+/** ReferenceService keeps which consumers use a secret. Neither its value nor its etag depends on them. */
+export class ReferenceService {
+  readonly #deps: ReferenceServiceDependencies;
+
+  constructor(deps: ReferenceServiceDependencies) {
+    this.#deps = deps;
+  }
+
+  /** attach records that a consumer uses a secret; what is recorded already stays as it is. */
+  async attach(caller: Caller, ref: SecretRef, reference: ReferenceSettings): Promise<SecretReference> {
+    const { changes, references } = this.#deps;
+    return changes.change(caller, ref, '', async (trx, secret) => {
+      const present = await references.find(trx, secret.id, reference);
+      if (present !== undefined) return { secret, answer: present, done: [] };
+      const answer = await references.insert(trx, secret.id, reference);
+      return { secret, answer, done: [{ action: 'SECRET_REFERENCE_ATTACHED', detail: detailOf(answer) }] };
+    });
+  }
+
+  /** detach removes the record that a consumer uses a secret. NOT_FOUND if there is none. */
+  async detach(caller: Caller, ref: SecretRef, reference: ReferenceSettings): Promise<void> {
+    const { changes, references } = this.#deps;
+    await changes.change(caller, ref, '', async (trx, secret) => {
+      const present = await references.find(trx, secret.id, reference);
+      if (present === undefined) throw notFound('reference to this secret');
+      await references.delete(trx, present);
+      const detail = detailOf(present);
+      return { secret, answer: undefined, done: [{ action: 'SECRET_REFERENCE_DETACHED', detail }] };
+    });
+  }
+
+  async list(caller: Caller, ref: SecretRef, page: PageQuery): Promise<Page<SecretReference>> {
+    const { standings, finder, references } = this.#deps;
+    return reading(async () => {
+      const { secret } = await finder.findLive(await standings.of(caller), ref);
+      return references.list(secret.id, page);
+    });
+  }
+}
+
+/** detailOf names a reference by its number: a consumer's name is not for the audit log. */
+function detailOf({ id, kind }: SecretReference): Readonly<Record<string, string>> {
+  return { reference_id: String(id), kind };
+}

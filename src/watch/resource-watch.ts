@@ -1,0 +1,146 @@
+import type { Change } from '../coherence/change.js';
+import type { FeedItem, FeedSlice } from './feed-slice.js';
+import {
+  watchFeed,
+  type FeedEvent,
+  type News,
+  type WatchDependencies,
+  type WatchOptions,
+} from './feed-watch.js';
+import { describedBytes, type Description } from '../lib/resource-rules.js';
+import type { Caller, LiveCall } from '../authz/caller.js';
+import {
+  isOwnerChange,
+  mayKnowOwner,
+  reachOfChanges,
+  type OwnerReach,
+  type OwnerReachReader,
+} from '../authz/owner-reach.js';
+import type { Standing } from '../authz/rights.js';
+import type { WatcherRights } from '../authz/watcher-rights.js';
+
+/** ResourceEvent is a change of a resource, or of what may own such. */
+export interface ResourceEvent<Resource> extends FeedEvent {
+  /** The resource as it is at present; undefined if it does not exist for the caller, and for other events. */
+  readonly resource: Resource | undefined;
+}
+
+/** Telling is what someone is told of a change of one resource. */
+interface Telling<Resource> {
+  readonly type: 'CREATED' | 'UPDATED' | 'DELETED';
+  readonly resource: Resource | undefined;
+}
+
+/** Subject is the kind of resources that is watched. */
+export interface Subject<Resource, Facts> {
+  readonly kind: 'token' | 'secret';
+  /** read gets what the changes of some resources are told with: the same for everyone. */
+  read(ids: readonly bigint[]): Promise<Facts>;
+  /** tell is what someone may know of a change; undefined for nothing. */
+  tell(
+    change: Change & { readonly id: bigint },
+    facts: Facts & { readonly reach: OwnerReach },
+    standing: Standing,
+  ): Telling<Resource> | undefined;
+}
+
+export interface ResourceWatchDependencies extends WatchDependencies {
+  readonly owners: OwnerReachReader;
+  readonly rights: Pick<WatcherRights, 'of'>;
+}
+
+type Known<Facts> = Facts & { readonly reach: OwnerReach };
+
+/** Rights are those of one user, with when they were asked for. */
+interface Rights {
+  readonly askedAt: number;
+  readonly standing: Promise<Standing>;
+}
+
+/** Shared is what is read about one slice for all who watch: nothing of it outlives the slice. */
+interface Shared<Facts> {
+  readonly facts: Promise<Known<Facts>>;
+  /** By user. */
+  readonly rights: Map<bigint, Rights>;
+}
+
+/** For how long rights serve further watches of the user that come to the same slice. */
+const RIGHTS_SERVE_MS = 1_000;
+
+/** ResourceWatch tells callers of the changes of resources that they may read, as their rights are with each message. */
+export class ResourceWatch<Resource extends Description, Facts extends object> {
+  readonly #deps: ResourceWatchDependencies;
+  readonly #subject: Subject<Resource, Facts>;
+  readonly #shared = new WeakMap<FeedSlice, Shared<Facts>>();
+
+  constructor(deps: ResourceWatchDependencies, subject: Subject<Resource, Facts>) {
+    this.#deps = deps;
+    this.#subject = subject;
+  }
+
+  watch(options: WatchOptions, call: LiveCall): AsyncIterable<News<ResourceEvent<Resource>>> {
+    const select = async (slice: FeedSlice | undefined): Promise<ResourceEvent<Resource>[]> => {
+      const caller = await call.reauthorize();
+      return slice?.items.some((item) => this.#concerns(item)) === true ? this.#select(slice, caller) : [];
+    };
+    return watchFeed(this.#deps, options, select, call.gone);
+  }
+
+  async #select(slice: FeedSlice, caller: Caller): Promise<ResourceEvent<Resource>[]> {
+    const shared = this.#sharedOf(slice);
+    const facts = await shared.facts;
+    // Last, so that rights are no older than what is told.
+    const standing = await this.#rightsOf(caller, shared);
+    return slice.items
+      .filter((item) => this.#concerns(item))
+      .flatMap((item) => this.#eventOf(item, facts, standing) ?? []);
+  }
+
+  #sharedOf(slice: FeedSlice): Shared<Facts> {
+    const known = this.#shared.get(slice);
+    if (known !== undefined) return known;
+    const shared = { facts: this.#read(slice), rights: new Map<bigint, Rights>() };
+    this.#shared.set(slice, shared);
+    return shared;
+  }
+
+  #rightsOf(caller: Caller, { rights }: Shared<Facts>): Promise<Standing> {
+    const now = this.#deps.timers.monotonicMs();
+    const known = rights.get(caller.userId);
+    if (known !== undefined && now - known.askedAt <= RIGHTS_SERVE_MS) return known.standing;
+    const standing = this.#deps.rights.of(caller);
+    rights.set(caller.userId, { askedAt: now, standing });
+    return standing;
+  }
+
+  async #read({ items }: FeedSlice): Promise<Known<Facts>> {
+    const changes = items.map(({ change }) => change);
+    const { kind } = this.#subject;
+    const ids = changes.flatMap((change) =>
+      change.kind === kind && change.id !== undefined ? [change.id] : [],
+    );
+    const [facts, reach] = await Promise.all([
+      this.#subject.read([...new Set(ids)]),
+      reachOfChanges(changes, this.#deps.owners),
+    ]);
+    return { ...facts, reach };
+  }
+
+  #concerns({ change }: FeedItem): boolean {
+    return change.kind === this.#subject.kind || isOwnerChange(change);
+  }
+
+  #eventOf(item: FeedItem, facts: Known<Facts>, standing: Standing): ResourceEvent<Resource> | undefined {
+    const { change } = item;
+    const { id } = change;
+    const about = { item, resource: undefined, bytes: 0 };
+    if (change.kind !== this.#subject.kind) {
+      return mayKnowOwner(standing, change, facts.reach) ? { ...about, type: 'OWNER_CHANGED' } : undefined;
+    }
+    if (id === undefined) return { ...about, type: 'ALL_CHANGED' };
+    const telling = this.#subject.tell({ ...change, id }, facts, standing);
+    if (telling === undefined) return undefined;
+    const { resource } = telling;
+    return { ...about, ...telling, bytes: resource === undefined ? 0 : describedBytes(resource) };
+  }
+}
