@@ -7,7 +7,8 @@ const SLACK_MS = 500;
 /** A call that has not ended then is given up. */
 const GIVEN_UP_MS = 30_000;
 const OUTAGES = ['UNAVAILABLE', 'DEADLINE_EXCEEDED', 'RESOURCE_EXHAUSTED', 'CANCELLED', 'ABORTED'];
-export const NO_END = 'no end';
+/** Of a call that was given up. */
+const NO_END = 'no end';
 
 export interface Kind {
   readonly name: string;

@@ -39,7 +39,7 @@ export interface Soak {
 }
 
 /** LoggedError is an entry of a replica's log. */
-export interface LoggedError {
+interface LoggedError {
   readonly replica: number;
   readonly method: string | undefined;
   readonly isInternal: boolean;
@@ -50,7 +50,7 @@ const MAX_STALE_SECONDS = 3;
 const DRIVERS = 4;
 const PAUSE_MS = 20;
 const PLACES_OF_A_KIND = 2;
-const HASTY_MS = 25;
+const HASTY_MS = 50;
 const CROWD_MS = 1_000;
 const FIRST_MS = 60_000;
 const INTERVAL_MS = 20_000;
