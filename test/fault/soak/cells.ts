@@ -137,8 +137,10 @@ async function secretPlace(
     name: 'secret',
     clients,
     read: async ({ secrets }) => {
-      const { secret: read } = await secrets.getSecret({ secret: selector });
-      const { payload } = await secrets.accessSecret({ secret: selector });
+      const [{ secret: read }, { payload }] = await Promise.all([
+        secrets.getSecret({ secret: selector }),
+        secrets.accessSecret({ secret: selector }),
+      ]);
       const { value } = present(payload);
       return { value: value?.$case === 'text' ? value.value : 'not text', etag: present(read).etag };
     },

@@ -23,6 +23,8 @@ export interface MixOptions {
   readonly callers: readonly Callers[];
   readonly estates: readonly Estate[];
   readonly others: Estate;
+  /** Ids of the user's secrets. */
+  readonly secrets: readonly bigint[];
   readonly recorder: Recorder;
   readonly calls: Calls;
   readonly seed: number;
@@ -51,7 +53,7 @@ const CALLS: Readonly<Record<string, Call>> = {
   StreamValidateTokens: read(15, ({ user }, mix, random, replica) =>
     mix.validateStream(user, random, replica),
   ),
-  WatchTokens: { ...read(4, ({ admin }, mix, random) => mix.watch(admin.tokens.watchTokens({}), random)) },
+  WatchTokens: read(4, ({ admin }, mix, random) => mix.watch(admin.tokens.watchTokens({}), random)),
   WatchSecrets: read(4, ({ user }, mix, random) => mix.watch(user.secrets.watchSecrets({}), random)),
   ListTokens: read(6, ({ admin }) => admin.tokens.listTokens({ pageSize })),
   ListSecrets: read(6, ({ user }) => user.secrets.listSecrets({ pageSize })),
@@ -129,8 +131,7 @@ export class Mix {
   }
 
   async accessBatch({ secrets }: KeywardClient): Promise<void> {
-    const page = await secrets.listSecrets({ pageSize });
-    const requests = page.secrets.map(({ id }) => ({ secret: byId({ id }) }));
+    const requests = this.#options.secrets.map((id) => ({ secret: byId({ id }) }));
     await secrets.batchAccessSecrets({ requests });
   }
 

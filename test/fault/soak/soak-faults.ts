@@ -32,6 +32,8 @@ const LONGEST_OVERLOAD_MS = 3_000;
 
 export interface SoakFaultOptions {
   readonly seed: number;
+  /** Names of the kinds of faults; all kinds if there are none. */
+  readonly only: readonly string[];
   /** Token of a user who owns secrets. */
   readonly user: string;
   /** Clients of somebody else, one for each replica, with short deadlines. */
@@ -139,7 +141,8 @@ export async function inflictEvery(
   const { recorder, sites } = plan;
   const random = new Random(options.seed + 30_000);
   const all = { ...MEANS, ...soakMeans(options, random) };
-  const kinds = [...FAULT_KINDS, ...TURN_KINDS, ...SOAK_KINDS];
+  const every = [...FAULT_KINDS, ...TURN_KINDS, ...SOAK_KINDS];
+  const kinds = every.filter((kind) => options.only.length === 0 || options.only.includes(kind));
   let deck: typeof kinds = [];
   while (recorder.now() < until) {
     if (deck.length === 0) deck = shuffled(kinds, random);

@@ -19,6 +19,8 @@ export interface SoakOptions {
   /** The same seed makes the same decisions; when what happens is a matter of the machine. */
   readonly seed: number;
   readonly seconds: number;
+  /** Names of the kinds of faults; all kinds if there are none. */
+  readonly only: readonly string[];
   readonly log: (line: string) => void;
 }
 
@@ -64,7 +66,7 @@ export async function runSoak(options: SoakOptions): Promise<Soak> {
 }
 
 async function run(options: SoakOptions, opened: Opened): Promise<Soak> {
-  const { seed, seconds, log } = options;
+  const { seed, seconds, only, log } = options;
   const limits = { validationLimitMs: DEADLINE_MS, changeLimitMs: DEADLINE_MS };
   const pace = { drivers: DRIVERS, pauseMs: PAUSE_MS };
   const world = await World.open({ seed, maxStaleSeconds: MAX_STALE_SECONDS, ...pace, ...limits }, opened);
@@ -91,7 +93,9 @@ async function run(options: SoakOptions, opened: Opened): Promise<Soak> {
     user: present(users[index]),
     hasty: present(hasty[index]),
   }));
-  const mix = new Mix({ callers, estates, others, recorder, calls, seed });
+  const kept = await present(users[0]).secrets.listSecrets({});
+  const secrets = kept.secrets.map(({ id }) => id);
+  const mix = new Mix({ callers, estates, others, secrets, recorder, calls, seed });
   const turns = new Turns({ postgres, estates, others: cells, gate, recorder });
   const durationMs = seconds * 1_000;
   const plan = { seed, sites, postgres, recorder, turns, hasTurns: true, durationMs, log };
@@ -105,7 +109,7 @@ async function run(options: SoakOptions, opened: Opened): Promise<Soak> {
     await delay(FIRST_MS);
     before = await ask();
     const until = startedAt + durationMs - INTERVAL_MS - REST_MS;
-    await inflictEvery(INTERVAL_MS, until, plan, { seed, user, crowd });
+    await inflictEvery(INTERVAL_MS, until, plan, { seed, only, user, crowd });
     await delay(REST_MS);
     after = await resourcesWhenCalm(before, ask);
   });
