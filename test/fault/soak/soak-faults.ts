@@ -67,7 +67,7 @@ function soakMeans(
         await postgres.execute(`ALTER DATABASE keyward SET ${setting}`);
         await endPools(postgres);
         await delay(durationMs);
-        await postgres.execute('ALTER DATABASE keyward RESET ALL');
+        await postgres.execute('SET lock_timeout = 0; ALTER DATABASE keyward RESET ALL');
         await endPools(postgres);
       },
     },
