@@ -2,8 +2,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { KeywardCallError } from '../../../src/client/index.js';
 import type { Fault, Recorder } from '../campaign/history.js';
 
-/** What a busy machine adds. */
-const SLACK_MS = 500;
+/** What a busy machine adds, of which only the stalls of this process are known. */
+const SLACK_MS = 1_500;
 /** A call that has not ended then is given up. */
 const GIVEN_UP_MS = 30_000;
 const OUTAGES = ['UNAVAILABLE', 'DEADLINE_EXCEEDED', 'RESOURCE_EXHAUSTED', 'CANCELLED', 'ABORTED'];
