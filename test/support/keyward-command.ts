@@ -9,7 +9,7 @@ import { run } from '../../src/cli/run.js';
 import { keepLog } from './run-log.js';
 
 /** The program as users run it: compiled. The run's global setup compiles it. */
-const CHECKOUT = fileURLToPath(new URL('../..', import.meta.url));
+const CHECKOUT = fileURLToPath(new URL('../../', import.meta.url));
 const MAIN = 'dist/cli/main.js';
 const START_LIMIT_MS = 30_000;
 

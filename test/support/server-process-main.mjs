@@ -7,7 +7,7 @@ import { dumpHeap } from './heap-dump.mjs';
 
 /**
  * The service as a process of its own, with its settings from the environment. It tells its port to its parent,
- * answers `memory` with the resident bytes that are left after a collection, `heap FILE` once all that it holds is in
+ * answers `memory` with the bytes that are left after a collection, resident and in use, `heap FILE` once all that it holds is in
  * that file, and `stop` by stopping in order.
  */
 const config = loadConfig(process.env);
@@ -22,7 +22,8 @@ const HEAP = 'heap ';
 process.on('message', (message) => {
   if (message === 'memory') {
     globalThis.gc?.();
-    process.send?.({ memory: process.memoryUsage().rss });
+    const { rss, heapUsed, external } = process.memoryUsage();
+    process.send?.({ memory: rss, used: heapUsed + external });
   } else if (typeof message === 'string' && message.startsWith(HEAP)) {
     dumpHeap(message.slice(HEAP.length));
     process.send?.({});

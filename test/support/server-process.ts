@@ -57,11 +57,21 @@ export class ServerProcess {
     return Buffer.concat(this.#output).toString();
   }
 
+  get pid(): number {
+    if (this.#child.pid === undefined) throw new Error('it did not start');
+    return this.#child.pid;
+  }
+
   /** memory is what it holds after a collection, in bytes. */
   async memory(): Promise<number> {
+    return (await this.held()).resident;
+  }
+
+  /** held is that too, and how much of it is in use. */
+  async held(): Promise<{ readonly memory: number; readonly resident: number }> {
     this.#child.send('memory');
-    const [{ memory }] = (await once(this.#child, 'message')) as [{ memory: number }];
-    return memory;
+    const [{ memory, used }] = (await once(this.#child, 'message')) as [{ memory: number; used: number }];
+    return { memory: used, resident: memory };
   }
 
   /** signal stops the process for a while, or lets it go on. */

@@ -4,7 +4,7 @@ import { inject } from 'vitest';
 import { z } from 'zod';
 import { execute, withDatabaseName } from './sql.js';
 
-const FIXTURES = new URL('../fixtures/smarter', import.meta.url);
+const FIXTURES = new URL('../fixtures/smarter/', import.meta.url);
 
 export interface SmarterDatabase {
   readonly url: string;

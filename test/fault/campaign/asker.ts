@@ -23,6 +23,8 @@ export interface AskerOptions {
   readonly bystanders: readonly Credential[];
   readonly recorder: Recorder;
   readonly seed: number;
+  /** Between one question of a loop and its next. */
+  readonly pauseMs: number;
 }
 
 /** Asker validates, and records every answer. */
@@ -66,13 +68,14 @@ export class Asker {
   }
 
   async #loop(replica: number, loop: number, isOver: () => boolean): Promise<void> {
-    const { estates, bystanders, seed } = this.#options;
+    const { estates, bystanders, seed, pauseMs } = this.#options;
     const random = new Random(seed + 100 * replica + loop);
     while (!isOver()) {
       const isBystander = random.below(BYSTANDER_EVERY) === 0;
       const credential = random.pick(isBystander ? bystanders : random.pick(estates).credentials);
       const answer = await this.#ask(replica, credential);
       if ('failure' in answer) await delay(PAUSE_MS);
+      if (pauseMs > 0) await delay(pauseMs);
     }
   }
 
@@ -90,7 +93,12 @@ export class Asker {
   }
 }
 
-function toAnswer({ valid, reason, stale }: ValidateTokenResponse): Answer {
+/** toAnswer is what a response says. */
+export function toAnswer({
+  valid,
+  reason,
+  stale,
+}: Pick<ValidateTokenResponse, 'valid' | 'reason' | 'stale'>): Answer {
   return { verdict: VerdictReason[reason].replace('VERDICT_REASON_', ''), valid, stale };
 }
 

@@ -45,6 +45,8 @@ const REGISTERED_STALE = 31 / 30;
 const SQL_BOUND_MS = 1_500;
 /** What a call may take between reading the leases and returning, and a clock's rounding. */
 const SLACK_MS = 1_500;
+/** In which a replica gets through what it took in. */
+const AFTER_OVERLOAD_MS = 1_000;
 const OUTAGE_FAILURES: ReadonlySet<string> = new Set(['UNAVAILABLE', 'DEADLINE_EXCEEDED']);
 
 /** check holds every answer of a history against what the changes promised. */
@@ -100,7 +102,7 @@ class Checker {
   #checkValidation(validation: Validation): void {
     const { answer } = validation;
     if ('failure' in answer) {
-      if (!OUTAGE_FAILURES.has(answer.failure)) this.#accuse('wrong failure', validation);
+      if (!this.#mayFailWith(answer.failure, validation)) this.#accuse('wrong failure', validation);
       else if (!this.#availability.failed(validation)) this.#accuse('unanswered', validation);
       return;
     }
@@ -112,6 +114,12 @@ class Checker {
     if (!this.#allowed(validation, stale).has(verdict)) {
       this.#accuse(stale ? 'outdated though marked as stale' : 'outdated', validation);
     } else if (!stale) this.#checkSql(validation, verdict);
+  }
+
+  #mayFailWith(code: string, { replica, startedAt, endedAt }: Validation): boolean {
+    if (OUTAGE_FAILURES.has(code)) return true;
+    const faults = this.#availability.touching(replica, startedAt - AFTER_OVERLOAD_MS, endedAt);
+    return code === 'RESOURCE_EXHAUSTED' && faults.some(({ kind }) => kind === 'overload');
   }
 
   /**

@@ -100,6 +100,20 @@ export class DurablePostgres {
     }
   }
 
+  /** holding keeps a transaction open for a while that has done one statement; others end it by ending the server. */
+  async holding(statement: string, durationMs: number): Promise<void> {
+    const client = new pg.Client({ connectionString: this.url, connectionTimeoutMillis: STATEMENT_LIMIT_MS });
+    client.on('error', () => undefined);
+    try {
+      await client.connect();
+      await client.query('BEGIN');
+      await client.query(statement);
+      await delay(durationMs);
+    } finally {
+      void client.end().catch(() => undefined);
+    }
+  }
+
   /** copy keeps a physical copy of the cluster, as for a standby. */
   async copy(): Promise<void> {
     const { path } = this.#cluster;

@@ -6,9 +6,10 @@ import { Locks } from './locks.js';
 import type { Site } from './site.js';
 import type { Turns } from './turns.js';
 
-type Inflicted = Exclude<FaultKind, 'campaign stalled'>;
+export type Inflicted = (typeof FAULT_KINDS)[number] | (typeof TURN_KINDS)[number];
 
-interface Means {
+/** Means is how a fault is made. */
+export interface Means {
   /** What no other fault may touch meanwhile. */
   readonly needs: (site: Site, sites: readonly Site[]) => readonly string[];
   /** It is over when the promise resolves. */
@@ -27,7 +28,7 @@ const pool = ({ index }: Site) => `pool ${index}`;
 const listener = ({ index }: Site) => `listener ${index}`;
 const POSTGRES = 'PostgreSQL';
 
-const MEANS: Readonly<Record<Inflicted, Means>> = {
+export const MEANS: Readonly<Record<Inflicted, Means>> = {
   'replica paused': {
     needs: (site) => [process_(site)],
     inflict: async (_postgres, site, durationMs) => {
@@ -178,6 +179,38 @@ export async function inflictFaults(plan: FaultPlan): Promise<void> {
   } while (plan.recorder.now() < until);
 }
 
+/** inflict makes one fault, and writes down when it began and ended. */
+export async function inflict(
+  { kind, site, durationMs }: { kind: FaultKind; site: Site; durationMs: number },
+  { inflict: make, isForAll }: Pick<Means, 'inflict' | 'isForAll'>,
+  { postgres, recorder, turns, log }: Pick<FaultPlan, 'postgres' | 'recorder' | 'turns' | 'log'>,
+): Promise<void> {
+  // It must be known even if the campaign ends or is checked while it lasts.
+  const startedAt = recorder.now();
+  const fault = { kind, replica: isForAll ? undefined : site.index, startedAt, endedAt: Infinity };
+  recorder.faults.push(fault);
+  try {
+    await make(postgres, site, durationMs, turns);
+  } finally {
+    fault.endedAt = recorder.now();
+  }
+  log(describe(fault));
+}
+
+/** drawDuration is sometimes short, mostly longer than a lease, sometimes longer than what may be bridged. */
+export function drawDuration(random: Random): number {
+  const part = random.below(4);
+  if (part === 0) return 200 + random.below(1_300);
+  if (part < 3) return 2_500 + random.below(3_000);
+  return 5_000 + random.below(4_500);
+}
+
+/** shuffled are items in a random order. */
+export function shuffled<T>(items: readonly T[], random: Random): T[] {
+  const left = [...items];
+  return items.flatMap(() => left.splice(random.below(left.length), 1));
+}
+
 /** Lane inflicts one fault after the other. Kinds are dealt like cards, so that each comes soon. */
 class Lane {
   readonly #plan: FaultPlan;
@@ -198,43 +231,23 @@ class Lane {
   }
 
   async #inflictOne(): Promise<void> {
-    const { sites, postgres, recorder, turns, log } = this.#plan;
+    const { sites } = this.#plan;
     const kind = this.#deal();
     const site = this.#random.pick(sites);
-    const durationMs = this.#drawDuration();
+    const durationMs = drawDuration(this.#random);
     await delay(this.#random.below(LONGEST_GAP_MS));
-    const { needs, inflict, isForAll } = MEANS[kind];
-    await this.#locks.holding(needs(site, sites), async () => {
-      const startedAt = recorder.now();
-      // It must be known even if the campaign ends or is checked while it lasts.
-      const fault = { kind, replica: isForAll ? undefined : site.index, startedAt, endedAt: Infinity };
-      recorder.faults.push(fault);
-      try {
-        await inflict(postgres, site, durationMs, turns);
-      } finally {
-        fault.endedAt = recorder.now();
-      }
-      log(describe(fault));
-    });
+    const { needs } = MEANS[kind];
+    await this.#locks.holding(needs(site, sites), () =>
+      inflict({ kind, site, durationMs }, MEANS[kind], this.#plan),
+    );
   }
 
   #deal(): Inflicted {
     if (this.#deck.length === 0) {
-      this.#deck = [...FAULT_KINDS, ...AGAIN, ...(this.#plan.hasTurns ? [...TURN_KINDS, ...TURN_KINDS] : [])];
-      for (let at = this.#deck.length - 1; at > 0; at -= 1) {
-        const other = this.#random.below(at + 1);
-        [this.#deck[at], this.#deck[other]] = [this.#deck[other] as Inflicted, this.#deck[at] as Inflicted];
-      }
+      const turns = this.#plan.hasTurns ? [...TURN_KINDS, ...TURN_KINDS] : [];
+      this.#deck = shuffled([...FAULT_KINDS, ...AGAIN, ...turns], this.#random);
     }
     return this.#deck.pop() ?? this.#deal();
-  }
-
-  /** Sometimes short, mostly longer than a lease, sometimes longer than what may be bridged. */
-  #drawDuration(): number {
-    const part = this.#random.below(4);
-    if (part === 0) return 200 + this.#random.below(1_300);
-    if (part < 3) return 2_500 + this.#random.below(3_000);
-    return 5_000 + this.#random.below(4_500);
   }
 }
 

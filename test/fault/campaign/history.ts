@@ -59,8 +59,25 @@ export const FAULT_KINDS = [
 /** After these the database is what it was before, and the history of its changes another. */
 export const TURN_KINDS = ['database restored', 'PostgreSQL promoted', 'PostgreSQL put back'] as const;
 
+/** Those of the soak alone. */
+export const SOAK_KINDS = [
+  'open connections blackholed',
+  'backends paused',
+  'settings changed',
+  'column changed',
+  'publish lock held',
+  'rows locked',
+  'clients gone',
+  'unfinished bodies',
+  'overload',
+] as const;
+
 /** 'campaign stalled': the process that asks and takes the times stood still itself. */
-export type FaultKind = (typeof FAULT_KINDS)[number] | (typeof TURN_KINDS)[number] | 'campaign stalled';
+export type FaultKind =
+  | (typeof FAULT_KINDS)[number]
+  | (typeof TURN_KINDS)[number]
+  | (typeof SOAK_KINDS)[number]
+  | 'campaign stalled';
 
 /** Fault lasts until its cause is removed; what it broke may take longer to recover. */
 export interface Fault {

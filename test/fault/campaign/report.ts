@@ -61,7 +61,7 @@ function firstSentence(text: string): string {
 }
 
 /** countsOf tells how often each text is there. */
-function countsOf(texts: readonly string[]): string {
+export function countsOf(texts: readonly string[]): string {
   const counts = new Map<string, number>();
   for (const text of texts) counts.set(text, (counts.get(text) ?? 0) + 1);
   return [...counts].map(([text, count]) => `${text} ${count}`).join(', ') || 'none';

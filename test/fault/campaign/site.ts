@@ -16,7 +16,7 @@ const JOINED = ['changes are followed', 'the changes have another history'];
 const START_ATTEMPTS = 100;
 const RETRY_MS = 200;
 /** For a connection and for a statement. */
-const DATABASE_TIMEOUT_SECONDS = 2;
+export const DATABASE_TIMEOUT_SECONDS = 2;
 
 /** Site is a place for a replica: it keeps its port, and its ways to the database, through restarts. */
 export class Site {
@@ -29,7 +29,10 @@ export class Site {
   readonly listenerName: string;
   /** When the replicas of this site began to follow changes, in milliseconds since 1970; told by those that ended. */
   readonly joins: number[] = [];
+  /** By which those of its pool are. */
+  readonly poolName: string;
   readonly #options: SiteOptions;
+  #former = '';
   #server: ServerProcess | undefined;
 
   private constructor(options: SiteOptions, port: number, proxies: readonly TcpProxy[]) {
@@ -37,7 +40,18 @@ export class Site {
     this.port = port;
     [this.pool, this.listen] = proxies;
     this.listenerName = `listener-${options.index}`;
+    this.poolName = `pool-${options.index}`;
     this.#options = options;
+  }
+
+  /** server is the replica, if it runs. */
+  get server(): ServerProcess | undefined {
+    return this.#server?.isRunning === true ? this.#server : undefined;
+  }
+
+  /** output is all that the replicas of this site wrote. */
+  output(): string {
+    return this.#former + (this.#server?.output() ?? '');
   }
 
   /** open starts the replica too. */
@@ -75,6 +89,8 @@ export class Site {
     if (this.#server?.isRunning !== true) return;
     await this.#server.kill();
     const output = this.#server.output();
+    this.#former += output;
+    this.#server = undefined;
     keepLog(output);
     this.joins.push(...joinsIn(output));
   }
@@ -87,17 +103,23 @@ export class Site {
 
   #launch(): Promise<ServerProcess> {
     const { databaseUrl, maxStaleSeconds } = this.#options;
-    const listenUrl = new URL(this.listen?.url ?? databaseUrl);
-    listenUrl.searchParams.set('application_name', this.listenerName);
+    const listenUrl = named(this.listen?.url ?? databaseUrl, this.listenerName);
     const env = {
-      DATABASE_LISTEN_URL: listenUrl.href,
+      DATABASE_LISTEN_URL: listenUrl,
       KEYWARD_LISTEN: `127.0.0.1:${this.port}`,
       KEYWARD_MAX_STALE_SECONDS: String(maxStaleSeconds),
       KEYWARD_DATABASE_TIMEOUT_SECONDS: String(DATABASE_TIMEOUT_SECONDS),
       KEYWARD_LOG_LEVEL: 'info',
     };
-    return ServerProcess.start(this.pool?.url ?? databaseUrl, env);
+    return ServerProcess.start(named(this.pool?.url ?? databaseUrl, this.poolName), env);
   }
+}
+
+/** named adds to a database's URL by what name its sessions are known. */
+function named(databaseUrl: string, name: string): string {
+  const url = new URL(databaseUrl);
+  url.searchParams.set('application_name', name);
+  return url.href;
 }
 
 /** joinsIn finds when a replica began to follow changes, by what it logged. */

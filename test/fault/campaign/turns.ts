@@ -13,6 +13,8 @@ const SEEN_MS = 3_500;
 export interface TurnsOptions {
   readonly postgres: DurablePostgres;
   readonly estates: readonly Estate[];
+  /** What else is changed through the gate. */
+  readonly others: readonly Pick<Estate, 'remember'>[];
   readonly gate: Gate;
   readonly recorder: Recorder;
 }
@@ -52,9 +54,9 @@ export class Turns {
 
   /** #atRest copies while nothing is changed, and gives what takes the estates back to that moment. */
   async #atRest(copy: () => Promise<unknown>): Promise<() => void> {
-    const { estates, gate } = this.#options;
+    const { estates, others, gate } = this.#options;
     return gate.closed(async () => {
-      const takeBack = estates.map((estate) => estate.remember());
+      const takeBack = [...estates, ...others].map((each) => each.remember());
       await copy();
       return () => {
         for (const each of takeBack) each();

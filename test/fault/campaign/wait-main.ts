@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { TTL_MS } from '../../../src/coherence/lease.js';
 import type { LoadCommand } from '../../bench/load-main.js';
 import { fillTokens } from '../../bench/tokens.js';
-import { newEstate, openSites, prepare } from './campaign.js';
+import { newEstate, openSites, prepare } from './world.js';
 import { Caller } from './caller.js';
 import { Changes, present } from './changes.js';
 import { DurablePostgres } from './durable-postgres.js';

@@ -10,7 +10,7 @@ import { startImpostor, type Impostor, type Trick } from '../../support/impostor
 
 const PASSWORD = 'canary-password';
 const QUERY = "SELECT 'canary-query'";
-const TLS_FILES = fileURLToPath(new URL('../../fixtures/tls', import.meta.url));
+const TLS_FILES = fileURLToPath(new URL('../../fixtures/tls/', import.meta.url));
 
 let impostor: Impostor | undefined;
 

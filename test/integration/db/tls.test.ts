@@ -10,7 +10,7 @@ import { makeDataDir, removeDataDir } from '../../support/data-dir.js';
 import { keyward, runKeyward } from '../../support/keyward-command.js';
 import { startTcpPostmaster, type TcpPostmaster } from '../../support/tcp-postmaster.js';
 
-const TLS_FILES = fileURLToPath(new URL('../../fixtures/tls', import.meta.url));
+const TLS_FILES = fileURLToPath(new URL('../../fixtures/tls/', import.meta.url));
 
 /** An address of this machine that is not loopback. The server's certificate does not name it. */
 const ADDRESS = Object.values(networkInterfaces())

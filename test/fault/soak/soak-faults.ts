@@ -1,0 +1,170 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { KeywardClient } from '../../../src/client/index.js';
+import { framed, RawHttp2 } from '../../support/raw-http2.js';
+import { Random } from '../../support/random.js';
+import { encodeRequest, pathOf } from '../../support/rpc.js';
+import { UnfinishedBodies } from '../../support/unfinished-bodies.js';
+import type { DurablePostgres } from '../campaign/durable-postgres.js';
+import { drawDuration, inflict, MEANS, shuffled, type FaultPlan, type Means } from '../campaign/faults.js';
+import { FAULT_KINDS, SOAK_KINDS, TURN_KINDS } from '../campaign/history.js';
+
+type SoakMeans = Pick<Means, 'inflict' | 'isForAll'>;
+
+/** Any number; it is that of the migrations. */
+const PUBLISH_LOCK = 7_033_291_505;
+const SETTINGS = [
+  "DateStyle TO 'German, DMY'",
+  "IntervalStyle TO 'sql_standard'",
+  'array_nulls TO off',
+  "bytea_output TO 'escape'",
+  'standard_conforming_strings TO off',
+  'extra_float_digits TO -15',
+  "default_transaction_isolation TO 'serializable'",
+  "lock_timeout TO '1ms'",
+  "statement_timeout TO '10s'",
+];
+const COLUMNS = ['users ALTER username', 'tokens ALTER name', 'accounts ALTER name'];
+const TABLES = ['tokens', 'users', 'accounts', 'secrets'];
+const GONE_CONNECTIONS = 40;
+const UNFINISHED = { connections: 20, callsOfEach: 20 };
+const OVERLOAD_CALLS = 300;
+const LONGEST_OVERLOAD_MS = 3_000;
+
+export interface SoakFaultOptions {
+  readonly seed: number;
+  /** Names of the kinds of faults; all kinds if there are none. */
+  readonly only: readonly string[];
+  /** Token of a user who owns secrets. */
+  readonly user: string;
+  /** Clients of somebody else, one for each replica, with short deadlines. */
+  readonly crowd: readonly KeywardClient[];
+}
+
+/** soakMeans are the faults of the soak alone. */
+function soakMeans(
+  { user, crowd }: SoakFaultOptions,
+  random: Random,
+): Record<(typeof SOAK_KINDS)[number], SoakMeans> {
+  return {
+    'open connections blackholed': {
+      inflict: async (_postgres, site, durationMs) => {
+        site.pool?.silenceOpen();
+        await delay(durationMs);
+      },
+    },
+    'backends paused': {
+      inflict: async (postgres, { poolName }, durationMs) => {
+        const pids = await postgres.backends(poolName);
+        for (const pid of pids) process.kill(pid, 'SIGSTOP');
+        await delay(durationMs);
+        for (const pid of pids) resume(pid);
+      },
+    },
+    'settings changed': {
+      isForAll: true,
+      inflict: async (postgres, _site, durationMs) => {
+        const setting = random.pick(SETTINGS);
+        await postgres.execute(`ALTER DATABASE keyward SET ${setting}`);
+        await endPools(postgres);
+        await delay(durationMs);
+        await postgres.execute('SET lock_timeout = 0; ALTER DATABASE keyward RESET ALL');
+        await endPools(postgres);
+      },
+    },
+    'column changed': {
+      isForAll: true,
+      inflict: async (postgres, _site, durationMs) => {
+        const column = random.pick(COLUMNS);
+        await postgres.execute(`ALTER TABLE ${column} TYPE varchar(400)`);
+        await delay(durationMs);
+        await postgres.execute(`ALTER TABLE ${column} TYPE text`);
+      },
+    },
+    'publish lock held': {
+      isForAll: true,
+      inflict: (postgres, _site, durationMs) =>
+        postgres.holding(`SELECT pg_advisory_xact_lock(${PUBLISH_LOCK})`, durationMs),
+    },
+    'rows locked': {
+      isForAll: true,
+      inflict: (postgres, _site, durationMs) =>
+        postgres.holding(`SELECT 1 FROM ${random.pick(TABLES)} FOR UPDATE`, durationMs),
+    },
+    'clients gone': {
+      inflict: async (_postgres, { port }) => {
+        const body = framed(encodeRequest('listSecrets', { pageSize: 1_000 }));
+        for (let each = 0; each < GONE_CONNECTIONS; each += 1) {
+          const wire = await RawHttp2.open(port);
+          void wire.call(
+            pathOf('listSecrets'),
+            body,
+            { authorization: `Bearer ${user}` },
+            LONGEST_OVERLOAD_MS,
+          );
+          await delay(random.below(10));
+          wire.close();
+        }
+      },
+    },
+    'unfinished bodies': {
+      inflict: async (_postgres, { port }, durationMs) => {
+        const address = `127.0.0.1:${port}`;
+        const path = pathOf('validateToken');
+        const bodies = await UnfinishedBodies.send({ address, path, headers: {}, ...UNFINISHED });
+        await delay(durationMs);
+        bodies.close();
+      },
+    },
+    overload: {
+      inflict: async (_postgres, { index }, durationMs) => {
+        const until = performance.now() + Math.min(durationMs, LONGEST_OVERLOAD_MS);
+        const client = crowd[index];
+        const ask = async (number: number): Promise<void> => {
+          while (performance.now() < until) {
+            const token = `kw_${number}_${Math.round(performance.now())}`;
+            await client?.tokens.validateToken({ token }).catch(() => delay(5));
+          }
+        };
+        await Promise.all(Array.from({ length: OVERLOAD_CALLS }, (_each, number) => ask(number)));
+      },
+    },
+  };
+}
+
+/** inflictEvery makes one fault of all kinds after the other, each at least an interval after the one before. */
+export async function inflictEvery(
+  intervalMs: number,
+  until: number,
+  plan: FaultPlan,
+  options: SoakFaultOptions,
+): Promise<void> {
+  const { recorder, sites } = plan;
+  const random = new Random(options.seed + 30_000);
+  const all = { ...MEANS, ...soakMeans(options, random) };
+  const every = [...FAULT_KINDS, ...TURN_KINDS, ...SOAK_KINDS];
+  const kinds = every.filter((kind) => options.only.length === 0 || options.only.includes(kind));
+  let deck: typeof kinds = [];
+  while (recorder.now() < until) {
+    if (deck.length === 0) deck = shuffled(kinds, random);
+    const kind = deck.pop();
+    if (kind === undefined) return;
+    const next = recorder.now() + intervalMs;
+    const fault = { kind, site: random.pick(sites), durationMs: drawDuration(random) };
+    await inflict(fault, all[kind], plan);
+    await delay(Math.max(0, next - recorder.now()));
+  }
+}
+
+function resume(pid: number): void {
+  try {
+    process.kill(pid, 'SIGCONT');
+  } catch {
+    // It has ended.
+  }
+}
+
+function endPools(postgres: DurablePostgres): Promise<unknown> {
+  return postgres.execute(
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'pool-%'",
+  );
+}

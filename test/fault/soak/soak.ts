@@ -1,0 +1,166 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { TTL_MS } from '../../../src/coherence/lease.js';
+import { connect, type KeywardClient } from '../../../src/client/index.js';
+import { registerCanary } from '../../support/canaries.js';
+import { byId } from '../../support/requests.js';
+import { present } from '../campaign/changes.js';
+import { check, type Checked } from '../campaign/checker.js';
+import type { History } from '../campaign/history.js';
+import { Turns } from '../campaign/turns.js';
+import { closing, World, type Opened } from '../campaign/world.js';
+import { Calls } from './calls.js';
+import { Cell, makePlaces } from './cells.js';
+import { CHANGE_MS, DEADLINE_MS, READ_MS } from './limits.js';
+import { Mix, type Callers } from './mix.js';
+import { resourcesOf, resourcesWhenCalm, type Resources } from './resources.js';
+import { inflictEvery } from './soak-faults.js';
+
+export interface SoakOptions {
+  /** The same seed makes the same decisions; when what happens is a matter of the machine. */
+  readonly seed: number;
+  readonly seconds: number;
+  /** Names of the kinds of faults; all kinds if there are none. */
+  readonly only: readonly string[];
+  readonly log: (line: string) => void;
+}
+
+export interface Soak {
+  readonly options: SoakOptions;
+  readonly history: History;
+  readonly checked: Checked;
+  readonly calls: Calls;
+  readonly cells: readonly Cell[];
+  /** Of each replica after the first minute, and at the end. */
+  readonly before: readonly Resources[];
+  readonly after: readonly Resources[];
+  /** What the replicas logged as errors. */
+  readonly errors: readonly LoggedError[];
+  /** Replicas that ended by themselves. */
+  readonly ended: readonly number[];
+  readonly hasRecovered: boolean;
+}
+
+/** LoggedError is an entry of a replica's log. */
+interface LoggedError {
+  readonly replica: number;
+  readonly method: string | undefined;
+  readonly isInternal: boolean;
+  readonly line: string;
+}
+
+const MAX_STALE_SECONDS = 3;
+const DRIVERS = 4;
+const PAUSE_MS = 20;
+const PLACES_OF_A_KIND = 2;
+const HASTY_MS = 50;
+const CROWD_MS = 1_000;
+const FIRST_MS = 60_000;
+const INTERVAL_MS = 20_000;
+/** Without faults, at the end. */
+const REST_MS = 15_000;
+const ERROR_LEVEL = 50;
+
+/** runSoak lets a service of three replicas do all kinds of work for long, while one fault after the other meets it. */
+export async function runSoak(options: SoakOptions): Promise<Soak> {
+  return closing((opened) => run(options, opened));
+}
+
+async function run(options: SoakOptions, opened: Opened): Promise<Soak> {
+  const { seed, seconds, only, log } = options;
+  const limits = { validationLimitMs: DEADLINE_MS, changeLimitMs: DEADLINE_MS };
+  const pace = { drivers: DRIVERS, pauseMs: PAUSE_MS };
+  const world = await World.open({ seed, maxStaleSeconds: MAX_STALE_SECONDS, ...pace, ...limits }, opened);
+  const { sites, postgres, recorder, estates, others, gate, admin } = world;
+  const clientsWith = (token: string, timeoutMs: number): KeywardClient[] =>
+    sites.map(({ port }) => {
+      const client = connect({ server: `127.0.0.1:${port}`, token, timeoutMs });
+      opened.push(client);
+      return client;
+    });
+  const admins = clientsWith(admin, DEADLINE_MS);
+  const owner = byId({ id: others.profileId });
+  const newToken = async (name: string, scopes: readonly string[]) =>
+    registerCanary((await present(admins[0]).tokens.createToken({ owner, name, scopes })).plaintext);
+  const user = await newToken('soak', []);
+  const users = clientsWith(user, DEADLINE_MS);
+  const hasty = clientsWith(admin, HASTY_MS);
+  const crowd = clientsWith(await newToken('crowd', ['keyward.tokens.validate']), CROWD_MS);
+  const calls = new Calls(recorder);
+  const places = await makePlaces(users, admins, others.profileId, PLACES_OF_A_KIND);
+  const cells = places.map((place, at) => new Cell({ place, calls, gate, seed: seed + 40_000 + at }));
+  const callers: Callers[] = sites.map(({ index }) => ({
+    admin: present(admins[index]),
+    user: present(users[index]),
+    hasty: present(hasty[index]),
+  }));
+  const kept = await present(users[0]).secrets.listSecrets({});
+  const secrets = kept.secrets.map(({ id }) => id);
+  const mix = new Mix({ callers, estates, others, secrets, recorder, calls, seed });
+  const turns = new Turns({ postgres, estates, others: cells, gate, recorder });
+  const durationMs = seconds * 1_000;
+  const plan = { seed, sites, postgres, recorder, turns, hasTurns: true, durationMs, log };
+  const ask = () => resourcesOf(sites, postgres);
+  let before: readonly Resources[] = [];
+  let after: readonly Resources[] = [];
+  const startedAt = recorder.now();
+  const working: Promise<void>[] = [];
+  const hasRecovered = await world.during(async () => {
+    working.push(mix.run(world.isOver), ...cells.map((cell) => cell.run(world.isOver)));
+    await delay(FIRST_MS);
+    before = await ask();
+    const until = startedAt + durationMs - INTERVAL_MS - REST_MS;
+    await inflictEvery(INTERVAL_MS, until, plan, { seed, only, user, crowd });
+    await delay(REST_MS);
+    after = await resourcesWhenCalm(before, ask);
+  });
+  await Promise.all(working);
+  for (const cell of cells) for (const { index } of sites) await cell.check(index);
+  const ended = sites.filter(({ server }) => server === undefined).map(({ index }) => index);
+  await world.stop();
+  const errors = sites.flatMap((site) => errorsIn(site.output(), site.index));
+  addHistory(calls, recorder);
+  const checked = check(recorder, { leaseMs: TTL_MS, maxStaleMs: MAX_STALE_SECONDS * 1_000 });
+  return { options, history: recorder, checked, calls, cells, before, after, errors, ended, hasRecovered };
+}
+
+/** addHistory counts the calls of the history too. */
+function addHistory(calls: Calls, { validations, changes }: History): void {
+  const validate = { name: 'ValidateToken', boundMs: READ_MS };
+  for (const { replica, startedAt, endedAt, answer } of validations) {
+    const code = 'failure' in answer ? answer.failure : 'OK';
+    calls.add({ kind: validate, replica, startedAt, endedAt, code });
+  }
+  for (const { what, through, startedAt, endedAt, result } of changes) {
+    if (through === 'SQL' || result.kind === 'created') continue;
+    const code = result.kind === 'unknown' ? (result.error.split(':')[0] ?? '') : 'OK';
+    calls.add({ kind: { name: what, boundMs: CHANGE_MS }, replica: through, startedAt, endedAt, code });
+  }
+}
+
+function errorsIn(output: string, replica: number): LoggedError[] {
+  return output.split('\n').flatMap((line) => {
+    const entry = parsed(line);
+    if (entry === undefined) return [];
+    const isInternal = entry.code === 'INTERNAL' || entry.reason === 'INTERNAL';
+    return isInternal || entry.level >= ERROR_LEVEL
+      ? [{ replica, method: entry.method, isInternal, line }]
+      : [];
+  });
+}
+
+interface Entry {
+  readonly level: number;
+  readonly method?: string;
+  readonly code?: string;
+  readonly reason?: string;
+}
+
+/** parsed is an entry of a log; whatever else is printed is an error, as of a process that falls. */
+function parsed(line: string): Entry | undefined {
+  if (line.trim() === '') return undefined;
+  try {
+    return JSON.parse(line) as Entry;
+  } catch {
+    return { level: ERROR_LEVEL };
+  }
+}
