@@ -27,33 +27,37 @@ beforeAll(async () => {
 
 afterAll(() => world.close());
 
-test('a client that does not read is cut off, and few messages are held in memory for it', async () => {
-  // The library's own client reads ahead without limit.
-  const session = http2.connect(`http://${world.server.address}`);
-  const call = session.request({
-    ':method': 'POST',
-    ':path': pathOf('watchTokens'),
-    'content-type': 'application/grpc',
-    te: 'trailers',
-    authorization: `Bearer ${world.adminToken}`,
-  });
-  call.end(framed(encodeRequest('watchTokens', {})));
-  await once(call, 'response');
-  const healthy = await Watching.begin(world.admin.tokens.watchTokens({}));
-  let seen = 0;
-  for (let round = 0; round * TOKENS <= MOST_BEHIND + TOKENS; round += 1) {
-    await execute(world.database.url, `UPDATE tokens SET description = $1 WHERE name LIKE 'many-%'`, [
-      `round ${round}`,
-    ]);
-    for (seen = 0; seen < TOKENS;) seen += (await healthy.next()).events.length;
-  }
-  await healthy.close();
-  let bytes = 0;
-  const trailers = once(call, 'trailers') as Promise<[http2.IncomingHttpHeaders]>;
-  call.on('data', (chunk: Buffer) => (bytes += chunk.length));
-  // RESOURCE_EXHAUSTED.
-  expect((await trailers)[0]).toMatchObject({ 'grpc-status': '8' });
-  // Far less than the more than 10 MB of all changes.
-  expect(bytes).toBeLessThan(4_000_000);
-  session.destroy();
-});
+test(
+  'a client that does not read is cut off, and few messages are held in memory for it',
+  { timeout: 120_000 },
+  async () => {
+    // The library's own client reads ahead without limit.
+    const session = http2.connect(`http://${world.server.address}`);
+    const call = session.request({
+      ':method': 'POST',
+      ':path': pathOf('watchTokens'),
+      'content-type': 'application/grpc',
+      te: 'trailers',
+      authorization: `Bearer ${world.adminToken}`,
+    });
+    call.end(framed(encodeRequest('watchTokens', {})));
+    await once(call, 'response');
+    const healthy = await Watching.begin(world.admin.tokens.watchTokens({}));
+    let seen = 0;
+    for (let round = 0; round * TOKENS <= MOST_BEHIND + TOKENS; round += 1) {
+      await execute(world.database.url, `UPDATE tokens SET description = $1 WHERE name LIKE 'many-%'`, [
+        `round ${round}`,
+      ]);
+      for (seen = 0; seen < TOKENS;) seen += (await healthy.next()).events.length;
+    }
+    await healthy.close();
+    let bytes = 0;
+    const trailers = once(call, 'trailers') as Promise<[http2.IncomingHttpHeaders]>;
+    call.on('data', (chunk: Buffer) => (bytes += chunk.length));
+    // RESOURCE_EXHAUSTED.
+    expect((await trailers)[0]).toMatchObject({ 'grpc-status': '8' });
+    // Far less than the more than 10 MB of all changes.
+    expect(bytes).toBeLessThan(4_000_000);
+    session.destroy();
+  },
+);
