@@ -1,0 +1,173 @@
+const TICK_MS = 20;
+/** While the event loop reads requests for less than this at once, more connections are read. */
+const READING_MS = 80;
+/** When it has read for so long at once, the connections that it has not come to wait for a turn. */
+const MOST_READING_MS = 120;
+/** How long a turn lasts. The calls that waited for it are mostly answered late, those that follow in time. */
+const TURN_MS = 600;
+/** A connection that brings no more calls than this at once is read always. */
+const FEW_CALLS = 4;
+/** The clock is asked once in so many calls. */
+const CALLS_BETWEEN_LOOKS = 16;
+
+/** Source is a connection, as far as turns go. */
+export interface Source {
+  readonly share: ReadingShare;
+  /** pause has what comes wait until `resume`. It is repeated, as Node may begin to read by itself. */
+  pause(): void;
+  resume(): void;
+}
+
+/** ReadingShare is what was read of a connection. */
+export class ReadingShare {
+  /** The round in which it was last read. */
+  round = -1;
+  /** Calls in that round; 0 if it has not been read since it was let in. */
+  calls = 0;
+  /** When its turn began, if it is busy. */
+  since = 0;
+}
+
+export interface TurnsOptions<Connection extends Source> {
+  /** All that are open, the oldest first. */
+  readonly connections: () => Iterable<Connection>;
+  /** Milliseconds of a clock that never goes back; that of the process if not given. */
+  readonly now?: () => number;
+}
+
+/**
+ * Turns lets busy connections take turns when more is asked than can be answered. Were all of them read, each answer would
+ * come after all others, and all too late. So only as many are read as the event loop comes round to within a tenth of a
+ * second; what the others send waits in their sockets. Connections with few calls are read always, and new ones come first.
+ */
+export class Turns<Connection extends Source> {
+  readonly #connections: () => Iterable<Connection>;
+  readonly #now: () => number;
+  /** Those that bring many calls, and have their turn. */
+  readonly #busy = new Set<Connection>();
+  /** Those that had their turn, the longest ago first. */
+  readonly #waiting = new Set<Connection>();
+  /** Those that the event loop did not come to, the newest last. */
+  readonly #missed = new Set<Connection>();
+  #timer: NodeJS.Timeout | undefined;
+  #round = 0;
+  #calls = 0;
+  #readingSince = Infinity;
+  #isCut = false;
+  /** How many are let in next. */
+  #step = 1;
+  #few = FEW_CALLS;
+  #given = 0;
+
+  constructor({ connections, now = () => performance.now() }: TurnsOptions<Connection>) {
+    this.#connections = connections;
+    this.#now = now;
+  }
+
+  start(): void {
+    this.#timer = setInterval(() => {
+      this.nextRound();
+    }, TICK_MS).unref();
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+  }
+
+  /** waiting is how many connections are not read. */
+  get waiting(): number {
+    return this.#waiting.size + this.#missed.size;
+  }
+
+  /** given is how many turns have ended. */
+  get given(): number {
+    return this.#given;
+  }
+
+  /** left tells that a connection has ended. */
+  left(connection: Connection): void {
+    this.#busy.delete(connection);
+    this.#waiting.delete(connection);
+    this.#missed.delete(connection);
+  }
+
+  /** arrived tells of a call. */
+  arrived(connection: Connection): void {
+    const { share } = connection;
+    if (share.round !== this.#round) {
+      share.round = this.#round;
+      share.calls = 0;
+    }
+    share.calls += 1;
+    if (this.#calls % CALLS_BETWEEN_LOOKS === 0) this.#look();
+    this.#calls += 1;
+  }
+
+  #look(): void {
+    const now = this.#now();
+    if (this.#calls === 0) this.#readingSince = now;
+    if (this.#isCut || now - this.#readingSince < MOST_READING_MS) return;
+    this.#isCut = true;
+    for (const connection of this.#connections()) {
+      const { round, calls } = connection.share;
+      const isCalm = calls > 0 && calls <= this.#few;
+      if (round === this.#round || isCalm || this.#isWaiting(connection)) continue;
+      this.#busy.delete(connection);
+      this.#missed.add(connection);
+      connection.pause();
+    }
+  }
+
+  /** nextRound begins another round through the connections. */
+  nextRound(): void {
+    const now = this.#now();
+    const spent = this.#calls === 0 ? 0 : now - this.#readingSince;
+    this.#few = spent > 2 * MOST_READING_MS ? this.#few >> 1 : this.waiting === 0 ? FEW_CALLS : this.#few;
+    if (this.waiting === 0) this.#busy.clear();
+    else {
+      this.#endTurns(now);
+      this.#letIn(spent);
+      for (const each of this.#waiting) each.pause();
+      for (const each of this.#missed) each.pause();
+    }
+    this.#round += 1;
+    this.#calls = 0;
+    this.#isCut = false;
+  }
+
+  #endTurns(now: number): void {
+    for (const connection of this.#connections()) {
+      const { share } = connection;
+      if (share.round !== this.#round || share.calls <= this.#few || this.#isWaiting(connection)) continue;
+      if (!this.#busy.has(connection)) share.since = now;
+      this.#busy.add(connection);
+    }
+    for (const connection of this.#busy) {
+      if (now - connection.share.since < TURN_MS) continue;
+      this.#given += 1;
+      this.#busy.delete(connection);
+      this.#waiting.add(connection);
+    }
+  }
+
+  #letIn(spent: number): void {
+    this.#step = spent < READING_MS ? this.#step * 2 : 1;
+    // One that nobody knows may have but one call, and is read at once.
+    const next = [...this.#missed].slice(-Math.ceil(this.#step / 2)).reverse();
+    if (spent < READING_MS) {
+      for (const each of this.#waiting) {
+        if (next.length >= this.#step) break;
+        next.push(each);
+      }
+    }
+    for (const connection of next) {
+      this.left(connection);
+      connection.share.calls = 0;
+      connection.resume();
+    }
+  }
+
+  #isWaiting(connection: Connection): boolean {
+    return this.#waiting.has(connection) || this.#missed.has(connection);
+  }
+}
