@@ -1,8 +1,8 @@
 const TICK_MS = 20;
 /** While the event loop reads requests for less than this at once, more connections are read. */
-const READING_MS = 80;
+const READING_MS = 50;
 /** When it has read for so long at once, the connections that it has not come to wait for a turn. */
-const MOST_READING_MS = 120;
+const MOST_READING_MS = 75;
 /** How long a turn lasts. The calls that waited for it are mostly answered late, those that follow in time. */
 const TURN_MS = 600;
 /** A connection that brings no more calls than this at once is read always. */
@@ -20,16 +20,18 @@ export interface Source {
 
 /** ReadingShare is what was read of a connection. */
 export class ReadingShare {
-  /** The round in which it was last read. */
-  round = -1;
+  /** The round in which it was last read; undefined if it never was. */
+  round: number | undefined;
   /** Calls in that round; 0 if it has not been read since it was let in. */
   calls = 0;
-  /** When its turn began, if it is busy. */
-  since = 0;
+  /** When its turn began, if it has one. */
+  begunAt = 0;
+  /** From when on it has waited for a turn, until it has had it. */
+  waitsSince: number | undefined;
 }
 
 export interface TurnsOptions<Connection extends Source> {
-  /** All that are open, the oldest first. */
+  /** All that are open. */
   readonly connections: () => Iterable<Connection>;
   /** Milliseconds of a clock that never goes back; that of the process if not given. */
   readonly now?: () => number;
@@ -45,19 +47,18 @@ export class Turns<Connection extends Source> {
   readonly #now: () => number;
   /** Those that bring many calls, and have their turn. */
   readonly #busy = new Set<Connection>();
-  /** Those that had their turn, the longest ago first. */
+  /** Those that are not read. */
   readonly #waiting = new Set<Connection>();
-  /** Those that the event loop did not come to, the newest last. */
-  readonly #missed = new Set<Connection>();
   #timer: NodeJS.Timeout | undefined;
   #round = 0;
+  /** Calls in this round. */
   #calls = 0;
-  #readingSince = Infinity;
+  #readingSince = 0;
   #isCut = false;
   /** How many are let in next. */
   #step = 1;
   #few = FEW_CALLS;
-  #given = 0;
+  #ended = 0;
 
   constructor({ connections, now = () => performance.now() }: TurnsOptions<Connection>) {
     this.#connections = connections;
@@ -76,24 +77,22 @@ export class Turns<Connection extends Source> {
 
   /** waiting is how many connections are not read. */
   get waiting(): number {
-    return this.#waiting.size + this.#missed.size;
+    return this.#waiting.size;
   }
 
-  /** given is how many turns have ended. */
-  get given(): number {
-    return this.#given;
+  /** ended is how many turns have ended. */
+  get ended(): number {
+    return this.#ended;
   }
 
   /** left tells that a connection has ended. */
   left(connection: Connection): void {
     this.#busy.delete(connection);
     this.#waiting.delete(connection);
-    this.#missed.delete(connection);
   }
 
   /** arrived tells of a call. */
-  arrived(connection: Connection): void {
-    const { share } = connection;
+  arrived({ share }: Connection): void {
     if (share.round !== this.#round) {
       share.round = this.#round;
       share.calls = 0;
@@ -111,10 +110,7 @@ export class Turns<Connection extends Source> {
     for (const connection of this.#connections()) {
       const { round, calls } = connection.share;
       const isCalm = calls > 0 && calls <= this.#few;
-      if (round === this.#round || isCalm || this.#isWaiting(connection)) continue;
-      this.#busy.delete(connection);
-      this.#missed.add(connection);
-      connection.pause();
+      if (round !== this.#round && !isCalm) this.#wait(connection, now);
     }
   }
 
@@ -122,52 +118,67 @@ export class Turns<Connection extends Source> {
   nextRound(): void {
     const now = this.#now();
     const spent = this.#calls === 0 ? 0 : now - this.#readingSince;
-    this.#few = spent > 2 * MOST_READING_MS ? this.#few >> 1 : this.waiting === 0 ? FEW_CALLS : this.#few;
-    if (this.waiting === 0) this.#busy.clear();
-    else {
+    if (this.waiting === 0) {
+      this.#busy.clear();
+      this.#few = FEW_CALLS;
+    } else {
+      this.#findBusy(now);
       this.#endTurns(now);
       this.#letIn(spent);
       for (const each of this.#waiting) each.pause();
-      for (const each of this.#missed) each.pause();
     }
+    // Where many with few calls each are too much together, they take turns too.
+    if (spent > 2 * MOST_READING_MS) this.#few >>= 1;
     this.#round += 1;
     this.#calls = 0;
     this.#isCut = false;
   }
 
-  #endTurns(now: number): void {
+  #findBusy(now: number): void {
     for (const connection of this.#connections()) {
       const { share } = connection;
-      if (share.round !== this.#round || share.calls <= this.#few || this.#isWaiting(connection)) continue;
-      if (!this.#busy.has(connection)) share.since = now;
+      if (share.round !== this.#round) continue;
+      share.waitsSince = undefined;
+      if (share.calls <= this.#few || this.#busy.has(connection) || this.#waiting.has(connection)) continue;
+      share.begunAt = now;
       this.#busy.add(connection);
-    }
-    for (const connection of this.#busy) {
-      if (now - connection.share.since < TURN_MS) continue;
-      this.#given += 1;
-      this.#busy.delete(connection);
-      this.#waiting.add(connection);
     }
   }
 
+  #endTurns(now: number): void {
+    for (const connection of this.#busy) {
+      if (now - connection.share.begunAt < TURN_MS) continue;
+      this.#ended += 1;
+      this.#wait(connection, now);
+    }
+  }
+
+  #wait(connection: Connection, now: number): void {
+    connection.share.waitsSince ??= now;
+    this.#busy.delete(connection);
+    this.#waiting.add(connection);
+    connection.pause();
+  }
+
+  /** #letIn lets those in that have waited longest, if there is time for more. */
   #letIn(spent: number): void {
     this.#step = spent < READING_MS ? this.#step * 2 : 1;
-    // One that nobody knows may have but one call, and is read at once.
-    const next = [...this.#missed].slice(-Math.ceil(this.#step / 2)).reverse();
+    const next = new Set<Connection>();
+    // One that nobody knows may have one call only, and is not to wait for it.
+    const unknown = [...this.#waiting].findLast(({ share }) => share.round === undefined);
+    if (unknown !== undefined) next.add(unknown);
     if (spent < READING_MS) {
-      for (const each of this.#waiting) {
-        if (next.length >= this.#step) break;
-        next.push(each);
-      }
+      const longestFirst = [...this.#waiting].sort((a, b) => since(a) - since(b));
+      for (const each of longestFirst.slice(0, this.#step)) next.add(each);
     }
     for (const connection of next) {
-      this.left(connection);
+      this.#waiting.delete(connection);
       connection.share.calls = 0;
       connection.resume();
     }
   }
+}
 
-  #isWaiting(connection: Connection): boolean {
-    return this.#waiting.has(connection) || this.#missed.has(connection);
-  }
+function since({ share }: Source): number {
+  return share.waitsSince ?? 0;
 }
