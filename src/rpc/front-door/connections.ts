@@ -12,6 +12,8 @@ export interface ConnectionsOptions {
   readonly counts: ConnectionCounts;
   /** Is told of every new interval. */
   readonly onInterval: () => void;
+  /** Is told of every connection on which HTTP/2 begins. */
+  readonly onSession: (connection: Connection) => void;
   /** Is told of every connection that has ended. */
   readonly onEnd: (connection: Connection) => void;
   /** Ends a call whose request did not come in time. */
@@ -72,6 +74,7 @@ export class Connections {
       if (connection === undefined) session.destroy();
       else {
         connection.opened(session);
+        this.#options.onSession(connection);
         this.#bySession.set(session, connection);
       }
     });

@@ -65,6 +65,9 @@ export class FrontDoor implements BodyKeeper {
       onInterval: () => {
         this.#budget.forgetIdle();
       },
+      onSession: (connection) => {
+        this.#turns.opened(connection);
+      },
       onEnd: (connection) => {
         this.#turns.left(connection);
       },

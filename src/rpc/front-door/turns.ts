@@ -55,6 +55,12 @@ export class Turns<Connection extends Source> {
   #calls = 0;
   #readingSince = 0;
   #isCut = false;
+  /** True if a connection was opened in this round. */
+  #hasNew = false;
+  /** True while not even the busy ones are read. */
+  #isResting = false;
+  /** Milliseconds that were spent on reading when it was last done. */
+  #spent = 0;
   /** How many are let in next. */
   #step = 1;
   #few = FEW_CALLS;
@@ -83,6 +89,12 @@ export class Turns<Connection extends Source> {
   /** ended is how many turns have ended. */
   get ended(): number {
     return this.#ended;
+  }
+
+  /** opened tells of a new connection. */
+  opened(connection: Connection): void {
+    this.#hasNew = true;
+    if (this.waiting > 0) this.#wait(connection, this.#now());
   }
 
   /** left tells that a connection has ended. */
@@ -117,32 +129,46 @@ export class Turns<Connection extends Source> {
   /** nextRound begins another round through the connections. */
   nextRound(): void {
     const now = this.#now();
-    const spent = this.#calls === 0 ? 0 : now - this.#readingSince;
-    if (this.waiting === 0) {
+    if (!this.#isResting) this.#spent = this.#calls === 0 ? 0 : now - this.#readingSince;
+    if (this.waiting === 0 && this.#spent < MOST_READING_MS) {
+      this.#rest(false);
       this.#busy.clear();
       this.#few = FEW_CALLS;
     } else {
       this.#findBusy(now);
       this.#endTurns(now);
-      this.#letIn(spent);
+      // Node takes one new connection in each turn of the event loop, and those are long where much is read.
+      this.#rest(this.#hasNew && !this.#isResting);
+      if (!this.#isResting) this.#letIn();
       for (const each of this.#waiting) each.pause();
     }
-    // Where many with few calls each are too much together, they take turns too.
-    if (spent > 2 * MOST_READING_MS) this.#few >>= 1;
     this.#round += 1;
     this.#calls = 0;
     this.#isCut = false;
+    this.#hasNew = false;
+  }
+
+  /** #rest leaves the busy ones unread for a round, so that new ones are taken quickly, or reads them on. */
+  #rest(isResting: boolean): void {
+    if (isResting) for (const each of this.#busy) each.pause();
+    else if (this.#isResting) for (const each of this.#busy) each.resume();
+    this.#isResting = isResting;
   }
 
   #findBusy(now: number): void {
+    let callsOfBusy = 0;
     for (const connection of this.#connections()) {
       const { share } = connection;
       if (share.round !== this.#round) continue;
       share.waitsSince = undefined;
-      if (share.calls <= this.#few || this.#busy.has(connection) || this.#waiting.has(connection)) continue;
+      if (share.calls <= this.#few) continue;
+      callsOfBusy += share.calls;
+      if (this.#busy.has(connection) || this.#waiting.has(connection)) continue;
       share.begunAt = now;
       this.#busy.add(connection);
     }
+    // Where many with few calls each are too much together, they take turns too.
+    if (this.#spent > 2 * MOST_READING_MS && callsOfBusy < this.#calls / 2) this.#few >>= 1;
   }
 
   #endTurns(now: number): void {
@@ -161,13 +187,13 @@ export class Turns<Connection extends Source> {
   }
 
   /** #letIn lets those in that have waited longest, if there is time for more. */
-  #letIn(spent: number): void {
-    this.#step = spent < READING_MS ? this.#step * 2 : 1;
+  #letIn(): void {
+    this.#step = this.#spent < READING_MS ? this.#step * 2 : 1;
     const next = new Set<Connection>();
     // One that nobody knows may have one call only, and is not to wait for it.
     const unknown = [...this.#waiting].findLast(({ share }) => share.round === undefined);
     if (unknown !== undefined) next.add(unknown);
-    if (spent < READING_MS) {
+    if (this.#spent < READING_MS) {
       const longestFirst = [...this.#waiting].sort((a, b) => since(a) - since(b));
       for (const each of longestFirst.slice(0, this.#step)) next.add(each);
     }
