@@ -1,12 +1,18 @@
 const TICK_MS = 20;
-/** While the event loop reads requests for less than this at once, more connections are read. */
+/** When the event loop has read requests for so long at once, too much is asked: connections begin to take turns. */
+const OVERLOAD_MS = 300;
+/** They need not, where reading all of them would take less than this. */
+const CALM_MS = 200;
+/** From then on, while it reads for less than this at once, more connections are read. */
 const READING_MS = 50;
-/** When it has read for so long at once, the connections that it has not come to wait for a turn. */
+/** And when it has read for so long, those that it has not come to wait. */
 const MOST_READING_MS = 75;
 /** How long a turn lasts. The calls that waited for it are mostly answered late, those that follow in time. */
 const TURN_MS = 600;
 /** A connection that brings no more calls than this at once is read always. */
 const FEW_CALLS = 4;
+/** What a connection counts for that nobody knows: as many as it may have. */
+const MOST_CALLS = 100;
 /** The clock is asked once in so many calls. */
 const CALLS_BETWEEN_LOOKS = 16;
 
@@ -61,6 +67,8 @@ export class Turns<Connection extends Source> {
   #isResting = false;
   /** Milliseconds that were spent on reading when it was last done. */
   #spent = 0;
+  /** And for each call. */
+  #perCall = 0;
   /** How many are let in next. */
   #step = 1;
   #few = FEW_CALLS;
@@ -117,7 +125,8 @@ export class Turns<Connection extends Source> {
   #look(): void {
     const now = this.#now();
     if (this.#calls === 0) this.#readingSince = now;
-    if (this.#isCut || now - this.#readingSince < MOST_READING_MS) return;
+    const limit = this.waiting === 0 ? OVERLOAD_MS : MOST_READING_MS;
+    if (this.#isCut || now - this.#readingSince < limit) return;
     this.#isCut = true;
     for (const connection of this.#connections()) {
       const { round, calls } = connection.share;
@@ -129,8 +138,11 @@ export class Turns<Connection extends Source> {
   /** nextRound begins another round through the connections. */
   nextRound(): void {
     const now = this.#now();
-    if (!this.#isResting) this.#spent = this.#calls === 0 ? 0 : now - this.#readingSince;
-    if (this.waiting === 0 && this.#spent < MOST_READING_MS) {
+    if (!this.#isResting) {
+      this.#spent = this.#calls === 0 ? 0 : now - this.#readingSince;
+      if (this.#calls > 0) this.#perCall = this.#spent / this.#calls;
+    }
+    if (this.waiting === 0 && this.#spent < OVERLOAD_MS) {
       this.#rest(false);
       this.#busy.clear();
       this.#few = FEW_CALLS;
@@ -186,14 +198,22 @@ export class Turns<Connection extends Source> {
     connection.pause();
   }
 
+  /** #demand is how long it would take to read all. */
+  #demand(): number {
+    let calls = 0;
+    for (const { share } of this.#waiting) calls += share.calls === 0 ? MOST_CALLS : share.calls;
+    return this.#spent + calls * this.#perCall;
+  }
+
   /** #letIn lets those in that have waited longest, if there is time for more. */
   #letIn(): void {
     this.#step = this.#spent < READING_MS ? this.#step * 2 : 1;
+    if (this.#demand() < CALM_MS) this.#step = this.waiting;
     const next = new Set<Connection>();
     // One that nobody knows may have one call only, and is not to wait for it.
     const unknown = [...this.#waiting].findLast(({ share }) => share.round === undefined);
     if (unknown !== undefined) next.add(unknown);
-    if (this.#spent < READING_MS) {
+    if (this.#spent < READING_MS || this.#step > 1) {
       const longestFirst = [...this.#waiting].sort((a, b) => since(a) - since(b));
       for (const each of longestFirst.slice(0, this.#step)) next.add(each);
     }

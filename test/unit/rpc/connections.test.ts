@@ -25,6 +25,8 @@ beforeEach(async () => {
     limits: LIMITS,
     counts,
     onInterval: () => undefined,
+    onSession: () => undefined,
+    onEnd: () => undefined,
     onOverdue: () => undefined,
     intervalMs: INTERVAL_MS,
   });
