@@ -8,7 +8,7 @@ import {
   requestTimeout,
   tooManyConnections,
 } from '../../lib/errors.js';
-import type { ConnectionCounts, ConnectionUse } from '../../telemetry/connection-metrics.js';
+import type { ConnectionCounts, ConnectionUse, WorkUse } from '../../telemetry/connection-metrics.js';
 import type { Authenticated, AuthenticationLog, Authenticator } from '../authenticator.js';
 import { callEnded, type CallLog } from '../call-log.js';
 import { foreseen, toStatus } from '../error-status.js';
@@ -109,9 +109,8 @@ export class FrontDoor implements BodyKeeper {
     return this.#connections.use;
   }
 
-  /** callsUnderWay are those that are worked on. */
-  get callsUnderWay(): number {
-    return this.#work.calls;
+  get work(): WorkUse {
+    return { calls: this.#work.calls, waiting: this.#turns.waiting };
   }
 
   get interval(): number {
