@@ -6,9 +6,9 @@ const CALM_MS = 200;
 /** From then on, while it reads for less than this at once, more connections are read. */
 const READING_MS = 50;
 /** And when it has read for so long, those that it has not come to wait. */
-const MOST_READING_MS = 75;
+const MOST_READING_MS = 100;
 /** How long a turn lasts. The calls that waited for it are mostly answered late, those that follow in time. */
-const TURN_MS = 600;
+const TURN_MS = 800;
 /** A connection that brings no more calls than this at once is read always. */
 const FEW_CALLS = 4;
 /** What a connection counts for that nobody knows: as many as it may have. */
