@@ -213,7 +213,7 @@ async function start(dependencies: ServerDependencies, closer: Closer): Promise<
   const rules = new Map(methods.map((rule) => [rule.path, rule]));
   const frontDoor = new FrontDoor({ ...chain, methods: rules, limits, counts });
   metrics.watchConnections(counts, () => frontDoor.connections, limits.inAll);
-  metrics.watchWork(() => frontDoor.callsUnderWay);
+  metrics.watchWork(() => frontDoor.work);
   closer.add('the connections', () => frontDoor.stop());
 
   await coherence.start(closer);

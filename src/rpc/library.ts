@@ -89,13 +89,36 @@ export function openStreams(session: Http2Session): Iterable<ServerHttp2Stream> 
   return (state.streams as ReadonlyMap<number, ServerHttp2Stream>).values();
 }
 
-/** setReading stops or starts the reading of a connection's bytes. Node keeps sockets of HTTP/2 from being paused. */
-export function setReading(session: Http2Session, isReading: boolean): void {
-  if (session.destroyed) return;
+/** stopReading has the bytes of a connection wait in its socket. Node keeps sockets of HTTP/2 from being paused. */
+export function stopReading(session: Http2Session): void {
+  const handle = handleOf(session);
+  if (typeof handle?.readStop === 'function') Reflect.apply(handle.readStop, handle, []);
+}
+
+/**
+ * startReading has them read again. Returns false while something is being written: Node does not read then, and would collect
+ * what comes; it begins again by itself.
+ */
+export function startReading(session: Http2Session): boolean {
+  const handle = handleOf(session);
+  if (handle === undefined) return true;
+  if (handle.writeQueueSize !== 0) return false;
+  if (typeof handle.readStart === 'function') Reflect.apply(handle.readStart, handle, []);
+  return true;
+}
+
+/** SocketHandle is what stands for a socket of the system, or for TLS on one. */
+interface SocketHandle {
+  readonly readStart?: unknown;
+  readonly readStop?: unknown;
+  /** Bytes that the system has not taken yet. */
+  readonly writeQueueSize?: unknown;
+}
+
+function handleOf(session: Http2Session): SocketHandle | undefined {
+  if (session.destroyed) return undefined;
   const handle: unknown = Reflect.get(session.socket, '_handle');
-  if (typeof handle !== 'object' || handle === null) return;
-  const change: unknown = Reflect.get(handle, isReading ? 'readStart' : 'readStop');
-  if (typeof change === 'function') Reflect.apply(change, handle, []);
+  return typeof handle === 'object' && handle !== null ? handle : undefined;
 }
 
 /** streamOf is the HTTP/2 stream of one of the library's calls; undefined if the library keeps it elsewhere. */

@@ -23,14 +23,31 @@ export interface ConnectionUse {
   readonly unauthenticated: number;
 }
 
-/** watchWork shows how many calls are worked on. They are counted when somebody looks. */
-export function watchWork(registry: Registry, callsUnderWay: () => number): void {
+/** WorkUse is what a process has to do. */
+export interface WorkUse {
+  /** Calls that are worked on: not those that memory answers. */
+  readonly calls: number;
+  /** Connections that wait for their turn to be read. */
+  readonly waiting: number;
+}
+
+/** watchWork shows it. It is counted when somebody looks. */
+export function watchWork(registry: Registry, use: () => WorkUse): void {
+  const registers = [registry];
   new Gauge({
     name: 'keyward_calls_under_way',
     help: 'Calls that are worked on, without streams and what memory answers.',
-    registers: [registry],
+    registers,
     collect() {
-      this.set(callsUnderWay());
+      this.set(use().calls);
+    },
+  });
+  new Gauge({
+    name: 'keyward_connections_waiting',
+    help: 'Connections that are not read for now, because more is asked than can be answered in time.',
+    registers,
+    collect() {
+      this.set(use().waiting);
     },
   });
 }

@@ -7,6 +7,7 @@ import {
   watchWork,
   type ConnectionCounts,
   type ConnectionUse,
+  type WorkUse,
 } from './connection-metrics.js';
 
 /** CacheUse is what a cache counts of itself. */
@@ -99,8 +100,8 @@ export class Metrics {
   }
 
   /** watchWork shows how many calls are worked on; call it once. */
-  watchWork(callsUnderWay: () => number): void {
-    watchWork(this.#registry, callsUnderWay);
+  watchWork(use: () => WorkUse): void {
+    watchWork(this.#registry, use);
   }
 
   /** watchProcess adds the usual metrics of the process: once in a process, and for its whole life. */

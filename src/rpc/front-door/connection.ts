@@ -1,10 +1,11 @@
 import type { Http2Session } from 'node:http2';
 import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
-import { openStreams, setReading } from '../library.js';
+import { openStreams, startReading, stopReading } from '../library.js';
 import type { Credentials } from '../authenticator.js';
 import { LimitedShare, type Share } from './collected-bytes.js';
 import { bodyOf } from './request-body.js';
+import { ReadingShare, type Source } from './turns.js';
 
 /** ConnectionStanding is what a connection has shown: nothing yet, a call to an open method, or good credentials. */
 export type ConnectionStanding = 'stranger' | 'visitor' | 'caller';
@@ -15,7 +16,7 @@ export const MOST_OF_OPEN_CALLS = 64 * 1024;
 const MOST_WAITING = 64 * 1024;
 
 /** Connection is one TCP connection, and the HTTP/2 session on it. */
-export class Connection {
+export class Connection implements Source {
   readonly socket: Socket;
   /** The other end's address. */
   readonly address: string;
@@ -33,19 +34,24 @@ export class Connection {
   misusedAt: number | undefined;
   /** How many did. */
   misuses = 0;
-  readonly since: number;
+  /** What was read of it lately. */
+  readonly share = new ReadingShare();
+  /** The interval from which on it has been read without waiting for a turn. */
+  readSince: number;
   #standing: ConnectionStanding = 'stranger';
   #session: Http2Session | undefined;
   #authContext: Credentials['authContext'] | undefined;
   #waiting = 0;
   readonly #early = new LimitedShare(Infinity);
+  /** True while it waits for its turn. */
+  #isPaused = false;
   #isStopped = false;
 
   constructor(socket: Socket, interval: number) {
     this.socket = socket;
     this.address = socket.remoteAddress ?? 'unknown';
     this.peer = `${this.address}:${socket.remotePort ?? ''}`;
-    this.since = interval;
+    this.readSince = interval;
     this.activeAt = interval;
   }
 
@@ -61,6 +67,22 @@ export class Connection {
   /** opened tells of the session. */
   opened(session: Http2Session): void {
     this.#session = session;
+    this.regulate();
+  }
+
+  /** isPaused tells whether it waits for its turn. */
+  get isPaused(): boolean {
+    return this.#isPaused;
+  }
+
+  pause(): void {
+    this.#isPaused = true;
+    this.regulate();
+  }
+
+  resume(): void {
+    this.#isPaused = false;
+    this.regulate();
   }
 
   /** misused tells of a call that sent too much: without another that is good the connection is closed. */
@@ -82,26 +104,26 @@ export class Connection {
     this.misuses = 0;
     if (this.#standing === 'caller') return;
     this.#standing = 'caller';
-    this.#regulate();
+    this.regulate();
   }
 
   /** Bears what came of calls whose credentials are being judged. */
   readonly early: Share = {
     take: (bytes) => {
       this.#early.take(bytes);
-      this.#regulate();
+      this.regulate();
       return true;
     },
     give: (bytes) => {
       this.#early.give(bytes);
-      this.#regulate();
+      this.regulate();
     },
   };
 
   /** judging tells of one more call whose credentials are being judged, or of one less. */
   judging(change: 1 | -1): void {
     this.#waiting += change;
-    this.#regulate();
+    this.regulate();
   }
 
   /** eachCall visits the bodies of the calls that are open, and tells how many there are. */
@@ -141,15 +163,17 @@ export class Connection {
   }
 
   /**
-   * #regulate stops the reading of the connection while nobody on it is known and some call's credentials are being judged, so that no
-   * more than what was read at once, 64 KiB, is held for it.
+   * regulate stops the reading of the connection while it waits for its turn, and while nobody on it is known and some
+   * call's credentials are being judged, so that no more than what was read at once, 64 KiB, is held for it.
    */
-  #regulate(): void {
-    const mustStop = this.#waiting > 0 && (this.#standing !== 'caller' || this.#early.held > MOST_WAITING);
-    if (!mustStop && !this.#isStopped) return;
+  regulate(): void {
+    const isUnknown = this.#standing !== 'caller' || this.#early.held > MOST_WAITING;
+    const mustStop = this.#isPaused || (this.#waiting > 0 && isUnknown);
+    if (this.#session === undefined || (!mustStop && !this.#isStopped)) return;
     this.#isStopped = mustStop;
     // Again each time: Node starts to read by itself when it has written something.
-    if (this.#session !== undefined) setReading(this.#session, !mustStop);
+    if (mustStop) stopReading(this.#session);
+    else this.#isStopped = !startReading(this.#session);
   }
 }
 

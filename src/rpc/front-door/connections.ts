@@ -12,6 +12,10 @@ export interface ConnectionsOptions {
   readonly counts: ConnectionCounts;
   /** Is told of every new interval. */
   readonly onInterval: () => void;
+  /** Is told of every connection on which HTTP/2 begins. */
+  readonly onSession: (connection: Connection) => void;
+  /** Is told of every connection that has ended. */
+  readonly onEnd: (connection: Connection) => void;
   /** Ends a call whose request did not come in time. */
   readonly onOverdue: (body: RequestBody) => void;
   /** Milliseconds of an interval; a second if not given. */
@@ -70,10 +74,16 @@ export class Connections {
       if (connection === undefined) session.destroy();
       else {
         connection.opened(session);
+        this.#options.onSession(connection);
         this.#bySession.set(session, connection);
       }
     });
     this.#sweeping.start(this.#options.intervalMs ?? INTERVAL_MS);
+  }
+
+  /** all are those that are open, the oldest first. */
+  get all(): Iterable<Connection> {
+    return this.#byPeer.values();
   }
 
   /** of is the connection of a session; undefined if it has ended already. */
@@ -153,6 +163,7 @@ export class Connections {
     if (ofAddress?.size === 0) this.#byAddress.delete(address);
     this.#strangers.delete(connection);
     this.#surplus.delete(connection);
+    this.#options.onEnd(connection);
   }
 
   /** #makeRoom ends one connection where there are as many as there may be. Returns false if it found none. */
@@ -208,8 +219,15 @@ export class Connections {
     const { limits, counts, onOverdue } = this.#options;
     const due = this.#interval - limits.requestSeconds - 1;
     const mustEnd = this.#interval - this.#leavingSince > ENDING_INTERVALS;
+    if (connection.isPaused) {
+      connection.readSince = this.#interval;
+      connection.activeAt = this.#interval;
+    }
+    connection.regulate();
+    const isLate = connection.readSince <= due;
     const calls = connection.eachCall((body) => {
-      if (body?.isOverdue(due) === true) onOverdue(body);
+      // What has not been read is not the client's fault.
+      if (isLate && body?.isOverdue(due) === true) onOverdue(body);
       body?.closeIfLeft(this.#interval - 1);
       if (mustEnd && body?.rule.lasts === true) body.stream.close(constants.NGHTTP2_CANCEL);
     });
@@ -220,7 +238,7 @@ export class Connections {
     if (isIdle && this.#leavingSince < this.#interval) {
       connection.socket.destroy();
     } else if (standing === 'stranger') {
-      if (this.#interval - connection.since <= STRANGER_INTERVALS) return;
+      if (this.#interval - connection.readSince <= STRANGER_INTERVALS) return;
       counts.ended.unauthenticated += 1;
       connection.destroy(constants.NGHTTP2_ENHANCE_YOUR_CALM);
     } else if (closingSince !== undefined) {

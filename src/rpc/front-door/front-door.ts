@@ -8,7 +8,7 @@ import {
   requestTimeout,
   tooManyConnections,
 } from '../../lib/errors.js';
-import type { ConnectionCounts, ConnectionUse } from '../../telemetry/connection-metrics.js';
+import type { ConnectionCounts, ConnectionUse, WorkUse } from '../../telemetry/connection-metrics.js';
 import type { Authenticated, AuthenticationLog, Authenticator } from '../authenticator.js';
 import { callEnded, type CallLog } from '../call-log.js';
 import { foreseen, toStatus } from '../error-status.js';
@@ -22,6 +22,7 @@ import { Connections } from './connections.js';
 import type { ConnectionLimits } from './connection-limits.js';
 import { discardBody, ignore, RequestBody, type BodyKeeper } from './request-body.js';
 import { sendStatus } from './response.js';
+import { Turns } from './turns.js';
 import { WorkUnderWay } from './work-under-way.js';
 
 export interface FrontDoorDependencies extends CallLog {
@@ -49,6 +50,7 @@ export class FrontDoor implements BodyKeeper {
   readonly #dependencies: FrontDoorDependencies;
   readonly #connections: Connections;
   readonly #budget = new BodyBudget();
+  readonly #turns: Turns<Connection>;
   readonly #work = new WorkUnderWay();
   #waitingStrangers = 0;
   #emptyCalls = 0;
@@ -63,10 +65,17 @@ export class FrontDoor implements BodyKeeper {
       onInterval: () => {
         this.#budget.forgetIdle();
       },
+      onSession: (connection) => {
+        this.#turns.opened(connection);
+      },
+      onEnd: (connection) => {
+        this.#turns.left(connection);
+      },
       onOverdue: (body) => {
         body.fail(requestTimeout(limits.requestSeconds));
       },
     });
+    this.#turns = new Turns({ connections: () => this.#connections.all });
   }
 
   /** guard lets nobody into a listening server but through this door. Throws if the library is not as expected. */
@@ -82,6 +91,7 @@ export class FrontDoor implements BodyKeeper {
       });
       this.#connections.guard(each);
     }
+    this.#turns.start();
   }
 
   /** leave is for when the library stops: whoever has no call under way, or does not take the end of a stream, is cut off. */
@@ -91,6 +101,7 @@ export class FrontDoor implements BodyKeeper {
 
   /** stop ends what is left of connections; call it when the library has stopped. */
   stop(): Promise<void> {
+    this.#turns.stop();
     return this.#connections.stop();
   }
 
@@ -98,9 +109,8 @@ export class FrontDoor implements BodyKeeper {
     return this.#connections.use;
   }
 
-  /** callsUnderWay are those that are worked on. */
-  get callsUnderWay(): number {
-    return this.#work.calls;
+  get work(): WorkUse {
+    return { calls: this.#work.calls, waiting: this.#turns.waiting };
   }
 
   get interval(): number {
@@ -159,6 +169,7 @@ export class FrontDoor implements BodyKeeper {
       stream.close(constants.NGHTTP2_REFUSED_STREAM);
       return;
     }
+    this.#turns.arrived(connection);
     const rule = this.#dependencies.methods.get(headers[':path'] ?? '');
     if (rule === undefined || headers['content-type']?.startsWith('application/grpc') !== true) {
       // The library refuses these by their headers.

@@ -25,6 +25,8 @@ beforeEach(async () => {
     limits: LIMITS,
     counts,
     onInterval: () => undefined,
+    onSession: () => undefined,
+    onEnd: () => undefined,
     onOverdue: () => undefined,
     intervalMs: INTERVAL_MS,
   });
@@ -195,3 +197,43 @@ test('one that is closing and has to make room is cut off, though its client doe
   connection.destroy(http2.constants.NGHTTP2_ENHANCE_YOUR_CALM);
   expect(connection.socket.destroyed).toBe(true);
 });
+
+test('a connection that is paused is not read until it is resumed, and loses nothing', async () => {
+  const { session } = await call('/caller');
+  const connection = connectionOf(streams[0]?.session);
+  connection.pause();
+  const later = session.request({ ':path': '/caller', ':method': 'POST' });
+  later.on('error', () => undefined).resume();
+  streams[0]?.end();
+  const from = connections.interval;
+  // Long enough for it to be taken for idle, if it were not paused.
+  await expect.poll(() => connections.interval, { timeout: 5_000 }).toBeGreaterThan(from + 100);
+  expect(streams).toHaveLength(1);
+  connection.resume();
+  await once(later, 'response');
+  expect(session.closed).toBe(false);
+});
+
+test('one that is resumed while it does not take what is written is read on once it has', async () => {
+  const socket = await stranger('127.0.0.1', opening());
+  const { first, later } = headerBlocks('localhost', '/caller', 'Bearer x');
+  socket.pause();
+  socket.write(frame(FRAME.headers, FLAG.endHeaders | FLAG.endStream, 1, first));
+  await expect.poll(() => streams.length).toBe(1);
+  const connection = connectionOf(streams[0]?.session);
+  streams[0]?.end(Buffer.alloc(2 ** 25));
+  const queued = () => connection.socket.writableLength + handleOf(connection).writeQueueSize;
+  await expect.poll(queued).toBeGreaterThan(0);
+  connection.pause();
+  connection.resume();
+  socket.write(frame(FRAME.headers, FLAG.endHeaders | FLAG.endStream, 3, later));
+  const from = connections.interval;
+  await expect.poll(() => connections.interval).toBeGreaterThan(from + 10);
+  expect(streams).toHaveLength(1);
+  socket.resume();
+  await expect.poll(() => streams.length, { timeout: 5_000 }).toBe(2);
+});
+
+function handleOf({ socket }: { readonly socket: Socket }): { readonly writeQueueSize: number } {
+  return Reflect.get(socket, '_handle') as { readonly writeQueueSize: number };
+}
