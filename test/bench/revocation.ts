@@ -77,11 +77,11 @@ interface Undisturbed<T> {
 async function undisturbed<T>(client: KeywardClient, work: () => Promise<T>): Promise<Undisturbed<T>> {
   const micros: number[] = [];
   const began = performance.now();
-  let isOver = false;
+  const state = { isOver: false };
   const working = work().finally(() => {
-    isOver = true;
+    state.isOver = true;
   });
-  while (!isOver) {
+  while (!state.isOver) {
     const at = performance.now();
     const { valid } = await client.tokens.validateToken({ token: plaintextOf(micros.length % 1000) });
     if (!valid) throw new Error('a token of someone else is refused');
