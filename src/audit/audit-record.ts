@@ -178,16 +178,17 @@ function storable(entry: AuditEntry): AuditEntry {
 }
 
 function storableTexts<Fields extends object>(fields: Fields): Fields {
-  const entries = Object.entries(fields).map(([key, value]: [string, unknown]) => [
-    key,
-    typeof value === 'string' ? replaceUnstorable(value) : value,
-  ]);
-  return Object.fromEntries(entries) as Fields;
+  const entries: [string, unknown][] = Object.entries(fields);
+  if (entries.every(([, value]) => typeof value !== 'string' || !UNSTORABLE.test(value))) return fields;
+  return Object.fromEntries(
+    entries.map(([key, value]) => [key, typeof value === 'string' ? replaceUnstorable(value) : value]),
+  ) as Fields;
 }
 
 // PostgreSQL keeps neither NUL nor half of a surrogate pair in text.
-const UNSTORABLE = /\0|\p{Surrogate}/gu;
+const UNSTORABLE = /\0|\p{Surrogate}/u;
+const EACH_UNSTORABLE = new RegExp(UNSTORABLE, 'gu');
 
 function replaceUnstorable(text: string): string {
-  return text.replace(UNSTORABLE, '\u{fffd}');
+  return text.replace(EACH_UNSTORABLE, '\u{fffd}');
 }

@@ -28,10 +28,8 @@ export interface EventRow {
 /** AuditEvent is a record as it is stored. */
 export type AuditEvent = ChainedRecord;
 
-/** The columns that a writer sets, but for the chain and the MAC, with their types. */
-const WRITTEN: Readonly<Record<string, string>> = {
-  id: 'bigint',
-  seq: 'bigint',
+/** The columns that a writer sets and that many records of one change have in common, with their types. */
+const COMMON: Readonly<Record<string, string>> = {
   occurred_at: 'timestamptz',
   action: 'text',
   outcome: 'text',
@@ -43,34 +41,58 @@ const WRITTEN: Readonly<Record<string, string>> = {
   actor_certificate: 'text',
   request_id: 'text',
   resource_kind: 'text',
-  resource_id: 'bigint',
   resource_profile_id: 'bigint',
   resource_account_id: 'bigint',
   resource_account_number: 'text',
   detail: 'jsonb',
 };
 
+/** Alike is records in a row that differ in nothing but what the lists tell of each. */
+interface Alike {
+  readonly common: Readonly<Record<string, unknown>>;
+  readonly ids: string[];
+  readonly seqs: string[];
+  readonly macs: string[];
+  readonly resources: (string | null)[];
+}
+
 /**
  * insertEvents is the SQL that writes records: `parameter` stands for what recordsJson gives, and `head` for a
  * table that has one row, with the chain, if they are to be written.
  */
 export function insertEvents(parameter: string, head: string): string {
-  const names = Object.keys(WRITTEN).join();
-  const typed = Object.entries(WRITTEN).map(([name, type]) => `${name} ${type}`);
-  return `INSERT INTO audit_events (chain, mac, ${names}) OVERRIDING SYSTEM VALUE
-    SELECT ${head}.chain, decode(r.mac_hex, 'hex'), ${names}
-    FROM ${head}, json_to_recordset(${parameter}::json) AS r (mac_hex text, ${typed.join()})`;
+  const names = Object.keys(COMMON).join();
+  const typed = Object.entries(COMMON).map(([name, type]) => `${name} ${type}`);
+  return `INSERT INTO audit_events (chain, id, seq, mac, resource_id, ${names}) OVERRIDING SYSTEM VALUE
+    SELECT ${head}.chain, each.id, each.seq, decode(each.mac, 'hex'), each.resource, ${names}
+    FROM ${head}, json_to_recordset(${parameter}::json)
+        AS alike (ids bigint[], seqs bigint[], macs text[], resources bigint[], ${typed.join()}),
+      unnest(ids, seqs, macs, resources) AS each (id, seq, mac, resource)`;
 }
 
+/** recordsJson tells what records have in common once for all that follow one another. */
 export function recordsJson(records: readonly ChainedRecord[]): string {
-  return JSON.stringify(records.map(toJson));
+  const all: Alike[] = [];
+  let last: Alike | undefined;
+  let text = '';
+  for (const record of records) {
+    const common = commonOf(record);
+    const next = JSON.stringify(common);
+    if (last === undefined || next !== text) {
+      last = { common, ids: [], seqs: [], macs: [], resources: [] };
+      all.push(last);
+      text = next;
+    }
+    last.ids.push(String(record.id));
+    last.seqs.push(String(record.seq));
+    last.macs.push(record.mac.toString('hex'));
+    last.resources.push(record.resource.id?.toString() ?? null);
+  }
+  return JSON.stringify(all.map(({ common, ...lists }) => ({ ...common, ...lists })));
 }
 
-function toJson({ actor, resource, ...record }: ChainedRecord): Record<string, unknown> {
+function commonOf({ actor, resource, ...record }: ChainedRecord): Record<string, unknown> {
   return {
-    mac_hex: record.mac.toString('hex'),
-    id: String(record.id),
-    seq: String(record.seq),
     occurred_at: formatPgTimestamp(record.occurredAt),
     action: record.action,
     outcome: record.outcome,
@@ -82,7 +104,6 @@ function toJson({ actor, resource, ...record }: ChainedRecord): Record<string, u
     actor_certificate: actor.certificate,
     request_id: actor.requestId,
     resource_kind: resource.kind,
-    resource_id: resource.id?.toString(),
     resource_profile_id: resource.profileId?.toString(),
     resource_account_id: resource.accountId?.toString(),
     resource_account_number: resource.accountNumber,

@@ -9,6 +9,7 @@ import { measureMillion } from './million.js';
 import { measureOverload } from './overload.js';
 import { canPin, leaveServerCore } from './processes.js';
 import { report, toText } from './report.js';
+import { measureRevocation } from './revocation.js';
 import { fillTokens } from './tokens.js';
 
 const MILLION = 1_000_000;
@@ -24,6 +25,7 @@ const { values: options } = parseArgs({
     rounds: { type: 'string' },
     against: { type: 'string' },
     overload: { type: 'boolean', default: false },
+    revocation: { type: 'string' },
   },
 });
 
@@ -37,6 +39,9 @@ try {
   const { against } = options;
   if (options.overload) {
     console.log(await onDatabase((url) => measureOverload(url, { seconds: options.smoke ? 3 : 15 })));
+  } else if (options.revocation !== undefined) {
+    const tokens = Number(options.revocation);
+    console.log(await onDatabase((url) => measureRevocation(url, tokens)));
   } else if (against === undefined) await measureAll();
   else console.log(await onDatabase((url) => measureAgainst(against, url, extent)));
 } finally {
