@@ -25,13 +25,14 @@ export class Continuity {
     for (const waiting of this.#waiting) if (waiting.server === server) waiting.resolve();
   }
 
-  /** has tells whether a server is the confirmed one; any is for a process that has seen nothing yet. */
-  has(server: string): boolean {
-    return this.#server === undefined || this.#server === server;
+  /** server is the confirmed one; undefined for a process that has seen nothing yet, to which any is as good. */
+  get server(): string | undefined {
+    return this.#server;
   }
 
   /** confirmed resolves once a server is confirmed. It rejects with TimedOut after some milliseconds. */
   async confirmed(server: string, ms: number): Promise<void> {
+    if (this.#server === server) return;
     let resolve: () => void = () => undefined;
     const confirmed = new Promise<void>((resolved) => {
       resolve = resolved;

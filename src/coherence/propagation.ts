@@ -24,7 +24,7 @@ export interface PropagationDependencies {
   readonly replica: string;
   readonly registrations: Registrations;
   readonly acknowledgements: Acknowledgements;
-  readonly continuity: Pick<Continuity, 'has' | 'confirmed'>;
+  readonly continuity: Pick<Continuity, 'server' | 'confirmed'>;
   readonly timers: Timers;
   /** Of this replica; taken for that of the others where these cannot be read. */
   readonly maxStaleMs: number;
@@ -34,6 +34,8 @@ export interface PropagationDependencies {
 const POLL_MS = 500;
 /** After which nothing is read again, where epochs begin while a change waits. */
 const LONGEST_MS = 2 * TTL_MS;
+/** Of one outcome; one more is for a server that was confirmed only after the first. */
+const MOST_READINGS = 2;
 /** Stands for all replicas that may have had a lease before the epoch began. Nobody knows them, and none acknowledges. */
 const OF_EPOCHS_BEFORE = 'of epochs before';
 
@@ -82,22 +84,28 @@ export class PropagationWait {
     return { complete: false, acknowledged: 0, pending: 0, waitedMs: waitedMs(), effectiveByMs: latestEnd };
   }
 
-  /** #read finds nothing out if the database does not answer in time. */
+  /**
+   * #read finds nothing out if the database does not answer in time.
+   *
+   * The server must have been confirmed before the reading began: what was read meanwhile may be of an epoch that the
+   * confirmation ended.
+   */
   async #read(barrier: string): Promise<Outcome | undefined> {
     const { registrations, acknowledgements, continuity, timers } = this.#deps;
     try {
-      const reading = () => within(timers, TTL_MS, 'reading the replicas', registrations.outcome(barrier));
-      let outcome = await reading();
-      if (!continuity.has(outcome.server)) {
+      for (let readings = 0; readings < MOST_READINGS; readings += 1) {
+        const { server } = continuity;
+        const outcome = await within(timers, TTL_MS, 'reading the replicas', registrations.outcome(barrier));
+        if (server === undefined || outcome.server === server) {
+          acknowledgements.read(outcome);
+          return outcome;
+        }
         await continuity.confirmed(outcome.server, TTL_MS);
-        outcome = await reading();
       }
-      acknowledgements.read(outcome);
-      return outcome;
     } catch {
       // The change is committed and must not be reported as failed: it is not known to be complete.
-      return undefined;
     }
+    return undefined;
   }
 
   /** #seenByAll waits, and gives undefined if what was read does not count any more. */

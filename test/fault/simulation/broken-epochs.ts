@@ -81,8 +81,8 @@ class OfAnyEpoch extends Acknowledgements {
 }
 
 class Trusting extends Continuity {
-  override has(): boolean {
-    return true;
+  override get server(): undefined {
+    return undefined;
   }
 }
 

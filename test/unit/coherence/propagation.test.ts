@@ -217,6 +217,22 @@ test('what another server tells counts only when this process has found there wh
   expect(result.propagation).toMatchObject({ complete: false, pending: 1, waitedMs: 3_500 });
 });
 
+test('what another server told before this process had found there what it had seen does not count', async () => {
+  continuity.confirm('server before');
+  registered = [lease('old', { leftMs: -1 })];
+  const early: Outcome = { revision: REVISION, ...epoch, replicas: registered };
+  let answer: (read: Outcome) => void = () => undefined;
+  outcome = () => new Promise((resolve) => (answer = resolve));
+  const result = begin();
+  await timers.advance(10);
+  epoch = { ...epoch, epoch: 'second', epochAgeMs: 0 };
+  continuity.confirm(SERVER);
+  outcome = () => Promise.resolve({ revision: REVISION, ...epoch, replicas: registered });
+  answer(early);
+  await timers.advance(2_999);
+  expect(result.propagation).toBeUndefined();
+});
+
 test('what another server tells is not believed where that is not found out in time', async () => {
   continuity.confirm('server before');
   const result = begin();
