@@ -21,7 +21,7 @@ import { MOST_OF_OPEN_CALLS, type Connection } from './connection.js';
 import { Connections } from './connections.js';
 import type { ConnectionLimits } from './connection-limits.js';
 import { discardBody, ignore, RequestBody, type BodyKeeper } from './request-body.js';
-import { sendStatus } from './response.js';
+import { closeAnswered, sendStatus } from './response.js';
 import { Turns } from './turns.js';
 import { WorkUnderWay } from './work-under-way.js';
 
@@ -176,7 +176,7 @@ export class FrontDoor implements BodyKeeper {
       discardBody(stream);
       this.#library(stream, headers, flags, rawHeaders);
       // Node would keep the stream for as long as the client does not end it.
-      if (stream.headersSent) stream.close(constants.NGHTTP2_NO_ERROR);
+      if (stream.headersSent) closeAnswered(stream);
       return;
     }
     const timeout = headers['grpc-timeout'];
