@@ -57,10 +57,12 @@ function noteTokensFunction(schema: string): string {
   const note = (op: string, source: string): string => `
     INSERT INTO {schema}.pending_changes (kind, op, row_id, attributes)
     SELECT 'token', '${op}', r.id, jsonb_build_object('key_id', r.key_id, ${OWNER}) FROM ${source} ${owner}`;
-  const noteTogether = (op: string, source: string): string => `
+  // An array of the database's own becomes one of JSON in half the time that jsonb_agg takes.
+  const noteTogether = (op: string, source: string, rows: string): string => `
     INSERT INTO {schema}.pending_parts (op, changes, owners)
-    SELECT '${op}', jsonb_agg(change), array_agg(DISTINCT owner) FROM (
-      SELECT r.user_profile_id AS owner, (row_number() OVER () - 1) / ${MOST_CHANGES} AS part,
+    SELECT '${op}', to_jsonb(array_agg(change)), (SELECT array_agg(DISTINCT user_profile_id) FROM ${rows})
+    FROM (
+      SELECT (row_number() OVER () - 1) / ${MOST_CHANGES} AS part,
         jsonb_build_object('kind', 'token', 'op', '${op}', 'id', r.id::text, 'key_id', r.key_id, ${OWNER}) AS change
       FROM ${source} ${owner}) changed
     GROUP BY part`;
@@ -74,7 +76,7 @@ function noteTokensFunction(schema: string): string {
       IF TG_OP = 'INSERT' THEN ${note('created', 'new_rows r')};
       ELSIF TG_OP = 'DELETE' THEN
         PERFORM FROM old_rows OFFSET ${FEW} LIMIT 1;
-        IF FOUND THEN ${noteTogether('deleted', 'old_rows r')};
+        IF FOUND THEN ${noteTogether('deleted', 'old_rows r', 'old_rows')};
         ELSE ${note('deleted', 'old_rows r')};
         END IF;
       ELSIF TG_OP = 'UPDATE' THEN
@@ -83,7 +85,7 @@ function noteTokensFunction(schema: string): string {
         -- Tokens that had another profile are remembered as that one's.
         IF number > ${FEW} AND NOT EXISTS (
           SELECT id, user_profile_id FROM old_rows EXCEPT SELECT id, user_profile_id FROM new_rows)
-        THEN ${noteTogether('updated', stored)};
+        THEN ${noteTogether('updated', stored, 'new_rows')};
         ELSE ${note('updated', stored)}
           UNION ALL
           SELECT 'token', 'deleted', gone.id, NULL
@@ -229,7 +231,7 @@ function publishFunction(schema: string): string {
           UPDATE ${parts} SET changes = NULL WHERE txid = NEW.txid
         )
         INSERT INTO ${parts} (changes)
-        SELECT jsonb_agg(change ORDER BY place) FROM numbered
+        SELECT to_jsonb(array_agg(change ORDER BY place)) FROM numbered
         GROUP BY (place - 1) / ${MOST_CHANGES} ORDER BY min(place);
       END IF;
 
