@@ -21,6 +21,8 @@ export type DatabaseClientConfig = pg.ClientConfig & {
  */
 const FORMATS = { DateStyle: 'ISO, MDY', TimeZone: 'UTC', standard_conforming_strings: 'on' };
 
+/** Part of a statement's time after which silence says something of other connections too. */
+const LONG_SILENCE = 0.5;
 /** How long the farewell of a connection may take before it is cut. */
 const FAREWELL_MS = 1_000;
 const KEEP_ALIVE = { keepAlive: true, keepAliveInitialDelayMillis: 10_000 };
@@ -62,8 +64,8 @@ export class DatabaseClient extends pg.Client {
         this.#isAskedToCancel = true;
         askToCancel(this, complete);
       },
-      onSilence: () => {
-        this.onDistrust();
+      onSilence: (waitedMs) => {
+        if (waitedMs >= config.limitMs * LONG_SILENCE) this.onDistrust();
       },
     });
     this.connection.on('errorMessage', (error: unknown) => {
@@ -74,6 +76,11 @@ export class DatabaseClient extends pg.Client {
   /** isReady tells whether the next statement can be sent: a request to cancel the last one may still be on its way. */
   get isReady(): boolean {
     return !this.#limit.isUnderWay && !this.#isAskedToCancel;
+  }
+
+  /** shorten takes from the time of the next statement for how long the connection was waited for. */
+  shorten(byMs: number): void {
+    this.#limit.shorten(byMs);
   }
 
   override end(): Promise<void>;

@@ -12,6 +12,9 @@ export const LONG_STATEMENT_MS = 3_600_000;
 /** Part of its time after which the server is asked to give a statement up. If it answers, it is not silent, only slow. */
 const PATIENCE = 0.9;
 
+/** Part of its time that a statement has at least, whatever was waited for before. */
+export const LEAST = 0.1;
+
 /** What may be committed by the time that it is cancelled, and then is not undone. */
 const COMMITS = /^\s*commit\b/i;
 const WRITES = /\b(?:insert|update|delete|commit)\b/i;
@@ -30,8 +33,8 @@ export interface StatementLimitOptions {
   readonly limitMs: number;
   /** Asks the server to give up what it does for the client. */
   readonly cancel: () => void;
-  /** Told before the connection of a statement without an answer is destroyed. */
-  readonly onSilence: () => void;
+  /** Told before the connection of a statement without an answer is destroyed, with how long that was waited for. */
+  readonly onSilence: (waitedMs: number) => void;
 }
 
 /**
@@ -44,6 +47,8 @@ export class StatementLimit {
   readonly #options: StatementLimitOptions;
   #timer: NodeJS.Timeout | undefined;
   #isUnderWay = false;
+  /** Of the time of the next statement. */
+  #usedMs = 0;
 
   constructor(client: pg.Client, options: StatementLimitOptions) {
     this.#client = client;
@@ -73,8 +78,14 @@ export class StatementLimit {
     return this.#isUnderWay;
   }
 
+  /** shorten takes time from the next statement: who sends it has waited for so long already. */
+  shorten(byMs: number): void {
+    this.#usedMs = byMs;
+  }
+
   #begin(): void {
-    const { limitMs } = this.#options;
+    const whole = this.#options.limitMs;
+    const limitMs = Math.max(whole * LEAST, whole - this.#usedMs);
     clearTimeout(this.#timer);
     this.#isUnderWay = true;
     this.#timer = setTimeout(() => {
@@ -82,7 +93,7 @@ export class StatementLimit {
       // What has come while this process stood still is read before the time is up.
       this.#timer = setTimeout(
         () => {
-          this.#giveUp();
+          this.#giveUp(limitMs);
         },
         limitMs - patienceMs(limitMs),
       );
@@ -92,12 +103,12 @@ export class StatementLimit {
   #end(): void {
     clearTimeout(this.#timer);
     this.#isUnderWay = false;
+    this.#usedMs = 0;
   }
 
-  #giveUp(): void {
-    const { limitMs, onSilence } = this.#options;
-    onSilence();
-    const error = new SilentError(`the database has not answered within ${limitMs} ms`);
+  #giveUp(limitMs: number): void {
+    this.#options.onSilence(limitMs);
+    const error = new SilentError(`the database has not answered within ${Math.round(limitMs)} ms`);
     this.#client.connection.emit('error', error);
   }
 

@@ -8,8 +8,8 @@ import { entriesBy } from './token-audit.js';
 import type { TokenRepository } from './token-repository.js';
 import type { TokenOwner } from './token.js';
 
-/** Tokens in a batch: it takes some tens of milliseconds, for which other changes may have to wait. */
-const BATCH = 1_000;
+/** Tokens in a batch: it takes some ten milliseconds, for which other changes may have to wait. */
+const BATCH = 500;
 /** Batches under way at once: one is deleted while what was deleted before is recorded. */
 const LANES = 2;
 

@@ -98,6 +98,26 @@ test('when one connection is silent the others of its age are not used again, so
   for (let count = 0; count < 4; count += 1) await reading(() => knex.raw('SELECT 1'));
 });
 
+test('a statement has the time that the wait for a connection has left', async () => {
+  const limitMs = 4_000;
+  const knex = openDatabase({
+    url: proxy.url,
+    poolSize: 1,
+    connectTimeoutMs: limitMs,
+    statementTimeoutMs: limitMs,
+  });
+  opened.push(knex);
+  const before = reading(() => knex.raw('SELECT pg_sleep(2.5)'));
+  const begun = performance.now();
+  proxy.loseAnswersTo("'lost'");
+  await expect(reading(() => knex.raw("SELECT 'lost'"))).rejects.toMatchObject(UNAVAILABLE);
+  // With a whole one for the statement it would be 6.5 seconds at least.
+  expect(performance.now() - begun).toBeLessThan(6_000);
+  await before;
+  proxy.mend();
+  expect(await reading(() => knex('rows').pluck('id'))).toEqual([1]);
+});
+
 test('a pool whose connections are silent can be closed', async () => {
   const knex = openDatabase({ url: proxy.url, poolSize: 2, connectTimeoutMs: 500, statementTimeoutMs: 500 });
   await reading(() => knex.raw('SELECT 1'));
