@@ -29,13 +29,8 @@ export class ChangesWriter {
     this.#deps = deps;
   }
 
-  /**
-   * record writes in the transaction of a change, behind a record of tampering if the chain is not as it was. The change
-   * gets its revision first, for which it may have to wait: with the chain locked, all changes of this process
-   * would wait with it, also those that need none.
-   */
+  /** record writes in the transaction of a change, behind a record of tampering if the chain is not as it was. */
   async record(trx: Transaction, entries: readonly AuditEntry[]): Promise<void> {
-    await this.#deps.chains.settle(trx);
     for (let tried = 1; ; tried += 1) {
       const current = (this.#current ??= this.#begin([]));
       if (await this.#write(trx, current, entries)) return;
