@@ -2,8 +2,9 @@ import { expect, test } from 'vitest';
 import { Account, UserProfile } from '../../../src/gen/keyward/account/v1/account.js';
 import { Secret } from '../../../src/gen/keyward/secret/v1/secret.js';
 import { Token } from '../../../src/gen/keyward/token/v1/token.js';
+import { checkFields } from '../../../src/lib/fields.js';
 import { LARGEST_PAGE } from '../../../src/lib/page-size.js';
-import { checkDescription, MOST_DESCRIPTION_BYTES } from '../../../src/lib/resource-rules.js';
+import { DESCRIPTION_FIELDS, MOST_DESCRIPTION_BYTES } from '../../../src/lib/resource-rules.js';
 import { checked } from '../../../src/lib/violations.js';
 import { encodeRequest } from '../../support/rpc.js';
 
@@ -25,7 +26,7 @@ const NAMED = { ...FULL, name: 'x'.repeat(255) };
 const OTHERS = 8 * 1024;
 
 test('the largest resource is allowed, and is what the limits are held against', () => {
-  expect(() => checked((v) => checkDescription(v, '', FULL))).not.toThrow();
+  expect(() => checked((v) => checkFields(v, '', DESCRIPTION_FIELDS, FULL, 0n))).not.toThrow();
 });
 
 test.each([
