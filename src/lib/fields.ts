@@ -89,6 +89,19 @@ export function mapFields(
   return Object.fromEntries(Object.entries(fields).map(([name, field]) => [name, make(field, name)]));
 }
 
+/** bytesOf is about how many bytes a resource takes in a message, rather more than less. */
+export function bytesOf(fields: Fields, resource: object): number {
+  const values = resource as Readonly<Record<string, Values[Kind]>>;
+  const characters = Object.keys(fields).reduce((sum, name) => sum + charactersOf(values[name]), 0);
+  return 10_000 + 3 * characters;
+}
+
+function charactersOf(value: Values[Kind] | undefined): number {
+  if (typeof value === 'string') return value.length;
+  if (value === null || typeof value !== 'object') return 0;
+  return [...value].flat().reduce((sum, text) => sum + text.length, 0);
+}
+
 /** protoName is the name of a field in the proto, and so of its column. */
 export function protoName(name: string): string {
   return name.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);

@@ -52,14 +52,6 @@ export function checkName(v: Violations, field: string, name: string): void {
   );
 }
 
-/** describedBytes is about how many bytes a resource takes in a message, rather more than less. */
-export function describedBytes({ description, manifestPath, tags, annotations }: Description): number {
-  let characters = description.length + manifestPath.length;
-  for (const tag of tags) characters += tag.length;
-  for (const [key, value] of annotations) characters += key.length + value.length;
-  return 10_000 + 3 * characters;
-}
-
 /** checkExpiry checks when something shall expire; null is never. */
 export function checkExpiry(v: Violations, field: string, expiresAt: Instant | null, now: Instant): void {
   if (expiresAt === null) return;
