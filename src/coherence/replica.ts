@@ -1,3 +1,11 @@
+/**
+ * `coherence/` makes a change complete everywhere when its call returns, although every replica answers from memory. A
+ * replica answers under a lease, forgets what the change feed names, and acknowledges; a writer waits for all who hold a
+ * lease. The argument why this is right is in docs/coherence.md.
+ *
+ *     const { complete, pending } = await propagationWait.after(barrier);
+ */
+
 import { within, type Timers } from '../lib/timers.js';
 import type { Logger } from '../telemetry/logger.js';
 import type { Acknowledgements } from './acknowledgements.js';
