@@ -3,7 +3,7 @@
  * leaves in `access/`, and the change of the encryption key in `reencryption/`.
  *
  *     const secret = await secretService.create(caller, ownerRef, settings, payload);
- *     const { value } = await accessService.access(caller, request);
+ *     const { payload } = await accessService.access(caller, request);
  */
 
 import type { Caller } from '../authz/caller.js';
