@@ -19,6 +19,7 @@ const IN_FULL_ONLY = [
   'test/fault/strangers.test.ts',
   'test/fault/workers.test.ts',
   'test/fault/simulation/broken-variants.test.ts',
+  'test/integration/db/embedded-postgres.test.ts',
 ];
 
 const leftOut = IS_FULL ? [] : IN_FULL_ONLY;
@@ -56,7 +57,7 @@ export default defineConfig({
           ...shared,
           name: 'shared',
           include: ['test/**/*.test.ts'],
-          exclude: IN_PROCESSES_OF_THEIR_OWN,
+          exclude: [...IN_PROCESSES_OF_THEIR_OWN, ...leftOut],
           isolate: false,
         },
       },
