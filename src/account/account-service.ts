@@ -1,3 +1,10 @@
+/**
+ * `account/` keeps accounts, users and the user profiles that join the two. Superusers change them through this service;
+ * whoever gains rights by a change (`owner-gains.ts`) loses the tokens that others know of them.
+ *
+ *     const user = await accountService.createUser(caller, 'maria', settings);
+ */
+
 import { changedFields } from '../audit/audit-log.js';
 import type { Propagated } from '../coherence/propagated-changes.js';
 import type { OwnerFacts } from '../token/verdict-cache.js';
@@ -5,7 +12,6 @@ import type { Clock } from '../lib/clock.js';
 import { alreadyExists, etagMismatch, KeywardError, notFound } from '../lib/errors.js';
 import { etagOf } from '../lib/etag.js';
 import type { Page, PageQuery } from '../lib/page.js';
-import type { Description } from '../lib/resource-rules.js';
 import { AccountChanges, type AccountChangesDependencies } from './account-changes.js';
 import {
   accountEntry,
@@ -22,6 +28,7 @@ import {
   type Account,
   type AccountChange,
   type AccountSettings,
+  type NewUserProfile,
   type User,
   type UserChange,
   type UserProfile,
@@ -224,8 +231,7 @@ export class AccountService {
     caller: Caller,
     userRef: UserRef,
     accountRef: AccountRef,
-    name: string | undefined,
-    description: Description,
+    given: NewUserProfile,
     keepTokens: boolean,
   ): Promise<Propagated<Promoted<UserProfile>>> {
     const { users, accounts, profiles } = this.#deps;
@@ -235,7 +241,7 @@ export class AccountService {
         // Whoever gives power to a token holds a lock on its user meanwhile, and counts the profiles.
         const user = existing('user', await users.lock(trx, userRef));
         const account = existing('account', await accounts.find(accountRef, trx));
-        const settings = { ...description, name: name ?? user.username };
+        const settings = { name: user.username, ...given };
         const profile = await profiles.insert(trx, user.id, account.id, settings);
         if (profile === undefined) throw alreadyExists('user profile', 'user_and_account');
         const deactivated = await this.#gains.userJoined(trx, caller, user, keepTokens);

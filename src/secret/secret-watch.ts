@@ -5,7 +5,7 @@ import type { Clock } from '../lib/clock.js';
 import { instantFromMillis } from '../lib/instant.js';
 import type { GrantRepository, GrantTerm } from './sharing/grant-repository.js';
 import type { SecretRepository } from './secret-repository.js';
-import { accessToSecret, isOver, type Secret } from './secret.js';
+import { accessToSecret, isOver, SECRET_FIELDS, type Secret } from './secret.js';
 
 export interface SecretWatchDependencies extends ResourceWatchDependencies {
   readonly secrets: Pick<SecretRepository, 'findAll'>;
@@ -25,6 +25,7 @@ export type SecretWatch = ResourceWatch<Secret, SecretFacts>;
 export function secretWatch(deps: SecretWatchDependencies): SecretWatch {
   return new ResourceWatch(deps, {
     kind: 'secret',
+    fields: SECRET_FIELDS,
     read: (ids) =>
       reading(async () => {
         const [secrets, grants] = await Promise.all([deps.secrets.findAll(ids), deps.grants.termsOf(ids)]);
