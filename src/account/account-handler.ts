@@ -61,7 +61,7 @@ export function accountHandlers(service: AccountService): Handlers<typeof Accoun
     listAccounts: {
       permission: READ,
       handle: async (request, caller) => {
-        const page = await service.listAccounts(caller, readList(request, ACCOUNT_COLUMNS));
+        const page = await service.listAccounts(caller, readList(request, ACCOUNT_COLUMNS, caller));
         return { accounts: page.items.map(toAccount), nextPageToken: page.nextPageToken };
       },
     },
@@ -102,7 +102,7 @@ export function accountHandlers(service: AccountService): Handlers<typeof Accoun
     listUsers: {
       permission: READ,
       handle: async (request, caller) => {
-        const page = await service.listUsers(caller, readList(request, USER_COLUMNS));
+        const page = await service.listUsers(caller, readList(request, USER_COLUMNS, caller));
         return { users: page.items.map(toUser), nextPageToken: page.nextPageToken };
       },
     },
@@ -165,7 +165,7 @@ export function accountHandlers(service: AccountService): Handlers<typeof Accoun
     listUserProfiles: {
       permission: READ,
       handle: async (request, caller) => {
-        const page = await service.listUserProfiles(caller, readList(request, USER_PROFILE_COLUMNS));
+        const page = await service.listUserProfiles(caller, readList(request, USER_PROFILE_COLUMNS, caller));
         return { userProfiles: page.items.map(toUserProfile), nextPageToken: page.nextPageToken };
       },
     },
@@ -253,8 +253,12 @@ function readDescription(request: CreateAccountRequest | CreateUserProfileReques
   return { description, version, tags, annotations, manifestPath };
 }
 
-function readList({ pageSize, pageToken, filter, orderBy }: ListRequest, fields: ListFields): PageQuery {
-  return checked((v) => parseListRequest(v, { pageSize, pageToken, filter, orderBy }, fields));
+function readList(
+  { pageSize, pageToken, filter, orderBy }: ListRequest,
+  fields: ListFields,
+  caller: Caller,
+): PageQuery {
+  return checked((v) => parseListRequest(v, { pageSize, pageToken, filter, orderBy }, fields, caller));
 }
 
 function readAccountChange(v: Violations, { account, updateMask }: UpdateAccountRequest): AccountChange {
