@@ -50,19 +50,20 @@ class ImpostorError extends Error {
  */
 export class DatabaseClient extends pg.Client {
   readonly #limit: StatementLimit;
+  readonly #complete: pg.ClientConfig;
   #isAskedToCancel = false;
   onDistrust: () => void = () => undefined;
 
   constructor(config: DatabaseClientConfig) {
     const complete = withVerifiedTls({ ...KEEP_ALIVE, ...config });
     super(complete);
+    this.#complete = complete;
     guard(this.connection, readLink(config.connectionString));
     askForFormats(this);
     this.#limit = new StatementLimit(this, {
       limitMs: config.limitMs,
       cancel: () => {
-        this.#isAskedToCancel = true;
-        askToCancel(this, complete);
+        this.cancel();
       },
       onSilence: (waitedMs) => {
         if (waitedMs >= config.limitMs * LONG_SILENCE) this.onDistrust();
@@ -76,6 +77,13 @@ export class DatabaseClient extends pg.Client {
   /** isReady tells whether the next statement can be sent: a request to cancel the last one may still be on its way. */
   get isReady(): boolean {
     return !this.#limit.isUnderWay && !this.#isAskedToCancel;
+  }
+
+  /** cancel asks the server to give up what it does for this client, which is of no use to others afterwards. */
+  cancel(): void {
+    if (this.#isAskedToCancel) return;
+    this.#isAskedToCancel = true;
+    askToCancel(this, this.#complete);
   }
 
   /** shorten takes from the time of the next statement for how long the connection was waited for. */
