@@ -8,7 +8,7 @@ import type { Clock } from '../lib/clock.js';
 import { instantFromMillis, type Instant } from '../lib/instant.js';
 import { parseListRequest, type ListFields, type ListRequest, type PageQuery } from '../lib/page.js';
 import { recordLocator } from '../lib/public-id.js';
-import { MOST_DESCRIPTION_BYTES } from '../lib/resource-rules.js';
+import { MAX_DESCRIPTION_BYTES } from '../lib/resource-rules.js';
 import { checked } from '../lib/violations.js';
 import { readChange, readNew } from '../rpc/field-messages.js';
 import type { Handlers } from '../rpc/handlers.js';
@@ -32,7 +32,7 @@ export { AccountServiceService } from '../gen/keyward/account/v1/account_service
 const READ = 'keyward.accounts.read';
 const WRITE = 'keyward.accounts.write';
 /** The number of switched-off tokens that a response lists. */
-const MOST_DEACTIVATED = 1000;
+const MAX_DEACTIVATED = 1000;
 
 /** The settings of a profile that gets the name of its user. */
 const { name: _name, ...UNNAMED_FIELDS } = USER_PROFILE_FIELDS;
@@ -45,7 +45,7 @@ export function accountHandlers(
   return {
     createAccount: {
       permission: WRITE,
-      maxRequestBytes: MOST_DESCRIPTION_BYTES,
+      maxRequestBytes: MAX_DESCRIPTION_BYTES,
       handle: async (request, caller) => {
         const { by, accountNumber, settings } = readNewAccount(request, caller, now());
         return { account: toAccount(await service.createAccount(by, accountNumber, settings)) };
@@ -67,7 +67,7 @@ export function accountHandlers(
     },
     updateAccount: {
       permission: WRITE,
-      maxRequestBytes: MOST_DESCRIPTION_BYTES,
+      maxRequestBytes: MAX_DESCRIPTION_BYTES,
       handle: async (request, caller) => {
         const { ref, change } = checked((v) => ({
           ref: readAccountSelector(v, 'selector', request.selector),
@@ -147,7 +147,7 @@ export function accountHandlers(
     },
     createUserProfile: {
       permission: WRITE,
-      maxRequestBytes: MOST_DESCRIPTION_BYTES,
+      maxRequestBytes: MAX_DESCRIPTION_BYTES,
       handle: async (request, caller) => {
         const { by, user, account, settings, keepTokens } = readNewUserProfile(request, caller, now());
         const { result, propagation } = await service.createUserProfile(
@@ -180,7 +180,7 @@ export function accountHandlers(
     },
     updateUserProfile: {
       permission: WRITE,
-      maxRequestBytes: MOST_DESCRIPTION_BYTES,
+      maxRequestBytes: MAX_DESCRIPTION_BYTES,
       handle: async (request, caller) => {
         const { ref, change } = checked((v) => ({
           ref: readUserProfileSelector(v, 'selector', request.selector),
@@ -208,7 +208,7 @@ export function accountHandlers(
 
 function toDeactivated({ deactivated }: Promoted<unknown>) {
   const deactivatedTokens = deactivated
-    .slice(0, MOST_DEACTIVATED)
+    .slice(0, MAX_DEACTIVATED)
     .map(({ id, keyId, name }) => ({ id, recordLocator: recordLocator('token', id), keyId, name }));
   return { deactivatedTokens, deactivatedCount: deactivated.length };
 }

@@ -4,7 +4,7 @@ import type { CreateSecretRequest, SecretServiceService } from '../gen/keyward/s
 import type { Clock } from '../lib/clock.js';
 import { instantFromMillis, type Instant } from '../lib/instant.js';
 import { parseListRequest } from '../lib/page.js';
-import { checkName, MOST_DESCRIPTION_BYTES } from '../lib/resource-rules.js';
+import { checkName, MAX_DESCRIPTION_BYTES } from '../lib/resource-rules.js';
 import { checked } from '../lib/violations.js';
 import { readChange, readNew } from '../rpc/field-messages.js';
 import type { Handlers } from '../rpc/handlers.js';
@@ -14,7 +14,7 @@ import type { CloneService } from './clone-service.js';
 import { SECRET_COLUMNS } from './secret-columns.js';
 import { readPayload, readSecretSelector, toSecret } from './secret-messages.js';
 import type { SecretService } from './secret-service.js';
-import { LARGEST_PAYLOAD, SECRET_FIELDS, type Payload, type SecretSettings } from './secret.js';
+import { MAX_PAYLOAD, SECRET_FIELDS, type Payload, type SecretSettings } from './secret.js';
 
 /** The methods about secrets as a whole. */
 type Methods = Pick<
@@ -43,7 +43,7 @@ export function secretHandlers(
   return {
     createSecret: {
       permission: WRITE,
-      maxRequestBytes: MOST_DESCRIPTION_BYTES + 2 * LARGEST_PAYLOAD,
+      maxRequestBytes: MAX_DESCRIPTION_BYTES + 2 * MAX_PAYLOAD,
       handle: async (request, caller) => {
         const { by, owner, settings, payload } = readCreate(request, caller, now());
         return { secret: toSecret(await service.create(by, owner, settings, payload)) };
@@ -66,7 +66,7 @@ export function secretHandlers(
     },
     updateSecret: {
       permission: WRITE,
-      maxRequestBytes: MOST_DESCRIPTION_BYTES,
+      maxRequestBytes: MAX_DESCRIPTION_BYTES,
       handle: async (request, caller) => {
         const { ref, change } = checked((v) => ({
           ref: readSecretSelector(v, 'selector', request.selector),

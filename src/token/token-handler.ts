@@ -6,7 +6,7 @@ import type { CreateTokenRequest, ListTokensRequest } from '../gen/keyward/token
 import type { Clock } from '../lib/clock.js';
 import { instantFromMillis, type Instant } from '../lib/instant.js';
 import { parseListRequest, type PageQuery } from '../lib/page.js';
-import { checkName, MOST_DESCRIPTION_BYTES } from '../lib/resource-rules.js';
+import { checkName, MAX_DESCRIPTION_BYTES } from '../lib/resource-rules.js';
 import { checked, type Violations } from '../lib/violations.js';
 import type { Handlers } from '../rpc/handlers.js';
 import { readChange, readNew } from '../rpc/field-messages.js';
@@ -33,7 +33,7 @@ export function tokenHandlers(service: TokenService, clock: Clock): Handlers<Man
   return {
     createToken: {
       permission: WRITE,
-      maxRequestBytes: MOST_DESCRIPTION_BYTES,
+      maxRequestBytes: MAX_DESCRIPTION_BYTES,
       handle: async (request, caller) => {
         const { by, owner, settings } = readCreate(request, caller, now());
         const { token, plaintext } = await service.create(by, owner, settings);
@@ -56,7 +56,7 @@ export function tokenHandlers(service: TokenService, clock: Clock): Handlers<Man
     },
     updateToken: {
       permission: WRITE,
-      maxRequestBytes: MOST_DESCRIPTION_BYTES,
+      maxRequestBytes: MAX_DESCRIPTION_BYTES,
       handle: async (request, caller) => {
         const { ref, change } = checked((v) => ({
           ref: readTokenSelector(v, 'selector', request.selector),

@@ -10,8 +10,8 @@ import {
 } from '../../../src/account/account.js';
 import { bytesOf, checkFields, protoName, type Fields } from '../../../src/lib/fields.js';
 import { MAX_INSTANT } from '../../../src/lib/instant.js';
-import { LARGEST_PAGE } from '../../../src/lib/page-size.js';
-import { MOST_DESCRIPTION_BYTES } from '../../../src/lib/resource-rules.js';
+import { MAX_PAGE } from '../../../src/lib/page-size.js';
+import { MAX_DESCRIPTION_BYTES } from '../../../src/lib/resource-rules.js';
 import { checked } from '../../../src/lib/violations.js';
 import { toFields } from '../../../src/rpc/field-messages.js';
 import { SECRET_FIELDS, type SecretSettings } from '../../../src/secret/secret.js';
@@ -67,7 +67,7 @@ test.each(TABLES)(
   'one %s always fits into a message, and is reckoned to take all that it does',
   (_kind, fields, settings, message) => {
     const bytes = message.finish().length;
-    expect(bytes + OTHERS).toBeLessThan(LARGEST_PAGE);
+    expect(bytes + OTHERS).toBeLessThan(MAX_PAGE);
     // Of those characters that take more than three bytes each takes two places in a string.
     expect(bytesOf(fields, settings)).toBeGreaterThan(bytes);
   },
@@ -76,21 +76,17 @@ test.each(TABLES)(
 const PAYLOAD = { value: { $case: 'data', value: Buffer.alloc(65_536) } } as const;
 
 test.each([
-  ['createToken', encodeRequest('createToken', toFields(TOKEN_FIELDS, TOKEN)), MOST_DESCRIPTION_BYTES],
-  [
-    'createAccount',
-    encodeRequest('createAccount', toFields(ACCOUNT_FIELDS, ACCOUNT)),
-    MOST_DESCRIPTION_BYTES,
-  ],
+  ['createToken', encodeRequest('createToken', toFields(TOKEN_FIELDS, TOKEN)), MAX_DESCRIPTION_BYTES],
+  ['createAccount', encodeRequest('createAccount', toFields(ACCOUNT_FIELDS, ACCOUNT)), MAX_DESCRIPTION_BYTES],
   [
     'createUserProfile',
     encodeRequest('createUserProfile', toFields(USER_PROFILE_FIELDS, NAMED)),
-    MOST_DESCRIPTION_BYTES,
+    MAX_DESCRIPTION_BYTES,
   ],
   [
     'createSecret',
     encodeRequest('createSecret', { ...toFields(SECRET_FIELDS, SECRET), payload: PAYLOAD }),
-    MOST_DESCRIPTION_BYTES + 2 * 65_536,
+    MAX_DESCRIPTION_BYTES + 2 * 65_536,
   ],
   [
     'updateToken',
@@ -98,7 +94,7 @@ test.each([
       token: toFields(TOKEN_FIELDS, TOKEN),
       updateMask: Object.keys(TOKEN_FIELDS).map(protoName),
     }),
-    MOST_DESCRIPTION_BYTES,
+    MAX_DESCRIPTION_BYTES,
   ],
   [
     'listTokens',
