@@ -31,12 +31,12 @@ export class CallerRightsRepository implements CallerRightsReader, UserRightsRea
     const first = knex.raw('$1');
     this.#fetchCallerRights = prepare(
       knex,
-      'callerRights',
+      'caller_rights',
       selectCallerRights(knex).where('u.id', first).toQuery(),
     );
     this.#fetchCallerRightsOfMany = prepare(
       knex,
-      'rightsReader',
+      'caller_rights_of_many',
       selectCallerRights(knex).whereRaw('u.id = ANY (?::bigint[])', [first]).toQuery(),
     );
     this.#fetchCertificateUsers = prepare(

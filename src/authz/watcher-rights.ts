@@ -5,14 +5,14 @@ import type { CallerRights } from './rights.js';
 
 /** What is needed of the database. */
 export interface UserRightsReader {
-  /** ofUsers gives the rightsReader of users in their order; undefined for one who is gone or switched off. */
+  /** ofUsers gives the rights of users in their order; undefined for one who is gone or switched off. */
   ofUsers(userIds: readonly bigint[]): Promise<(CallerRights | undefined)[]>;
 }
 
 const MAX_TOGETHER = 1000;
 
 /**
- * WatcherRights reads the rightsReader of those who watch. All watches are woken by one change at the same time: those of
+ * WatcherRights reads the rights of those who watch. All watches are woken by one change at the same time: those of
  * all users share a statement.
  */
 export class WatcherRights {
@@ -22,7 +22,7 @@ export class WatcherRights {
     this.#reading = new GroupRead((userIds) => rightsReader.ofUsers(userIds), MAX_TOGETHER);
   }
 
-  /** of is the callerRights of a caller as it is by now. CREDENTIALS_REFUSED if the user is gone or switched off. */
+  /** of is what a caller may do by now. CREDENTIALS_REFUSED if the user is gone or switched off. */
   async of({ userId }: Caller): Promise<CallerRights> {
     const callerRights = await this.#reading.one(userId);
     if (callerRights === undefined) throw credentialsRefused();

@@ -12,7 +12,7 @@ import type { SecretFinder } from './secret-finder.js';
 import type { SecretRef } from './secret-ref.js';
 import { isReady, type Secret } from './secret.js';
 
-/** Change is what a change of a secret led to. */
+/** AuditedChange is what a change of a secret led to. */
 export interface AuditedChange<T> {
   /** The secret as it is after it. */
   readonly secret: Secret;
