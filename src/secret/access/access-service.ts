@@ -8,7 +8,7 @@ import { reading } from '../../db/transaction.js';
 import { Batcher } from '../../lib/batcher.js';
 import type { Clock } from '../../lib/clock.js';
 import { KeywardError, notFound } from '../../lib/errors.js';
-import { instantFromMillis, type Instant } from '../../lib/instant.js';
+import { presentOf, type Instant } from '../../lib/instant.js';
 import { requireFit } from '../../lib/page-size.js';
 import type { AccessQuery, AccessRepository, AccessTime } from './access-repository.js';
 import type { AccessTimes } from './access-times.js';
@@ -95,7 +95,7 @@ export class AccessService {
     const unbound = await this.#deps.bindings.unbound();
     const facts = (queries.length === 0 ? [] : await this.#deps.accesses.facts(queries)).values();
     const allFound = refs.map((ref) => (ref instanceof KeywardError ? ref : next(facts)));
-    const now = instantFromMillis(this.#deps.clock.now());
+    const now = presentOf(this.#deps.clock);
     requireFit(requests.map((request, index) => answerBytes(allFound[index], request, now)));
     const decisions: Decision[] = [];
     for (const [index, request] of requests.entries()) {
@@ -123,7 +123,7 @@ export class AccessService {
     found: AccessFacts | KeywardError,
     unbound: Unbound,
   ): Decision {
-    const now = instantFromMillis(this.#deps.clock.now());
+    const now = presentOf(this.#deps.clock);
     if (found instanceof KeywardError) return refusal(caller, request, found, undefined, {});
     const detail = detailOf(found);
     try {
