@@ -24,7 +24,7 @@ export interface Values {
 export type Kind = keyof Values;
 
 /** FieldOf is all that is to be known of a field of a kind. Its column has the name that it has in the proto. */
-export interface FieldOf<K extends Kind> {
+interface FieldOf<K extends Kind> {
   readonly kind: K;
   readonly check: (v: Violations, field: string, value: Values[K], now: Instant) => void;
   /** What lists can do with it. A list is filtered by single texts of `texts`. */

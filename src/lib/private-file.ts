@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { closeSync, constants, fstatSync, openSync, readFileSync, type Stats } from 'node:fs';
-import { lstat, mkdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { lchown, lstat, mkdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { hasCode } from './errno.js';
 
 /** NotPrivateError says why a file or directory is not used: somebody else may have read or changed it. */
@@ -82,9 +82,19 @@ function openWithoutLinks(path: string): number | undefined {
  */
 export async function writePrivately(path: string, content: string | Uint8Array): Promise<void> {
   if (!(await isReplaceable(path))) throw new Error(`${path} is there already and is no regular file`);
+  await replacePrivately(path, content);
+}
+
+/** replacePrivately does so whatever is at the path, a link too; the file may be given to another user. */
+export async function replacePrivately(
+  path: string,
+  content: string | Uint8Array,
+  owner?: { readonly uid: number; readonly gid: number },
+): Promise<void> {
   const temporary = `${path}.${randomUUID()}`;
   try {
     await writeFile(temporary, content, { mode: 0o600, flag: 'wx', flush: true });
+    if (owner !== undefined) await lchown(temporary, owner.uid, owner.gid);
     await rename(temporary, path);
   } catch (error) {
     await rm(temporary, { force: true });

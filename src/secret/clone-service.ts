@@ -10,7 +10,7 @@ import type { Database, Transaction } from '../db/knex.js';
 import { inTransactionFor } from '../db/transaction.js';
 import type { Clock } from '../lib/clock.js';
 import { notFound } from '../lib/errors.js';
-import { instantFromMillis } from '../lib/instant.js';
+import { presentOf } from '../lib/instant.js';
 import { noneEnabled, requireAccess, requireNotExpired } from './access/access.js';
 import { findManagedOwner } from './new-owner.js';
 import type { BindingService } from './binding/binding-service.js';
@@ -103,7 +103,7 @@ export class CloneService {
     if (source === undefined || source.deletedAt !== null) throw notFound('secret');
     const { access } = theOnly(await finder.visible(callerRights, [source], trx));
     requireAccess(access);
-    requireNotExpired(source.expiresAt, instantFromMillis(clock.now()));
+    requireNotExpired(source.expiresAt, presentOf(clock));
     return source;
   }
 

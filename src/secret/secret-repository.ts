@@ -13,6 +13,7 @@ import { foldName } from '../lib/text.js';
 import { ENABLED_VERSION, LATEST_VERSION, SECRET_COLUMNS } from './secret-columns.js';
 import type { SecretRef } from './secret-ref.js';
 import { SECRET_FIELDS, type Secret, type SecretChange, type SecretSettings } from './secret.js';
+import { NAME_LOCK } from '../db/advisory-locks.js';
 
 interface SecretRow extends OwnerRow {
   id: bigint;
@@ -27,8 +28,6 @@ interface SecretRow extends OwnerRow {
 }
 
 const NOW = 'statement_timestamp()';
-/** Any fixed number; it only has to differ from those of other users of two-part advisory locks. */
-const NAME_LOCK = 703_329_151;
 
 /** SecretRepository is every SQL statement about secrets themselves. What writes needs a transaction. */
 export class SecretRepository {

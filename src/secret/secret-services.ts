@@ -6,7 +6,6 @@ import type { Keyring } from '../crypto/keyring.js';
 import type { Database } from '../db/knex.js';
 import type { Clock } from '../lib/clock.js';
 import type { Logger } from '../telemetry/logger.js';
-import { AccessReader } from './access/access-reader.js';
 import { AccessRepository } from './access/access-repository.js';
 import { AccessService } from './access/access-service.js';
 import { AccessTimes } from './access/access-times.js';
@@ -73,7 +72,7 @@ export function secretServices(deps: SecretServicesDependencies): SecretServices
     secrets: new SecretService(shared),
     clones: new CloneService(shared),
     versions: new VersionService(shared),
-    access: new AccessService({ ...shared, reader: new AccessReader(accesses), times: accessTimes }),
+    access: new AccessService({ ...shared, accesses, times: accessTimes }),
     references: new ReferenceService(shared),
     grants: new GrantService(shared),
     bindings,

@@ -6,7 +6,7 @@ import { Undecryptable, type Keyring, type UndecryptableReason } from '../../cry
 import type { Database, Transaction } from '../../db/knex.js';
 import { inTransactionFor, reading } from '../../db/transaction.js';
 import { notPermitted } from '../../lib/errors.js';
-import { GroupCommit } from '../../lib/group-commit.js';
+import { Batcher } from '../../lib/batcher.js';
 import { Violations } from '../../lib/violations.js';
 import type { BindingService } from '../binding/binding-service.js';
 import { bind } from '../binding/binding.js';
@@ -84,11 +84,6 @@ interface Batch {
   readonly failed: readonly VersionRef[];
 }
 
-/** Asked is a call that waits for the status. */
-interface Asked {
-  status: ReencryptionStatus | undefined;
-}
-
 const MAX_ASKED_TOGETHER = 1000;
 const DEFAULT_BATCH = 200;
 const MAX_BATCH = 1000;
@@ -105,10 +100,13 @@ const MAX_PASSES = 10;
  */
 export class ReencryptionService {
   readonly #deps: ReencryptionServiceDependencies;
-  readonly #reading = new GroupCommit<Asked>(async (all) => {
-    const status = await this.#readStatus();
-    for (const asked of all) asked.status = status;
-  }, MAX_ASKED_TOGETHER);
+  readonly #reading = new Batcher<Caller, ReencryptionStatus>(
+    async (callers) => {
+      const status = await this.#readStatus();
+      return callers.map(() => status);
+    },
+    { maxItems: MAX_ASKED_TOGETHER },
+  );
 
   constructor(deps: ReencryptionServiceDependencies) {
     this.#deps = deps;
@@ -149,10 +147,7 @@ export class ReencryptionService {
    */
   async status(caller: Caller): Promise<ReencryptionStatus> {
     await this.#read(caller, () => Promise.resolve());
-    const asked: Asked = { status: undefined };
-    await this.#reading.add(asked);
-    if (asked.status === undefined) throw new Error('a question for the status was not answered');
-    return asked.status;
+    return this.#reading.add(caller);
   }
 
   async #readStatus(): Promise<ReencryptionStatus> {

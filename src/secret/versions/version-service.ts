@@ -7,7 +7,7 @@ import type { Transaction } from '../../db/knex.js';
 import { reading } from '../../db/transaction.js';
 import type { Clock } from '../../lib/clock.js';
 import { KeywardError, notFound } from '../../lib/errors.js';
-import { instantFromMillis } from '../../lib/instant.js';
+import { presentOf } from '../../lib/instant.js';
 import type { Page, PageQuery } from '../../lib/page.js';
 import type { Place } from '../binding/binding.js';
 import { sealValue } from '../sealed-value.js';
@@ -103,8 +103,7 @@ export class VersionService {
         metadata: { state: version.state },
       });
     }
-    if (state === 'DESTROYED')
-      return versions.destroy(trx, callerRights, version, instantFromMillis(clock.now()));
+    if (state === 'DESTROYED') return versions.destroy(trx, callerRights, version, presentOf(clock));
     return versions.setEnabled(trx, callerRights, version, state === 'ENABLED');
   }
 }
