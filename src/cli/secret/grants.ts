@@ -3,9 +3,10 @@ import type { KeywardClient, SecretGrant, SecretSelector } from '../../client/in
 import { allPages } from '../all-pages.js';
 import { EXPIRY_HELP, readExpiry, type Expiry } from '../expiry.js';
 import { printJson, printTable, report, timeText } from '../io/output.js';
-import { commandAboutSecret, readProfile, withSecret, type GivenSecret } from './target.js';
+import { readProfile, type GivenTarget } from '../target.js';
+import { commandAboutSecret, withSecret } from './target.js';
 
-interface GrantsOptions extends GivenSecret {
+interface GrantsOptions extends GivenTarget {
   readonly grant?: string;
   readonly revoke?: string;
   readonly expires?: Expiry;

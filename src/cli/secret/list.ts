@@ -3,7 +3,8 @@ import type { Secret } from '../../client/index.js';
 import { allPages } from '../all-pages.js';
 import { clientOptions, withClientOptions, type GivenOptions } from '../client-options.js';
 import { printFields, printJson, printTable, timeText } from '../io/output.js';
-import { commandAboutSecret, theSecret, withSecret, type GivenSecret } from './target.js';
+import { type GivenTarget } from '../target.js';
+import { commandAboutSecret, theSecret, withSecret } from './target.js';
 import { withClient } from '../with-client.js';
 
 interface ListOptions extends GivenOptions {
@@ -53,7 +54,7 @@ export function getCommand(): Command {
   return commandAboutSecret('get')
     .description('Show what is known of a secret, without its values.')
     .option('--json', 'print it as JSON')
-    .action(async (text: string, given: GivenSecret) => {
+    .action(async (text: string, given: GivenTarget) => {
       const secret = await withSecret(text, given, async ({ secrets }, selector) =>
         theSecret(await secrets.getSecret({ secret: selector })),
       );

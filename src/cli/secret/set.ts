@@ -11,9 +11,10 @@ import { allPages } from '../all-pages.js';
 import { EXPIRY_HELP, readExpiry, type Expiry } from '../expiry.js';
 import { readValue, withValue, type GivenValue } from '../io/given-value.js';
 import { report } from '../io/output.js';
-import { commandAboutSecret, theSecret, theVersion, withSecret, type GivenSecret } from './target.js';
+import { type GivenTarget } from '../target.js';
+import { commandAboutSecret, theSecret, theVersion, withSecret } from './target.js';
 
-interface SetOptions extends GivenSecret, GivenValue {
+interface SetOptions extends GivenTarget, GivenValue {
   readonly description?: string;
   readonly tag?: readonly string[];
   readonly expires?: Expiry;
@@ -100,13 +101,14 @@ async function create(
 /** newNameOf is what a new secret would be called, and whose it would be; undefined if that is not said. */
 function newNameOf({
   selector,
-}: SecretSelector): { readonly owner: UserProfileSelector; readonly name: string } | undefined {
+}: SecretSelector): { readonly owner?: UserProfileSelector; readonly name: string } | undefined {
   if (selector?.$case !== 'ownedName') return undefined;
   const { owner, name } = selector.value;
-  return owner?.$case === 'userProfile' ? { owner: owner.value, name } : undefined;
+  if (owner === undefined) return { name };
+  return owner.$case === 'userProfile' ? { owner: owner.value, name } : undefined;
 }
 
-interface RotateOptions extends GivenSecret, GivenValue {
+interface RotateOptions extends GivenTarget, GivenValue {
   readonly disableOld?: true;
 }
 
