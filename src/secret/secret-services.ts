@@ -1,5 +1,5 @@
 import type { DoneRequests } from '../idempotency/done-requests.js';
-import type { CallerRightsReader } from '../authz/caller-rights-reader.js';
+import type { CallerRightsReader } from '../authz/rights.js';
 import type { AuditLog } from '../audit/audit-log.js';
 import type { RefusalLog } from '../audit/refusal-log.js';
 import type { Keyring } from '../crypto/keyring.js';

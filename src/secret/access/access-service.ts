@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Caller } from '../../authz/caller.js';
-import type { CallerRightsReader } from '../../authz/caller-rights-reader.js';
+import type { CallerRightsReader } from '../../authz/rights.js';
 import type { AuditEntry, AuditLog } from '../../audit/audit-log.js';
 import type { RefusalLog } from '../../audit/refusal-log.js';
 import type { Keyring } from '../../crypto/keyring.js';
