@@ -48,6 +48,10 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     description: 'Keep secrets, and read their values. Only "access" shows a value.',
     load: async () => (await import('./secret/secret.js')).secretCommand,
   },
+  token: {
+    description: 'Make tokens, look at them, change and revoke them. A token is an API key.',
+    load: async () => (await import('./token/token.js')).tokenCommand,
+  },
   validate: {
     description:
       'Ask a running service whether texts are tokens that may pass. A refusal is an answer, not a failure.',

@@ -8,9 +8,10 @@ import {
   type UserProfileSelector,
 } from '../../client/index.js';
 import { allPages } from '../all-pages.js';
-import { EXPIRY_HELP, readExpiry, type Expiry } from '../expiry.js';
+import { EXPIRY_HELP, expiryField, readExpiry, type Expiry } from '../expiry.js';
 import { readValue, withValue, type GivenValue } from '../io/given-value.js';
 import { report } from '../io/output.js';
+import { addTo } from '../repeatable.js';
 import { type GivenTarget } from '../target.js';
 import { commandAboutSecret, theSecret, theVersion, withSecret } from './target.js';
 
@@ -44,10 +45,6 @@ export function setCommand(): Command {
       const { created, version, recordLocator = '' } = result;
       report(given, result, created ? `Made ${recordLocator}, version 1.` : `Added version ${version}.`);
     });
-}
-
-function addTo(tag: string, tags: readonly string[] = []): readonly string[] {
-  return [...tags, tag];
 }
 
 /** giveValue gives a secret that there is a value, and tells its number; undefined if a name names none. */
@@ -92,9 +89,8 @@ async function create(
   payload: SecretPayload,
   given: SetOptions,
 ): Promise<Secret> {
-  const { expiresAt, ...settings } = changesOf(given).changes;
-  const expiry =
-    expiresAt === undefined ? {} : ({ expiry: { $case: 'expiresAt', value: expiresAt } } as const);
+  const { expiresAt: _, ...settings } = changesOf(given).changes;
+  const expiry = expiryField(given.expires);
   return theSecret(await secrets.createSecret({ ...newNameOf(selector), ...settings, ...expiry, payload }));
 }
 

@@ -1,16 +1,16 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { SecretCommand } from '../../support/secret-command.js';
+import { GroupCommand } from '../../support/group-command.js';
 import { execute } from '../../support/sql.js';
 import { ACCOUNT_A, ACCOUNT_B, World, type Kept } from '../../support/world.js';
 
 const TIME = expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/) as string;
 
 let world: World;
-let secret: SecretCommand;
+let secret: GroupCommand;
 
 beforeAll(async () => {
   world = await World.create();
-  secret = new SecretCommand(world);
+  secret = new GroupCommand(world, 'secret');
 });
 
 afterAll(() => world.close());
