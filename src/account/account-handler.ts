@@ -38,8 +38,6 @@ export { AccountServiceService } from '../gen/keyward/account/v1/account_service
 
 const READ = 'keyward.accounts.read';
 const WRITE = 'keyward.accounts.write';
-/** The number of switched-off tokens that a response lists. */
-const MOST_DEACTIVATED = 1000;
 
 export function accountHandlers(service: AccountService): Handlers<typeof AccountServiceService> {
   return {
@@ -193,10 +191,13 @@ export function accountHandlers(service: AccountService): Handlers<typeof Accoun
 }
 
 function toDeactivated({ deactivated }: Promoted<unknown>) {
-  const deactivatedTokens = deactivated
-    .slice(0, MOST_DEACTIVATED)
-    .map(({ id, keyId, name }) => ({ id, recordLocator: recordLocator('token', id), keyId, name }));
-  return { deactivatedTokens, deactivatedCount: deactivated.length };
+  const deactivatedTokens = deactivated.first.map(({ id, keyId, name }) => ({
+    id,
+    recordLocator: recordLocator('token', id),
+    keyId,
+    name,
+  }));
+  return { deactivatedTokens, deactivatedCount: deactivated.count };
 }
 
 function readNewAccount(
