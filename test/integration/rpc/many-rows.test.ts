@@ -143,6 +143,20 @@ async function knownToOthers(): Promise<UserProfile> {
   return profile;
 }
 
+/** largestSince is how many changes the largest transaction has made since a moment, which the clock of the database tells. */
+async function largestSince(at: unknown): Promise<number> {
+  const [row] = await execute(
+    world.database.url,
+    'SELECT max(jsonb_array_length(changes)) AS changes FROM change_feed WHERE committed_at > $1',
+    [at],
+  );
+  return Number(row?.['changes']);
+}
+
+async function databaseNow(): Promise<unknown> {
+  return (await execute(world.database.url, 'SELECT clock_timestamp()::text AS now'))[0]?.['now'];
+}
+
 function switchedOff(profile: UserProfile, cause: string): Promise<number> {
   return count(
     `audit_events e JOIN tokens t ON t.id = e.resource_id AND NOT t.is_active
@@ -153,6 +167,7 @@ function switchedOff(profile: UserProfile, cause: string): Promise<number> {
 
 test('a user with any number of tokens that others know is promoted, and they are switched off first', async () => {
   const profile = await knownToOthers();
+  const begun = await databaseNow();
   const { user, deactivatedCount, deactivatedTokens } = await patient.accounts.updateUser({
     selector: byId({ id: profile.userId }),
     user: { isSuperuser: true },
@@ -162,6 +177,7 @@ test('a user with any number of tokens that others know is promoted, and they ar
   expect(deactivatedCount).toBe(OWNED - 1);
   expect(new Set(deactivatedTokens.map(({ id }) => id)).size).toBe(1_000);
   expect(await switchedOff(profile, 'owner_promoted')).toBe(OWNED - 1);
+  expect(await largestSince(begun)).toBeLessThan(OWNED / 2);
 }, 300_000);
 
 test('a user with any number of tokens that others know joins an account, and they are switched off first', async () => {
@@ -197,11 +213,13 @@ test('an owner of any number of secrets is deleted with force, each with its rec
     `WITH made AS (
        INSERT INTO secrets (user_profile_id, name, name_key)
        SELECT $1::bigint, 'many-' || n, 'many-' || n FROM generate_series(1, $2::int) n RETURNING id)
-     INSERT INTO secret_versions (secret_id, number, format, key_id, ciphertext)
-     SELECT id, 1, 'TEXT', '0000000000000000', 'x' FROM made`,
+     INSERT INTO secret_versions (secret_id, number, state, format, destroyed_at)
+     SELECT id, 1, 'DESTROYED', 'TEXT', now() FROM made`,
     [profile.id, OWNED],
   );
+  const begun = await databaseNow();
   await patient.accounts.deleteUser({ selector: byId({ id: profile.userId }), force: true });
+  expect(await largestSince(begun)).toBeLessThan(OWNED / 2);
   expect(await count('secrets WHERE user_profile_id = $1', ofProfile)).toBe(0);
   const purged = "audit_events WHERE action = 'SECRET_PURGED' AND resource_profile_id = $1";
   expect(await count(purged, ofProfile)).toBe(OWNED);
