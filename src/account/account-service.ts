@@ -1,3 +1,10 @@
+/**
+ * `account/` keeps accounts, users and the user profiles that join the two. Superusers change them through this service;
+ * whoever gains rights by a change (`owner-gains.ts`) loses the tokens that others know of them.
+ *
+ *     const user = await accountService.createUser(caller, 'maria', settings);
+ */
+
 import { changedFields } from '../audit/audit-log.js';
 import type { Propagated } from '../coherence/propagated-changes.js';
 import type { OwnerFacts } from '../token/verdict-cache.js';
@@ -5,7 +12,6 @@ import type { Clock } from '../lib/clock.js';
 import { alreadyExists, etagMismatch, KeywardError, notFound } from '../lib/errors.js';
 import { etagOf } from '../lib/etag.js';
 import type { Page, PageQuery } from '../lib/page.js';
-import type { Description } from '../lib/resource-rules.js';
 import { AccountChanges, type AccountChangesDependencies } from './account-changes.js';
 import {
   accountEntry,
@@ -22,6 +28,7 @@ import {
   type Account,
   type AccountChange,
   type AccountSettings,
+  type NewUserProfile,
   type User,
   type UserChange,
   type UserProfile,
@@ -66,7 +73,7 @@ export interface Promoted<T> {
 }
 
 /** Random account numbers to try: with a billion accounts, each is taken once in a thousand times. */
-const MOST_NUMBERS_TRIED = 10;
+const MAX_NUMBERS_TRIED = 10;
 
 /** AccountService is what can be done with accounts, users and user profiles. Superusers alone may do it. */
 export class AccountService {
@@ -91,7 +98,7 @@ export class AccountService {
   ): Promise<Account> {
     const { accounts, newAccountNumber: newNumber = newAccountNumber } = this.#deps;
     return this.#changes.change(caller, async (trx) => {
-      const attempts = accountNumber === undefined ? MOST_NUMBERS_TRIED : 1;
+      const attempts = accountNumber === undefined ? MAX_NUMBERS_TRIED : 1;
       for (let attempt = 0; attempt < attempts; attempt += 1) {
         const account = await accounts.insert(trx, accountNumber ?? newNumber(), settings);
         if (account !== undefined) {
@@ -239,8 +246,7 @@ export class AccountService {
     caller: Caller,
     userRef: UserRef,
     accountRef: AccountRef,
-    name: string | undefined,
-    description: Description,
+    given: NewUserProfile,
     keepTokens: boolean,
   ): Promise<Propagated<Promoted<UserProfile>>> {
     const { users, accounts, profiles } = this.#deps;
@@ -258,7 +264,7 @@ export class AccountService {
         async (trx) => {
           const user = await lock(trx);
           const account = existing('account', await accounts.find(accountRef, trx));
-          const settings = { ...description, name: name ?? user.username };
+          const settings = { name: user.username, ...given };
           const profile = await profiles.insert(trx, user.id, account.id, settings);
           if (profile === undefined) throw alreadyExists('user profile', 'user_and_account');
           const tokens = await this.#gains.userJoined(trx, caller, user, keepTokens);

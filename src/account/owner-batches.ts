@@ -8,7 +8,7 @@ import {
   type Entry,
 } from './account-entries.js';
 import type { User } from './account.js';
-import { MOST_SWITCHED_OFF, TooManyTokens, type OwnerGains } from './owner-gains.js';
+import { MAX_SWITCHED_OFF, TooManyTokens, type OwnerGains } from './owner-gains.js';
 import type { DeactivatedToken, ProfileSet, UserProfileRepository } from './user-profile-repository.js';
 
 export interface OwnerBatchesDependencies {
@@ -34,11 +34,11 @@ export interface Deleted {
 }
 
 /** Tokens, or secrets, that are deleted together with their owner; more take batches. */
-const MOST_AT_ONCE = 1_000;
+const MAX_AT_ONCE = 1_000;
 /** Secrets in a batch: each has versions, references and grants. */
 const SECRETS_AT_ONCE = 500;
 /** Of tokens that were switched off no more are told one by one. */
-const MOST_TOLD = 1_000;
+const MAX_TOLD = 1_000;
 const NONE: SwitchedOff = { first: [], count: 0 };
 
 /**
@@ -57,8 +57,8 @@ export class OwnerBatches {
     const { changes, profiles, tokens } = this.#deps;
     const found = await changes.look(caller, async (trx) => profiles.countOf(trx, await find(trx)));
     const deleted = { tokens: 0, secrets: 0 };
-    if (found.tokens > MOST_AT_ONCE) deleted.tokens = await tokens.deleteOfProfiles(caller, found.ids);
-    if (found.secrets > MOST_AT_ONCE) {
+    if (found.tokens > MAX_AT_ONCE) deleted.tokens = await tokens.deleteOfProfiles(caller, found.ids);
+    if (found.secrets > MAX_AT_ONCE) {
       const some = async (trx: Transaction): Promise<Entry[]> =>
         (await profiles.deleteSecrets(trx, await find(trx), SECRETS_AT_ONCE)).map(deletedSecretEntry);
       let count: number;
@@ -112,12 +112,12 @@ export class OwnerBatches {
         },
       );
       all = added(all, some);
-      if (some.length < MOST_SWITCHED_OFF) return all;
+      if (some.length < MAX_SWITCHED_OFF) return all;
     }
   }
 }
 
 /** added tells of tokens that were switched off later, too. */
 export function added({ first, count }: SwitchedOff, tokens: readonly DeactivatedToken[]): SwitchedOff {
-  return { first: [...first, ...tokens].slice(0, MOST_TOLD), count: count + tokens.length };
+  return { first: [...first, ...tokens].slice(0, MAX_TOLD), count: count + tokens.length };
 }

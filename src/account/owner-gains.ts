@@ -15,7 +15,7 @@ export interface OwnerGainsDependencies {
 }
 
 /** Tokens that are switched off together. */
-export const MOST_SWITCHED_OFF = 2_000;
+export const MAX_SWITCHED_OFF = 2_000;
 
 /** TooManyTokens says that more would have to be switched off together. */
 export class TooManyTokens extends Error {
@@ -79,7 +79,7 @@ export class OwnerGains {
   async switchOffSome(trx: Transaction, caller: Caller, user: User): Promise<readonly DeactivatedToken[]> {
     this.#requireCertificateCovered(caller);
     await this.#requireTokensCovered(trx, caller, { userId: user.id }, { exceptKnownToOthers: true });
-    return this.#switchOff(trx, user, MOST_SWITCHED_OFF);
+    return this.#switchOff(trx, user, MAX_SWITCHED_OFF);
   }
 
   async #tokensGain(
@@ -88,8 +88,8 @@ export class OwnerGains {
     user: User,
     switchOff: boolean,
   ): Promise<readonly DeactivatedToken[]> {
-    const deactivated = switchOff ? await this.#switchOff(trx, user, MOST_SWITCHED_OFF + 1) : [];
-    if (deactivated.length > MOST_SWITCHED_OFF) throw new TooManyTokens();
+    const deactivated = switchOff ? await this.#switchOff(trx, user, MAX_SWITCHED_OFF + 1) : [];
+    if (deactivated.length > MAX_SWITCHED_OFF) throw new TooManyTokens();
     await this.#requireTokensCovered(trx, caller, { userId: user.id });
     return deactivated;
   }

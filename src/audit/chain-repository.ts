@@ -98,11 +98,6 @@ export class ChainRepository {
     this.#append = prepare(knex, 'audit-append', APPEND);
   }
 
-  /** settle does now what the database would do at the commit, and waits for what that needs. */
-  async settle(trx: Knex.Transaction): Promise<void> {
-    await trx.raw('SET CONSTRAINTS ALL IMMEDIATE');
-  }
-
   /**
    * lockHead makes other writers of this chain wait until the transaction ends, and draws `count` numbers. It gives
    * undefined where there is no such chain.

@@ -12,6 +12,9 @@ export const LONG_STATEMENT_MS = 3_600_000;
 /** Part of its time after which the server is asked to give a statement up. If it answers, it is not silent, only slow. */
 const PATIENCE = 0.9;
 
+/** What the server says of its state between two statements, where no transaction is under way. */
+const NO_TRANSACTION = 'I';
+
 /** Part of its time that a statement has at least, whatever was waited for before. */
 export const LEAST = 0.1;
 
@@ -39,7 +42,7 @@ export interface StatementLimitOptions {
 
 /**
  * StatementLimit bounds each statement of a client from when it is sent to when all of its answer is there, COMMIT
- * included. No setting of a server, role or pooler plays a part in it, nor does the network tell of its own failures.
+ * included, and all statements of a transaction together. No setting of a server, role or pooler plays a part in it, nor does the network tell of its own failures.
  * A connection with a statement that is not answered is destroyed: what came later would be taken for the next answer.
  */
 export class StatementLimit {
@@ -47,6 +50,7 @@ export class StatementLimit {
   readonly #options: StatementLimitOptions;
   #timer: NodeJS.Timeout | undefined;
   #isUnderWay = false;
+  #begunAt = 0;
   /** Of the time of the next statement. */
   #usedMs = 0;
 
@@ -65,11 +69,11 @@ export class StatementLimit {
       this.#begin();
       sync();
     };
-    connection.on('readyForQuery', () => {
-      this.#end();
+    connection.on('readyForQuery', ({ status }: { readonly status: string }) => {
+      this.#end(status !== NO_TRANSACTION);
     });
     connection.on('end', () => {
-      this.#end();
+      this.#end(false);
     });
   }
 
@@ -88,6 +92,7 @@ export class StatementLimit {
     const limitMs = Math.max(whole * LEAST, whole - this.#usedMs);
     clearTimeout(this.#timer);
     this.#isUnderWay = true;
+    this.#begunAt = performance.now();
     this.#timer = setTimeout(() => {
       if (!this.#mayCommit()) this.#options.cancel();
       // What has come while this process stood still is read before the time is up.
@@ -100,10 +105,11 @@ export class StatementLimit {
     }, patienceMs(limitMs));
   }
 
-  #end(): void {
+  #end(isInTransaction: boolean): void {
     clearTimeout(this.#timer);
+    const tookMs = this.#isUnderWay ? performance.now() - this.#begunAt : 0;
+    this.#usedMs = isInTransaction ? this.#usedMs + tookMs : 0;
     this.#isUnderWay = false;
-    this.#usedMs = 0;
   }
 
   #giveUp(limitMs: number): void {

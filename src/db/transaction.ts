@@ -1,9 +1,16 @@
+/**
+ * `db/` is PostgreSQL: the pool and its limits, transactions that are run again where that helps, migrations, and the
+ * embedded server. The SQL of a resource is in its own folder.
+ *
+ *     const token = await inTransactionFor(caller, knex, (trx) => tokens.insert(trx, owner, settings));
+ */
+
 import type { Knex } from 'knex';
 import { clientGone, KeywardError } from '../lib/errors.js';
 import type { DatabaseClient } from './database-client.js';
 import { hasStaleStatements, isOutcomeUnknown, isRetryable, translateDatabaseError } from './pg-errors.js';
 
-const MOST_ATTEMPTS = 5;
+const MAX_ATTEMPTS = 5;
 /** How often it is looked whether a client is still there. */
 const LOOK_MS = 100;
 
@@ -67,7 +74,7 @@ async function attempt<T>(knex: Knex, work: (trx: Knex.Transaction) => Promise<T
       return await knex.transaction(work);
     } catch (error) {
       if (!isRetryable(error) && !hasStaleStatements(error)) throw translateDatabaseError(error);
-      if (attempts === MOST_ATTEMPTS) {
+      if (attempts === MAX_ATTEMPTS) {
         throw new KeywardError('CONFLICT', 'The call lost against concurrent changes; send it again.', {
           cause: error,
         });
@@ -86,7 +93,7 @@ export async function reading<T>(query: () => Promise<T>): Promise<T> {
       return await query();
     } catch (error) {
       const mayHelp = isRetryable(error) || hasStaleStatements(error);
-      if (!mayHelp || attempts === MOST_ATTEMPTS) throw translateDatabaseError(error);
+      if (!mayHelp || attempts === MAX_ATTEMPTS) throw translateDatabaseError(error);
     }
   }
 }

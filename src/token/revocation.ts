@@ -1,7 +1,7 @@
 import type { AuditLog } from '../audit/audit-log.js';
 import type { Caller } from '../authz/caller.js';
-import type { Standing } from '../authz/rights.js';
-import type { StandingReader } from '../authz/standing.js';
+import type { CallerRights } from '../authz/rights.js';
+import type { CallerRightsReader } from '../authz/caller-rights-reader.js';
 import type { Begun, Propagated, PropagatedChanges } from '../coherence/propagated-changes.js';
 import type { Transaction } from '../db/knex.js';
 import { entriesBy } from './token-audit.js';
@@ -14,7 +14,7 @@ const BATCH = 500;
 const LANES = 2;
 
 /** OwnersOf tells whose tokens to delete, in the order of their numbers, and refuses it where the caller may not. */
-type OwnersOf = (trx: Transaction, standing: Standing) => Promise<readonly TokenOwner[]>;
+type OwnersOf = (trx: Transaction, callerRights: CallerRights) => Promise<readonly TokenOwner[]>;
 
 /** Place is a token, by its profile and its name. */
 interface Place {
@@ -36,7 +36,7 @@ interface Batch {
 
 export interface RevocationDependencies {
   readonly tokens: Pick<TokenRepository, 'deleteSome'>;
-  readonly standings: StandingReader;
+  readonly rightsReader: CallerRightsReader;
   readonly audit: Pick<AuditLog, 'record'>;
   readonly changes: Pick<PropagatedChanges, 'begin'>;
   readonly evictProfiles: (profileIds: readonly bigint[]) => void;
@@ -92,11 +92,11 @@ export class Revocation {
   }
 
   async #delete(after?: Place, { skipLocked = false } = {}): Promise<Begun<Batch>> {
-    const { standings, audit, changes, evictProfiles } = this.#deps;
+    const { rightsReader, audit, changes, evictProfiles } = this.#deps;
     const begun = await changes.begin(
       this.#caller,
       async (trx) => {
-        const owners = await this.#ownersOf(trx, await standings.of(this.#caller, trx));
+        const owners = await this.#ownersOf(trx, await rightsReader.of(this.#caller, trx));
         const batch = await this.#deleteSome(trx, owners, after, skipLocked);
         const entry = entriesBy(this.#caller);
         const entries = batch.deleted.flatMap(({ owner, ids }) =>

@@ -38,13 +38,13 @@ const TABLE = `
 const DEFINER = 'SECURITY DEFINER SET search_path = pg_catalog, pg_temp';
 const LOOK_UP_BY_INDEX = 'SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off';
 const PUBLISH_LOCK = 7_033_291_505;
-const MOST_CHANGES = 10_000;
+const MAX_CHANGES = 10_000;
 /** Bytes of a notification; PostgreSQL takes less than 8000. */
-const LONGEST_NOTICE = 7000;
+const MAX_NOTICE = 7000;
 /** Rows that may fit in a notice one by one. */
-const MOST_NOTED = 200;
+const MAX_NOTED = 200;
 /** Profiles that may fit in a notice. */
-const MOST_PROFILES = 200;
+const MAX_PROFILES = 200;
 /** Rows of a statement that are noted one by one, each with its digests in the notice. */
 const FEW = 50;
 
@@ -62,7 +62,7 @@ function noteTokensFunction(schema: string): string {
     INSERT INTO {schema}.pending_parts (op, changes, owners)
     SELECT '${op}', to_jsonb(array_agg(change)), (SELECT array_agg(DISTINCT user_profile_id) FROM ${rows})
     FROM (
-      SELECT (row_number() OVER () - 1) / ${MOST_CHANGES} AS part,
+      SELECT (row_number() OVER () - 1) / ${MAX_CHANGES} AS part,
         jsonb_build_object('kind', 'token', 'op', '${op}', 'id', r.id::text, 'key_id', r.key_id, ${OWNER}) AS change
       FROM ${source} ${owner}) changed
     GROUP BY part`;
@@ -156,7 +156,7 @@ function noticeFunction(schema: string): string {
       owners jsonb := '[]';
       notice jsonb;
     BEGIN
-      PERFORM ${noted} AND kind <> 'secret' OFFSET ${MOST_NOTED} LIMIT 1;
+      PERFORM ${noted} AND kind <> 'secret' OFFSET ${MAX_NOTED} LIMIT 1;
       IF FOUND THEN RETURN everything; END IF;
       PERFORM FROM ${schema}.pending_parts part WHERE txid = transaction AND part.owners IS NOT NULL;
       IF FOUND THEN
@@ -167,7 +167,7 @@ function noticeFunction(schema: string): string {
           SELECT unnest(part.owners)::text FROM ${schema}.pending_parts part WHERE txid = transaction
           UNION ALL
           SELECT attributes ->> 'profile_id' ${noted} AND kind = 'token' AND op = 'deleted') of_tokens (owner);
-        IF owners IS NULL OR jsonb_array_length(owners) > ${MOST_PROFILES} THEN RETURN everything; END IF;
+        IF owners IS NULL OR jsonb_array_length(owners) > ${MAX_PROFILES} THEN RETURN everything; END IF;
       END IF;
       WITH noted AS MATERIALIZED (SELECT * ${noted} AND kind <> 'secret'), digests AS (
         SELECT digest FROM noted
@@ -184,7 +184,7 @@ function noticeFunction(schema: string): string {
         'profiles', ${ids('user_profile')} || owners,
         'barriers', barriers
       ) INTO notice FROM noted;
-      IF (notice -> 'all')::boolean OR octet_length(notice::text) > ${LONGEST_NOTICE} THEN RETURN everything; END IF;
+      IF (notice -> 'all')::boolean OR octet_length(notice::text) > ${MAX_NOTICE} THEN RETURN everything; END IF;
       RETURN notice;
     END $$`;
 }
@@ -232,7 +232,7 @@ function publishFunction(schema: string): string {
         )
         INSERT INTO ${parts} (changes)
         SELECT to_jsonb(array_agg(change ORDER BY place)) FROM numbered
-        GROUP BY (place - 1) / ${MOST_CHANGES} ORDER BY min(place);
+        GROUP BY (place - 1) / ${MAX_CHANGES} ORDER BY min(place);
       END IF;
 
       PERFORM pg_advisory_xact_lock(${PUBLISH_LOCK});

@@ -77,6 +77,18 @@ test('a statement that takes too long is given up on both sides, also one that w
   expect(await reading(() => knex('rows').pluck('n'))).toEqual([0]);
 });
 
+test('all statements of a transaction together take no longer than one may', async () => {
+  const knex = open(3_000);
+  const sleeps = async (query: Pick<Knex, 'raw'>): Promise<void> => {
+    await query.raw('SELECT pg_sleep(1.8)');
+    await query.raw('SELECT pg_sleep(1.8)');
+  };
+  await sleeps(knex);
+  await expect(inTransaction(knex, sleeps)).rejects.toMatchObject(UNAVAILABLE);
+  // What one transaction used is not taken from the next.
+  await inTransaction(knex, (trx) => trx.raw('SELECT pg_sleep(1.8)'));
+});
+
 test('what a server that has gone silent says later is not taken for the answer to another statement', async () => {
   const knex = open(1_000, proxy.url, 1);
   await reading(() => knex.raw('SELECT 1'));
