@@ -3,7 +3,7 @@ import { joinOwner, OWNER_COLUMNS, ownerFromRow, whereOwner, type OwnerRow } fro
 import type { Owner } from '../authz/owner.js';
 import type { Condition } from '../authz/reader-rows.js';
 import { PLATFORM_ACCOUNT_NUMBER, type CallerRights } from '../authz/rights.js';
-import { fromColumns, toColumns } from '../db/field-columns.js';
+import { fromColumns, NOW, toColumns } from '../db/field-columns.js';
 import { listPage } from '../db/list-query.js';
 import { violatedUnique } from '../db/pg-errors.js';
 import { alreadyExists } from '../lib/errors.js';
@@ -26,8 +26,6 @@ interface SecretRow extends OwnerRow {
   purge_at: Instant | null;
   row_version: bigint;
 }
-
-const NOW = 'statement_timestamp()';
 
 /** SecretRepository is every SQL statement about secrets themselves. What writes needs a transaction. */
 export class SecretRepository {

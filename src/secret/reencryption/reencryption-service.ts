@@ -18,6 +18,7 @@ import type {
   VersionRef,
 } from './reencryption-repository.js';
 import { isInPlace, type Unbound } from '../sealed-value.js';
+import { slicesOf } from '../../lib/slices.js';
 
 export interface ReencryptionServiceDependencies {
   readonly knex: Database;
@@ -88,8 +89,7 @@ const DEFAULT_BATCH = 200;
 const MAX_BATCH = 1000;
 const MAX_UNDECRYPTABLE_SHOWN = 100;
 // Together they keep one stretch of encryption, between two queries, to a few milliseconds.
-const SLICE_VERSIONS = 100;
-const SLICE_BYTES = 262_144;
+const SLICE = { maxItems: 100, maxSize: 262_144 };
 /** What others had locked is tried again. It ends even if others go on writing with another key. */
 const MAX_PASSES = 10;
 
@@ -210,7 +210,7 @@ export class ReencryptionService {
       const locked = await versions.lockOutside(trx, keyring.primaryId, range, whereLocked);
       const toDo = locked.filter((ref) => !failedBefore.has(keyOf(ref)));
       const failed: VersionRef[] = [];
-      for (const slice of slicesOf(toDo)) {
+      for (const slice of slicesOf(toDo, sizeOf, SLICE)) {
         const { replaced, notReencrypted } = this.#reencrypt(await versions.read(slice, trx));
         failed.push(...notReencrypted);
         await versions.write(trx, replaced);
@@ -275,7 +275,8 @@ export class ReencryptionService {
     do {
       const range = { after, limit };
       const found = await reading(() => list(range));
-      for (const slice of slicesOf(found)) yield await reading(() => this.#deps.versions.read(slice));
+      for (const slice of slicesOf(found, sizeOf, SLICE))
+        yield await reading(() => this.#deps.versions.read(slice));
       after = found.at(-1);
     } while (after !== undefined);
   }
@@ -339,22 +340,10 @@ function keyUsage(
   }));
 }
 
-/** slicesOf cuts versions into parts that are encrypted in one go. */
-function* slicesOf(versions: readonly ListedVersion[]): Generator<ListedVersion[]> {
-  let slice: ListedVersion[] = [];
-  let bytes = 0;
-  for (const version of versions) {
-    if (slice.length === SLICE_VERSIONS || (slice.length > 0 && bytes + version.size > SLICE_BYTES)) {
-      yield slice;
-      slice = [];
-      bytes = 0;
-    }
-    slice.push(version);
-    bytes += version.size;
-  }
-  if (slice.length > 0) yield slice;
-}
-
 function keyOf({ secretId, number }: VersionRef): string {
   return `${secretId}/${number}`;
+}
+
+function sizeOf({ size }: ListedVersion): number {
+  return size;
 }
