@@ -162,7 +162,7 @@ export class FeedTail {
       [latest?.[0] ?? null, String(latest?.[1].upTo ?? 0n)],
     );
     for (const { epoch, revision, changes } of rows)
-      if (revision !== null) this.#add(String(epoch), BigInt(String(revision)), changes as readonly Row[]);
+      if (revision !== null) this.#add(String(epoch), BigInt(revision as string), changes as readonly Row[]);
   }
 
   #add(epoch: string, revision: bigint, changes: readonly Row[]): void {

@@ -84,10 +84,10 @@ async function run(options: SoakOptions, opened: Opened): Promise<Soak> {
   const limits = { validationLimitMs: DEADLINE_MS, changeLimitMs: DEADLINE_MS, stallMs: STALL_MS };
   const pace = { drivers: DRIVERS, pauseMs: PAUSE_MS };
   const world = await World.open({ seed, maxStaleSeconds: MAX_STALE_SECONDS, ...pace, ...limits }, opened);
-  const { sites, postgres, recorder } = world;
+  const { sites, postgres, recorder, estates, gate } = world;
   const workload = await openWorkload(world, seed, opened);
   const { calls, cells, mix, followers, tail, user, crowd } = workload;
-  const turns = new Turns({ ...world, others: cells });
+  const turns = new Turns({ postgres, estates, others: cells, gate, recorder });
   const durationMs = seconds * 1_000;
   const plan = { seed, sites, postgres, recorder, turns, hasTurns: true, durationMs, log };
   const ask = () => resourcesOf(sites, postgres);
