@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { MalformedKey, readKeys } from './crypto/read-keys.js';
-import { Hidden } from './lib/hidden.js';
+import { Redacted } from './lib/redacted.js';
 import { areScopes } from './lib/scopes.js';
 import { LOG_LEVELS } from './telemetry/log-levels.js';
 
@@ -48,7 +48,7 @@ const optionalAddress = z.preprocess((text) => (text === '' ? undefined : text),
 const databaseUrl = z
   .string()
   .regex(/^(postgres(ql)?:\/\/.+)?$/, 'must be a postgres:// URL')
-  .transform((text) => (text === '' ? undefined : new Hidden(text)));
+  .transform((text) => (text === '' ? undefined : new Redacted(text)));
 
 const fernetKeys = z.string().transform((text, context) => {
   try {

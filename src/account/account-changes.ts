@@ -6,12 +6,12 @@ import { notPermitted } from '../lib/errors.js';
 import { resourceOf, type Entry } from './account-entries.js';
 import type { Caller } from '../authz/caller.js';
 import type { DoneRequests } from '../idempotency/done-requests.js';
-import { managesAccounts, type Standing } from '../authz/rights.js';
-import type { StandingReader } from '../authz/standing.js';
+import { managesAccounts, type CallerRights } from '../authz/rights.js';
+import type { CallerRightsReader } from '../authz/caller-rights-reader.js';
 
 export interface AccountChangesDependencies {
   readonly knex: Database;
-  readonly standings: StandingReader;
+  readonly rightsReader: CallerRightsReader;
   readonly audit: Pick<AuditLog, 'record'>;
   readonly requests: DoneRequests;
   readonly changes: Pick<PropagatedChanges, 'make'>;
@@ -35,7 +35,7 @@ export class AccountChanges {
 
   async read<T>(caller: Caller, read: () => Promise<T>): Promise<T> {
     return reading(async () => {
-      requireManager(await this.#deps.standings.of(caller));
+      requireManager(await this.#deps.rightsReader.of(caller));
       return read();
     });
   }
@@ -43,7 +43,7 @@ export class AccountChanges {
   /** look reads with locks that hold until it has. */
   look<T>(caller: Caller, look: (trx: Transaction) => Promise<T>): Promise<T> {
     return inTransactionFor(caller, this.#deps.knex, async (trx) => {
-      requireManager(await this.#deps.standings.of(caller, trx));
+      requireManager(await this.#deps.rightsReader.of(caller, trx));
       return look(trx);
     });
   }
@@ -73,7 +73,7 @@ export class AccountChanges {
   ): (trx: Transaction) => Promise<T> {
     return async (trx) => {
       await this.#deps.requests.claim(trx, caller);
-      requireManager(await this.#deps.standings.of(caller, trx));
+      requireManager(await this.#deps.rightsReader.of(caller, trx));
       const { result, entry, besides = [] } = await change(trx);
       await this.#deps.requests.done(trx, caller, resourceOf(entry));
       const actor = actorOf(caller);
@@ -87,7 +87,7 @@ export class AccountChanges {
 }
 
 /** requireManager comes before anything is looked up: others do not learn what there is. */
-function requireManager(standing: Standing): void {
-  if (managesAccounts(standing)) return;
+function requireManager(callerRights: CallerRights): void {
+  if (managesAccounts(callerRights)) return;
   throw notPermitted('Only superusers who have a user profile manage accounts, users and user profiles.');
 }

@@ -9,7 +9,7 @@ import type {
 } from '../gen/keyward/account/v1/account_service.js';
 import { parseListRequest, type ListFields, type ListRequest, type PageQuery } from '../lib/page.js';
 import { recordLocator } from '../lib/public-id.js';
-import { DEFAULT_VERSION, MOST_DESCRIPTION_BYTES, type Description } from '../lib/resource-rules.js';
+import { DEFAULT_VERSION, MAX_DESCRIPTION_BYTES, type Description } from '../lib/resource-rules.js';
 import { checked, type Violations } from '../lib/violations.js';
 import { readMask } from '../rpc/field-mask.js';
 import type { Handlers } from '../rpc/handlers.js';
@@ -39,13 +39,13 @@ export { AccountServiceService } from '../gen/keyward/account/v1/account_service
 const READ = 'keyward.accounts.read';
 const WRITE = 'keyward.accounts.write';
 /** The number of switched-off tokens that a response lists. */
-const MOST_DEACTIVATED = 1000;
+const MAX_DEACTIVATED = 1000;
 
 export function accountHandlers(service: AccountService): Handlers<typeof AccountServiceService> {
   return {
     createAccount: {
       permission: WRITE,
-      maxRequestBytes: MOST_DESCRIPTION_BYTES,
+      maxRequestBytes: MAX_DESCRIPTION_BYTES,
       handle: async (request, caller) => {
         const { by, accountNumber, settings } = readNewAccount(request, caller);
         return { account: toAccount(await service.createAccount(by, accountNumber, settings)) };
@@ -67,7 +67,7 @@ export function accountHandlers(service: AccountService): Handlers<typeof Accoun
     },
     updateAccount: {
       permission: WRITE,
-      maxRequestBytes: MOST_DESCRIPTION_BYTES,
+      maxRequestBytes: MAX_DESCRIPTION_BYTES,
       handle: async (request, caller) => {
         const { ref, change } = checked((v) => ({
           ref: readAccountSelector(v, 'selector', request.selector),
@@ -137,7 +137,7 @@ export function accountHandlers(service: AccountService): Handlers<typeof Accoun
     },
     createUserProfile: {
       permission: WRITE,
-      maxRequestBytes: MOST_DESCRIPTION_BYTES,
+      maxRequestBytes: MAX_DESCRIPTION_BYTES,
       handle: async (request, caller) => {
         const { by, user, account, name, description } = readNewUserProfile(request, caller);
         const { result, propagation } = await service.createUserProfile(
@@ -171,7 +171,7 @@ export function accountHandlers(service: AccountService): Handlers<typeof Accoun
     },
     updateUserProfile: {
       permission: WRITE,
-      maxRequestBytes: MOST_DESCRIPTION_BYTES,
+      maxRequestBytes: MAX_DESCRIPTION_BYTES,
       handle: async (request, caller) => {
         const { ref, change } = checked((v) => ({
           ref: readUserProfileSelector(v, 'selector', request.selector),
@@ -194,7 +194,7 @@ export function accountHandlers(service: AccountService): Handlers<typeof Accoun
 
 function toDeactivated({ deactivated }: Promoted<unknown>) {
   const deactivatedTokens = deactivated
-    .slice(0, MOST_DEACTIVATED)
+    .slice(0, MAX_DEACTIVATED)
     .map(({ id, keyId, name }) => ({ id, recordLocator: recordLocator('token', id), keyId, name }));
   return { deactivatedTokens, deactivatedCount: deactivated.length };
 }

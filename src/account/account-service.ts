@@ -60,10 +60,10 @@ export interface Promoted<T> {
 }
 
 /** Random account numbers to try: with a billion accounts, each is taken once in a thousand times. */
-const MOST_NUMBERS_TRIED = 10;
+const MAX_NUMBERS_TRIED = 10;
 
 /** Tokens that are deleted together with their owner; more take batches. */
-const MOST_AT_ONCE = 1_000;
+const MAX_AT_ONCE = 1_000;
 
 /** AccountService is what can be done with accounts, users and user profiles. Superusers alone may do it. */
 export class AccountService {
@@ -85,7 +85,7 @@ export class AccountService {
   ): Promise<Account> {
     const { accounts, newAccountNumber: newNumber = newAccountNumber } = this.#deps;
     return this.#changes.change(caller, async (trx) => {
-      const attempts = accountNumber === undefined ? MOST_NUMBERS_TRIED : 1;
+      const attempts = accountNumber === undefined ? MAX_NUMBERS_TRIED : 1;
       for (let attempt = 0; attempt < attempts; attempt += 1) {
         const account = await accounts.insert(trx, accountNumber ?? newNumber(), settings);
         if (account !== undefined) {
@@ -312,7 +312,7 @@ export class AccountService {
     if (!force) return 0;
     const { profiles, tokens } = this.#deps;
     const found = await this.#changes.look(caller, async (trx) => profiles.countOf(trx, await find(trx)));
-    return found.tokens > MOST_AT_ONCE ? tokens.deleteOfProfiles(caller, found.ids) : 0;
+    return found.tokens > MAX_AT_ONCE ? tokens.deleteOfProfiles(caller, found.ids) : 0;
   }
 
   /** #deleteProfiles deletes what belongs to an account or a user, and tells how much, or refuses to if there is anything. */

@@ -17,7 +17,7 @@ export {
   type AuditResource,
 } from './audit-entry.js';
 
-const MOST_TOGETHER = 1000;
+const MAX_TOGETHER = 1000;
 
 /**
  * AuditLog writes what was done, so that it can neither be lost nor changed unseen. A process has two chains of
@@ -35,7 +35,7 @@ export class AuditLog {
     this.#deps = deps;
     this.#changes = new ChangesWriter(deps);
     this.#appender = new AppendingWriter(deps);
-    this.#appending = new GroupCommit((entries) => this.#appender.append(entries), MOST_TOGETHER);
+    this.#appending = new GroupCommit((entries) => this.#appender.append(entries), MAX_TOGETHER);
   }
 
   /**

@@ -2,7 +2,7 @@ import type { Transaction } from '../db/knex.js';
 import type { AuditEntry } from './audit-entry.js';
 import { extend, newChain, originOf, type Chain, type ChainHead } from './audit-record.js';
 import {
-  MOST_CHAINS_TRIED,
+  MAX_CHAINS_TRIED,
   now,
   spoilt,
   stamp,
@@ -36,7 +36,7 @@ export class ChangesWriter {
       if (await this.#write(trx, current, entries)) return;
       const head = current.known.committed;
       this.#replace(current, head, await this.#deps.chains.compare(current.chain, head, trx));
-      if (tried === MOST_CHAINS_TRIED) throw spoilt(current.chain);
+      if (tried === MAX_CHAINS_TRIED) throw spoilt(current.chain);
     }
   }
 

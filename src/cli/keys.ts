@@ -50,7 +50,7 @@ function rotateCommand(): Command {
       const { done, total, failed, primaryKeyId } = result;
       const counts = { done: Number(done), total: Number(total), failed: Number(failed) };
       if (given.json === true) printJsonLine({ dryRun, primaryKeyId, ...counts });
-      else printText(describeRotation(result, dryRun));
+      else printText(describeReencryption(result, dryRun));
     });
 }
 
@@ -66,7 +66,7 @@ async function rotate(client: KeywardClient, dryRun: boolean): Promise<RotateEnc
   throw new Error('the service ended the rotation without saying that all is done');
 }
 
-function describeRotation(
+function describeReencryption(
   { done, failed, primaryKeyId }: RotateEncryptionKeyResponse,
   dryRun: boolean,
 ): string {

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { ConfigError, loadConfig, type Config } from '../config.js';
-import { Hidden } from '../lib/hidden.js';
+import { Redacted } from '../lib/redacted.js';
 
 /**
  * readConfig reads the settings, and puts the password of DATABASE_PASSWORD_FILE into the database's URLs.
@@ -32,8 +32,8 @@ function readPassword(file: string): string {
 }
 
 /** withPassword gives it as a parameter, which unlike the place before the host is there in URLs of sockets too. */
-function withPassword(url: Hidden | undefined, password: string): Hidden | undefined {
+function withPassword(url: Redacted | undefined, password: string): Redacted | undefined {
   if (url === undefined) return undefined;
   const text = url.reveal();
-  return new Hidden(`${text}${text.includes('?') ? '&' : '?'}password=${encodeURIComponent(password)}`);
+  return new Redacted(`${text}${text.includes('?') ? '&' : '?'}password=${encodeURIComponent(password)}`);
 }

@@ -16,8 +16,8 @@ interface Verdict {
   readonly stale?: true;
 }
 
-const LARGEST_BATCH = 1000;
-const LARGEST_BATCH_CHARACTERS = 512 * 1024;
+const MAX_BATCH = 1000;
+const MAX_BATCH_CHARACTERS = 512 * 1024;
 
 /** validateCommand is `keyward validate`. */
 export function validateCommand(command: Command): void {
@@ -80,10 +80,7 @@ function* batches(tokens: readonly string[]): Generator<string[]> {
   let batch: string[] = [];
   let size = 0;
   for (const token of tokens) {
-    if (
-      batch.length === LARGEST_BATCH ||
-      (batch.length > 0 && size + token.length > LARGEST_BATCH_CHARACTERS)
-    ) {
+    if (batch.length === MAX_BATCH || (batch.length > 0 && size + token.length > MAX_BATCH_CHARACTERS)) {
       yield batch;
       batch = [];
       size = 0;

@@ -90,7 +90,7 @@ function methods<Service extends { readonly [Name in keyof Service]: GeneratedMe
     if (method.requestStream) {
       return [
         name,
-        (requests: AsyncIterable<object>) => converse(client, options, method, complete, requests),
+        (requests: AsyncIterable<object>) => exchange(client, options, method, complete, requests),
       ] as const;
     }
     const start = method.responseStream ? callStream : callUnary;
@@ -147,8 +147,8 @@ async function* callStream(
   }
 }
 
-/** converse sends requests while it yields the answers. It has no deadline either. */
-async function* converse(
+/** exchange sends requests while it yields the answers. It has no deadline either. */
+async function* exchange(
   client: Client,
   options: ClientOptions,
   method: GeneratedMethod,

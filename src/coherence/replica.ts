@@ -27,14 +27,14 @@ export interface ReplicaDependencies {
 const HEARTBEAT_MS = TTL_MS / 3;
 /** A session that leaves a command unanswered for so long is given up: no frozen server or dead network reports itself. */
 const SILENCE_MS = 1_000;
-const SHORTEST_BACKOFF_MS = 50;
-const LONGEST_BACKOFF_MS = 2_000;
+const MIN_BACKOFF_MS = 50;
+const MAX_BACKOFF_MS = 2_000;
 /** If more changes than this were missed, they are not read one by one: everything is forgotten. */
-const MOST_MISSED = 1_000n;
+const MAX_MISSED = 1_000n;
 /** After a longer absence the own registration may have been deleted as one that is no more, and is not looked for. */
 const KNOWN_FOR_MS = 1_800_000;
 /** Epochs that are known to be over; of more than that the oldest are forgotten. */
-const MOST_FORMER = 100;
+const MAX_FORMER = 100;
 
 /**
  * Replica follows the changes that all replicas make: it forgets what was changed, tells those who wait for
@@ -106,7 +106,7 @@ export class Replica {
       } catch (error) {
         this.#failures += 1;
         if (this.#failures === 1)
-          this.#deps.logger.warn({ err: error }, 'changes cannot be followed; trying again');
+          this.#deps.logger.warn({ err: error }, 'the change feed is lost; this replica subscribes again');
       }
       this.#endFirstAttempt();
       await this.#sleep(this.#backoffMs());
@@ -122,7 +122,7 @@ export class Replica {
       let renewedAt = await this.#beat(session);
       this.#failures = 0;
       this.#endFirstAttempt();
-      this.#deps.logger.info({ revision: String(this.applied) }, 'changes are followed');
+      this.#deps.logger.info({ revision: String(this.applied) }, 'subscribed to the change feed');
       for (;;) {
         const untilNext = renewedAt + HEARTBEAT_MS - this.#deps.timers.monotonicMs();
         await this.#sleep(this.#early === undefined ? untilNext : 0);
@@ -183,7 +183,8 @@ export class Replica {
       this.#owed.clear();
       acknowledgements.clear();
       this.#leave();
-      if (this.#applied !== undefined) logger.warn({ epoch: head.epoch }, 'the changes have another history');
+      if (this.#applied !== undefined)
+        logger.warn({ epoch: head.epoch }, 'the change feed has another epoch');
     }
     const missed = isSame ? await this.#missed(session, head.revision) : [];
     memory.clear();
@@ -217,7 +218,7 @@ export class Replica {
     if (this.#applied === undefined) return;
     this.#former.add(this.#applied.epoch);
     const [oldest] = this.#former;
-    if (this.#former.size > MOST_FORMER && oldest !== undefined) this.#former.delete(oldest);
+    if (this.#former.size > MAX_FORMER && oldest !== undefined) this.#former.delete(oldest);
   }
 
   /** #renew tells whether the database still knows of all renewals before. */
@@ -236,7 +237,10 @@ export class Replica {
     try {
       await this.#answered('signing off', session.leave());
     } catch (error) {
-      this.#deps.logger.warn({ err: error }, 'could not sign off; changes wait for the lease to run out');
+      this.#deps.logger.warn(
+        { err: error },
+        'the replica could not be deregistered; changes wait until its lease ends',
+      );
     }
   }
 
@@ -283,7 +287,7 @@ export class Replica {
 
   async #missed(session: Session, revision: bigint): Promise<readonly Notice[] | 'pruned'> {
     const applied = this.#applied;
-    if (applied === undefined || revision - applied.revision > MOST_MISSED) return 'pruned';
+    if (applied === undefined || revision - applied.revision > MAX_MISSED) return 'pruned';
     return this.#answered('reading changes', session.noticesAfter(applied, revision));
   }
 
@@ -351,7 +355,7 @@ export class Replica {
   }
 
   #backoffMs(): number {
-    const longest = Math.min(LONGEST_BACKOFF_MS, SHORTEST_BACKOFF_MS * 2 ** (this.#failures - 1));
+    const longest = Math.min(MAX_BACKOFF_MS, MIN_BACKOFF_MS * 2 ** (this.#failures - 1));
     return longest * (0.5 + this.#deps.timers.random() / 2);
   }
 }

@@ -2,7 +2,7 @@ import type { Knex } from 'knex';
 import { clientGone, KeywardError } from '../lib/errors.js';
 import { hasStaleStatements, isOutcomeUnknown, isRetryable, translateDatabaseError } from './pg-errors.js';
 
-const MOST_ATTEMPTS = 5;
+const MAX_ATTEMPTS = 5;
 
 /**
  * inTransaction runs `work` in one transaction and commits. A serialization failure or a deadlock runs
@@ -64,7 +64,7 @@ async function attempt<T>(knex: Knex, work: (trx: Knex.Transaction) => Promise<T
       return await knex.transaction(work);
     } catch (error) {
       if (!isRetryable(error) && !hasStaleStatements(error)) throw translateDatabaseError(error);
-      if (attempts === MOST_ATTEMPTS) {
+      if (attempts === MAX_ATTEMPTS) {
         throw new KeywardError('CONFLICT', 'The call lost against concurrent changes; send it again.', {
           cause: error,
         });
@@ -83,7 +83,7 @@ export async function reading<T>(query: () => Promise<T>): Promise<T> {
       return await query();
     } catch (error) {
       const mayHelp = isRetryable(error) || hasStaleStatements(error);
-      if (!mayHelp || attempts === MOST_ATTEMPTS) throw translateDatabaseError(error);
+      if (!mayHelp || attempts === MAX_ATTEMPTS) throw translateDatabaseError(error);
     }
   }
 }

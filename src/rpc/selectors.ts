@@ -7,7 +7,7 @@ import type { Violations } from '../lib/violations.js';
 
 /** The readers of selectors add a violation for what breaks a rule, and then return a reference to nothing. */
 
-const LARGEST_ID = 2n ** 63n - 1n;
+const MAX_ID = 2n ** 63n - 1n;
 const NOTHING = { by: 'id', id: 0n } as const;
 
 type PublicId =
@@ -31,7 +31,7 @@ export function readPublicId(
   }
   const { $case, value } = selector;
   const id = $case === 'hashedId' ? idFromHashedId(value) : idFromRecordLocator(kind, value);
-  return id === undefined || id < 1n || id > LARGEST_ID ? NOTHING : { by: 'id', id };
+  return id === undefined || id < 1n || id > MAX_ID ? NOTHING : { by: 'id', id };
 }
 
 /** readName reads a name that must be given; any name may be asked for, as imported ones follow no rule. */

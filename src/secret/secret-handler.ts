@@ -8,7 +8,7 @@ import type {
 import type { Clock } from '../lib/clock.js';
 import { instantFromMillis, type Instant } from '../lib/instant.js';
 import { parseListRequest } from '../lib/page.js';
-import { checkName, DEFAULT_VERSION, MOST_DESCRIPTION_BYTES } from '../lib/resource-rules.js';
+import { checkName, DEFAULT_VERSION, MAX_DESCRIPTION_BYTES } from '../lib/resource-rules.js';
 import { checked, type Violations } from '../lib/violations.js';
 import { readMask } from '../rpc/field-mask.js';
 import type { Handlers } from '../rpc/handlers.js';
@@ -23,7 +23,7 @@ import type { SecretService } from './secret-service.js';
 import {
   checkChange,
   checkSettings,
-  LARGEST_PAYLOAD,
+  MAX_PAYLOAD,
   type Payload,
   type SecretChange,
   type SecretSettings,
@@ -56,7 +56,7 @@ export function secretHandlers(
   return {
     createSecret: {
       permission: WRITE,
-      maxRequestBytes: MOST_DESCRIPTION_BYTES + 2 * LARGEST_PAYLOAD,
+      maxRequestBytes: MAX_DESCRIPTION_BYTES + 2 * MAX_PAYLOAD,
       handle: async (request, caller) => {
         const { by, owner, settings, payload } = readCreate(request, caller, now());
         return { secret: toSecret(await service.create(by, owner, settings, payload)) };
@@ -79,7 +79,7 @@ export function secretHandlers(
     },
     updateSecret: {
       permission: WRITE,
-      maxRequestBytes: MOST_DESCRIPTION_BYTES,
+      maxRequestBytes: MAX_DESCRIPTION_BYTES,
       handle: async (request, caller) => {
         const { ref, change } = checked((v) => ({
           ref: readSecretSelector(v, 'selector', request.selector),

@@ -3,7 +3,7 @@ import type { Database } from '../db/knex.js';
 import { inTransaction } from '../db/transaction.js';
 import type { Clock } from '../lib/clock.js';
 import { instantFromMillis } from '../lib/instant.js';
-import { Repetition } from '../lib/repetition.js';
+import { PeriodicTask } from '../lib/periodic-task.js';
 import type { Logger } from '../telemetry/logger.js';
 import { resourceOf } from './secret-audit.js';
 import type { SecretRepository } from './secret-repository.js';
@@ -21,7 +21,7 @@ const BATCH = 100;
 /** SecretPurger removes deleted secrets for good when their time has come. */
 export class SecretPurger {
   readonly #deps: SecretPurgerDependencies;
-  readonly #purging = new Repetition(() => this.#tryToPurge());
+  readonly #purging = new PeriodicTask(() => this.#tryToPurge());
   #isStopped = false;
 
   constructor(deps: SecretPurgerDependencies) {

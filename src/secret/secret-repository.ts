@@ -2,7 +2,7 @@ import type { Knex } from 'knex';
 import { joinOwner, OWNER_COLUMNS, ownerFromRow, whereOwner, type OwnerRow } from '../authz/owner-rows.js';
 import type { Owner } from '../authz/owner.js';
 import type { Condition } from '../authz/reader-rows.js';
-import { PLATFORM_ACCOUNT_NUMBER, type Standing } from '../authz/rights.js';
+import { PLATFORM_ACCOUNT_NUMBER, type CallerRights } from '../authz/rights.js';
 import { descriptionColumns, descriptionFromRow, type DescriptionRow } from '../db/description-columns.js';
 import { listPage } from '../db/list-query.js';
 import { violatedUnique } from '../db/pg-errors.js';
@@ -114,14 +114,19 @@ export class SecretRepository {
   }
 
   /** list lists what the caller may read; of deleted secrets, what the caller manages. */
-  async list(standing: Standing, now: Instant, showDeleted: boolean, page: PageQuery): Promise<Page<Secret>> {
+  async list(
+    callerRights: CallerRights,
+    now: Instant,
+    showDeleted: boolean,
+    page: PageQuery,
+  ): Promise<Page<Secret>> {
     const query = select(this.#knex);
     if (!showDeleted) void query.whereNull('s.deleted_at');
-    if (standing.profiles.length === 0) void query.whereRaw('false');
-    else if (!standing.isSuperuser) {
+    if (callerRights.profiles.length === 0) void query.whereRaw('false');
+    else if (!callerRights.isSuperuser) {
       void query.where((either) => {
-        void either.where((live) => void whereReadable(live.whereNull('s.deleted_at'), standing, now));
-        if (showDeleted) void either.orWhere((managed) => void whereManaged(managed, standing));
+        void either.where((live) => void whereReadable(live.whereNull('s.deleted_at'), callerRights, now));
+        if (showDeleted) void either.orWhere((managed) => void whereManaged(managed, callerRights));
       });
     }
     return listPage<Secret>(this.#knex, query, SECRET_COLUMNS, page, secretFromRow);
@@ -234,25 +239,29 @@ function select(trx: Knex): Knex.QueryBuilder {
     .select(trx.raw(`${LATEST_VERSION} as latest_version`), trx.raw(`${ENABLED_VERSION} as enabled_version`));
 }
 
-function whereReadable(query: Knex.QueryBuilder, standing: Standing, now: Instant): Knex.QueryBuilder {
-  const accountIds = standing.profiles.map(({ accountId }) => String(accountId));
+function whereReadable(
+  query: Knex.QueryBuilder,
+  callerRights: CallerRights,
+  now: Instant,
+): Knex.QueryBuilder {
+  const accountIds = callerRights.profiles.map(({ accountId }) => String(accountId));
   return query.whereRaw(
     `(p.account_id = ANY (?::bigint[]) OR a.account_number = ? OR EXISTS (
        SELECT FROM secret_grants g WHERE g.secret_id = s.id AND g.user_profile_id = ANY (?::bigint[])
          AND (g.expires_at IS NULL OR g.expires_at >= ?::timestamptz)))`,
-    [accountIds, PLATFORM_ACCOUNT_NUMBER, profileIds(standing), formatPgTimestamp(now)],
+    [accountIds, PLATFORM_ACCOUNT_NUMBER, profileIds(callerRights), formatPgTimestamp(now)],
   );
 }
 
-function whereManaged(query: Knex.QueryBuilder, standing: Standing): Knex.QueryBuilder {
-  const staffed = standing.isStaff ? standing.profiles.map(({ accountId }) => String(accountId)) : [];
+function whereManaged(query: Knex.QueryBuilder, callerRights: CallerRights): Knex.QueryBuilder {
+  const staffed = callerRights.isStaff ? callerRights.profiles.map(({ accountId }) => String(accountId)) : [];
   return query.whereRaw('(p.id = ANY (?::bigint[]) OR p.account_id = ANY (?::bigint[]))', [
-    profileIds(standing),
+    profileIds(callerRights),
     staffed,
   ]);
 }
 
-function profileIds({ profiles }: Standing): string[] {
+function profileIds({ profiles }: CallerRights): string[] {
   return profiles.map(({ id }) => String(id));
 }
 

@@ -1,5 +1,5 @@
 import type { DoneRequests } from '../idempotency/done-requests.js';
-import type { StandingReader } from '../authz/standing.js';
+import type { CallerRightsReader } from '../authz/caller-rights-reader.js';
 import type { AuditLog } from '../audit/audit-log.js';
 import type { RefusalLog } from '../audit/refusal-log.js';
 import type { Keyring } from '../crypto/keyring.js';
@@ -29,7 +29,7 @@ export interface SecretServicesDependencies {
   readonly knex: Database;
   /** Connections for accesses, which wait for no change. */
   readonly urgent: Database;
-  readonly standings: StandingReader;
+  readonly rightsReader: CallerRightsReader;
   readonly keyring: Keyring;
   readonly audit: Pick<AuditLog, 'record' | 'append' | 'hasRecorded'>;
   readonly requests: DoneRequests;

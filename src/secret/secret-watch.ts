@@ -1,4 +1,4 @@
-import { ownershipOf } from '../authz/owner-reach.js';
+import { ownershipOf } from '../authz/change-audience.js';
 import { ResourceWatch, type ResourceWatchDependencies } from '../watch/resource-watch.js';
 import { reading } from '../db/transaction.js';
 import type { Clock } from '../lib/clock.js';
@@ -30,15 +30,15 @@ export function secretWatch(deps: SecretWatchDependencies): SecretWatch {
         const [secrets, grants] = await Promise.all([deps.secrets.findAll(ids), deps.grants.termsOf(ids)]);
         return { secrets: new Map(secrets.map((secret) => [secret.id, secret])), grants };
       }),
-    tell: (change, { secrets, grants, reach }, standing) => {
+    tell: (change, { secrets, grants, reach }, callerRights) => {
       const now = instantFromMillis(deps.clock.now());
-      const own = new Set(standing.profiles.map(({ id }) => id));
+      const own = new Set(callerRights.profiles.map(({ id }) => id));
       const isGranted = grants.some(
         ({ secretId, profileId, expiresAt }) =>
           secretId === change.id && own.has(profileId) && !isOver(expiresAt, now),
       );
       const secret = secrets.get(change.id);
-      const access = accessToSecret(standing, secret?.owner ?? ownershipOf(change, reach), isGranted);
+      const access = accessToSecret(callerRights, secret?.owner ?? ownershipOf(change, reach), isGranted);
       const isGrantee = change.granteeIds.some((id) => own.has(id));
       if (access === 'none' && !isGrantee) return undefined;
       if (secret !== undefined && access !== 'none' && secret.deletedAt === null)

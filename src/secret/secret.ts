@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import type { Owner } from '../authz/owner.js';
-import { accessTo, type Ownership, type Standing } from '../authz/rights.js';
+import { accessTo, type Ownership, type CallerRights } from '../authz/rights.js';
 import { MAX_INSTANT, type Instant } from '../lib/instant.js';
 import { checkDescription, checkName, checkText, type Description } from '../lib/resource-rules.js';
 import type { Violations } from '../lib/violations.js';
@@ -90,15 +90,19 @@ interface Grantee {
 /** What a caller may do with a secret. Each includes the ones before; `access` is to get the value. */
 export type SecretAccess = 'none' | 'read' | 'access' | 'manage';
 
-export const LARGEST_PAYLOAD = 65_536;
-const LARGEST_CONSUMER_LIST = 2_000;
-const MOST_CONSUMERS = 10;
+export const MAX_PAYLOAD = 65_536;
+const MAX_CONSUMER_LIST = 2_000;
+const MAX_CONSUMERS = 10;
 const KIND = /^[a-z0-9_]+(\.[a-z0-9_]+)*$/;
 
 /** accessToSecret is the caller's right, where `isGranted` says whether one of its profiles has a grant in force. */
-export function accessToSecret(standing: Standing, owner: Ownership, isGranted: boolean): SecretAccess {
-  const access = accessTo(standing, owner);
-  return isGranted && access !== 'manage' && standing.profiles.length > 0 ? 'access' : access;
+export function accessToSecret(
+  callerRights: CallerRights,
+  owner: Ownership,
+  isGranted: boolean,
+): SecretAccess {
+  const access = accessTo(callerRights, owner);
+  return isGranted && access !== 'manage' && callerRights.profiles.length > 0 ? 'access' : access;
 }
 
 /** isOver tells whether a secret or a grant has expired: null is never. */
@@ -138,7 +142,7 @@ export function checkChange(v: Violations, change: SecretChange, now: Instant): 
 /** checkPayload checks a new value. */
 export function checkPayload(v: Violations, field: string, payload: Payload): void {
   const { length } = payload.bytes;
-  v.check(length > 0 && length <= LARGEST_PAYLOAD, field, `must be 1 to ${LARGEST_PAYLOAD} bytes long`);
+  v.check(length > 0 && length <= MAX_PAYLOAD, field, `must be 1 to ${MAX_PAYLOAD} bytes long`);
   v.check(isPayloadIntact(payload), field, 'must be valid UTF-8 if it is text');
 }
 
@@ -162,9 +166,9 @@ export function checkReference(v: Violations, { kind, consumer }: ReferenceSetti
 /** consumerList lists consumers for an error: the first ten, or as many as its metadata can hold. */
 export function consumerList(references: readonly ReferenceSettings[]): string {
   let list = '';
-  for (const { kind, consumer } of references.slice(0, MOST_CONSUMERS)) {
+  for (const { kind, consumer } of references.slice(0, MAX_CONSUMERS)) {
     const longer = `${list}${list === '' ? '' : ','}${kind}=${consumer}`;
-    if (Buffer.byteLength(longer) > LARGEST_CONSUMER_LIST) break;
+    if (Buffer.byteLength(longer) > MAX_CONSUMER_LIST) break;
     list = longer;
   }
   return list;

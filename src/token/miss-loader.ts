@@ -26,8 +26,8 @@ interface Pending<Answer> {
 }
 
 /** Queries under way at once. Further misses wait and are then fetched together, which is faster than more queries. */
-const MOST_QUERIES = 4;
-const MOST_DIGESTS_A_QUERY = 500;
+const MAX_QUERIES = 4;
+const MAX_DIGESTS_A_QUERY = 500;
 
 /**
  * MissLoader turns misses into few queries: those for one digest are one, a miss that finds the way free is
@@ -75,8 +75,8 @@ export class MissLoader<Facts, Answer> {
   }
 
   #startQueries(): void {
-    while (this.#queue.length > 0 && this.#queries < MOST_QUERIES) {
-      void this.#query(this.#queue.splice(0, MOST_DIGESTS_A_QUERY));
+    while (this.#queue.length > 0 && this.#queries < MAX_QUERIES) {
+      void this.#query(this.#queue.splice(0, MAX_DIGESTS_A_QUERY));
     }
   }
 

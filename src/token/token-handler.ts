@@ -10,7 +10,7 @@ import type {
 import type { Clock } from '../lib/clock.js';
 import { instantFromMillis, type Instant } from '../lib/instant.js';
 import { parseListRequest, type PageQuery } from '../lib/page.js';
-import { DEFAULT_VERSION, checkName, MOST_DESCRIPTION_BYTES } from '../lib/resource-rules.js';
+import { DEFAULT_VERSION, checkName, MAX_DESCRIPTION_BYTES } from '../lib/resource-rules.js';
 import { ALL_SCOPES } from '../lib/scopes.js';
 import { checked, type Violations } from '../lib/violations.js';
 import type { Handlers } from '../rpc/handlers.js';
@@ -46,7 +46,7 @@ export function tokenHandlers(service: TokenService, clock: Clock): Handlers<Man
   return {
     createToken: {
       permission: WRITE,
-      maxRequestBytes: MOST_DESCRIPTION_BYTES,
+      maxRequestBytes: MAX_DESCRIPTION_BYTES,
       handle: async (request, caller) => {
         const { by, owner, settings } = readCreate(request, caller, now());
         const { token, plaintext } = await service.create(by, owner, settings);
@@ -69,7 +69,7 @@ export function tokenHandlers(service: TokenService, clock: Clock): Handlers<Man
     },
     updateToken: {
       permission: WRITE,
-      maxRequestBytes: MOST_DESCRIPTION_BYTES,
+      maxRequestBytes: MAX_DESCRIPTION_BYTES,
       handle: async (request, caller) => {
         const { ref, change } = checked((v) => ({
           ref: readTokenSelector(v, 'selector', request.selector),

@@ -44,7 +44,7 @@ interface TokenRow extends OwnerRow, DescriptionRow {
 }
 
 /** Retired digests of a token that are kept, so that they are EXPIRED and not UNKNOWN. Older ones go. */
-const MOST_RETIRED_DIGESTS = 10;
+const MAX_RETIRED_DIGESTS = 10;
 const NOW = 'statement_timestamp()';
 const ISSUER_FIELDS = Object.values(ISSUER_COLUMNS).map(({ sql }) => sql);
 
@@ -197,7 +197,7 @@ export class TokenRepository {
       `DELETE FROM token_digests WHERE digest IN (
          SELECT digest FROM token_digests WHERE token_id = ? AND retires_at IS NOT NULL
          ORDER BY retires_at DESC OFFSET ?)`,
-      [String(id), MOST_RETIRED_DIGESTS],
+      [String(id), MAX_RETIRED_DIGESTS],
     );
     return this.#change(trx, id, {});
   }

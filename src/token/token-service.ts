@@ -3,8 +3,8 @@ import type { Caller } from '../authz/caller.js';
 import { meantByName, type Condition } from '../authz/reader-rows.js';
 import type { DoneRequests } from '../idempotency/done-requests.js';
 import type { UserProfileRef, UserRef } from '../authz/refs.js';
-import { accessTo, mayActAs, readable, requireScopes, type Standing } from '../authz/rights.js';
-import type { StandingReader } from '../authz/standing.js';
+import { accessTo, mayActAs, readable, requireScopes, type CallerRights } from '../authz/rights.js';
+import type { CallerRightsReader } from '../authz/caller-rights-reader.js';
 import {
   actorOf,
   changedFields,
@@ -45,7 +45,7 @@ export interface IssuedToken {
 export interface TokenServiceDependencies {
   readonly knex: Database;
   readonly tokens: TokenRepository;
-  readonly standings: StandingReader;
+  readonly rightsReader: CallerRightsReader;
   readonly audit: Pick<AuditLog, 'record'>;
   readonly requests: DoneRequests;
   readonly changes: Pick<PropagatedChanges, 'make' | 'makeInBatches'>;
@@ -85,7 +85,7 @@ interface AuditedToken {
   readonly owner: Pick<TokenOwner, 'profileId' | 'accountId' | 'accountNumber'>;
 }
 
-const MOST_CANDIDATES = 10;
+const MAX_CANDIDATES = 10;
 
 /** TokenService is what can be done with tokens, and who may do it. */
 export class TokenService {
@@ -97,27 +97,27 @@ export class TokenService {
 
   async create(caller: Caller, ownerRef: UserProfileRef, settings: TokenSettings): Promise<IssuedToken> {
     return this.#issuing(caller, async (trx) => {
-      const standing = await this.#deps.standings.of(caller, trx);
+      const callerRights = await this.#deps.rightsReader.of(caller, trx);
       const owner = await this.#deps.tokens.findOwner(trx, ownerRef);
       if (owner === undefined) throw notFound('user profile');
-      requireAccess(standing, owner, 'user profile');
-      const issued = await this.#issue(trx, caller, standing, owner, settings);
+      requireAccess(callerRights, owner, 'user profile');
+      const issued = await this.#issue(trx, caller, callerRights, owner, settings);
       return { issued, entries: [entryOf(caller, 'TOKEN_CREATED', issued.token)] };
     });
   }
 
   async get(caller: Caller, ref: TokenRef): Promise<Token> {
     return reading(async () => {
-      const standing = await this.#deps.standings.of(caller);
-      return shownTo(standing, await this.#findReadable(standing, ref));
+      const callerRights = await this.#deps.rightsReader.of(caller);
+      return shownTo(callerRights, await this.#findReadable(callerRights, ref));
     });
   }
 
   async list(caller: Caller, page: PageQuery): Promise<Page<Token>> {
     return reading(async () => {
-      const standing = await this.#deps.standings.of(caller);
-      const { items, nextPageToken } = await this.#deps.tokens.list(readable(standing), page);
-      return { items: items.map((token) => shownTo(standing, token)), nextPageToken };
+      const callerRights = await this.#deps.rightsReader.of(caller);
+      const { items, nextPageToken } = await this.#deps.tokens.list(readable(callerRights), page);
+      return { items: items.map((token) => shownTo(callerRights, token)), nextPageToken };
     });
   }
 
@@ -155,11 +155,11 @@ export class TokenService {
 
   async clone(caller: Caller, ref: TokenRef, name: string): Promise<IssuedToken> {
     return this.#issuing(caller, async (trx) => {
-      const standing = await this.#deps.standings.of(caller, trx);
-      const original = await this.#findManageable(standing, ref, trx);
+      const callerRights = await this.#deps.rightsReader.of(caller, trx);
+      const original = await this.#findManageable(callerRights, ref, trx);
       const owner = await this.#deps.tokens.findOwner(trx, { by: 'id', id: original.owner.profileId });
       if (owner === undefined) throw notFound('token');
-      const copy = await this.#issue(trx, caller, standing, owner, { ...original, name });
+      const copy = await this.#issue(trx, caller, callerRights, owner, { ...original, name });
       const entries = [
         entryOf(caller, 'TOKEN_CLONED', original, { copy: String(copy.token.id) }),
         entryOf(caller, 'TOKEN_CREATED', copy.token, { original: String(original.id) }),
@@ -196,11 +196,11 @@ export class TokenService {
    * in batches: where it is broken off, what was deleted stays so, and another call deletes the rest.
    */
   revokeOfUser(caller: Caller, user: UserRef): Promise<Propagated<number>> {
-    return this.#revoke(caller, async (trx, standing) => {
+    return this.#revoke(caller, async (trx, callerRights) => {
       const profiles = await this.#deps.tokens.profilesOf(trx, user);
-      const visible = profiles.filter((profile) => accessTo(standing, profile) !== 'none');
+      const visible = profiles.filter((profile) => accessTo(callerRights, profile) !== 'none');
       if (visible.length === 0) throw notFound('user');
-      const managed = visible.filter((profile) => accessTo(standing, profile) === 'manage');
+      const managed = visible.filter((profile) => accessTo(callerRights, profile) === 'manage');
       if (managed.length === 0) throw notPermitted("The caller may not manage this user's tokens.");
       return managed;
     });
@@ -208,9 +208,9 @@ export class TokenService {
 
   /** deleteOfProfiles does the same for user profiles that the caller manages. */
   async deleteOfProfiles(caller: Caller, profileIds: readonly bigint[]): Promise<number> {
-    const { result } = await this.#revoke(caller, async (trx, standing) => {
+    const { result } = await this.#revoke(caller, async (trx, callerRights) => {
       const owners = await this.#deps.tokens.owners(trx, profileIds);
-      for (const owner of owners) requireAccess(standing, owner, 'user profile');
+      for (const owner of owners) requireAccess(callerRights, owner, 'user profile');
       return owners;
     });
     return result;
@@ -218,13 +218,13 @@ export class TokenService {
 
   async #revoke(
     caller: Caller,
-    ownersOf: (trx: Transaction, standing: Standing) => Promise<readonly TokenOwner[]>,
+    ownersOf: (trx: Transaction, callerRights: CallerRights) => Promise<readonly TokenOwner[]>,
   ): Promise<Propagated<number>> {
-    const { standings, tokens, audit, changes, evictProfiles } = this.#deps;
+    const { rightsReader, tokens, audit, changes, evictProfiles } = this.#deps;
     const { result, propagation } = await changes.makeInBatches<Revocation>(
       caller,
       async (trx, before) => {
-        const owners = await ownersOf(trx, await standings.of(caller, trx));
+        const owners = await ownersOf(trx, await rightsReader.of(caller, trx));
         const { deleted, place } = await deleteSome(tokens, trx, owners, before?.place);
         const entries = deleted.flatMap(({ owner, ids }) =>
           ids.map((id) => entryOf(caller, 'TOKEN_DELETED', { id, owner })),
@@ -257,8 +257,8 @@ export class TokenService {
   ): Promise<Propagated<Token>> {
     const { result, propagation } = await this.#changing(caller, async (trx) => {
       await this.#deps.requests.claim(trx, caller);
-      const standing = await this.#deps.standings.of(caller, trx);
-      const found = await this.#findManageable(standing, ref, trx);
+      const callerRights = await this.#deps.rightsReader.of(caller, trx);
+      const found = await this.#findManageable(callerRights, ref, trx);
       // The owner first, as those lock who change users: the rank that is judged below must not change meanwhile.
       await this.#deps.tokens.findOwner(trx, { by: 'id', id: found.owner.profileId });
       const current = await this.#deps.tokens.lock(trx, found.id);
@@ -266,7 +266,7 @@ export class TokenService {
       if (etag !== '' && etag !== etagOf(current.rowVersion)) throw etagMismatch('token');
       const before = await this.#deps.tokens.digestsOf(trx, [current.id]);
       const changed = await change(trx, current);
-      await this.#requirePower(trx, caller, standing, current, changed.token);
+      await this.#requirePower(trx, caller, callerRights, current, changed.token);
       await this.#deps.requests.done(trx, caller, { kind: 'token', id: current.id });
       if (changed.action !== undefined) {
         const entry = entryOf(caller, changed.action, changed.token, changed.detail);
@@ -280,13 +280,13 @@ export class TokenService {
   async #issue(
     trx: Transaction,
     caller: Caller,
-    standing: Standing,
+    callerRights: CallerRights,
     owner: TokenOwner,
     settings: TokenSettings,
   ): Promise<IssuedToken> {
     const secret = newPlaintext(settings.prefix);
     const made = { ...settings, owner, digest: secret.digest, graceEndsAt: null };
-    await this.#requirePower(trx, caller, standing, undefined, made);
+    await this.#requirePower(trx, caller, callerRights, undefined, made);
     if (!owner.isStaff) {
       throw new KeywardError('OWNER_NOT_STAFF', 'Only a staff user may own a new token.');
     }
@@ -299,7 +299,7 @@ export class TokenService {
   async #requirePower(
     trx: Transaction,
     caller: Caller,
-    standing: Standing,
+    callerRights: CallerRights,
     before: Token | undefined,
     after: Power,
   ): Promise<void> {
@@ -308,33 +308,33 @@ export class TokenService {
     const { userId, isSuperuser } = after.owner;
     const owned = await this.#deps.tokens.profilesOf(trx, { by: 'id', id: userId });
     const profiles = owned.map(({ profileId, accountId }) => ({ id: profileId, accountId }));
-    if (mayActAs(standing, { userId, isSuperuser, profiles })) return;
+    if (mayActAs(callerRights, { userId, isSuperuser, profiles })) return;
     throw notPermitted(
       'The caller may not give power to a token whose owner has rights that the caller has not.',
     );
   }
 
   async #findReadable(
-    standing: Standing,
+    callerRights: CallerRights,
     ref: TokenRef,
     trx?: Transaction,
     meant?: Condition,
   ): Promise<Token> {
     const found = await this.#deps.tokens.find(ref, trx, meant);
-    const [token, ...others] = found.filter(({ owner }) => accessTo(standing, owner) !== 'none');
+    const [token, ...others] = found.filter(({ owner }) => accessTo(callerRights, owner) !== 'none');
     if (token === undefined) throw notFound('token');
     if (others.length === 0) return token;
     const candidates = [token, ...others]
-      .slice(0, MOST_CANDIDATES)
+      .slice(0, MAX_CANDIDATES)
       .map(({ id }) => recordLocator('token', id));
     throw new KeywardError('NAME_AMBIGUOUS', 'More than one token of this account has this name.', {
       metadata: { candidates: candidates.join(',') },
     });
   }
 
-  async #findManageable(standing: Standing, ref: TokenRef, trx: Transaction): Promise<Token> {
-    const token = await this.#findReadable(standing, ref, trx, meantByName(standing));
-    requireAccess(standing, token.owner, 'token');
+  async #findManageable(callerRights: CallerRights, ref: TokenRef, trx: Transaction): Promise<Token> {
+    const token = await this.#findReadable(callerRights, ref, trx, meantByName(callerRights));
+    requireAccess(callerRights, token.owner, 'token');
     return token;
   }
 
@@ -373,8 +373,8 @@ export class TokenService {
 }
 
 /** requireAccess is the one place that tells absence, prohibition and permission apart. */
-function requireAccess(standing: Standing, owner: TokenOwner, kind: string): void {
-  const access = accessTo(standing, owner);
+function requireAccess(callerRights: CallerRights, owner: TokenOwner, kind: string): void {
+  const access = accessTo(callerRights, owner);
   if (access === 'none') throw notFound(kind);
   if (access === 'read') throw notPermitted(`The caller may read this ${kind} but not manage it.`);
 }

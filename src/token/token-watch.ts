@@ -1,4 +1,4 @@
-import { ownershipOf } from '../authz/owner-reach.js';
+import { ownershipOf } from '../authz/change-audience.js';
 import { ResourceWatch, type ResourceWatchDependencies } from '../watch/resource-watch.js';
 import { accessTo } from '../authz/rights.js';
 import { reading } from '../db/transaction.js';
@@ -26,11 +26,11 @@ export function tokenWatch(deps: TokenWatchDependencies): TokenWatch {
       const tokens = await reading(() => deps.tokens.findAll(ids));
       return { tokens: new Map(tokens.map((token) => [token.id, token])) };
     },
-    tell: (change, { tokens, reach }, standing) => {
+    tell: (change, { tokens, reach }, callerRights) => {
       const token = tokens.get(change.id);
       const owner = token?.owner ?? ownershipOf(change, reach);
-      if (accessTo(standing, owner) === 'none') return undefined;
-      return { type: TYPES[change.op], resource: token && shownTo(standing, token) };
+      if (accessTo(callerRights, owner) === 'none') return undefined;
+      return { type: TYPES[change.op], resource: token && shownTo(callerRights, token) };
     },
   });
 }

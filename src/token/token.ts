@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { digestOf, type Digest } from '../crypto/digest.js';
 import type { Owner } from '../authz/owner.js';
-import { accessTo, type Standing } from '../authz/rights.js';
+import { accessTo, type CallerRights } from '../authz/rights.js';
 import type { Instant } from '../lib/instant.js';
 import { MAX_INSTANT } from '../lib/instant.js';
 import { checkDescription, checkName, type Description } from '../lib/resource-rules.js';
@@ -55,12 +55,12 @@ export interface TokenSettings extends Description {
 export type TokenChange = Partial<Omit<TokenSettings, 'name' | 'isActive' | 'prefix'>>;
 
 /** A presented text over this many bytes is UNKNOWN without being hashed. */
-export const LONGEST_PLAINTEXT = 1024;
+export const MAX_PLAINTEXT = 1024;
 
 const TOKEN_KEY_LENGTH = 15;
 const RANDOM_BYTES = 32;
 const DAY = 86_400_000_000n;
-const LONGEST_GRACE = 30n * DAY;
+const MAX_GRACE = 30n * DAY;
 
 /** NewPlaintext is a plaintext and what is kept of it. */
 export interface NewPlaintext {
@@ -76,8 +76,8 @@ export function newPlaintext(prefix: string): NewPlaintext {
 }
 
 /** shownTo is a token as a caller may see it who may read it: who issued it is for those who manage it. */
-export function shownTo(standing: Standing, token: Token): Token {
-  return accessTo(standing, token.owner) === 'manage' ? token : { ...token, issuedBy: null };
+export function shownTo(callerRights: CallerRights, token: Token): Token {
+  return accessTo(callerRights, token.owner) === 'manage' ? token : { ...token, issuedBy: null };
 }
 
 /** checkSettings checks the settings of a new token. */
@@ -103,7 +103,7 @@ export function checkChange(v: Violations, change: TokenChange, now: Instant): v
 
 /** checkGrace checks a grace period in microseconds. */
 export function checkGrace(v: Violations, field: string, grace: bigint): void {
-  v.check(grace >= 0n && grace <= LONGEST_GRACE, field, 'must be 0 to 30 days');
+  v.check(grace >= 0n && grace <= MAX_GRACE, field, 'must be 0 to 30 days');
 }
 
 function checkExpiry(v: Violations, field: string, expiresAt: Instant, now: Instant): void {

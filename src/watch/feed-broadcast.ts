@@ -31,7 +31,7 @@ const SLICE = 100;
 /** Revisions read at once. */
 const PAGE = 100;
 /** Changes that a watcher may be behind what is read; what is read for it is kept until then. */
-const MOST_BEHIND = 20_000;
+const MAX_BEHIND = 20_000;
 /** How often the feed is read without a notice; more seldom than notices are lost. */
 const POLL_MS = 5_000;
 /** A watcher whose client has not taken a message for so long is not waited for. */
@@ -198,7 +198,7 @@ export class FeedBroadcast {
     }
     if (!this.#hasHeardAfter(this.#tail)) this.#heard = this.#tail.slice.end;
     for (const watcher of [...this.#live]) {
-      if (this.#tail.count - watcher.count > MOST_BEHIND) watcher.end(tooSlow());
+      if (this.#tail.count - watcher.count > MAX_BEHIND) watcher.end(tooSlow());
       else watcher.wake();
     }
   }

@@ -13,10 +13,10 @@ import {
   isOwnerChange,
   mayKnowOwner,
   reachOfChanges,
-  type OwnerReach,
-  type OwnerReachReader,
-} from '../authz/owner-reach.js';
-import type { Standing } from '../authz/rights.js';
+  type ChangeAudience,
+  type ChangeAudienceReader,
+} from '../authz/change-audience.js';
+import type { CallerRights } from '../authz/rights.js';
 import type { WatcherRights } from '../authz/watcher-rights.js';
 
 /** ResourceEvent is a change of a resource, or of what may own such. */
@@ -39,22 +39,22 @@ export interface Subject<Resource, Facts> {
   /** tell is what someone may know of a change; undefined for nothing. */
   tell(
     change: Change & { readonly id: bigint },
-    facts: Facts & { readonly reach: OwnerReach },
-    standing: Standing,
+    facts: Facts & { readonly reach: ChangeAudience },
+    callerRights: CallerRights,
   ): Telling<Resource> | undefined;
 }
 
 export interface ResourceWatchDependencies extends WatchDependencies {
-  readonly owners: OwnerReachReader;
+  readonly owners: ChangeAudienceReader;
   readonly rights: Pick<WatcherRights, 'of'>;
 }
 
-type Known<Facts> = Facts & { readonly reach: OwnerReach };
+type Known<Facts> = Facts & { readonly reach: ChangeAudience };
 
 /** Rights are those of one user, with when they were asked for. */
 interface Rights {
   readonly askedAt: number;
-  readonly standing: Promise<Standing>;
+  readonly callerRights: Promise<CallerRights>;
 }
 
 /** Shared is what is read about one slice for all who watch: nothing of it outlives the slice. */
@@ -90,10 +90,10 @@ export class ResourceWatch<Resource extends Description, Facts extends object> {
     const shared = this.#sharedOf(slice);
     const facts = await shared.facts;
     // Last, so that rights are no older than what is told.
-    const standing = await this.#rightsOf(caller, shared);
+    const callerRights = await this.#rightsOf(caller, shared);
     return slice.items
       .filter((item) => this.#concerns(item))
-      .flatMap((item) => this.#eventOf(item, facts, standing) ?? []);
+      .flatMap((item) => this.#eventOf(item, facts, callerRights) ?? []);
   }
 
   #sharedOf(slice: FeedSlice): Shared<Facts> {
@@ -104,13 +104,13 @@ export class ResourceWatch<Resource extends Description, Facts extends object> {
     return shared;
   }
 
-  #rightsOf(caller: Caller, { rights }: Shared<Facts>): Promise<Standing> {
+  #rightsOf(caller: Caller, { rights }: Shared<Facts>): Promise<CallerRights> {
     const now = this.#deps.timers.monotonicMs();
     const known = rights.get(caller.userId);
-    if (known !== undefined && now - known.askedAt <= RIGHTS_SERVE_MS) return known.standing;
-    const standing = this.#deps.rights.of(caller);
-    rights.set(caller.userId, { askedAt: now, standing });
-    return standing;
+    if (known !== undefined && now - known.askedAt <= RIGHTS_SERVE_MS) return known.callerRights;
+    const callerRights = this.#deps.rights.of(caller);
+    rights.set(caller.userId, { askedAt: now, callerRights });
+    return callerRights;
   }
 
   async #read({ items }: FeedSlice): Promise<Known<Facts>> {
@@ -130,15 +130,21 @@ export class ResourceWatch<Resource extends Description, Facts extends object> {
     return change.kind === this.#subject.kind || isOwnerChange(change);
   }
 
-  #eventOf(item: FeedItem, facts: Known<Facts>, standing: Standing): ResourceEvent<Resource> | undefined {
+  #eventOf(
+    item: FeedItem,
+    facts: Known<Facts>,
+    callerRights: CallerRights,
+  ): ResourceEvent<Resource> | undefined {
     const { change } = item;
     const { id } = change;
     const about = { item, resource: undefined, bytes: 0 };
     if (change.kind !== this.#subject.kind) {
-      return mayKnowOwner(standing, change, facts.reach) ? { ...about, type: 'OWNER_CHANGED' } : undefined;
+      return mayKnowOwner(callerRights, change, facts.reach)
+        ? { ...about, type: 'OWNER_CHANGED' }
+        : undefined;
     }
     if (id === undefined) return { ...about, type: 'ALL_CHANGED' };
-    const telling = this.#subject.tell({ ...change, id }, facts, standing);
+    const telling = this.#subject.tell({ ...change, id }, facts, callerRights);
     if (telling === undefined) return undefined;
     const { resource } = telling;
     return { ...about, ...telling, bytes: resource === undefined ? 0 : describedBytes(resource) };

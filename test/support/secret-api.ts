@@ -3,9 +3,9 @@ import type { Knex } from 'knex';
 import { vi, expect } from 'vitest';
 import { AccountRepository } from '../../src/account/account-repository.js';
 import { DoneRequestRepository } from '../../src/idempotency/done-request-repository.js';
-import { ensureAdminProfile } from '../../src/account/bootstrap.js';
+import { ensureAdminProfile } from '../../src/account/admin-profile.js';
 import type { Caller } from '../../src/authz/caller.js';
-import { StandingRepository } from '../../src/authz/standing-repository.js';
+import { CallerRightsRepository } from '../../src/authz/caller-rights-repository.js';
 import { UserProfileRepository } from '../../src/account/user-profile-repository.js';
 import { UserRepository } from '../../src/account/user-repository.js';
 import type { AuditEntry } from '../../src/audit/audit-log.js';
@@ -95,7 +95,7 @@ export class SecretApi {
     this.services = secretServices({
       knex: this.knex,
       urgent: this.knex,
-      standings: new StandingRepository(this.knex),
+      rightsReader: new CallerRightsRepository(this.knex),
       keyring: this.keyring,
       audit: {
         record: (trx, entries) => log.record(trx, entries),

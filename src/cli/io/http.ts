@@ -1,6 +1,6 @@
 import { SETTINGS, type Config } from '../../config.js';
 import { addressText } from '../../lib/listen-address.js';
-import { HttpFace } from '../../telemetry/probe-server.js';
+import { ProbeServer } from '../../telemetry/probe-server.js';
 import type { Logger } from '../../telemetry/logger.js';
 
 /**
@@ -11,10 +11,10 @@ export async function openFace(
   { httpListen }: Config,
   env: NodeJS.ProcessEnv,
   logger: Logger,
-): Promise<HttpFace | undefined> {
+): Promise<ProbeServer | undefined> {
   if (httpListen === undefined) return undefined;
   try {
-    const face = await HttpFace.open(httpListen, logger);
+    const face = await ProbeServer.open(httpListen, logger);
     logger.info({ http: face.address }, 'health and metrics');
     return face;
   } catch (error) {

@@ -17,11 +17,11 @@ import { readSecretSelector, toPayload } from '../secret-messages.js';
 type Methods = Pick<typeof SecretServiceService, 'accessSecret' | 'batchAccessSecrets'>;
 
 const ACCESS = 'keyward.secrets.access';
-const MOST_REQUESTS = 100;
+const MAX_REQUESTS = 100;
 /** Many accesses share the statement that reads and the one that records; each decrypts by itself. */
 const WEIGHT = 10;
 /** One of them: a name and a username at their longest. */
-const LARGEST_REQUEST_BYTES = 4 * 1024;
+const MAX_REQUEST_BYTES = 4 * 1024;
 
 export function accessHandlers(service: AccessService): Handlers<Methods> {
   const onMissingScope = (caller: Caller): Promise<void> => service.recordMissingScope(caller);
@@ -40,7 +40,7 @@ export function accessHandlers(service: AccessService): Handlers<Methods> {
     },
     batchAccessSecrets: {
       permission: ACCESS,
-      maxRequestBytes: MOST_REQUESTS * LARGEST_REQUEST_BYTES,
+      maxRequestBytes: MAX_REQUESTS * MAX_REQUEST_BYTES,
       onMissingScope,
       handle: async ({ requests }, caller) => {
         const results = await service.accessMany(caller, readBatch(requests));
@@ -53,7 +53,7 @@ export function accessHandlers(service: AccessService): Handlers<Methods> {
 function readBatch(requests: readonly AccessSecretRequest[]): AccessRequest[] {
   return checked((v) => {
     v.check(requests.length > 0, 'requests', 'must not be empty');
-    v.check(requests.length <= MOST_REQUESTS, 'requests', `must be at most ${MOST_REQUESTS}`);
+    v.check(requests.length <= MAX_REQUESTS, 'requests', `must be at most ${MAX_REQUESTS}`);
     return v.any ? [] : requests.map((request, index) => readRequest(v, `requests[${index}].`, request));
   });
 }

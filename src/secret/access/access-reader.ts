@@ -3,7 +3,7 @@ import type { AccessQuery, AccessRepository } from './access-repository.js';
 import type { AccessFacts } from './access.js';
 
 /** Many small reads are one; with values of the largest size it is still a few megabytes. */
-const MOST_TOGETHER = 64;
+const MAX_TOGETHER = 64;
 
 /** AccessReader reads what decides about accesses, for calls that arrive at the same time in one statement. */
 export class AccessReader {
@@ -12,7 +12,7 @@ export class AccessReader {
 
   constructor(repository: Pick<AccessRepository, 'facts'>) {
     this.#repository = repository;
-    this.#reading = new GroupRead((queries) => repository.facts(queries), MOST_TOGETHER);
+    this.#reading = new GroupRead((queries) => repository.facts(queries), MAX_TOGETHER);
   }
 
   one(query: AccessQuery): Promise<AccessFacts> {

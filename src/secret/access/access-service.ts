@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Caller } from '../../authz/caller.js';
-import type { StandingReader } from '../../authz/standing.js';
+import type { CallerRightsReader } from '../../authz/caller-rights-reader.js';
 import type { AuditEntry, AuditLog } from '../../audit/audit-log.js';
 import type { RefusalLog } from '../../audit/refusal-log.js';
 import type { Keyring } from '../../crypto/keyring.js';
@@ -29,7 +29,7 @@ export interface AccessRequest extends Wanted {
 export interface AccessServiceDependencies {
   readonly reader: AccessReader;
   readonly finder: SecretFinder;
-  readonly standings: StandingReader;
+  readonly rightsReader: CallerRightsReader;
   readonly keyring: Keyring;
   readonly bindings: Pick<BindingService, 'unbound'>;
   readonly audit: Pick<AuditLog, 'append'>;
@@ -168,9 +168,9 @@ export class AccessService {
     caller: Caller,
     refs: readonly NamedRef[],
   ): Promise<({ readonly by: 'id'; readonly id: bigint } | KeywardError)[]> {
-    const { standings, finder } = this.#deps;
+    const { rightsReader, finder } = this.#deps;
     return reading(async () => {
-      const all = await finder.findNamedFor(await standings.of(caller), refs);
+      const all = await finder.findNamedFor(await rightsReader.of(caller), refs);
       return refs.map(({ accountNumber, name }) => {
         const found = all.filter(
           ({ secret }) => secret.owner.accountNumber === accountNumber && secret.name === name,

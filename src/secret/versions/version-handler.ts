@@ -6,7 +6,7 @@ import type { Handler, Handlers } from '../../rpc/handlers.js';
 import { readRepeatable } from '../../rpc/repeatable.js';
 import { VERSION_COLUMNS } from '../secret-columns.js';
 import { readPayload, readSecretSelector, toVersion } from '../secret-messages.js';
-import { LARGEST_PAYLOAD, type VersionState } from '../secret.js';
+import { MAX_PAYLOAD, type VersionState } from '../secret.js';
 import type { VersionService } from './version-service.js';
 
 /** The methods about the versions of a secret, but for their values. */
@@ -26,7 +26,7 @@ export function versionHandlers(service: VersionService): Handlers<Methods> {
   return {
     addSecretVersion: {
       permission: WRITE,
-      maxRequestBytes: 2 * LARGEST_PAYLOAD,
+      maxRequestBytes: 2 * MAX_PAYLOAD,
       handle: async (request, caller) => {
         const { by, ref, payload } = checked((v) => ({
           by: readRepeatable(v, caller, 'AddSecretVersion', request.requestId),

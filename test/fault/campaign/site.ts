@@ -12,7 +12,7 @@ export interface SiteOptions {
   readonly isProxied: boolean;
 }
 
-const JOINED = ['changes are followed', 'the changes have another history'];
+const JOINED = ['subscribed to the change feed', 'the change feed has another epoch'];
 const START_ATTEMPTS = 100;
 const RETRY_MS = 200;
 /** For a connection and for a statement. */

@@ -1,4 +1,4 @@
-import { bootstrap } from '../../../src/bootstrap.js';
+import { bootstrap } from '../../../src/admin-bootstrap.js';
 import { openDatabase } from '../../../src/db/knex.js';
 import { migrate } from '../../../src/db/migrate.js';
 import {

@@ -25,7 +25,7 @@ export interface CellOptions {
 }
 
 /** After one write and read of a cell, so that others get their turn. */
-const LONGEST_PAUSE_MS = 300;
+const MAX_PAUSE_MS = 300;
 /** Those with which nothing was done. */
 const REFUSALS = ['ABORTED', 'RESOURCE_EXHAUSTED'];
 const FIRST = 'value 0';
@@ -55,7 +55,7 @@ export class Cell {
   async run(isOver: () => boolean): Promise<void> {
     while (!isOver()) {
       await this.#options.gate.through(() => this.#change());
-      await delay(this.#random.below(LONGEST_PAUSE_MS));
+      await delay(this.#random.below(MAX_PAUSE_MS));
     }
   }
 

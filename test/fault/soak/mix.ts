@@ -38,9 +38,9 @@ export interface MixOptions {
 
 /** Loops of mixed calls at each replica. */
 const LOOPS = 2;
-const LONGEST_PAUSE_MS = 80;
-const MOST_VALIDATED = 20;
-const LONGEST_WATCH_MS = 3_000;
+const MAX_PAUSE_MS = 80;
+const MAX_VALIDATED = 20;
+const MAX_WATCH_MS = 3_000;
 const PAGE = 50;
 const LONGEST_UNTIL_CANCELLED_MS = 30;
 
@@ -205,7 +205,7 @@ export class Mix {
   async watch(messages: AsyncIterable<unknown>, random: Random): Promise<void> {
     const iterator = messages[Symbol.asyncIterator]();
     await iterator.next();
-    void delay(random.below(LONGEST_WATCH_MS)).then(() => iterator.return?.());
+    void delay(random.below(MAX_WATCH_MS)).then(() => iterator.return?.());
   }
 
   async accessBatch({ secrets }: KeywardClient, replica: number): Promise<void> {
@@ -240,13 +240,13 @@ export class Mix {
       await calls.make(present(this.#kinds.get(name)), replica, () =>
         make(present(callers[replica]), this, random, replica).then(() => undefined),
       );
-      await delay(random.below(LONGEST_PAUSE_MS));
+      await delay(random.below(MAX_PAUSE_MS));
     }
   }
 
   #pickCredentials(random: Random): Credential[] {
     const { estates } = this.#options;
-    const count = 1 + random.below(MOST_VALIDATED);
+    const count = 1 + random.below(MAX_VALIDATED);
     return Array.from({ length: count }, () => random.pick(random.pick(estates).credentials));
   }
 

@@ -34,7 +34,7 @@ const TABLES = ['tokens', 'users', 'accounts', 'secrets'];
 const GONE_CONNECTIONS = 40;
 const UNFINISHED = { connections: 20, callsOfEach: 20 };
 const OVERLOAD_CALLS = 300;
-const LONGEST_OVERLOAD_MS = 3_000;
+const MAX_OVERLOAD_MS = 3_000;
 
 export interface SoakFaultOptions {
   readonly seed: number;
@@ -133,12 +133,7 @@ function soakMeans(
         const body = framed(encodeRequest('listSecrets', { pageSize: 1_000 }));
         for (let each = 0; each < GONE_CONNECTIONS; each += 1) {
           const wire = await RawHttp2.open(port);
-          void wire.call(
-            pathOf('listSecrets'),
-            body,
-            { authorization: `Bearer ${user}` },
-            LONGEST_OVERLOAD_MS,
-          );
+          void wire.call(pathOf('listSecrets'), body, { authorization: `Bearer ${user}` }, MAX_OVERLOAD_MS);
           await delay(random.below(10));
           wire.close();
         }
@@ -155,7 +150,7 @@ function soakMeans(
     },
     overload: {
       inflict: async (_postgres, { index }, durationMs) => {
-        const until = performance.now() + Math.min(durationMs, LONGEST_OVERLOAD_MS);
+        const until = performance.now() + Math.min(durationMs, MAX_OVERLOAD_MS);
         const client = crowd[index];
         const ask = async (number: number): Promise<void> => {
           while (performance.now() < until) {

@@ -3,7 +3,7 @@ import { took } from './calls.js';
 import { grown, type Resources } from './resources.js';
 import type { Soak } from './soak.js';
 
-const MOST_SHOWN = 10;
+const MAX_SHOWN = 10;
 const MEBIBYTE = 2 ** 20;
 
 /** problemsOf are all that must not be. */
@@ -63,10 +63,10 @@ export function toText(soak: Soak): string {
       (resources, replica) =>
         `  replica ${replica}      ${describe(before[replica])} after the first minute, ${describe(resources)} at the end`,
     ),
-    ...problems.slice(0, MOST_SHOWN),
+    ...problems.slice(0, MAX_SHOWN),
     ...errors
       .filter(({ isInternal }) => !isInternal)
-      .slice(0, MOST_SHOWN)
+      .slice(0, MAX_SHOWN)
       .map(({ replica, line }) => `logged by replica ${replica}: ${line}`),
     problems.length === 0 ? 'Nothing was broken.' : `${problems.length} PROBLEMS`,
   ].join('\n');

@@ -205,16 +205,16 @@ export const BAD_EXPIRIES: readonly (readonly [string, object])[] = [
   ...BAD_TTLS.map((value): [string, object] => ['ttl', { expiry: { $case: 'ttl', value } }]),
 ];
 
-const MOST_BYTES = 65_536;
+const MAX_BYTES = 65_536;
 export const BAD_PAYLOADS: readonly (readonly [string, object])[] = [
   undefined,
   {},
   { value: { $case: 'text', value: '' } },
   { value: { $case: 'data', value: Buffer.alloc(0) } },
-  { value: { $case: 'text', value: long(MOST_BYTES + 1) } },
+  { value: { $case: 'text', value: long(MAX_BYTES + 1) } },
   // Fewer characters than bytes.
-  { value: { $case: 'text', value: SECRET + 'é'.repeat(MOST_BYTES / 2) } },
-  { value: { $case: 'data', value: Buffer.alloc(MOST_BYTES + 1, SECRET) } },
+  { value: { $case: 'text', value: SECRET + 'é'.repeat(MAX_BYTES / 2) } },
+  { value: { $case: 'data', value: Buffer.alloc(MAX_BYTES + 1, SECRET) } },
 ].map((payload) => ['payload', { payload }]);
 
 export const BAD_VERSIONS: readonly (readonly [string, object])[] = [0, -1, -(2 ** 31)].map((version) => [

@@ -2,8 +2,8 @@ import { expect, test } from 'vitest';
 import { Account, UserProfile } from '../../../src/gen/keyward/account/v1/account.js';
 import { Secret } from '../../../src/gen/keyward/secret/v1/secret.js';
 import { Token } from '../../../src/gen/keyward/token/v1/token.js';
-import { LARGEST_PAGE } from '../../../src/lib/page-size.js';
-import { checkDescription, MOST_DESCRIPTION_BYTES } from '../../../src/lib/resource-rules.js';
+import { MAX_PAGE } from '../../../src/lib/page-size.js';
+import { checkDescription, MAX_DESCRIPTION_BYTES } from '../../../src/lib/resource-rules.js';
 import { checked } from '../../../src/lib/violations.js';
 import { encodeRequest } from '../../support/rpc.js';
 
@@ -34,23 +34,23 @@ test.each([
   ['account', Account.encode(Account.fromPartial({ ...NAMED, companyName: text(255) }))],
   ['user profile', UserProfile.encode(UserProfile.fromPartial(NAMED))],
 ])('one %s always fits into a message', (_kind, message) => {
-  expect(message.finish().length + OTHERS).toBeLessThan(LARGEST_PAGE);
+  expect(message.finish().length + OTHERS).toBeLessThan(MAX_PAGE);
 });
 
 const PAYLOAD = { value: { $case: 'data', value: Buffer.alloc(65_536) } } as const;
 
 test.each([
-  ['createToken', encodeRequest('createToken', { ...NAMED, scopes: SCOPES }), MOST_DESCRIPTION_BYTES],
+  ['createToken', encodeRequest('createToken', { ...NAMED, scopes: SCOPES }), MAX_DESCRIPTION_BYTES],
   [
     'createAccount',
     encodeRequest('createAccount', { ...NAMED, companyName: text(255) }),
-    MOST_DESCRIPTION_BYTES,
+    MAX_DESCRIPTION_BYTES,
   ],
-  ['createUserProfile', encodeRequest('createUserProfile', NAMED), MOST_DESCRIPTION_BYTES],
+  ['createUserProfile', encodeRequest('createUserProfile', NAMED), MAX_DESCRIPTION_BYTES],
   [
     'createSecret',
     encodeRequest('createSecret', { ...NAMED, payload: PAYLOAD }),
-    MOST_DESCRIPTION_BYTES + 2 * 65_536,
+    MAX_DESCRIPTION_BYTES + 2 * 65_536,
   ],
   [
     'updateToken',
@@ -58,7 +58,7 @@ test.each([
       token: { ...FULL, scopes: SCOPES },
       updateMask: ['description', 'version', 'tags', 'annotations', 'manifest_path', 'scopes', 'expires_at'],
     }),
-    MOST_DESCRIPTION_BYTES,
+    MAX_DESCRIPTION_BYTES,
   ],
   [
     'listTokens',

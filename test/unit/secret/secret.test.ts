@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { PLATFORM_ACCOUNT_NUMBER, type Standing } from '../../../src/authz/rights.js';
+import { PLATFORM_ACCOUNT_NUMBER, type CallerRights } from '../../../src/authz/rights.js';
 import { KeywardError } from '../../../src/lib/errors.js';
 import { MAX_INSTANT } from '../../../src/lib/instant.js';
 import { checked, type Violations } from '../../../src/lib/violations.js';
@@ -13,7 +13,7 @@ import {
   consumerList,
   isOver,
   isReady,
-  LARGEST_PAYLOAD,
+  MAX_PAYLOAD,
   type Secret,
   type SecretAccess,
 } from '../../../src/secret/secret.js';
@@ -62,14 +62,14 @@ function fields(check: (v: Violations) => void): string[] {
 }
 
 describe('what a caller may do with a secret', () => {
-  const MEMBER: Standing = {
+  const MEMBER: CallerRights = {
     userId: 2n,
     isStaff: false,
     isSuperuser: false,
     profiles: [{ id: 2n, accountId: 10n }],
   };
   const STRANGER = { ...MEMBER, profiles: [{ id: 3n, accountId: 30n }] };
-  const CASES: [string, Standing, SecretAccess, SecretAccess][] = [
+  const CASES: [string, CallerRights, SecretAccess, SecretAccess][] = [
     ['the owner', { ...MEMBER, profiles: [{ id: 1n, accountId: 10n }] }, 'manage', 'manage'],
     ['staff of the account', { ...MEMBER, isStaff: true }, 'manage', 'manage'],
     ['a superuser', { ...STRANGER, isSuperuser: true }, 'manage', 'manage'],
@@ -79,9 +79,9 @@ describe('what a caller may do with a secret', () => {
     ['a superuser without a profile', { ...STRANGER, isSuperuser: true, profiles: [] }, 'none', 'none'],
   ];
 
-  test.each(CASES)('%s: without a grant and with one', (_, standing, without, granted) => {
-    expect(accessToSecret(standing, OWNER, false)).toBe(without);
-    expect(accessToSecret(standing, OWNER, true)).toBe(granted);
+  test.each(CASES)('%s: without a grant and with one', (_, callerRights, without, granted) => {
+    expect(accessToSecret(callerRights, OWNER, false)).toBe(without);
+    expect(accessToSecret(callerRights, OWNER, true)).toBe(granted);
   });
 
   test('everyone may read what belongs to the platform, and have its value only by a grant', () => {
@@ -141,19 +141,19 @@ describe('a value', () => {
   const of = (format: 'TEXT' | 'BINARY', bytes: Uint8Array) =>
     fields((v) => checkPayload(v, 'payload', { format, bytes }));
 
-  test.each([1, LARGEST_PAYLOAD])('of %s bytes is taken', (length) => {
+  test.each([1, MAX_PAYLOAD])('of %s bytes is taken', (length) => {
     expect(of('TEXT', Buffer.alloc(length, 'x'))).toEqual([]);
     expect(of('BINARY', Buffer.alloc(length, 255))).toEqual([]);
   });
 
-  test.each([0, LARGEST_PAYLOAD + 1])('of %s bytes is refused', (length) => {
+  test.each([0, MAX_PAYLOAD + 1])('of %s bytes is refused', (length) => {
     expect(of('TEXT', Buffer.alloc(length, 'x'))).toEqual(['payload']);
     expect(of('BINARY', Buffer.alloc(length))).toEqual(['payload']);
   });
 
   test('is counted in bytes, not in characters', () => {
-    expect(of('TEXT', Buffer.from('é'.repeat(LARGEST_PAYLOAD / 2)))).toEqual([]);
-    expect(of('TEXT', Buffer.from(`${'é'.repeat(LARGEST_PAYLOAD / 2)}x`))).toEqual(['payload']);
+    expect(of('TEXT', Buffer.from('é'.repeat(MAX_PAYLOAD / 2)))).toEqual([]);
+    expect(of('TEXT', Buffer.from(`${'é'.repeat(MAX_PAYLOAD / 2)}x`))).toEqual(['payload']);
   });
 
   test('that is to be text must be UTF-8', () => {

@@ -61,7 +61,7 @@ beforeEach(() => {
 
 test('text and its UTF-8 bytes get the same verdict, asked of the database once', async () => {
   expect((await verdicts.validate(TEXT, [])).reason).toBe('OK');
-  expect(verdicts.peek(Buffer.from(TEXT), [])?.reason).toBe('OK');
+  expect(verdicts.judgeFromMemory(Buffer.from(TEXT), [])?.reason).toBe('OK');
   expect(asked).toHaveLength(1);
 });
 
@@ -75,7 +75,7 @@ test.each([` ${TEXT}`, `${TEXT}\n`, TEXT.toUpperCase(), `\ufeff${TEXT}`, TEXT.sl
 
 test('more than 1024 bytes are unknown, without being looked up', async () => {
   for (const text of ['x'.repeat(1025), 'é'.repeat(513), '🔑'.repeat(257), Buffer.alloc(1025)]) {
-    expect(verdicts.peek(text, [])?.reason).toBe('UNKNOWN');
+    expect(verdicts.judgeFromMemory(text, [])?.reason).toBe('UNKNOWN');
     expect((await verdicts.validate(text, [])).reason).toBe('UNKNOWN');
   }
   expect(asked).toEqual([]);
@@ -89,7 +89,7 @@ test('expiry is judged on every use, not when the token was loaded', async () =>
   facts = { ...facts, expiresAt: BigInt(clock.now() + 10) * 1000n };
   expect((await verdicts.validate(TEXT, [])).reason).toBe('OK');
   clock.advance(11);
-  expect(verdicts.peek(TEXT, [])?.reason).toBe('EXPIRED');
+  expect(verdicts.judgeFromMemory(TEXT, [])?.reason).toBe('EXPIRED');
   expect(asked).toHaveLength(1);
 });
 
@@ -98,7 +98,7 @@ test('only a text that passes is a caller, and only its use is recorded', async 
   expect((await verdicts.validate(TEXT, ['b'])).reason).toBe('INSUFFICIENT_SCOPE');
   await usage.flush();
   expect(written).toEqual([]);
-  expect(verdicts.peekValid(TEXT)?.tokenId).toBe(1n);
+  expect(verdicts.validFromMemory(TEXT)?.tokenId).toBe(1n);
   clock.advance(5);
   expect((await verdicts.findValid(TEXT))?.record.tokenId).toBe(1n);
   await usage.flush();

@@ -28,8 +28,8 @@ function controlled() {
 }
 
 function factsOf({ userId }: AccessQuery): AccessFacts {
-  const standing = { userId, isStaff: false, isSuperuser: false, profiles: [] };
-  return { standing, secret: undefined, version: undefined };
+  const callerRights = { userId, isStaff: false, isSuperuser: false, profiles: [] };
+  return { callerRights, secret: undefined, version: undefined };
 }
 
 function query(userId: bigint): AccessQuery {
@@ -37,7 +37,7 @@ function query(userId: bigint): AccessQuery {
 }
 
 async function users(facts: readonly Promise<AccessFacts>[]): Promise<(bigint | undefined)[]> {
-  return (await Promise.all(facts)).map(({ standing }) => standing?.userId);
+  return (await Promise.all(facts)).map(({ callerRights }) => callerRights?.userId);
 }
 
 test('who asks while a statement is under way is answered by a later one, each with what is theirs', async () => {
@@ -69,7 +69,7 @@ test('a batch is a statement of its own', async () => {
   const { statements, reader } = controlled();
   const facts = reader.many([query(1n), query(2n)]);
   statements[0]?.answer();
-  expect((await facts).map(({ standing }) => standing?.userId)).toEqual([1n, 2n]);
+  expect((await facts).map(({ callerRights }) => callerRights?.userId)).toEqual([1n, 2n]);
   expect(await reader.many([])).toEqual([]);
   expect(statements).toHaveLength(1);
 });

@@ -1,7 +1,7 @@
 import { Duplex } from 'node:stream';
 import type { ServerDuplexStream } from '@grpc/grpc-js';
 import { beforeEach, expect, test } from 'vitest';
-import { converse, type Talk } from '../../../src/rpc/conversation.js';
+import { answerEach, type BidirectionalCall } from '../../../src/rpc/bidirectional-call.js';
 import { settled } from '../../support/manual-timers.js';
 
 /** Line is a conversation's stream, of which a test is the other side. */
@@ -52,8 +52,8 @@ function hold(
   line: Line,
   answer: (request: number) => number | Promise<number>,
 ): Promise<'answered' | 'cancelled'> {
-  const talk: unknown = line;
-  return converse(talk as Talk<number, number> & ServerDuplexStream<number, number>, answer, [
+  const call: unknown = line;
+  return answerEach(call as BidirectionalCall<number, number> & ServerDuplexStream<number, number>, answer, [
     stopping.signal,
   ]);
 }

@@ -1,9 +1,9 @@
 import { inspect } from 'node:util';
 import { expect, test } from 'vitest';
-import { Hidden } from '../../../src/lib/hidden.js';
+import { Redacted } from '../../../src/lib/redacted.js';
 
 const CANARY = 'canary-5d41402abc';
-const hidden = new Hidden(CANARY);
+const hidden = new Redacted(CANARY);
 
 test.each<[string, () => string]>([
   ['a template', () => `a ${String(hidden)}`],

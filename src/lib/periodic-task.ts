@@ -1,5 +1,5 @@
-/** Repetition runs something again and again, never two at once. The work tells of its failures itself: it must not reject. */
-export class Repetition {
+/** PeriodicTask runs something again and again, never two at once. The work tells of its failures itself: it must not reject. */
+export class PeriodicTask {
   readonly #work: () => Promise<void>;
   #timer: NodeJS.Timeout | undefined;
   #running: Promise<void> = Promise.resolve();

@@ -1,7 +1,7 @@
 import { inspect } from 'node:util';
 
-/** Hidden holds a text that must not be seen: printing, logging or serializing it shows nothing. */
-export class Hidden {
+/** Redacted holds a text that must not be seen: printing, logging or serializing it shows nothing. */
+export class Redacted {
   readonly #text: string;
 
   constructor(text: string) {

@@ -1,4 +1,4 @@
-import { PLATFORM_ACCOUNT_NUMBER, type Ownership, type Standing } from './rights.js';
+import { PLATFORM_ACCOUNT_NUMBER, type Ownership, type CallerRights } from './rights.js';
 
 /** ChangedResource is what was changed, and whose it is; of a resource that is deleted, whose it was. */
 export interface ChangedResource {
@@ -10,16 +10,16 @@ export interface ChangedResource {
   readonly accountId: bigint | undefined;
 }
 
-/** OwnerReach is where users belong at present: it tells whom a change concerns. */
-export interface OwnerReach {
+/** ChangeAudience is where users belong at present: it tells whom a change concerns. */
+export interface ChangeAudience {
   /** Undefined before it was made. */
   readonly platformAccountId: bigint | undefined;
   /** The accounts of each user that was asked for. */
   readonly accountsOf: ReadonlyMap<bigint, readonly bigint[]>;
 }
 
-export interface OwnerReachReader {
-  of(userIds: readonly bigint[]): Promise<OwnerReach>;
+export interface ChangeAudienceReader {
+  of(userIds: readonly bigint[]): Promise<ChangeAudience>;
 }
 
 /** Of no profile or account. */
@@ -33,26 +33,30 @@ export function isOwnerChange({ kind, id }: ChangedResource): boolean {
 /** reachOfChanges reads what `mayKnowOwner` and `ownershipOf` need for some changes. */
 export function reachOfChanges(
   changes: readonly ChangedResource[],
-  reader: OwnerReachReader,
-): Promise<OwnerReach> {
+  reader: ChangeAudienceReader,
+): Promise<ChangeAudience> {
   const users = changes.filter(({ kind }) => kind === 'user');
   return reader.of(users.flatMap(({ id }) => id ?? []));
 }
 
 /** mayKnowOwner tells whether someone may know that an owner was changed. Everyone knows of oneself. */
-export function mayKnowOwner(standing: Standing, change: ChangedResource, reach: OwnerReach): boolean {
+export function mayKnowOwner(
+  callerRights: CallerRights,
+  change: ChangedResource,
+  reach: ChangeAudience,
+): boolean {
   const userId = change.kind === 'user' ? change.id : change.userId;
-  if (userId === standing.userId) return true;
-  if (standing.profiles.length === 0) return false;
-  if (standing.isSuperuser) return true;
-  const own = new Set([...standing.profiles.map(({ accountId }) => accountId), reach.platformAccountId]);
+  if (userId === callerRights.userId) return true;
+  if (callerRights.profiles.length === 0) return false;
+  if (callerRights.isSuperuser) return true;
+  const own = new Set([...callerRights.profiles.map(({ accountId }) => accountId), reach.platformAccountId]);
   return accountsOf(change, reach).some((accountId) => own.has(accountId));
 }
 
 /** ownershipOf is where a resource belonged when it was changed, as far as the change tells. */
 export function ownershipOf(
   { profileId, accountId }: ChangedResource,
-  { platformAccountId }: OwnerReach,
+  { platformAccountId }: ChangeAudience,
 ): Ownership {
   const isOfPlatform = accountId !== undefined && accountId === platformAccountId;
   return {
@@ -62,7 +66,7 @@ export function ownershipOf(
   };
 }
 
-function accountsOf({ kind, id, accountId }: ChangedResource, reach: OwnerReach): readonly bigint[] {
+function accountsOf({ kind, id, accountId }: ChangedResource, reach: ChangeAudience): readonly bigint[] {
   if (kind === 'user') return id === undefined ? [] : (reach.accountsOf.get(id) ?? []);
   const account = kind === 'account' ? id : accountId;
   return account === undefined ? [] : [account];

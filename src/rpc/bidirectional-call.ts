@@ -1,33 +1,33 @@
 import type { ServerDuplexStream } from '@grpc/grpc-js';
 
 /** What is needed of the library's stream. */
-export type Talk<Request, Response> = Pick<
+export type BidirectionalCall<Request, Response> = Pick<
   ServerDuplexStream<Request, Response>,
   'cancelled' | 'write' | 'on' | 'removeAllListeners' | 'pause' | 'resume'
 >;
 
 /** Requests that are worked on at once; no more are read until the first of them is answered. */
-const MOST_UNDER_WAY = 100;
+const MAX_UNDER_WAY = 100;
 
 /** Slot is the place of one answer. */
 type Slot<Response> = { readonly answer: Response } | { readonly error: unknown } | 'under way';
 
 /**
- * converse answers each request of a stream, in their order, until the client has ended its side and all are answered,
+ * answerEach answers each request of a stream, in their order, until the client has ended its side and all are answered,
  * or has gone. Requests are read only while few are under way and the client takes its answers. The first that
  * fails, or one of the `interruptions`, ends it, once those before it are answered.
  */
-export function converse<Request, Response>(
-  talk: Talk<Request, Response>,
+export function answerEach<Request, Response>(
+  call: BidirectionalCall<Request, Response>,
   answer: (request: Request) => Response | Promise<Response>,
   interruptions: readonly AbortSignal[],
 ): Promise<'answered' | 'cancelled'> {
-  if (talk.cancelled) return Promise.resolve('cancelled');
-  return new Conversation(talk, answer).hold(interruptions);
+  if (call.cancelled) return Promise.resolve('cancelled');
+  return new Conversation(call, answer).hold(interruptions);
 }
 
 class Conversation<Request, Response> {
-  readonly #talk: Talk<Request, Response>;
+  readonly #call: BidirectionalCall<Request, Response>;
   readonly #answer: (request: Request) => Response | Promise<Response>;
   /** In the order of the requests; the first is never one that is there already. */
   readonly #slots: { content: Slot<Response> }[] = [];
@@ -37,8 +37,11 @@ class Conversation<Request, Response> {
   #resolve: (outcome: 'answered' | 'cancelled') => void = () => undefined;
   #reject: (error: unknown) => void = () => undefined;
 
-  constructor(talk: Talk<Request, Response>, answer: (request: Request) => Response | Promise<Response>) {
-    this.#talk = talk;
+  constructor(
+    call: BidirectionalCall<Request, Response>,
+    answer: (request: Request) => Response | Promise<Response>,
+  ) {
+    this.#call = call;
     this.#answer = answer;
   }
 
@@ -51,7 +54,7 @@ class Conversation<Request, Response> {
       return await new Promise((resolve, reject) => {
         this.#resolve = resolve;
         this.#reject = reject;
-        this.#talk
+        this.#call
           .on('cancelled', () => {
             resolve('cancelled');
           })
@@ -70,7 +73,7 @@ class Conversation<Request, Response> {
       });
     } finally {
       for (const each of interruptions) each.removeEventListener('abort', interrupt);
-      for (const event of ['cancelled', 'drain', 'end', 'data']) this.#talk.removeAllListeners(event);
+      for (const event of ['cancelled', 'drain', 'end', 'data']) this.#call.removeAllListeners(event);
     }
   }
 
@@ -133,11 +136,11 @@ class Conversation<Request, Response> {
   }
 
   #write(answer: Response): void {
-    if (!this.#talk.write(answer)) this.#hasRoom = false;
+    if (!this.#call.write(answer)) this.#hasRoom = false;
   }
 
   #regulate(): void {
-    if (this.#hasRoom && this.#slots.length < MOST_UNDER_WAY && !this.#isClosing) this.#talk.resume();
-    else this.#talk.pause();
+    if (this.#hasRoom && this.#slots.length < MAX_UNDER_WAY && !this.#isClosing) this.#call.resume();
+    else this.#call.pause();
   }
 }

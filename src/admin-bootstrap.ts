@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { ensureAdminProfile, restoreAdmin } from './account/bootstrap.js';
+import { ensureAdminProfile, restoreAdmin } from './account/admin-profile.js';
 import { OPERATOR, type AuditAction, type AuditEntry, type AuditLog } from './audit/audit-log.js';
 import { inTransaction } from './db/transaction.js';
 import { systemClock } from './lib/clock.js';

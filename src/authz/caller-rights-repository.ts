@@ -2,11 +2,11 @@ import type { Knex } from 'knex';
 import { prepare } from '../db/prepared.js';
 import { credentialsRefused } from '../lib/errors.js';
 import type { Caller } from './caller.js';
-import type { Standing } from './rights.js';
-import type { StandingReader } from './standing.js';
-import type { Standings } from './watcher-rights.js';
+import type { CallerRights } from './rights.js';
+import type { CallerRightsReader } from './caller-rights-reader.js';
+import type { UserRightsReader } from './watcher-rights.js';
 
-interface StandingRow {
+interface CallerRightsRow {
   user_id: bigint;
   is_staff: boolean;
   is_superuser: boolean;
@@ -21,19 +21,23 @@ interface CertificateUserRow {
   is_active: boolean;
 }
 
-/** StandingRepository reads who callers are and what their rights follow from, each in one statement. */
-export class StandingRepository implements StandingReader, Standings {
-  readonly #fetchStanding: (values: unknown[]) => Promise<StandingRow[]>;
-  readonly #fetchStandings: (values: unknown[]) => Promise<StandingRow[]>;
+/** CallerRightsRepository reads who callers are and what their rights follow from, each in one statement. */
+export class CallerRightsRepository implements CallerRightsReader, UserRightsReader {
+  readonly #fetchCallerRights: (values: unknown[]) => Promise<CallerRightsRow[]>;
+  readonly #fetchCallerRightsOfMany: (values: unknown[]) => Promise<CallerRightsRow[]>;
   readonly #fetchCertificateUsers: (values: unknown[]) => Promise<CertificateUserRow[]>;
 
   constructor(knex: Knex) {
     const first = knex.raw('$1');
-    this.#fetchStanding = prepare(knex, 'standing', selectStandings(knex).where('u.id', first).toQuery());
-    this.#fetchStandings = prepare(
+    this.#fetchCallerRights = prepare(
       knex,
-      'standings',
-      selectStandings(knex).whereRaw('u.id = ANY (?::bigint[])', [first]).toQuery(),
+      'caller_rights',
+      selectCallerRights(knex).where('u.id', first).toQuery(),
+    );
+    this.#fetchCallerRightsOfMany = prepare(
+      knex,
+      'caller_rights_of_many',
+      selectCallerRights(knex).whereRaw('u.id = ANY (?::bigint[])', [first]).toQuery(),
     );
     this.#fetchCertificateUsers = prepare(
       knex,
@@ -42,21 +46,21 @@ export class StandingRepository implements StandingReader, Standings {
     );
   }
 
-  async of({ userId }: Caller, trx?: Knex.Transaction): Promise<Standing> {
+  async of({ userId }: Caller, trx?: Knex.Transaction): Promise<CallerRights> {
     const id = String(userId);
     const rows = trx
-      ? ((await selectStandings(trx).where('u.id', id)) as StandingRow[])
-      : await this.#fetchStanding([id]);
-    const standing = standingFromRows(userId, rows);
-    if (standing === undefined) throw credentialsRefused();
-    return standing;
+      ? ((await selectCallerRights(trx).where('u.id', id)) as CallerRightsRow[])
+      : await this.#fetchCallerRights([id]);
+    const callerRights = callerRightsFromRows(userId, rows);
+    if (callerRights === undefined) throw credentialsRefused();
+    return callerRights;
   }
 
-  async ofUsers(userIds: readonly bigint[]): Promise<(Standing | undefined)[]> {
-    const rows = await this.#fetchStandings([[...new Set(userIds)].map(String)]);
-    const rowsOf = new Map<bigint, StandingRow[]>();
+  async ofUsers(userIds: readonly bigint[]): Promise<(CallerRights | undefined)[]> {
+    const rows = await this.#fetchCallerRightsOfMany([[...new Set(userIds)].map(String)]);
+    const rowsOf = new Map<bigint, CallerRightsRow[]>();
     for (const row of rows) rowsOf.set(row.user_id, [...(rowsOf.get(row.user_id) ?? []), row]);
-    return userIds.map((userId) => standingFromRows(userId, rowsOf.get(userId) ?? []));
+    return userIds.map((userId) => callerRightsFromRows(userId, rowsOf.get(userId) ?? []));
   }
 
   /** findCertificateUsers finds the users that client certificates name, switched off or not. */
@@ -70,8 +74,8 @@ export class StandingRepository implements StandingReader, Standings {
   }
 }
 
-/** selectStandings gives a row for each profile of an active user, and one row for a user without any. */
-function selectStandings(knex: Knex): Knex.QueryBuilder {
+/** selectCallerRights gives a row for each profile of an active user, and one row for a user without any. */
+function selectCallerRights(knex: Knex): Knex.QueryBuilder {
   return knex('users as u')
     .leftJoin('user_profiles as p', 'p.user_id', 'u.id')
     .select('u.id as user_id', 'u.is_staff', 'u.is_superuser', 'p.id as profile_id', 'p.account_id')
@@ -79,8 +83,8 @@ function selectStandings(knex: Knex): Knex.QueryBuilder {
     .orderBy('p.id');
 }
 
-/** standingFromRows takes the rows of one user; undefined without any. */
-function standingFromRows(userId: bigint, rows: readonly StandingRow[]): Standing | undefined {
+/** callerRightsFromRows takes the rows of one user; undefined without any. */
+function callerRightsFromRows(userId: bigint, rows: readonly CallerRightsRow[]): CallerRights | undefined {
   const [user] = rows;
   return (
     user && {
