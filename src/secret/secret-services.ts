@@ -5,6 +5,7 @@ import type { RefusalLog } from '../audit/refusal-log.js';
 import type { Keyring } from '../crypto/keyring.js';
 import type { Database } from '../db/knex.js';
 import type { Clock } from '../lib/clock.js';
+import type { Timers } from '../lib/timers.js';
 import type { Logger } from '../telemetry/logger.js';
 import { AccessReader } from './access/access-reader.js';
 import { AccessRepository } from './access/access-repository.js';
@@ -36,6 +37,9 @@ export interface SecretServicesDependencies {
   readonly refusals: Pick<RefusalLog, 'add'>;
   readonly clock: Clock;
   readonly logger: Logger;
+  readonly timers: Timers;
+  /** Milliseconds that an access may take. */
+  readonly accessLimitMs: number;
   /** Microseconds for which a deleted secret can be brought back; 0: not at all. */
   readonly retention: bigint;
 }
@@ -73,7 +77,12 @@ export function secretServices(deps: SecretServicesDependencies): SecretServices
     secrets: new SecretService(shared),
     clones: new CloneService(shared),
     versions: new VersionService(shared),
-    access: new AccessService({ ...shared, reader: new AccessReader(accesses), times: accessTimes }),
+    access: new AccessService({
+      ...shared,
+      reader: new AccessReader(accesses),
+      times: accessTimes,
+      limitMs: deps.accessLimitMs,
+    }),
     references: new ReferenceService(shared),
     grants: new GrantService(shared),
     bindings,
