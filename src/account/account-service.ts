@@ -1,3 +1,10 @@
+/**
+ * `account/` keeps accounts, users and the user profiles that join the two. Superusers change them through this service;
+ * whoever gains rights by a change (`owner-gains.ts`) loses the tokens that others know of them.
+ *
+ *     const user = await accountService.createUser(caller, 'maria', settings);
+ */
+
 import { changedFields } from '../audit/audit-log.js';
 import type { Propagated } from '../coherence/propagated-changes.js';
 import type { OwnerFacts } from '../token/verdict-cache.js';

@@ -1,3 +1,11 @@
+/**
+ * `audit/` writes who did what to which resource, and how it ended, into a chain of hashes that shows what was changed,
+ * removed or inserted. A change is recorded in its own transaction; an access to a value before the value leaves.
+ *
+ *     await audit.record(trx, [{ action: 'TOKEN_REVOKED', actor, resource }]);
+ *     await audit.append({ action: 'SECRET_ACCESSED', actor, resource });
+ */
+
 import type { Transaction } from '../db/knex.js';
 import { GroupCommit } from '../lib/group-commit.js';
 import { AppendingWriter } from './appending-writer.js';

@@ -1,3 +1,10 @@
+/**
+ * `authn/` finds out who calls: the owner of the token in `authorization`, or else the user whose name stands in the
+ * client's certificate. What a caller may do is for `authz/`.
+ *
+ *     const { caller, stale } = await authenticator.authenticate(credentials);
+ */
+
 import type { Identity } from '../authz/caller.js';
 import { credentialsRefused } from '../lib/errors.js';
 import type { Authenticated, Authenticator, Credentials, KnownCaller, Scoped } from '../rpc/authenticator.js';

@@ -1,3 +1,11 @@
+/**
+ * `authz/` says who may do what. The rules in this file are pure; what they judge by is read from the database with each
+ * call (`caller-rights-repository.ts`), for rights are never remembered.
+ *
+ *     const callerRights = await rightsReader.of(caller, trx);
+ *     if (accessTo(callerRights, owner) !== 'manage') throw notFound('token');
+ */
+
 import { KeywardError } from '../lib/errors.js';
 import { firstNotCovered } from '../lib/scopes.js';
 import type { Caller } from './caller.js';

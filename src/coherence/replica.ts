@@ -1,8 +1,17 @@
+/**
+ * `coherence/` makes a change complete everywhere when its call returns, although every replica answers from memory. A
+ * replica answers under a lease, forgets what the change feed names, and acknowledges; a writer waits for all who hold a
+ * lease. The argument why this is right is in docs/coherence.md.
+ *
+ *     const { complete, pending } = await propagationWait.after(barrier);
+ */
+
 import { within, type Timers } from '../lib/timers.js';
 import type { Logger } from '../telemetry/logger.js';
 import type { Acknowledgements } from './acknowledgements.js';
 import type { Continuity } from './continuity.js';
-import { TTL_MS, type Lease } from './lease.js';
+import { HEARTBEAT_MS, LeaseRenewal, SILENCE_MS } from './lease-renewal.js';
+import type { Lease } from './lease.js';
 import type { Connector, Head, Memory, Notice, ServerHead, Session } from './ports.js';
 
 /**
@@ -24,15 +33,10 @@ export interface ReplicaDependencies {
   readonly onApplied?: (head: Head) => void;
 }
 
-const HEARTBEAT_MS = TTL_MS / 3;
-/** A session that leaves a command unanswered for so long is given up: no frozen server or dead network reports itself. */
-const SILENCE_MS = 1_000;
 const MIN_BACKOFF_MS = 50;
 const MAX_BACKOFF_MS = 2_000;
 /** If more changes than this were missed, they are not read one by one: everything is forgotten. */
 const MAX_MISSED = 1_000n;
-/** After a longer absence the own registration may have been deleted as one that is no more, and is not looked for. */
-const KNOWN_FOR_MS = 1_800_000;
 /** Epochs that are known to be over; of more than that the oldest are forgotten. */
 const MAX_FORMER = 100;
 
@@ -62,8 +66,7 @@ export class Replica {
   readonly #former = new Set<string>();
   /** What was heard before the head was read, on a session that is new or tells of another epoch. */
   #early: Notice[] | undefined;
-  /** How often the lease was renewed, as the database counts, and when that was told. */
-  #renewed: { readonly times: bigint; readonly monotonicMs: number; readonly wallMs: number } | undefined;
+  readonly #renewal: LeaseRenewal;
   #isAcknowledging = false;
   #endFirstAttempt: () => void = () => undefined;
   /** firstAttempt resolves once changes are followed, or the first attempt at it has failed. */
@@ -71,6 +74,7 @@ export class Replica {
 
   constructor(deps: ReplicaDependencies) {
     this.#deps = deps;
+    this.#renewal = new LeaseRenewal(deps.lease, deps.timers);
     this.firstAttempt = new Promise((resolve) => {
       this.#endFirstAttempt = resolve;
     });
@@ -199,7 +203,7 @@ export class Replica {
   /** #renewAndRead lets another epoch begin where the database turns out to be older than what was seen of it. */
   async #renewAndRead(session: Session): Promise<ServerHead> {
     const { lease, memory } = this.#deps;
-    const isWhole = await this.#renew(session);
+    const isWhole = await this.#renewal.renew(session, this.#applied);
     const seen = this.#applied;
     const head = await this.#answered('reading the head', session.head());
     const isOlder =
@@ -209,7 +213,7 @@ export class Replica {
     lease.lapse();
     memory.clear();
     await this.#answered('ending the epoch', session.endEpoch(head.epoch));
-    await this.#renew(session);
+    await this.#renewal.renew(session, this.#applied);
     return this.#answered('reading the head', session.head());
   }
 
@@ -219,18 +223,6 @@ export class Replica {
     this.#former.add(this.#applied.epoch);
     const [oldest] = this.#former;
     if (this.#former.size > MAX_FORMER && oldest !== undefined) this.#former.delete(oldest);
-  }
-
-  /** #renew tells whether the database still knows of all renewals before. */
-  async #renew(session: Session): Promise<boolean> {
-    const { lease } = this.#deps;
-    const before = this.#renewed;
-    const times = await this.#answered('renewing the lease', session.renew(lease.terms(this.#applied)));
-    const now = lease.moment();
-    this.#renewed = { times, ...now };
-    if (before === undefined || times > before.times) return true;
-    const away = Math.max(now.monotonicMs - before.monotonicMs, now.wallMs - before.wallMs);
-    return times === 1n && away > KNOWN_FOR_MS;
   }
 
   async #signOff(session: Session): Promise<void> {

@@ -1,3 +1,10 @@
+/**
+ * `db/` is PostgreSQL: the pool and its limits, transactions that are run again where that helps, migrations, and the
+ * embedded server. The SQL of a resource is in its own folder.
+ *
+ *     const token = await inTransactionFor(caller, knex, (trx) => tokens.insert(trx, owner, settings));
+ */
+
 import type { Knex } from 'knex';
 import { clientGone, KeywardError } from '../lib/errors.js';
 import { hasStaleStatements, isOutcomeUnknown, isRetryable, translateDatabaseError } from './pg-errors.js';

@@ -1,3 +1,10 @@
+/**
+ * `rpc/` is the transport: the front door that judges a call by its headers, the chain of interceptors that every call
+ * goes through, and the translation of errors. It knows no resource: handlers are given to it.
+ *
+ *     const handle = chain(dependencies, path, { permission, handle: (request, caller) => response });
+ */
+
 import { randomUUID } from 'node:crypto';
 import type {
   handleBidiStreamingCall,

@@ -1,3 +1,11 @@
+/**
+ * `secret/` keeps secrets: their settings here, their values in `versions/`, who may read them in `sharing/`, how a value
+ * leaves in `access/`, and the change of the encryption key in `reencryption/`.
+ *
+ *     const secret = await secretService.create(caller, ownerRef, settings, payload);
+ *     const { payload } = await accessService.access(caller, request);
+ */
+
 import type { Caller } from '../authz/caller.js';
 import type { UserProfileRef } from '../authz/refs.js';
 import type { CallerRightsReader } from '../authz/caller-rights-reader.js';

@@ -1,3 +1,10 @@
+/**
+ * `smarter/` takes over the keys and secrets of a Smarter platform: it reads the rows of the original, normalises them,
+ * and writes them in batches. It can be run again at any time.
+ *
+ *     const report = await importSmarter({ sourceUrl, target, keyring, audit, clock, keepTokens: false, dryRun: true });
+ */
+
 import type { Knex } from 'knex';
 import { deactivatedTokenEntry, keptTokens } from '../account/account-entries.js';
 import { UserProfileRepository } from '../account/user-profile-repository.js';

@@ -1,3 +1,11 @@
+/**
+ * `token/` keeps tokens and judges them. A verdict says whether a text may pass, and why not. It comes from memory
+ * (`verdict-cache.ts`) wherever the lease of the replica allows, else from one look-up (`miss-loader.ts`).
+ *
+ *     const verdict = await verdicts.validate(text, ['orders.read']);
+ *     if (verdict.reason === 'OK') serve(verdict.record.owner);
+ */
+
 import type { OutagePolicy, Source } from '../coherence/outage-policy.js';
 import type { Clock } from '../lib/clock.js';
 import { fitting, requireFit } from '../lib/page-size.js';

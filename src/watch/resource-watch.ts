@@ -1,3 +1,10 @@
+/**
+ * `watch/` tells clients of changes as the change feed has them: each change once, in order, and only what the caller may
+ * read at that moment. A watch goes on where it was left at the position of its last message.
+ *
+ *     for await (const { events, position } of tokenWatch.watch(options, call)) send(events, position);
+ */
+
 import type { Change } from '../coherence/change.js';
 import type { FeedItem, FeedSlice } from './feed-slice.js';
 import {
