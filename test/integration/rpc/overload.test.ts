@@ -83,7 +83,7 @@ describe('a call whose deadline passes while it waits is not judged', () => {
     wire.close();
   });
 
-  function passed(code: string): unknown {
+  function passed(code: string): object {
     return {
       code,
       received: expect.toSatisfy((bytes: Buffer) => bytes.includes('DEADLINE_PASSED')) as Buffer,
