@@ -23,7 +23,7 @@ const FOREIGN = {
 };
 
 function parse(request: Partial<ListRequest>): PageQuery {
-  return checked((v) => parseListRequest(v, { ...REQUEST, ...request }, FIELDS));
+  return checked((v) => parseListRequest(v, { ...REQUEST, ...request }, FIELDS, { isGone: () => false }));
 }
 
 test.each([
