@@ -33,7 +33,7 @@ export function deactivateCommand(): Command {
 export function renameCommand(): Command {
   return changeCommand('rename')
     .argument('<new-name>', 'what it is called from now on')
-    .description('Give a token another name. Its text stays.')
+    .description('Give a token another name. Its plaintext stays.')
     .addHelpText('after', exampleOf('rename checkout shop-checkout'))
     .action((text: string, newName: string, given: ChangeOptions) =>
       change(text, given, 'Renamed', ({ tokens }, selected) => tokens.renameToken({ ...selected, newName })),

@@ -38,7 +38,7 @@ export function createCommand(): Command {
     .option('--description <text>', 'what it is for')
     .option('--tag <tag>', 'a label; may be given more than once', addTo)
     .option('--annotation <key=value>', 'a note; may be given more than once', addAnnotation)
-    .option('--prefix <prefix>', 'what its text begins with')
+    .option('--prefix <prefix>', 'what its plaintext begins with')
     .option('--inactive', 'make it switched off, until "activate"')
     .addHelpText('after', CREATE_HELP)
     .action(async (name: string, given: CreateOptions) => {
@@ -90,8 +90,8 @@ Example:
 
 export function rotateCommand(): Command {
   return withOut(withEtag(commandAboutToken('rotate')))
-    .description('Give a token another text. The one before is refused at once, or after the grace period.')
-    .option('--grace <span>', `how long the text before still passes: ${SPAN_HELP}`, readSpan)
+    .description('Give a token another plaintext. The old one is refused at once, or after the grace period.')
+    .option('--grace <span>', `how long the old plaintext still passes: ${SPAN_HELP}`, readSpan)
     .addHelpText('after', ROTATE_HELP)
     .action(async (text: string, given: RotateOptions) => {
       const { etag = '', grace } = given;
@@ -108,7 +108,7 @@ export function rotateCommand(): Command {
 }
 
 function graceText({ graceEndsAt }: Token): string {
-  return graceEndsAt === undefined ? '' : ` The text before passes until ${timeText(graceEndsAt)}.`;
+  return graceEndsAt === undefined ? '' : ` The old plaintext passes until ${timeText(graceEndsAt)}.`;
 }
 
 const CLONE_HELP = `
@@ -118,7 +118,7 @@ Example:
 export function cloneCommand(): Command {
   return withOut(commandAboutToken('clone'))
     .argument('<new-name>', 'what the copy is called')
-    .description('Make a token like another one, of the same owner, with a text of its own.')
+    .description('Make a token like another one, of the same owner, with a plaintext of its own.')
     .addHelpText('after', CLONE_HELP)
     .action(async (text: string, newName: string, given: GivenTarget & GivenOut) => {
       await handOut(

@@ -78,7 +78,7 @@ function fieldsOf(token: Token): Record<string, string> {
     'token key': token.tokenKey,
     identifier: token.identifier,
     expires: timeText(token.expiresAt, 'never'),
-    'text before until': timeText(token.graceEndsAt),
+    'old plaintext until': timeText(token.graceEndsAt),
     'last use': timeText(token.lastUsedAt, 'never'),
     created: timeText(token.createdAt),
     updated: timeText(token.updatedAt),

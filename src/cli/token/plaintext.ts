@@ -22,13 +22,16 @@ interface Issued {
 const STANDARD_OUTPUT = '-';
 
 const HELP = `
-The text that clients present is shown this once. It is printed on a terminal; anywhere else it goes to the file of
---out, made anew with mode 0600, or with "--out -" alone to standard output, and what is told of it to standard error.`;
+The plaintext, which clients present, is shown this once. It is printed on a terminal; anywhere else it goes to the file
+of --out, made anew with mode 0600, or with "--out -" alone to standard output, and what is told of it to standard error.`;
 
 export function withOut(command: Command): Command {
   return command
-    .option('--out <FILE>', 'write the text to this file, which only you can read; "-" is standard output')
-    .option('--json', 'print the token as JSON, with its text if that goes to standard output')
+    .option(
+      '--out <FILE>',
+      'write the plaintext to this file, which only you can read; "-" is standard output',
+    )
+    .option('--json', 'print the token as JSON, with its plaintext if that goes to standard output')
     .addHelpText('after', HELP);
 }
 
@@ -41,7 +44,7 @@ export async function handOut<T extends Issued>(
   const { out } = given;
   if (out === undefined && io().stdout.isTTY !== true) {
     throw new Error(
-      'the text of a token is shown once, and standard output is no terminal: give --out <FILE>, or "--out -" to print it there',
+      'the plaintext is shown once, and standard output is no terminal: give --out <FILE>, or "--out -" to print it there',
     );
   }
   if (out === undefined || out === STANDARD_OUTPUT) print(given, await issue(), tell);
@@ -60,7 +63,7 @@ function print<T extends Issued>(
   }
   const line = tell(theToken(issued), issued);
   if (out === STANDARD_OUTPUT) printErrorLine(line);
-  else printLine(`${line} Its text, shown this once:`);
+  else printLine(`${line} Its plaintext, shown this once:`);
   printLine(plaintext);
 }
 
@@ -79,12 +82,12 @@ async function save<T extends Issued>(
     await writePrivately(file, contentOf);
   } catch (error) {
     if (issued === undefined) throw error;
-    const lost = `${tell(theToken(issued), issued)} Its text could not be written and is lost ("keyward token rotate" gives it another)`;
+    const lost = `${tell(theToken(issued), issued)} Its plaintext could not be written and is lost ("keyward token rotate" gives it another)`;
     throw new Error(`${lost}: ${failureText(error)}`, { cause: error });
   }
   if (issued === undefined) return;
   if (json === true) printJson(jsonOf(issued));
-  else printLine(`${tell(theToken(issued), issued)} Its text is in ${file}.`);
+  else printLine(`${tell(theToken(issued), issued)} Its plaintext is in ${file}.`);
 }
 
 function jsonOf(issued: Issued): object {

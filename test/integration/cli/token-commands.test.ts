@@ -27,7 +27,7 @@ async function reasonOf(plaintext: string): Promise<string> {
   return VerdictReason[reason].replace('VERDICT_REASON_', '');
 }
 
-/** issued runs a command that issues a text, with "--out -", and gives the text and what is told of it. */
+/** issued runs a command that issues a plaintext, with "--out -", and gives it and what is told of it. */
 async function issued(...args: readonly string[]): Promise<{ plaintext: string; told: string }> {
   const { code, stdout, stderr } = await token.run([...args, '--out', '-']);
   expect(code, stderr).toBe(0);
@@ -226,14 +226,14 @@ describe('validate', () => {
 });
 
 describe('rotate', () => {
-  test('lets the text before pass until the grace period ends', async () => {
+  test('lets the old plaintext pass until the grace period ends', async () => {
     const { name, plaintext } = await world.issue('admin');
     const { told } = await issued('rotate', name, '--grace', '12h');
     expect(told).toMatch(
-      /^Rotated token-[^\n]+\. The text before passes until \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ\. It is complete: [^\n]+\n$/,
+      /^Rotated token-[^\n]+\. The old plaintext passes until \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ\. It is complete: [^\n]+\n$/,
     );
     expect(await reasonOf(plaintext)).toBe('OK');
-    expect(await token.done(['get', name])).toMatch(/\ntext before until {2}\d{4}-/);
+    expect(await token.done(['get', name])).toMatch(/\nold plaintext until {2}\d{4}-/);
     await issued('rotate', name);
     expect(await reasonOf(plaintext)).toBe('EXPIRED');
     expect(await token.failed(['rotate', name, '--out', '-', '--grace', 'long'])).toContain(

@@ -17,7 +17,7 @@ const PROPAGATION = {
 };
 /** The `script` that gives a terminal to a command is util-linux's. */
 const withTerminal = test.skipIf(process.platform !== 'linux');
-/** Those that show a token's text, this once. */
+/** Those that show a token's plaintext, this once. */
 const COMMANDS = ['create', 'rotate', 'clone'] as const;
 
 let world: World;
@@ -44,7 +44,7 @@ async function isValid(plaintext: string): Promise<boolean> {
   return (await world.admin.tokens.validateToken({ token: plaintext })).valid;
 }
 
-/** argsOf are those of a command with a token made for it, and the name of what it issues a text for. */
+/** argsOf are those of a command with a token made for it, and the name of what it issues a plaintext for. */
 async function argsOf(command: (typeof COMMANDS)[number]): Promise<{ args: string[]; target: string }> {
   const target = world.newName();
   if (command === 'create') return { args: ['create', target], target };
@@ -55,20 +55,20 @@ async function argsOf(command: (typeof COMMANDS)[number]): Promise<{ args: strin
 }
 
 test.each(COMMANDS)(
-  'the text of \"%s\" is refused where nobody asked for it, and nothing is made',
+  'the plaintext of "%s" is refused where nobody asked for it, and nothing is made',
   async (command) => {
     const { args, target } = await argsOf(command);
     const before = await find(target);
     for (const json of [[], ['--json']]) {
       expect(await token.failed([...args, ...json])).toBe(
-        'keyward: the text of a token is shown once, and standard output is no terminal: give --out <FILE>, or "--out -" to print it there\n',
+        'keyward: the plaintext is shown once, and standard output is no terminal: give --out <FILE>, or "--out -" to print it there\n',
       );
     }
     expect(await find(target)).toEqual(before);
   },
 );
 
-test.each(COMMANDS)('the text of \"%s\" is alone on standard output with "--out -"', async (command) => {
+test.each(COMMANDS)('the plaintext of "%s" is alone on standard output with "--out -"', async (command) => {
   const { args, target } = await argsOf(command);
   const { stdout, stderr } = await token.run([...args, '--out', '-']);
   expect(stdout).toMatch(/^[0-9a-f]{64}\n$/);
@@ -79,7 +79,7 @@ test.each(COMMANDS)('the text of \"%s\" is alone on standard output with "--out 
 });
 
 test.each(COMMANDS)(
-  'the text of \"%s\" goes into a file that its owner alone can read, and is not shown',
+  'the plaintext of "%s" goes into a file that its owner alone can read, and is not shown',
   async (command) => {
     const { args, target } = await argsOf(command);
     const file = join(directory, target);
@@ -89,12 +89,12 @@ test.each(COMMANDS)(
     const plaintext = registerCanary((await readFile(file, 'utf8')).trimEnd());
     expect(await isValid(plaintext)).toBe(true);
     expect((await stat(file)).mode & 0o777).toBe(0o600);
-    expect(shown).toContain(`Its text is in ${file}.\n`);
+    expect(shown).toContain(`Its plaintext is in ${file}.\n`);
     expect(shown).not.toContain(plaintext);
   },
 );
 
-test.each(COMMANDS)('the text of \"%s\" is not made if its file cannot be', async (command) => {
+test.each(COMMANDS)('the plaintext of "%s" is not made if its file cannot be', async (command) => {
   const { args, target } = await argsOf(command);
   const before = await find(target);
   const folder = join(directory, `${target}-folder`);
@@ -109,7 +109,7 @@ test.each(COMMANDS)('the text of \"%s\" is not made if its file cannot be', asyn
   expect(await readdir(folder)).toEqual(['link']);
 });
 
-test('a text that could not be kept is told to be lost, with what it was for', async () => {
+test('a plaintext that could not be kept is told to be lost, with what it was for', async () => {
   const { id, name, recordLocator } = await world.issue('admin');
   const folder = join(directory, name);
   const file = join(folder, 'file');
@@ -132,7 +132,7 @@ test('a text that could not be kept is told to be lost, with what it was for', a
 });
 
 test.each(COMMANDS)(
-  'the text of \"%s\" is in the JSON only if that was asked to standard output',
+  'the plaintext of "%s" is in the JSON only if that was asked to standard output',
   async (command) => {
     const first = await argsOf(command);
     const made = (await token.json([...first.args, '--out', '-'])) as { plaintext: string };
@@ -152,9 +152,9 @@ test.each(COMMANDS)(
   },
 );
 
-withTerminal('a text is shown on a terminal, which needs no option', async () => {
+withTerminal('a plaintext is shown on a terminal, which needs no option', async () => {
   const name = world.newName();
   const shown = await token.onTerminal(['create', name]);
-  expect(shown).toMatch(/^Made token-r[\w-]+x, [^\n]+ Its text, shown this once:\r\n[0-9a-f]{64}\r\n$/);
+  expect(shown).toMatch(/^Made token-r[\w-]+x, [^\n]+ Its plaintext, shown this once:\r\n[0-9a-f]{64}\r\n$/);
   expect(await isValid(registerCanary(existing(shown.split('\r\n')[1])))).toBe(true);
 });
