@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { MalformedKey, readKeys } from './crypto/read-keys.js';
-import { Hidden } from './lib/hidden.js';
+import { Redacted } from './lib/redacted.js';
 import { areScopes } from './lib/scopes.js';
 import { LOG_LEVELS } from './telemetry/log-levels.js';
 
@@ -48,7 +48,7 @@ const optionalAddress = z.preprocess((text) => (text === '' ? undefined : text),
 const databaseUrl = z
   .string()
   .regex(/^(postgres(ql)?:\/\/.+)?$/, 'must be a postgres:// URL')
-  .transform((text) => (text === '' ? undefined : new Hidden(text)));
+  .transform((text) => (text === '' ? undefined : new Redacted(text)));
 
 const fernetKeys = z.string().transform((text, context) => {
   try {
@@ -113,7 +113,7 @@ export const SETTINGS = {
     'KEYWARD_DATABASE_TIMEOUT_SECONDS',
     '5',
     wholeNumber(1, 600),
-    'Seconds, 1 to 600, to wait for a connection, and for one statement or COMMIT, whether the database refuses, is slow or is silent. After that a call is UNAVAILABLE.',
+    'Seconds, 1 to 600, to wait for a connection and a statement, or for all statements and the COMMIT of a change, whether the database refuses, is slow or is silent. After that a call is UNAVAILABLE.',
   ),
   dataDir: setting(
     'KEYWARD_DATA_DIR',

@@ -117,7 +117,7 @@ export class Coherence {
       // It could not sign off by itself if its session was lost.
       await this.feed.remove(replicaId);
     } catch (error) {
-      logger.warn({ err: error }, 'changes wait until it is certain that this process answers no more');
+      logger.warn({ err: error }, 'the replica could not be deregistered; changes wait until its lease ends');
     }
   }
 }

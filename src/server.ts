@@ -5,8 +5,8 @@ import { AccountRepository } from './account/account-repository.js';
 import { AccountService } from './account/account-service.js';
 import { DoneRequestRepository } from './idempotency/done-request-repository.js';
 import type { DoneRequests } from './idempotency/done-requests.js';
-import { OwnerReachRepository } from './authz/owner-reach-repository.js';
-import { StandingRepository } from './authz/standing-repository.js';
+import { ChangeAudienceRepository } from './authz/change-audience-repository.js';
+import { CallerRightsRepository } from './authz/caller-rights-repository.js';
 import { UserProfileRepository } from './account/user-profile-repository.js';
 import { UserRepository } from './account/user-repository.js';
 import { WatcherRights } from './authz/watcher-rights.js';
@@ -41,8 +41,8 @@ import { addService } from './rpc/service.js';
 import type { BindingService } from './secret/binding/binding-service.js';
 import { GrantRepository } from './secret/sharing/grant-repository.js';
 import { KeyCheck } from './secret/key-check.js';
-import { RotationRepository } from './secret/reencryption/reencryption-repository.js';
-import { RotationService } from './secret/reencryption/reencryption-service.js';
+import { ReencryptionRepository } from './secret/reencryption/reencryption-repository.js';
+import { ReencryptionService } from './secret/reencryption/reencryption-service.js';
 import { SecretRepository } from './secret/secret-repository.js';
 import { secretServiceHandlers, SecretServiceService } from './secret/secret-service-handler.js';
 import { secretServices } from './secret/secret-services.js';
@@ -130,7 +130,7 @@ async function start(dependencies: ServerDependencies, closer: Closer): Promise<
   const databases = openDatabases(databaseUrl, config);
   const { knex, urgent } = databases;
   closer.add('the database', () => databases.close());
-  const keys = new KeyCheck(new RotationRepository(knex), keyring);
+  const keys = new KeyCheck(new ReencryptionRepository(knex), keyring);
   await keys.stopIfMissing();
 
   const server = newGrpcServer();
@@ -163,7 +163,7 @@ async function start(dependencies: ServerDependencies, closer: Closer): Promise<
     databases,
     coherence,
     broadcast: coherence.broadcast,
-    owners: new OwnerReachRepository(knex),
+    owners: new ChangeAudienceRepository(knex),
     stopping: stopping.signal,
     keyring,
     requests,
@@ -174,12 +174,12 @@ async function start(dependencies: ServerDependencies, closer: Closer): Promise<
     metrics,
     cacheTtlMs,
   };
-  const standings = new StandingRepository(knex);
-  const services = { ...shared, standings, rights: new WatcherRights(standings) };
+  const rightsReader = new CallerRightsRepository(knex);
+  const services = { ...shared, rightsReader, rights: new WatcherRights(rightsReader) };
   const { chain, methods } = addTokensAndAccounts(server, services, closer);
   const secrets = addSecrets(server, services, chain, closer);
   methods.push(...secrets.methods);
-  const auditService = new AuditService({ events: new AuditRepository(knex), standings });
+  const auditService = new AuditService({ events: new AuditRepository(knex), rightsReader });
   methods.push(...addService(server, AuditServiceService, auditHandlers(auditService), chain));
 
   const health = new Health({
@@ -254,8 +254,8 @@ interface ServiceDependencies extends Audit {
   readonly databases: Databases;
   readonly coherence: Coherence;
   readonly broadcast: FeedBroadcast;
-  readonly owners: OwnerReachRepository;
-  readonly standings: StandingRepository;
+  readonly owners: ChangeAudienceRepository;
+  readonly rightsReader: CallerRightsRepository;
   readonly requests: DoneRequests;
   readonly rights: WatcherRights;
   /** Aborted when streams that have no end of their own must end. */
@@ -274,7 +274,7 @@ function addTokensAndAccounts(
   dependencies: ServiceDependencies,
   closer: Closer,
 ): { chain: ChainDependencies; methods: MethodRule[] } {
-  const { config, knex, coherence, standings, audit, requests, authentications } = dependencies;
+  const { config, knex, coherence, rightsReader, audit, requests, authentications } = dependencies;
   const { clock, logger, metrics, cacheTtlMs } = dependencies;
   const { changes } = coherence;
   const { urgent, use } = dependencies.databases;
@@ -293,7 +293,7 @@ function addTokensAndAccounts(
   usage.start(USAGE_INTERVAL_MS);
   closer.add('the times of use', () => usage.stop());
   const verdicts = new Verdicts(coherence.guard(cache), usage, clock);
-  const callers = new StandingRepository(urgent);
+  const callers = new CallerRightsRepository(urgent);
   const certificateUsers = new CertificateUsers({
     findUsers: (usernames) => callers.findCertificateUsers(usernames),
     ttlMs: cacheTtlMs,
@@ -307,7 +307,7 @@ function addTokensAndAccounts(
   const tokenService = new TokenService({
     knex,
     tokens,
-    standings,
+    rightsReader,
     audit,
     requests,
     changes,
@@ -325,7 +325,7 @@ function addTokensAndAccounts(
     users,
     profiles: new UserProfileRepository(knex),
     tokens: tokenService,
-    standings,
+    rightsReader,
     audit,
     requests,
     changes,
@@ -357,7 +357,7 @@ function addTokensAndAccounts(
     },
     chain,
   );
-  const ofAccounts = addService(server, AccountServiceService, accountHandlers(accountService), chain);
+  const ofAccounts = addService(server, AccountServiceService, accountHandlers(accountService, clock), chain);
   return { chain, methods: [...ofTokens, ...ofAccounts] };
 }
 
@@ -370,13 +370,22 @@ function addSecrets(
 ): { readonly methods: readonly MethodRule[]; readonly bindings: BindingService } {
   const { config, knex, clock } = dependencies;
   const retention = BigInt(config.secretRetentionDays) * MICROSECONDS_A_DAY;
-  const services = secretServices({ ...dependencies, urgent: dependencies.databases.urgent, retention });
+  const services = secretServices({
+    ...dependencies,
+    urgent: dependencies.databases.urgent,
+    accessLimitMs: config.databaseTimeoutSeconds * 1000,
+    retention,
+  });
   const { accessTimes, bindings, purger } = services;
   accessTimes.start(USAGE_INTERVAL_MS);
   closer.add('the times of access', () => accessTimes.stop());
   purger.start(PURGE_INTERVAL_MS);
   closer.add('the removal of deleted secrets', () => purger.stop());
-  const rotation = new RotationService({ ...dependencies, versions: new RotationRepository(knex), bindings });
+  const rotation = new ReencryptionService({
+    ...dependencies,
+    versions: new ReencryptionRepository(knex),
+    bindings,
+  });
   const secrets = new SecretRepository(knex);
   const watch = secretWatch({ ...dependencies, secrets, grants: new GrantRepository(knex) });
   const handlers = secretServiceHandlers(services, rotation, watch, clock);

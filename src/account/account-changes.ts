@@ -6,15 +6,14 @@ import { notPermitted } from '../lib/errors.js';
 import { resourceOf, type Entry } from './account-entries.js';
 import type { Caller } from '../authz/caller.js';
 import type { DoneRequests } from '../idempotency/done-requests.js';
-import { managesAccounts, type Standing } from '../authz/rights.js';
-import type { StandingReader } from '../authz/standing.js';
+import { managesAccounts, type CallerRights, type CallerRightsReader } from '../authz/rights.js';
 
 export interface AccountChangesDependencies {
   readonly knex: Database;
-  readonly standings: StandingReader;
+  readonly rightsReader: CallerRightsReader;
   readonly audit: Pick<AuditLog, 'record'>;
   readonly requests: DoneRequests;
-  readonly changes: Pick<PropagatedChanges, 'make'>;
+  readonly changes: Pick<PropagatedChanges, 'make' | 'begin'>;
 }
 
 /** Changed is the result of a change, and its record but for who made it. */
@@ -35,7 +34,7 @@ export class AccountChanges {
 
   async read<T>(caller: Caller, read: () => Promise<T>): Promise<T> {
     return reading(async () => {
-      requireManager(await this.#deps.standings.of(caller));
+      requireManager(await this.#deps.rightsReader.of(caller));
       return read();
     });
   }
@@ -43,7 +42,7 @@ export class AccountChanges {
   /** look reads with locks that hold until it has. */
   look<T>(caller: Caller, look: (trx: Transaction) => Promise<T>): Promise<T> {
     return inTransactionFor(caller, this.#deps.knex, async (trx) => {
-      requireManager(await this.#deps.standings.of(caller, trx));
+      requireManager(await this.#deps.rightsReader.of(caller, trx));
       return look(trx);
     });
   }
@@ -66,6 +65,23 @@ export class AccountChanges {
     return this.#deps.changes.make(caller, this.#recorded(caller, change), forget);
   }
 
+  /** part makes a part of a change that verdicts depend on, with its records, and does not wait: what comes last does. */
+  async part<T>(
+    caller: Caller,
+    work: (trx: Transaction) => Promise<T>,
+    entriesOf: (done: T) => readonly Entry[],
+    forget: (done: T) => void = () => undefined,
+  ): Promise<T> {
+    const { changes, rightsReader } = this.#deps;
+    const recorded = async (trx: Transaction): Promise<T> => {
+      requireManager(await rightsReader.of(caller, trx));
+      const done = await work(trx);
+      await this.#record(trx, caller, entriesOf(done));
+      return done;
+    };
+    return (await changes.begin(caller, recorded, forget)).result;
+  }
+
   /** #recorded is a change together with its record. */
   #recorded<T>(
     caller: Caller,
@@ -73,21 +89,25 @@ export class AccountChanges {
   ): (trx: Transaction) => Promise<T> {
     return async (trx) => {
       await this.#deps.requests.claim(trx, caller);
-      requireManager(await this.#deps.standings.of(caller, trx));
+      requireManager(await this.#deps.rightsReader.of(caller, trx));
       const { result, entry, besides = [] } = await change(trx);
       await this.#deps.requests.done(trx, caller, resourceOf(entry));
-      const actor = actorOf(caller);
-      await this.#deps.audit.record(
-        trx,
-        [entry, ...besides].map((each) => ({ actor, ...each })),
-      );
+      await this.#record(trx, caller, [entry, ...besides]);
       return result;
     };
+  }
+
+  async #record(trx: Transaction, caller: Caller, entries: readonly Entry[]): Promise<void> {
+    const actor = actorOf(caller);
+    await this.#deps.audit.record(
+      trx,
+      entries.map((entry) => ({ actor, ...entry })),
+    );
   }
 }
 
 /** requireManager comes before anything is looked up: others do not learn what there is. */
-function requireManager(standing: Standing): void {
-  if (managesAccounts(standing)) return;
+function requireManager(callerRights: CallerRights): void {
+  if (managesAccounts(callerRights)) return;
   throw notPermitted('Only superusers who have a user profile manage accounts, users and user profiles.');
 }

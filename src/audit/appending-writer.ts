@@ -2,7 +2,7 @@ import type { AuditEntry } from './audit-entry.js';
 import { extend, newChain, originOf, type Chain, type ChainHead, type Stamped } from './audit-record.js';
 import {
   cannotBeWritten,
-  MOST_CHAINS_TRIED,
+  MAX_CHAINS_TRIED,
   now,
   spoilt,
   stamp,
@@ -25,7 +25,7 @@ interface Drawn {
 
 const NONE: Drawn = { ids: [], at: 0 };
 /** Records are listed by their numbers, so numbers are not kept but for a batch that follows at once. */
-const MOST_AGE_MS = 20;
+const MAX_AGE_MS = 20;
 /** Numbers to draw for each record that is written: the next batch may be larger. */
 const DRAWN_PER_RECORD = 2;
 
@@ -49,7 +49,7 @@ export class AppendingWriter {
       for (let tried = 1; ; tried += 1) {
         const current = (this.#current ??= this.#begin());
         if (await this.#write(current, entries)) return;
-        if (tried === MOST_CHAINS_TRIED) throw spoilt(current.chain);
+        if (tried === MAX_CHAINS_TRIED) throw spoilt(current.chain);
       }
     } catch (cause) {
       throw cannotBeWritten(cause);
@@ -89,7 +89,7 @@ export class AppendingWriter {
   async #ids(count: number): Promise<readonly bigint[]> {
     const { ids, at } = this.#drawn;
     this.#drawn = NONE;
-    const isFresh = performance.now() - at <= MOST_AGE_MS;
+    const isFresh = performance.now() - at <= MAX_AGE_MS;
     const drawn = isFresh ? ids.slice(0, count) : [];
     if (drawn.length === count) return drawn;
     return [...drawn, ...(await this.#deps.chains.drawIds(count - drawn.length))];

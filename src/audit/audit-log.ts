@@ -1,5 +1,13 @@
+/**
+ * `audit/` writes who did what to which resource, and how it ended, into a chain of hashes that shows what was changed,
+ * removed or inserted. A change is recorded in its own transaction; an access to a value before the value leaves.
+ *
+ *     await audit.record(trx, [{ action: 'TOKEN_REVOKED', actor, resource }]);
+ *     await audit.append({ action: 'SECRET_ACCESSED', actor, resource });
+ */
+
 import type { Transaction } from '../db/knex.js';
-import { GroupCommit } from '../lib/group-commit.js';
+import { Batcher, writing } from '../lib/batcher.js';
 import { AppendingWriter } from './appending-writer.js';
 import type { Actor, AuditAction, AuditEntry, AuditResource } from './audit-entry.js';
 import { KEY_PURPOSE, type Stamped } from './audit-record.js';
@@ -17,11 +25,11 @@ export {
   type AuditResource,
 } from './audit-entry.js';
 
-const MOST_TOGETHER = 1000;
+const MAX_TOGETHER = 1000;
 
 /**
- * AuditLog writes what was done, so that it can neither be lost nor changed unseen. A process has two chains of
- * records: one that its changes extend in their own transactions, so that a change and its record are there or are
+ * AuditLog writes what was done, so that it can neither be lost nor changed unseen. A process has chains of
+ * records that its changes extend in their own transactions, so that a change and its record are there or are
  * not there together, and one that it appends to. Both begin with their first record, and their heads are kept in
  * memory: where a chain is not as this process left it, another one begins, and tells of it.
  */
@@ -29,18 +37,21 @@ export class AuditLog {
   readonly #deps: ChainWriterDependencies;
   readonly #changes: ChangesWriter;
   readonly #appender: AppendingWriter;
-  readonly #appending: GroupCommit<Stamped>;
+  readonly #appending: Batcher<Stamped, void>;
 
   constructor(deps: ChainWriterDependencies) {
     this.#deps = deps;
     this.#changes = new ChangesWriter(deps);
     this.#appender = new AppendingWriter(deps);
-    this.#appending = new GroupCommit((entries) => this.#appender.append(entries), MOST_TOGETHER);
+    this.#appending = new Batcher(
+      writing((entries) => this.#appender.append(entries)),
+      { maxItems: MAX_TOGETHER },
+    );
   }
 
   /**
-   * record writes in the transaction of a change. It must be the last thing in it: it locks a row that all
-   * changes of this process need. A roll-back must come from an error, or it is taken for a commit.
+   * record writes in the transaction of a change. It must be the last thing in it: what it writes follows from
+   * what the transaction has done. A roll-back must come from an error, or it is taken for a commit.
    */
   async record(trx: Transaction, entries: readonly AuditEntry[]): Promise<void> {
     if (entries.length === 0) return;

@@ -1,6 +1,5 @@
 import type { Caller } from '../authz/caller.js';
-import type { Standing } from '../authz/rights.js';
-import type { StandingReader } from '../authz/standing.js';
+import type { CallerRights, CallerRightsReader } from '../authz/rights.js';
 import { reading } from '../db/transaction.js';
 import type { Page, PageQuery } from '../lib/page.js';
 import type { AuditRepository, VisibleEvents } from './audit-repository.js';
@@ -10,7 +9,7 @@ export type { AuditEvent } from './audit-rows.js';
 
 export interface AuditServiceDependencies {
   readonly events: AuditRepository;
-  readonly standings: StandingReader;
+  readonly rightsReader: CallerRightsReader;
 }
 
 /** AuditService is who may see which records of the audit log. */
@@ -23,7 +22,7 @@ export class AuditService {
 
   async list(caller: Caller, page: PageQuery): Promise<Page<AuditEvent>> {
     return reading(async () => {
-      const visible = visibleTo(await this.#deps.standings.of(caller));
+      const visible = visibleTo(await this.#deps.rightsReader.of(caller));
       return visible === 'nothing' ? { items: [], nextPageToken: '' } : this.#deps.events.list(visible, page);
     });
   }
@@ -33,7 +32,7 @@ export class AuditService {
  * visibleTo: superusers see every record, staff those about resources of their accounts, everyone those of what they
  * did themselves. A user without a profile sees nothing, as everywhere.
  */
-function visibleTo({ userId, isStaff, isSuperuser, profiles }: Standing): VisibleEvents | 'nothing' {
+function visibleTo({ userId, isStaff, isSuperuser, profiles }: CallerRights): VisibleEvents | 'nothing' {
   if (profiles.length === 0) return 'nothing';
   if (isSuperuser) return 'everything';
   return { actorUserId: userId, accountIds: isStaff ? profiles.map(({ accountId }) => accountId) : [] };

@@ -1,6 +1,6 @@
 import type { Clock } from '../lib/clock.js';
 import { databaseUnavailable, KeywardError } from '../lib/errors.js';
-import { instantFromMillis, type Instant } from '../lib/instant.js';
+import { presentOf, type Instant } from '../lib/instant.js';
 import type { AuditEntry } from './audit-entry.js';
 import type { AuditKeys, Chain, ChainHead, Stamped } from './audit-record.js';
 import type { ChainRepository } from './chain-repository.js';
@@ -17,17 +17,17 @@ export interface ChainWriterDependencies {
 }
 
 /** How many chains to try that somebody spoils meanwhile, before a record counts as one that cannot be written. */
-export const MOST_CHAINS_TRIED = 3;
+export const MAX_CHAINS_TRIED = 3;
 /** Most records of tampering that a chain begins with; older ones, which nothing could be written behind, are dropped. */
-const MOST_FIRST_ENTRIES = 10;
+const MAX_FIRST_ENTRIES = 10;
 
 /** withFirst adds to what the next chain begins with. */
 export function withFirst(first: readonly AuditEntry[], entry: AuditEntry): readonly AuditEntry[] {
-  return [...first, entry].slice(-MOST_FIRST_ENTRIES);
+  return [...first, entry].slice(-MAX_FIRST_ENTRIES);
 }
 
 export function now({ clock }: Pick<ChainWriterDependencies, 'clock'>): Instant {
-  return instantFromMillis(clock.now());
+  return presentOf(clock);
 }
 
 export function stamp(entries: readonly AuditEntry[], occurredAt: Instant): Stamped[] {

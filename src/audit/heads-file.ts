@@ -1,6 +1,6 @@
 import { open } from 'node:fs/promises';
 import type { Clock } from '../lib/clock.js';
-import { Repetition } from '../lib/repetition.js';
+import { PeriodicTask } from '../lib/periodic-task.js';
 import type { Logger } from '../telemetry/logger.js';
 import type { ChainHead } from './audit-record.js';
 import type { SavedHead } from './chain-verifier.js';
@@ -16,7 +16,7 @@ export interface HeadsFileDependencies {
 
 const INTERVAL_MS = 60_000;
 /** Chains that are remembered until they are written; a process has two, but for tampering and outages. */
-const MOST_CHAINS = 100;
+const MAX_CHAINS = 100;
 
 /**
  * HeadsFile writes out how far the chains of this process are: a line a minute when something was written since, and one
@@ -30,7 +30,7 @@ export class HeadsFile {
   #isFailing = false;
   /** Whether the last write left a line without its end. */
   #isCutShort = false;
-  readonly #writing = new Repetition(() => this.#write());
+  readonly #writing = new PeriodicTask(() => this.#write());
 
   private constructor(deps: HeadsFileDependencies) {
     this.#deps = deps;
@@ -52,7 +52,7 @@ export class HeadsFile {
     const known = this.#heads.get(chain);
     if (known !== undefined && known.seq >= seq) return;
     this.#heads.set(chain, { chain, seq, mac });
-    if (this.#heads.size > MOST_CHAINS) this.#dropOldest();
+    if (this.#heads.size > MAX_CHAINS) this.#dropOldest();
   }
 
   /** start writes every minute, until stopped. */

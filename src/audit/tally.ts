@@ -1,5 +1,5 @@
 import type { Clock } from '../lib/clock.js';
-import { Repetition } from '../lib/repetition.js';
+import { PeriodicTask } from '../lib/periodic-task.js';
 import type { Logger } from '../telemetry/logger.js';
 import type { AuditEntry } from './audit-entry.js';
 import type { AuditLog } from './audit-log.js';
@@ -34,8 +34,8 @@ interface TallyDependencies {
 }
 
 /** Records of one width that are told apart between two writes. */
-const MOST_TOLD_APART = 1000;
-const MOST_OF_GROUP = 100;
+const MAX_TOLD_APART = 1000;
+const MAX_OF_GROUP = 100;
 const INTERVAL_MS = 60_000;
 
 /**
@@ -47,7 +47,7 @@ export class Tally {
   /** By the number of places that are wider. */
   #tiers = new Map<number, Map<string, Counted>>();
   #groups = new Map<string, number>();
-  readonly #writing = new Repetition(() => this.#write());
+  readonly #writing = new PeriodicTask(() => this.#write());
 
   constructor(deps: TallyDependencies) {
     this.#deps = deps;
@@ -127,7 +127,7 @@ export class Tally {
 
   #hasRoom(tier: ReadonlyMap<string, Counted>, { group }: Place): boolean {
     const ofGroup = group === undefined ? 0 : (this.#groups.get(group) ?? 0);
-    return tier.size < MOST_TOLD_APART && ofGroup < MOST_OF_GROUP;
+    return tier.size < MAX_TOLD_APART && ofGroup < MAX_OF_GROUP;
   }
 
   #tier(width: number): Map<string, Counted> {

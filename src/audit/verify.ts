@@ -27,7 +27,7 @@ export interface VerifyOptions {
   readonly onProgress?: (checked: bigint, total: bigint) => void;
 }
 
-const MOST_FAULTS = 1000;
+const MAX_FAULTS = 1000;
 
 /** verifyAudit checks the whole audit log as it is at one moment. Its memory does not grow with the records. */
 export function verifyAudit({ events, ...options }: VerifyOptions): Promise<AuditReport> {
@@ -85,7 +85,7 @@ class Verification {
 
   #verifier(name: string, stored: ReadonlyMap<string, StoredChain>): ChainVerifier {
     return new ChainVerifier(name, stored.get(name), this.#saved.get(name), this.#options.keys, (fault) => {
-      if (this.#faults.length < MOST_FAULTS) this.#faults.push(fault);
+      if (this.#faults.length < MAX_FAULTS) this.#faults.push(fault);
       else this.#faultsLeftOff += 1;
     });
   }

@@ -1,10 +1,17 @@
+/**
+ * `authn/` finds out who calls: the owner of the token in `authorization`, or else the user whose name stands in the
+ * client's certificate. What a caller may do is for `authz/`.
+ *
+ *     const { caller, stale } = await authenticator.authenticate(credentials);
+ */
+
 import type { Identity } from '../authz/caller.js';
 import { credentialsRefused } from '../lib/errors.js';
 import type { Authenticated, Authenticator, Credentials, KnownCaller, Scoped } from '../rpc/authenticator.js';
 import { keyIdOf } from '../token/validate-codec.js';
 import type { VerdictRecord } from '../token/verdict.js';
 import type { Known, Verdicts } from '../token/verdicts.js';
-import type { CertificateCallers, Found } from './certificate-callers.js';
+import type { CertificateCallers, FoundCaller } from './certificate-callers.js';
 
 // The scheme in any case, spaces, the token; all of it printable ASCII, as values of gRPC's metadata must be.
 const AUTHORIZATION = /^ *(?:bearer|token) +([!-~]+) *$/i;
@@ -38,9 +45,9 @@ export class CredentialsAuthenticator implements Authenticator {
     this.#certificates = certificates;
   }
 
-  peek(authorization: string | undefined): Scoped | undefined {
+  authenticateFromMemory(authorization: string | undefined): Scoped | undefined {
     const token = presentedToken(authorization);
-    return token === undefined ? undefined : this.#verdicts.peekValid(token);
+    return token === undefined ? undefined : this.#verdicts.validFromMemory(token);
   }
 
   know(authorization: string | undefined): KnownCaller | undefined {
@@ -60,12 +67,12 @@ export class CredentialsAuthenticator implements Authenticator {
     return { caller: { ...found.identity, origin }, stale: found.stale };
   }
 
-  async #ownerOf(token: string | undefined): Promise<Found | undefined> {
+  async #ownerOf(token: string | undefined): Promise<FoundCaller | undefined> {
     const verdict = token === undefined ? undefined : await this.#verdicts.findValid(token);
     return verdict && { identity: identityOf(verdict.record), stale: verdict.stale };
   }
 
-  async #userOf(name: string | undefined): Promise<Found | undefined> {
+  async #userOf(name: string | undefined): Promise<FoundCaller | undefined> {
     return name === undefined ? undefined : this.#certificates.find(name);
   }
 }

@@ -25,12 +25,12 @@ interface Remembered {
   readonly staleAt: number;
 }
 
-const MOST_USERS = 10_000;
+const MAX_USERS = 10_000;
 
 /** CertificateUsers answers for usernames from memory, and from the database for those it does not hold. */
 export class CertificateUsers implements Source<CertificateUser>, Memory {
   readonly #options: CertificateUsersOptions;
-  readonly #users = new LRUCache<string, Remembered>({ max: MOST_USERS });
+  readonly #users = new LRUCache<string, Remembered>({ max: MAX_USERS });
   readonly #loader: MissLoader<CertificateUser, CertificateUser | null>;
 
   constructor(options: CertificateUsersOptions) {
@@ -42,7 +42,7 @@ export class CertificateUsers implements Source<CertificateUser>, Memory {
     });
   }
 
-  peek(username: string, now: number): CertificateUser | null | undefined {
+  lookUp(username: string, now: number): CertificateUser | null | undefined {
     const remembered = this.#users.get(username);
     const isHeld = remembered !== undefined && isFresh(remembered.staleAt, this.#options.ttlMs, now);
     return isHeld ? remembered.user : undefined;
@@ -50,7 +50,7 @@ export class CertificateUsers implements Source<CertificateUser>, Memory {
 
   async get(username: string): Promise<CertificateUser | null> {
     const now = this.#options.clock.now();
-    const remembered = this.peek(username, now);
+    const remembered = this.lookUp(username, now);
     return remembered === undefined ? this.#loader.load(username, now) : remembered;
   }
 
@@ -73,8 +73,8 @@ export class CertificateUsers implements Source<CertificateUser>, Memory {
   }
 }
 
-/** Found is whom credentials prove. */
-export interface Found {
+/** FoundCaller is whom credentials prove. */
+export interface FoundCaller {
   readonly identity: Identity;
   /** True if that may have changed, because the database cannot be asked. */
   readonly stale: boolean;
@@ -97,7 +97,7 @@ export class CertificateCallers {
   }
 
   /** find returns undefined if there is no such user or the user is switched off. */
-  async find(username: string): Promise<Found | undefined> {
+  async find(username: string): Promise<FoundCaller | undefined> {
     const { record: user, stale } = await this.#users.get(username, this.#clock.now());
     if (user?.isActive !== true) return undefined;
     const identity = {

@@ -1,4 +1,4 @@
-import { PLATFORM_ACCOUNT_NUMBER, readable, type Standing } from './rights.js';
+import { PLATFORM_ACCOUNT_NUMBER, readable, type CallerRights } from './rights.js';
 
 /** Condition is an SQL condition and the values of its question marks. */
 export interface Condition {
@@ -10,8 +10,8 @@ const ALWAYS: Condition = { sql: 'true', bindings: [] };
 const NEVER: Condition = { sql: 'false', bindings: [] };
 
 /** mayReadProfile is whether someone may read the user profile `p` of the account `a`. */
-export function mayReadProfile(standing: Standing): Condition {
-  const own = readable(standing);
+export function mayReadProfile(callerRights: CallerRights): Condition {
+  const own = readable(callerRights);
   if (own === 'everything') return ALWAYS;
   if (own === 'nothing') return NEVER;
   const bindings = [own.accountIds.map(String), PLATFORM_ACCOUNT_NUMBER];
@@ -19,13 +19,13 @@ export function mayReadProfile(standing: Standing): Condition {
 }
 
 /** mayReadUser is whether someone may read a profile of the user whose number is in a column, or is that user. */
-export function mayReadUser(standing: Standing, column: string): Condition {
-  const { sql, bindings } = mayReadProfile(standing);
+export function mayReadUser(callerRights: CallerRights, column: string): Condition {
+  const { sql, bindings } = mayReadProfile(callerRights);
   if (bindings.length === 0) return { sql, bindings };
   return {
     sql: `(${column} = ?::bigint OR EXISTS (
       SELECT FROM user_profiles p JOIN accounts a ON a.id = p.account_id WHERE p.user_id = ${column} AND ${sql}))`,
-    bindings: [String(standing.userId), ...bindings],
+    bindings: [String(callerRights.userId), ...bindings],
   };
 }
 
@@ -34,7 +34,7 @@ export function mayReadUser(standing: Standing, column: string): Condition {
  * account alone, and not only to read about it: what is someone's own, and what belongs to staff. Others of the account
  * may give what is theirs any name, and would be taken for staff.
  */
-export function meantByName(standing: Standing): Condition {
-  const own = standing.profiles.map(({ id }) => String(id));
+export function meantByName(callerRights: CallerRights): Condition {
+  const own = callerRights.profiles.map(({ id }) => String(id));
   return { sql: '(u.is_staff OR u.is_superuser OR p.id = ANY (?::bigint[]))', bindings: [own] };
 }

@@ -1,5 +1,14 @@
+/**
+ * `authz/` says who may do what. The rules in this file are pure; what they judge by is read from the database with each
+ * call (`caller-rights-repository.ts`), for rights are never remembered.
+ *
+ *     const callerRights = await rightsReader.of(caller, trx);
+ *     if (accessTo(callerRights, owner) !== 'manage') throw notFound('token');
+ */
+
 import { KeywardError } from '../lib/errors.js';
 import { firstNotCovered } from '../lib/scopes.js';
+import type { Transaction } from '../db/knex.js';
 import type { Caller } from './caller.js';
 
 /**
@@ -10,13 +19,19 @@ import type { Caller } from './caller.js';
 /** The number of the platform's own account, whose resources everyone may read. */
 export const PLATFORM_ACCOUNT_NUMBER = '3141-5926-5359';
 
-/** Standing is what a user's rights follow from. */
-export interface Standing {
+/** CallerRights is what a user's rights follow from. */
+export interface CallerRights {
   readonly userId: bigint;
   readonly isStaff: boolean;
   readonly isSuperuser: boolean;
   /** The user's profiles; without one a user has no rights, not even a superuser. */
   readonly profiles: readonly { readonly id: bigint; readonly accountId: bigint }[];
+}
+
+/** CallerRightsReader reads a caller's present rights from the database: rights are never remembered. */
+export interface CallerRightsReader {
+  /** CREDENTIALS_REFUSED if the user is gone or switched off. */
+  of(caller: Caller, trx?: Transaction): Promise<CallerRights>;
 }
 
 /** Ownership is where a resource belongs. */
@@ -28,13 +43,13 @@ export interface Ownership {
 
 export type Access = 'none' | 'read' | 'manage';
 
-export function accessTo(standing: Standing, owner: Ownership): Access {
-  const { profiles } = standing;
+export function accessTo(callerRights: CallerRights, owner: Ownership): Access {
+  const { profiles } = callerRights;
   if (profiles.length === 0) return 'none';
-  if (standing.isSuperuser) return 'manage';
+  if (callerRights.isSuperuser) return 'manage';
   if (profiles.some((profile) => profile.id === owner.profileId)) return 'manage';
   const member = profiles.some((profile) => profile.accountId === owner.accountId);
-  if (member && standing.isStaff) return 'manage';
+  if (member && callerRights.isStaff) return 'manage';
   return member || owner.accountNumber === PLATFORM_ACCOUNT_NUMBER ? 'read' : 'none';
 }
 
@@ -48,12 +63,12 @@ export type Readable =
       readonly managed: { readonly accountIds: readonly bigint[]; readonly profileIds: readonly bigint[] };
     };
 
-export function readable(standing: Standing): Readable {
-  if (standing.profiles.length === 0) return 'nothing';
-  if (standing.isSuperuser) return 'everything';
-  const accountIds = standing.profiles.map((profile) => profile.accountId);
-  const profileIds = standing.profiles.map((profile) => profile.id);
-  return { accountIds, managed: { accountIds: standing.isStaff ? accountIds : [], profileIds } };
+export function readable(callerRights: CallerRights): Readable {
+  if (callerRights.profiles.length === 0) return 'nothing';
+  if (callerRights.isSuperuser) return 'everything';
+  const accountIds = callerRights.profiles.map((profile) => profile.accountId);
+  const profileIds = callerRights.profiles.map((profile) => profile.id);
+  return { accountIds, managed: { accountIds: callerRights.isStaff ? accountIds : [], profileIds } };
 }
 
 /**
@@ -61,21 +76,21 @@ export function readable(standing: Standing): Readable {
  * Rights follow the user, so a token made for one account acts in all accounts of its owner: managing one of them is
  * not enough.
  */
-export function mayActAs(standing: Standing, user: Omit<Standing, 'isStaff'>): boolean {
-  if (standing.profiles.length === 0) return false;
-  if (standing.isSuperuser || standing.userId === user.userId) return true;
-  if (!standing.isStaff || user.isSuperuser) return false;
-  const own = new Set(standing.profiles.map((profile) => profile.accountId));
+export function mayActAs(callerRights: CallerRights, user: Omit<CallerRights, 'isStaff'>): boolean {
+  if (callerRights.profiles.length === 0) return false;
+  if (callerRights.isSuperuser || callerRights.userId === user.userId) return true;
+  if (!callerRights.isStaff || user.isSuperuser) return false;
+  const own = new Set(callerRights.profiles.map((profile) => profile.accountId));
   return user.profiles.every((profile) => own.has(profile.accountId));
 }
 
 /** managesAccounts tells who may use AccountService. */
-export function managesAccounts(standing: Standing): boolean {
-  return standing.isSuperuser && standing.profiles.length > 0;
+export function managesAccounts(callerRights: CallerRights): boolean {
+  return callerRights.isSuperuser && callerRights.profiles.length > 0;
 }
 
 /** Rank is what a user's rights follow from besides the accounts that the user belongs to. */
-export type Rank = Pick<Standing, 'isStaff' | 'isSuperuser'>;
+export type Rank = Pick<CallerRights, 'isStaff' | 'isSuperuser'>;
 
 /** promotes tells whether a change of rank gives a user rights. A superuser has them all already. */
 export function promotes(before: Rank, after: Rank): boolean {

@@ -1,31 +1,31 @@
-import { GroupRead } from '../lib/group-read.js';
+import { Batcher } from '../lib/batcher.js';
 import { credentialsRefused } from '../lib/errors.js';
 import type { Caller } from './caller.js';
-import type { Standing } from './rights.js';
+import type { CallerRights } from './rights.js';
 
 /** What is needed of the database. */
-export interface Standings {
-  /** ofUsers gives the standings of users in their order; undefined for one who is gone or switched off. */
-  ofUsers(userIds: readonly bigint[]): Promise<(Standing | undefined)[]>;
+export interface UserRightsReader {
+  /** ofUsers gives the rights of users in their order; undefined for one who is gone or switched off. */
+  ofUsers(userIds: readonly bigint[]): Promise<(CallerRights | undefined)[]>;
 }
 
-const MOST_TOGETHER = 1000;
+const MAX_TOGETHER = 1000;
 
 /**
- * WatcherRights reads the standings of those who watch. All watches are woken by one change at the same time: those of
+ * WatcherRights reads the rights of those who watch. All watches are woken by one change at the same time: those of
  * all users share a statement.
  */
 export class WatcherRights {
-  readonly #reading: GroupRead<bigint, Standing | undefined>;
+  readonly #reading: Batcher<bigint, CallerRights | undefined>;
 
-  constructor(standings: Standings) {
-    this.#reading = new GroupRead((userIds) => standings.ofUsers(userIds), MOST_TOGETHER);
+  constructor(rightsReader: UserRightsReader) {
+    this.#reading = new Batcher((userIds) => rightsReader.ofUsers(userIds), { maxItems: MAX_TOGETHER });
   }
 
-  /** of is the standing of a caller as it is by now. CREDENTIALS_REFUSED if the user is gone or switched off. */
-  async of({ userId }: Caller): Promise<Standing> {
-    const standing = await this.#reading.one(userId);
-    if (standing === undefined) throw credentialsRefused();
-    return standing;
+  /** of is what a caller may do by now. CREDENTIALS_REFUSED if the user is gone or switched off. */
+  async of({ userId }: Caller): Promise<CallerRights> {
+    const callerRights = await this.#reading.add(userId);
+    if (callerRights === undefined) throw credentialsRefused();
+    return callerRights;
   }
 }

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { AuditLog } from '../audit/audit-log.js';
 import { ChainRepository } from '../audit/chain-repository.js';
-import { bootstrap } from '../bootstrap.js';
+import { bootstrap } from '../admin-bootstrap.js';
 import { systemClock } from '../lib/clock.js';
 import { writePrivately } from '../lib/private-file.js';
 import { adminTokenFile } from './client-options.js';

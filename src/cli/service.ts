@@ -62,7 +62,10 @@ function serveByWorkers(config: Config, databaseUrl: string, logger: Logger): Pr
     onWorkerDeath: ({ worker, replicaId, code, signal, reason }) => {
       logger.error({ worker, replica: replicaId, code, signal, reason }, 'a worker ended');
       removeReplica(databaseUrl, databaseTimeoutSeconds * 1000, replicaId).catch((error: unknown) => {
-        logger.warn({ err: error, worker }, 'changes wait for the lease of the dead worker to run out');
+        logger.warn(
+          { err: error, worker },
+          'the replica of the dead worker could not be deregistered; changes wait until its lease ends',
+        );
       });
     },
   });

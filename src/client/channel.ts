@@ -8,7 +8,7 @@ import { hasPort, isLoopback } from './server-address.js';
 export const DEFAULT_SERVER = '127.0.0.1:50051';
 
 /** A batch of a hundred secrets of 64 KiB is the largest answer; the library's limit is 4 MiB. */
-const LARGEST_ANSWER = 8 * 1024 * 1024;
+const MAX_ANSWER = 8 * 1024 * 1024;
 
 export interface ClientOptions {
   /**
@@ -71,7 +71,7 @@ export function channelArguments(options: ClientOptions): [string, ChannelCreden
     server,
     isPlaintext ? credentials.createInsecure() : tlsCredentials(options),
     {
-      'grpc.max_receive_message_length': LARGEST_ANSWER,
+      'grpc.max_receive_message_length': MAX_ANSWER,
       // Otherwise the library obeys http_proxy, even on loopback and in plaintext.
       'grpc.enable_http_proxy': proxy === true ? 1 : 0,
     },

@@ -1,3 +1,11 @@
+/**
+ * `client/` is what Node programs call the service with, and the only folder that the package exports. It knows the
+ * generated messages and nothing else of the service.
+ *
+ *     const keyward = connect({ server: 'keyward.internal:50051', token: ownToken });
+ *     const { valid, reason } = await keyward.tokens.validateToken({ token });
+ */
+
 import { Client, type ClientDuplexStream, type ServiceError } from '@grpc/grpc-js';
 import * as accountMessages from '../gen/keyward/account/v1/account_service.js';
 import * as auditMessages from '../gen/keyward/audit/v1/audit_service.js';
@@ -90,7 +98,7 @@ function methods<Service extends { readonly [Name in keyof Service]: GeneratedMe
     if (method.requestStream) {
       return [
         name,
-        (requests: AsyncIterable<object>) => converse(client, options, method, complete, requests),
+        (requests: AsyncIterable<object>) => exchange(client, options, method, complete, requests),
       ] as const;
     }
     const start = method.responseStream ? callStream : callUnary;
@@ -147,8 +155,8 @@ async function* callStream(
   }
 }
 
-/** converse sends requests while it yields the answers. It has no deadline either. */
-async function* converse(
+/** exchange sends requests while it yields the answers. It has no deadline either. */
+async function* exchange(
   client: Client,
   options: ClientOptions,
   method: GeneratedMethod,

@@ -53,11 +53,11 @@ const REGISTERED = `e.epoch, ceil(e.age_ms)::bigint AS age_ms, e.server, r.*
 
 /** How long changes are kept, and how many at most. */
 const KEPT = "interval '24 hours'";
-const MOST_KEPT = 1_000_000;
+const MAX_KEPT = 1_000_000;
 /** Rows of the feed that are looked at in one statement. */
 const PRUNED_AT_ONCE = 10_000;
 /** Changes after which no further revision is read at once. */
-const MOST_CHANGES = 10_000;
+const MAX_CHANGES = 10_000;
 /** How long after its commit a writer may ask for its revision. */
 const BARRIERS_KEPT = "interval '10 minutes'";
 /** How long after it was last of any account a replica is still listed. */
@@ -84,7 +84,7 @@ export class ChangeFeedRepository implements Barriers, Registrations {
          SELECT revision, committed_at, changes FROM (
            SELECT *, sum(jsonb_array_length(changes)) OVER (ORDER BY revision) - jsonb_array_length(changes) AS before
            FROM (SELECT revision, committed_at, changes FROM change_feed WHERE revision > $1 ORDER BY revision LIMIT $2) next
-         ) counted WHERE before < ${MOST_CHANGES}
+         ) counted WHERE before < ${MAX_CHANGES}
        ) f ON true ORDER BY f.revision`,
     );
   }
@@ -172,7 +172,7 @@ export class ChangeFeedRepository implements Barriers, Registrations {
            FROM change_feed ORDER BY revision LIMIT ${PRUNED_AT_ONCE}
          ) oldest
          WHERE revision < head
-           AND (committed_at < clock_timestamp() - ${KEPT} OR revision <= head - ${MOST_KEPT}))`,
+           AND (committed_at < clock_timestamp() - ${KEPT} OR revision <= head - ${MAX_KEPT}))`,
     );
     return rowCount;
   }

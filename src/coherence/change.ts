@@ -1,4 +1,4 @@
-import type { ChangedResource } from '../authz/owner-reach.js';
+import type { ChangedResource } from '../authz/change-audience.js';
 import type { Instant } from '../lib/instant.js';
 
 /** Change is what a transaction did to one resource. */

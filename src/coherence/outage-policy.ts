@@ -5,7 +5,7 @@ import type { Lease } from './lease.js';
 /** Source answers by digest: undefined where it cannot tell, null for what the database does not know. */
 export interface Source<Record> {
   /** From memory. */
-  peek(digest: string, now: number): Record | null | undefined;
+  lookUp(digest: string, now: number): Record | null | undefined;
   /** From memory, or from the database by a query that may be under way already. */
   get(digest: string): Promise<Record | null>;
   /** From the database by a query that begins after the call. */
@@ -44,18 +44,18 @@ export class OutagePolicy<Record> {
   }
 
   /** memory may be asked in this turn of the event loop, if the lease holds; undefined if it does not. */
-  get memory(): Pick<Source<Record>, 'peek' | 'recall'> | undefined {
+  get memory(): Pick<Source<Record>, 'lookUp' | 'recall'> | undefined {
     return this.#lease.holds() ? this.#source : undefined;
   }
 
-  /** peek answers from memory under the lease; undefined if the database must be asked. `now` is the wall clock. */
-  peek(digest: string, now: number): Record | null | undefined {
-    return this.memory?.peek(digest, now);
+  /** lookUp answers from memory under the lease; undefined if the database must be asked. `now` is the wall clock. */
+  lookUp(digest: string, now: number): Record | null | undefined {
+    return this.memory?.lookUp(digest, now);
   }
 
   /** get answers in any way that is allowed. DATABASE_UNAVAILABLE if there is none. `now` is the wall clock. */
   async get(digest: string, now = this.#timers.wallMs()): Promise<Answer<Record>> {
-    const remembered = this.peek(digest, now);
+    const remembered = this.lookUp(digest, now);
     if (remembered !== undefined) return { record: remembered, stale: false };
     const known = this.#recall(digest);
     if (known === undefined) return { record: await this.#ask(digest), stale: false };

@@ -33,9 +33,9 @@ export interface PropagationDependencies {
 /** An acknowledgement that has not come by then may be lost: what the replica registers tells as well. */
 const POLL_MS = 500;
 /** After which nothing is read again, where epochs begin while a change waits. */
-const LONGEST_MS = 2 * TTL_MS;
+const MAX_MS = 2 * TTL_MS;
 /** Of one outcome; one more is for a server that was confirmed only after the first. */
-const MOST_READINGS = 2;
+const MAX_READINGS = 2;
 /** Stands for all replicas that may have had a lease before the epoch began. Nobody knows them, and none acknowledges. */
 const OF_EPOCHS_BEFORE = 'of epochs before';
 
@@ -75,7 +75,7 @@ export class PropagationWait {
     const startedAt = timers.monotonicMs();
     const latestEnd = timers.wallMs() + TTL_MS + registeredStaleMs(this.#deps.maxStaleMs);
     const waitedMs = () => timers.monotonicMs() - startedAt;
-    while (waitedMs() < LONGEST_MS) {
+    while (waitedMs() < MAX_MS) {
       const outcome = await this.#read(barrier);
       if (outcome === undefined) break;
       const seen = await this.#seenByAll(outcome);
@@ -93,7 +93,7 @@ export class PropagationWait {
   async #read(barrier: string): Promise<Outcome | undefined> {
     const { registrations, acknowledgements, continuity, timers } = this.#deps;
     try {
-      for (let readings = 0; readings < MOST_READINGS; readings += 1) {
+      for (let readings = 0; readings < MAX_READINGS; readings += 1) {
         const { server } = continuity;
         const outcome = await within(timers, TTL_MS, 'reading the replicas', registrations.outcome(barrier));
         if (server === undefined || outcome.server === server) {

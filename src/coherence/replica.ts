@@ -1,8 +1,17 @@
+/**
+ * `coherence/` makes a change complete everywhere when its call returns, although every replica answers from memory. A
+ * replica answers under a lease, forgets what the change feed names, and acknowledges; a writer waits for all who hold a
+ * lease. The argument why this is right is in docs/coherence.md.
+ *
+ *     const { complete, pending } = await propagationWait.after(barrier);
+ */
+
 import { within, type Timers } from '../lib/timers.js';
 import type { Logger } from '../telemetry/logger.js';
 import type { Acknowledgements } from './acknowledgements.js';
 import type { Continuity } from './continuity.js';
-import { TTL_MS, type Lease } from './lease.js';
+import { HEARTBEAT_MS, LeaseRenewal, SILENCE_MS } from './lease-renewal.js';
+import type { Lease } from './lease.js';
 import type { Connector, Head, Memory, Notice, ServerHead, Session } from './ports.js';
 
 /**
@@ -24,17 +33,12 @@ export interface ReplicaDependencies {
   readonly onApplied?: (head: Head) => void;
 }
 
-const HEARTBEAT_MS = TTL_MS / 3;
-/** A session that leaves a command unanswered for so long is given up: no frozen server or dead network reports itself. */
-const SILENCE_MS = 1_000;
-const SHORTEST_BACKOFF_MS = 50;
-const LONGEST_BACKOFF_MS = 2_000;
+const MIN_BACKOFF_MS = 50;
+const MAX_BACKOFF_MS = 2_000;
 /** If more changes than this were missed, they are not read one by one: everything is forgotten. */
-const MOST_MISSED = 1_000n;
-/** After a longer absence the own registration may have been deleted as one that is no more, and is not looked for. */
-const KNOWN_FOR_MS = 1_800_000;
+const MAX_MISSED = 1_000n;
 /** Epochs that are known to be over; of more than that the oldest are forgotten. */
-const MOST_FORMER = 100;
+const MAX_FORMER = 100;
 
 /**
  * Replica follows the changes that all replicas make: it forgets what was changed, tells those who wait for
@@ -62,8 +66,7 @@ export class Replica {
   readonly #former = new Set<string>();
   /** What was heard before the head was read, on a session that is new or tells of another epoch. */
   #early: Notice[] | undefined;
-  /** How often the lease was renewed, as the database counts, and when that was told. */
-  #renewed: { readonly times: bigint; readonly monotonicMs: number; readonly wallMs: number } | undefined;
+  readonly #renewal: LeaseRenewal;
   #isAcknowledging = false;
   #endFirstAttempt: () => void = () => undefined;
   /** firstAttempt resolves once changes are followed, or the first attempt at it has failed. */
@@ -71,6 +74,7 @@ export class Replica {
 
   constructor(deps: ReplicaDependencies) {
     this.#deps = deps;
+    this.#renewal = new LeaseRenewal(deps.lease, deps.timers);
     this.firstAttempt = new Promise((resolve) => {
       this.#endFirstAttempt = resolve;
     });
@@ -106,7 +110,7 @@ export class Replica {
       } catch (error) {
         this.#failures += 1;
         if (this.#failures === 1)
-          this.#deps.logger.warn({ err: error }, 'changes cannot be followed; trying again');
+          this.#deps.logger.warn({ err: error }, 'the change feed is lost; this replica subscribes again');
       }
       this.#endFirstAttempt();
       await this.#sleep(this.#backoffMs());
@@ -122,7 +126,7 @@ export class Replica {
       let renewedAt = await this.#beat(session);
       this.#failures = 0;
       this.#endFirstAttempt();
-      this.#deps.logger.info({ revision: String(this.applied) }, 'changes are followed');
+      this.#deps.logger.info({ revision: String(this.applied) }, 'subscribed to the change feed');
       for (;;) {
         const untilNext = renewedAt + HEARTBEAT_MS - this.#deps.timers.monotonicMs();
         await this.#sleep(this.#early === undefined ? untilNext : 0);
@@ -183,7 +187,8 @@ export class Replica {
       this.#owed.clear();
       acknowledgements.clear();
       this.#leave();
-      if (this.#applied !== undefined) logger.warn({ epoch: head.epoch }, 'the changes have another history');
+      if (this.#applied !== undefined)
+        logger.warn({ epoch: head.epoch }, 'the change feed has another epoch');
     }
     const missed = isSame ? await this.#missed(session, head.revision) : [];
     memory.clear();
@@ -198,7 +203,7 @@ export class Replica {
   /** #renewAndRead lets another epoch begin where the database turns out to be older than what was seen of it. */
   async #renewAndRead(session: Session): Promise<ServerHead> {
     const { lease, memory } = this.#deps;
-    const isWhole = await this.#renew(session);
+    const isWhole = await this.#renewal.renew(session, this.#applied);
     const seen = this.#applied;
     const head = await this.#answered('reading the head', session.head());
     const isOlder =
@@ -208,7 +213,7 @@ export class Replica {
     lease.lapse();
     memory.clear();
     await this.#answered('ending the epoch', session.endEpoch(head.epoch));
-    await this.#renew(session);
+    await this.#renewal.renew(session, this.#applied);
     return this.#answered('reading the head', session.head());
   }
 
@@ -217,26 +222,17 @@ export class Replica {
     if (this.#applied === undefined) return;
     this.#former.add(this.#applied.epoch);
     const [oldest] = this.#former;
-    if (this.#former.size > MOST_FORMER && oldest !== undefined) this.#former.delete(oldest);
-  }
-
-  /** #renew tells whether the database still knows of all renewals before. */
-  async #renew(session: Session): Promise<boolean> {
-    const { lease } = this.#deps;
-    const before = this.#renewed;
-    const times = await this.#answered('renewing the lease', session.renew(lease.terms(this.#applied)));
-    const now = lease.moment();
-    this.#renewed = { times, ...now };
-    if (before === undefined || times > before.times) return true;
-    const away = Math.max(now.monotonicMs - before.monotonicMs, now.wallMs - before.wallMs);
-    return times === 1n && away > KNOWN_FOR_MS;
+    if (this.#former.size > MAX_FORMER && oldest !== undefined) this.#former.delete(oldest);
   }
 
   async #signOff(session: Session): Promise<void> {
     try {
       await this.#answered('signing off', session.leave());
     } catch (error) {
-      this.#deps.logger.warn({ err: error }, 'could not sign off; changes wait for the lease to run out');
+      this.#deps.logger.warn(
+        { err: error },
+        'the replica could not be deregistered; changes wait until its lease ends',
+      );
     }
   }
 
@@ -283,7 +279,7 @@ export class Replica {
 
   async #missed(session: Session, revision: bigint): Promise<readonly Notice[] | 'pruned'> {
     const applied = this.#applied;
-    if (applied === undefined || revision - applied.revision > MOST_MISSED) return 'pruned';
+    if (applied === undefined || revision - applied.revision > MAX_MISSED) return 'pruned';
     return this.#answered('reading changes', session.noticesAfter(applied, revision));
   }
 
@@ -351,7 +347,7 @@ export class Replica {
   }
 
   #backoffMs(): number {
-    const longest = Math.min(LONGEST_BACKOFF_MS, SHORTEST_BACKOFF_MS * 2 ** (this.#failures - 1));
+    const longest = Math.min(MAX_BACKOFF_MS, MIN_BACKOFF_MS * 2 ** (this.#failures - 1));
     return longest * (0.5 + this.#deps.timers.random() / 2);
   }
 }

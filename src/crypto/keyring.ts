@@ -1,3 +1,11 @@
+/**
+ * `crypto/` holds what is done with keys: digests of tokens, Fernet texts, and the keyring, which encrypts with its first
+ * key and reads with any.
+ *
+ *     const { ciphertext, keyId } = keyring.encrypt(value);
+ *     const { plaintext } = keyring.decrypt(ciphertext, keyId);
+ */
+
 import type { Clock } from '../lib/clock.js';
 import { InvalidToken, type FernetKey, type FernetMessage } from './fernet.js';
 

@@ -12,6 +12,8 @@ import * as feedEpoch from './migrations/0008-feed-epoch.js';
 import * as doneRequests from './migrations/0009-done-requests.js';
 import * as oldestServed from './migrations/0010-oldest-served.js';
 import * as noticeOfDeletions from './migrations/0011-notice-of-deletions.js';
+import * as manyChanges from './migrations/0012-many-changes.js';
+import { MIGRATION_LOCK } from './advisory-locks.js';
 
 /** Migrations in their order. Never edit one that was released; add another. */
 const MIGRATIONS: readonly { readonly name: string; readonly migration: Knex.Migration }[] = [
@@ -26,6 +28,7 @@ const MIGRATIONS: readonly { readonly name: string; readonly migration: Knex.Mig
   { name: '0009-done-requests', migration: doneRequests },
   { name: '0010-oldest-served', migration: oldestServed },
   { name: '0011-notice-of-deletions', migration: noticeOfDeletions },
+  { name: '0012-many-changes', migration: manyChanges },
 ];
 
 // Names are given here, not read from files, whose endings differ between source and build.
@@ -49,8 +52,6 @@ export interface Migrated {
 }
 
 const TABLE = 'keyward_migrations';
-// Any fixed number; it only has to differ from other users of advisory locks in the same database.
-const MIGRATION_LOCK = 7_033_291_501;
 const LOCK_POLL_MS = 100;
 /** For how long another migration is waited for. */
 const LOCK_LIMIT_MS = 600_000;

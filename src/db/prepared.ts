@@ -5,7 +5,7 @@ import { hasStaleStatements, isRetryable, translateDatabaseError } from './pg-er
 
 /** For how long a statement is sent without a name once a prepared one was of no use. */
 const UNNAMED_MS = 600_000;
-const MOST_ATTEMPTS = 5;
+const MAX_ATTEMPTS = 5;
 
 /**
  * prepare makes a named (prepared) statement of an SQL text: PostgreSQL plans it once a connection, and
@@ -36,7 +36,7 @@ export function prepare<Row>(knex: Knex, name: string, text: string): (values: u
         const isStale = isNamed && hasStaleStatements(error);
         if (isStale) namedFrom = performance.now() + UNNAMED_MS;
         // A role may have made each statement a transaction that can lose against others.
-        if (attempts === MOST_ATTEMPTS || !(isStale || isRetryable(error)))
+        if (attempts === MAX_ATTEMPTS || !(isStale || isRetryable(error)))
           throw translateDatabaseError(error);
       }
     }

@@ -1,4 +1,4 @@
-import { Repetition } from '../lib/repetition.js';
+import { PeriodicTask } from '../lib/periodic-task.js';
 import type { Logger } from '../telemetry/logger.js';
 
 /** Pruned is what holds rows that are kept for a time. */
@@ -11,7 +11,7 @@ export class Pruner {
   readonly #pruned: Pruned;
   readonly #what: string;
   readonly #logger: Pick<Logger, 'warn'>;
-  readonly #pruning = new Repetition(() => this.#prune());
+  readonly #pruning = new PeriodicTask(() => this.#prune());
 
   /** `what` names the rows in the log, in the plural. */
   constructor(pruned: Pruned, what: string, logger: Pick<Logger, 'warn'>) {

@@ -1,8 +1,18 @@
+/**
+ * `db/` is PostgreSQL: the pool and its limits, transactions that are run again where that helps, migrations, and the
+ * embedded server. The SQL of a resource is in its own folder.
+ *
+ *     const token = await inTransactionFor(caller, knex, (trx) => tokens.insert(trx, owner, settings));
+ */
+
 import type { Knex } from 'knex';
 import { clientGone, KeywardError } from '../lib/errors.js';
+import type { DatabaseClient } from './database-client.js';
 import { hasStaleStatements, isOutcomeUnknown, isRetryable, translateDatabaseError } from './pg-errors.js';
 
-const MOST_ATTEMPTS = 5;
+const MAX_ATTEMPTS = 5;
+/** How often it is looked whether a client is still there. */
+const LOOK_MS = 100;
 
 /**
  * inTransaction runs `work` in one transaction and commits. A serialization failure or a deadlock runs
@@ -64,7 +74,7 @@ async function attempt<T>(knex: Knex, work: (trx: Knex.Transaction) => Promise<T
       return await knex.transaction(work);
     } catch (error) {
       if (!isRetryable(error) && !hasStaleStatements(error)) throw translateDatabaseError(error);
-      if (attempts === MOST_ATTEMPTS) {
+      if (attempts === MAX_ATTEMPTS) {
         throw new KeywardError('CONFLICT', 'The call lost against concurrent changes; send it again.', {
           cause: error,
         });
@@ -83,9 +93,36 @@ export async function reading<T>(query: () => Promise<T>): Promise<T> {
       return await query();
     } catch (error) {
       const mayHelp = isRetryable(error) || hasStaleStatements(error);
-      if (!mayHelp || attempts === MOST_ATTEMPTS) throw translateDatabaseError(error);
+      if (!mayHelp || attempts === MAX_ATTEMPTS) throw translateDatabaseError(error);
     }
   }
+}
+
+/**
+ * readingFor does so on a connection of its own for a client, and has the server give the query up when that has gone:
+ * nobody waits for it any more, and others may for the connection. The query uses the connection that it is given.
+ */
+export function readingFor<T>(
+  client: Client,
+  knex: Knex,
+  query: (connection: unknown) => Promise<T>,
+): Promise<T> {
+  return reading(async () => {
+    const pool = knex.client as Knex.Client;
+    const connection = (await pool.acquireConnection()) as DatabaseClient;
+    const looking = setInterval(() => {
+      if (client.isGone()) connection.cancel();
+    }, LOOK_MS);
+    try {
+      if (client.isGone()) throw clientGone();
+      return await query(connection);
+    } catch (error) {
+      throw client.isGone() ? clientGone() : error;
+    } finally {
+      clearInterval(looking);
+      await pool.releaseConnection(connection);
+    }
+  });
 }
 
 function outcomeUnknown(cause: unknown): KeywardError {

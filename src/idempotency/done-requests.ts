@@ -1,3 +1,11 @@
+/**
+ * `idempotency/` makes it harmless to send a call again that has a `request_id`: the second one changes nothing and is told
+ * which resource the first one led to.
+ *
+ *     await doneRequests.claim(trx, caller);
+ *     await doneRequests.done(trx, caller, { kind: 'token', id });
+ */
+
 import type { Transaction } from '../db/knex.js';
 import type { Caller } from '../authz/caller.js';
 

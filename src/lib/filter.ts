@@ -13,8 +13,8 @@ export interface Comparison {
   readonly value: string | null;
 }
 
-const LONGEST_FILTER = 2000;
-const MOST_COMPARISONS = 20;
+const MAX_FILTER = 2000;
+const MAX_COMPARISONS = 20;
 
 const ALLOWED: Readonly<Record<FieldType, readonly Operator[]>> = {
   text: ['=', '!=', '<', '<=', '>', '>=', ':'],
@@ -50,8 +50,8 @@ export function parseFilter(
 ): Comparison[] {
   const comparisons: Comparison[] = [];
   if (filter.trim() === '') return comparisons;
-  if (codePoints(filter) > LONGEST_FILTER || filter.includes('\0')) {
-    v.add('filter', `must be at most ${LONGEST_FILTER} characters long, without NUL`);
+  if (codePoints(filter) > MAX_FILTER || filter.includes('\0')) {
+    v.add('filter', `must be at most ${MAX_FILTER} characters long, without NUL`);
     return comparisons;
   }
   for (let at = 0; at < filter.length;) {
@@ -74,11 +74,7 @@ export function parseFilter(
     at = AND.lastIndex;
     if (at === filter.length) v.add('filter', 'must not end with AND');
   }
-  v.check(
-    comparisons.length <= MOST_COMPARISONS,
-    'filter',
-    `must be at most ${MOST_COMPARISONS} comparisons`,
-  );
+  v.check(comparisons.length <= MAX_COMPARISONS, 'filter', `must be at most ${MAX_COMPARISONS} comparisons`);
   return comparisons;
 }
 

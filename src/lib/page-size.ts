@@ -7,7 +7,7 @@ export const PIECE = 20;
  * Most bytes that the items of a page take, if there are two or more, and the answers to a batch: clients take 4 MiB in a
  * message by default.
  */
-export const LARGEST_PAGE = 3 * 1024 * 1024;
+export const MAX_PAGE = 3 * 1024 * 1024;
 
 /** What a message holds besides the texts of its row: ids, times, and texts made of those and of its name. */
 const BESIDES = 512;
@@ -36,7 +36,7 @@ export async function firstPage<Row extends object>(
     const piece = await next(count);
     for (const row of piece) {
       bytes += messageBytes(row);
-      if (rows.length === size || (rows.length > 0 && bytes > LARGEST_PAGE)) return { rows, hasMore: true };
+      if (rows.length === size || (rows.length > 0 && bytes > MAX_PAGE)) return { rows, hasMore: true };
       rows.push(row);
     }
     if (piece.length < count) return { rows, hasMore: false };
@@ -46,7 +46,7 @@ export async function firstPage<Row extends object>(
 /** fitting is how many answers, from the first on, fit into a message, where each takes so many bytes. */
 export function fitting(answers: readonly number[]): number {
   let bytes = 0;
-  const tooMany = answers.findIndex((size) => (bytes += FRAME + size) > LARGEST_PAGE);
+  const tooMany = answers.findIndex((size) => (bytes += FRAME + size) > MAX_PAGE);
   return tooMany === -1 ? answers.length : tooMany;
 }
 

@@ -16,6 +16,11 @@ interface Ordering {
   readonly descending: boolean;
 }
 
+/** Reader is who waits for a page. */
+export interface Reader {
+  readonly isGone: () => boolean;
+}
+
 /** PageQuery is a list request that was checked and understood. */
 export interface PageQuery {
   readonly size: number;
@@ -26,6 +31,8 @@ export interface PageQuery {
   readonly after: readonly string[] | undefined;
   /** Marks filter and order: a page token belongs to one of them. */
   readonly fingerprint: string;
+  /** Once they have gone, nothing is read any more. */
+  readonly reader: Reader;
 }
 
 /** Page is one page of a list. */
@@ -40,16 +47,21 @@ export interface ListFields {
 }
 
 const DEFAULT_SIZE = 50;
-const LARGEST_SIZE = 1000;
-const MOST_ORDER_FIELDS = 5;
-const LONGEST_ORDER = 1000;
+const MAX_SIZE = 1000;
+const MAX_ORDER_FIELDS = 5;
+const MAX_ORDER = 1000;
 /** Room for the longest texts that rows are ordered by, as escaped JSON in base64. */
-const LONGEST_PAGE_TOKEN = 8192;
+const MAX_PAGE_TOKEN = 8192;
 
 /** parseListRequest checks all four fields; violations name them. */
-export function parseListRequest(v: Violations, request: ListRequest, fields: ListFields): PageQuery {
+export function parseListRequest(
+  v: Violations,
+  request: ListRequest,
+  fields: ListFields,
+  reader: Reader,
+): PageQuery {
   v.check(request.pageSize >= 0, 'page_size', 'must not be negative');
-  const size = request.pageSize === 0 ? DEFAULT_SIZE : Math.min(request.pageSize, LARGEST_SIZE);
+  const size = request.pageSize === 0 ? DEFAULT_SIZE : Math.min(request.pageSize, MAX_SIZE);
   const comparisons = parseFilter(v, request.filter, fields.filter);
   const order = parseOrder(v, request.orderBy, fields.order);
   const fingerprint = createHash('sha256')
@@ -57,7 +69,7 @@ export function parseListRequest(v: Violations, request: ListRequest, fields: Li
     .digest('base64url')
     .slice(0, 16);
   const after = parsePageToken(v, request.pageToken, fingerprint, order.length);
-  return { size, comparisons, order, after, fingerprint };
+  return { size, comparisons, order, after, fingerprint, reader };
 }
 
 /** nextPageToken is opaque to clients and carries no rights: every page is checked anew. */
@@ -67,10 +79,10 @@ export function nextPageToken(query: PageQuery, lastRow: readonly string[]): str
 
 function parseOrder(v: Violations, orderBy: string, fields: Readonly<Record<string, unknown>>): Ordering[] {
   const order: Ordering[] = [];
-  v.check(orderBy.length <= LONGEST_ORDER, 'order_by', `must be at most ${LONGEST_ORDER} characters long`);
-  const parts = orderBy.trim() === '' ? [] : orderBy.slice(0, LONGEST_ORDER).split(',');
-  v.check(parts.length <= MOST_ORDER_FIELDS, 'order_by', `must name at most ${MOST_ORDER_FIELDS} fields`);
-  for (const part of parts.slice(0, MOST_ORDER_FIELDS)) {
+  v.check(orderBy.length <= MAX_ORDER, 'order_by', `must be at most ${MAX_ORDER} characters long`);
+  const parts = orderBy.trim() === '' ? [] : orderBy.slice(0, MAX_ORDER).split(',');
+  v.check(parts.length <= MAX_ORDER_FIELDS, 'order_by', `must name at most ${MAX_ORDER_FIELDS} fields`);
+  for (const part of parts.slice(0, MAX_ORDER_FIELDS)) {
     const [, field, direction] = /^\s*([a-z0-9_]+)(?:\s+(asc|desc))?\s*$/.exec(part) ?? [];
     if (field === undefined || !Object.hasOwn(fields, field)) {
       v.add(
@@ -94,7 +106,7 @@ function parsePageToken(
   length: number,
 ): readonly string[] | undefined {
   if (token === '') return undefined;
-  const values = token.length <= LONGEST_PAGE_TOKEN ? decode(token) : undefined;
+  const values = token.length <= MAX_PAGE_TOKEN ? decode(token) : undefined;
   if (values?.length !== length + 1 || values[0] !== fingerprint) {
     v.add('page_token', 'must be the next_page_token of a list with the same filter and order_by');
     return undefined;

@@ -1,3 +1,5 @@
+import type { FieldsOf } from './fields.js';
+import { MAX_INSTANT, type Instant } from './instant.js';
 import { codePoints, isSemanticVersion } from './text.js';
 import type { Violations } from './violations.js';
 
@@ -10,26 +12,20 @@ export interface Description {
   readonly manifestPath: string;
 }
 
-export const DEFAULT_VERSION = '1.0.0';
-
-const LONGEST_DESCRIPTION = 10_000;
-const LONGEST_PATH = 1024;
-const MOST_TAGS = 64;
-const LONGEST_TAG = 100;
-const MOST_ANNOTATIONS = 64;
-const LONGEST_KEY = 253;
-const LONGEST_VALUE = 4096;
+const MAX_DESCRIPTION = 10_000;
+const MAX_PATH = 1024;
+const MAX_TAGS = 64;
+const MAX_TAG = 100;
+const MAX_ANNOTATIONS = 64;
+const MAX_KEY = 253;
+const MAX_VALUE = 4096;
 /** Names, a version, scopes, a selector, and what the encoding adds. */
-const MOST_OTHER_BYTES = 64 * 1024;
+const MAX_OTHER_BYTES = 64 * 1024;
 
 /** Most bytes of a request that describes a resource: all fields at their longest, with four bytes for each character. */
-export const MOST_DESCRIPTION_BYTES =
-  MOST_OTHER_BYTES +
-  4 *
-    (LONGEST_DESCRIPTION +
-      LONGEST_PATH +
-      MOST_TAGS * LONGEST_TAG +
-      MOST_ANNOTATIONS * (LONGEST_KEY + LONGEST_VALUE));
+export const MAX_DESCRIPTION_BYTES =
+  MAX_OTHER_BYTES +
+  4 * (MAX_DESCRIPTION + MAX_PATH + MAX_TAGS * MAX_TAG + MAX_ANNOTATIONS * (MAX_KEY + MAX_VALUE));
 
 const NAME = /^[A-Za-z0-9](?:(?:[A-Za-z0-9_.-]| (?! ))*[A-Za-z0-9])?$/;
 // PostgreSQL keeps neither NUL nor half of a surrogate pair in text.
@@ -52,43 +48,48 @@ export function checkName(v: Violations, field: string, name: string): void {
   );
 }
 
-/** checkDescription checks those of the common fields that are given. */
-export function checkDescription(v: Violations, prefix: string, fields: Partial<Description>): void {
-  if (fields.description !== undefined)
-    checkText(v, `${prefix}description`, fields.description, LONGEST_DESCRIPTION);
-  if (fields.manifestPath !== undefined)
-    checkText(v, `${prefix}manifest_path`, fields.manifestPath, LONGEST_PATH);
-  if (fields.version !== undefined) {
-    const valid = fields.version.length <= 255 && isSemanticVersion(fields.version);
-    v.check(valid, `${prefix}version`, 'must be a semantic version of at most 255 characters');
-  }
-  if (fields.tags !== undefined) checkTags(v, `${prefix}tags`, fields.tags);
-  if (fields.annotations !== undefined) checkAnnotations(v, `${prefix}annotations`, fields.annotations);
+/** checkExpiry checks when something shall expire; null is never. */
+export function checkExpiry(v: Violations, field: string, expiresAt: Instant | null, now: Instant): void {
+  if (expiresAt === null) return;
+  const isFuture = expiresAt > now && expiresAt <= MAX_INSTANT;
+  v.check(isFuture, field, 'must lie in the future, before the year 10000');
 }
 
-/** describedBytes is about how many bytes a resource takes in a message, rather more than less. */
-export function describedBytes({ description, manifestPath, tags, annotations }: Description): number {
-  let characters = description.length + manifestPath.length;
-  for (const tag of tags) characters += tag.length;
-  for (const [key, value] of annotations) characters += key.length + value.length;
-  return 10_000 + 3 * characters;
+/** atMost checks a text by its length alone. */
+export function atMost(longest: number): (v: Violations, field: string, text: string) => void {
+  return (v, field, text) => {
+    checkText(v, field, text, longest);
+  };
+}
+
+export const DESCRIPTION_FIELDS = {
+  description: { kind: 'text', check: atMost(MAX_DESCRIPTION), list: 'no' },
+  version: { kind: 'text', check: checkVersion, list: 'no', ifEmpty: '1.0.0' },
+  tags: { kind: 'texts', check: checkTags, list: 'filter' },
+  annotations: { kind: 'map', check: checkAnnotations, list: 'no' },
+  manifestPath: { kind: 'text', check: atMost(MAX_PATH), list: 'no' },
+} as const satisfies FieldsOf<Description>;
+
+function checkVersion(v: Violations, field: string, version: string): void {
+  const isVersion = version.length <= 255 && isSemanticVersion(version);
+  v.check(isVersion, field, 'must be a semantic version of at most 255 characters');
 }
 
 function checkTags(v: Violations, field: string, tags: readonly string[]): void {
-  v.check(tags.length <= MOST_TAGS, field, `must be at most ${MOST_TAGS}`);
+  v.check(tags.length <= MAX_TAGS, field, `must be at most ${MAX_TAGS}`);
   v.check(new Set(tags).size === tags.length, field, 'must not contain duplicates');
-  tags.slice(0, MOST_TAGS).forEach((tag, index) => {
+  tags.slice(0, MAX_TAGS).forEach((tag, index) => {
     v.check(tag !== '', `${field}[${index}]`, 'must not be empty');
-    checkText(v, `${field}[${index}]`, tag, LONGEST_TAG);
+    checkText(v, `${field}[${index}]`, tag, MAX_TAG);
   });
 }
 
 function checkAnnotations(v: Violations, field: string, annotations: ReadonlyMap<string, string>): void {
   const entries = [...annotations];
-  v.check(entries.length <= MOST_ANNOTATIONS, field, `must be at most ${MOST_ANNOTATIONS}`);
-  entries.slice(0, MOST_ANNOTATIONS).forEach(([key, value], index) => {
+  v.check(entries.length <= MAX_ANNOTATIONS, field, `must be at most ${MAX_ANNOTATIONS}`);
+  entries.slice(0, MAX_ANNOTATIONS).forEach(([key, value], index) => {
     v.check(key !== '', `${field}[${index}].key`, 'must not be empty');
-    checkText(v, `${field}[${index}].key`, key, LONGEST_KEY);
-    checkText(v, `${field}[${index}].value`, value, LONGEST_VALUE);
+    checkText(v, `${field}[${index}].key`, key, MAX_KEY);
+    checkText(v, `${field}[${index}].value`, value, MAX_VALUE);
   });
 }

@@ -16,7 +16,7 @@ export type Permission =
 /** Everything: the scopes of a token that was given none. */
 export const ALL_SCOPES: readonly string[] = Object.freeze(['*']);
 
-const MOST_SCOPES = 64;
+const MAX_SCOPES = 64;
 const SCOPE = /^[a-z0-9_.:/*-]{1,128}$/;
 const FAMILY = /[.:/]\*$/;
 
@@ -39,13 +39,13 @@ export function firstNotCovered(granted: readonly string[], scopes: readonly str
 
 /** areScopes checks a list of required scopes cheaply, for the path of every validation. */
 export function areScopes(scopes: readonly string[]): boolean {
-  return scopes.length <= MOST_SCOPES && scopes.every((scope) => SCOPE.test(scope));
+  return scopes.length <= MAX_SCOPES && scopes.every((scope) => SCOPE.test(scope));
 }
 
 export function checkScopes(v: Violations, field: string, scopes: readonly string[]): void {
-  v.check(scopes.length <= MOST_SCOPES, field, `must be at most ${MOST_SCOPES}`);
+  v.check(scopes.length <= MAX_SCOPES, field, `must be at most ${MAX_SCOPES}`);
   v.check(new Set(scopes).size === scopes.length, field, 'must not contain duplicates');
-  scopes.slice(0, MOST_SCOPES).forEach((scope, index) => {
+  scopes.slice(0, MAX_SCOPES).forEach((scope, index) => {
     v.check(SCOPE.test(scope), `${field}[${index}]`, 'must be 1 to 128 characters of [a-z0-9_.:/*-]');
   });
 }

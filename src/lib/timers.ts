@@ -18,12 +18,12 @@ export interface Timers {
   random(): number;
 }
 
-/** LONGEST_TIMER_MS is what Node's timers hold, almost 25 days; a longer one would run at once. */
-const LONGEST_TIMER_MS = 2 ** 31 - 1;
+/** MAX_TIMER_MS is what Node's timers hold, almost 25 days; a longer one would run at once. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /** timerMs is as much of a span in milliseconds as a timer holds. */
 export function timerMs(ms: number): number {
-  return Math.min(Math.ceil(ms), LONGEST_TIMER_MS);
+  return Math.min(Math.ceil(ms), MAX_TIMER_MS);
 }
 
 /** systemTimers are the machine's. What waits does not keep the process alive. */

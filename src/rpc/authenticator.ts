@@ -31,8 +31,8 @@ export interface KnownCaller {
 
 /** Authenticator is what the transport asks who calls. `authn/authenticator.ts` answers. */
 export interface Authenticator {
-  /** peek authenticates a token from memory alone; undefined if that cannot be decided or is refused. */
-  peek(authorization: string | undefined): Scoped | undefined;
+  /** authenticateFromMemory authenticates a token from memory alone; undefined if that cannot be decided or is refused. */
+  authenticateFromMemory(authorization: string | undefined): Scoped | undefined;
   /** know is the same for a call whose request is still to come: `use` tells when it has. */
   know(authorization: string | undefined): KnownCaller | undefined;
   /** authenticate throws CREDENTIALS_REFUSED, with the same text, for every cause. */

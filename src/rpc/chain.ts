@@ -1,3 +1,10 @@
+/**
+ * `rpc/` is the transport: the front door that judges a call by its headers, the chain of interceptors that every call
+ * goes through, and the translation of errors. It knows no resource: handlers are given to it.
+ *
+ *     const handle = chain(dependencies, path, { permission, handle: (request, caller) => response });
+ */
+
 import { randomUUID } from 'node:crypto';
 import type {
   handleBidiStreamingCall,
@@ -19,11 +26,11 @@ import {
 } from './authenticator.js';
 import { callEnded, type CallLog } from './call-log.js';
 import type { CallerLimits } from './caller-limits.js';
-import { foreseen, toStatus } from './error-status.js';
+import { toKeywardError, toStatus } from './error-status.js';
 import type { Admission } from './front-door/admission.js';
 import { admissionOf } from './front-door/request-body.js';
 import type { Handler, Requirements, StreamHandler } from './handlers.js';
-import { converse, type Talk } from './conversation.js';
+import { answerEach, type BidirectionalCall } from './bidirectional-call.js';
 import { sendAll, type Outlet } from './send-all.js';
 
 /** Call is one call on its way through the chain. */
@@ -37,7 +44,7 @@ interface Call extends Credentials {
   /** Where a stream's messages go. */
   readonly outlet?: Outlet<unknown>;
   /** What a conversation is held over. */
-  readonly talk?: Talk<unknown, unknown>;
+  readonly bidirectional?: BidirectionalCall<unknown, unknown>;
   /** Set by `authenticate`. */
   caller?: Caller;
   /** isGone tells whether the client has gone, or its deadline has passed. */
@@ -98,7 +105,7 @@ function interceptors(dependencies: ChainDependencies): readonly Interceptor[] {
       callEnded(log, call, call.startedAt, undefined);
       return response;
     } catch (error) {
-      callEnded(log, call, call.startedAt, foreseen(error, call.requestId));
+      callEnded(log, call, call.startedAt, toKeywardError(error, call.requestId));
       throw error;
     }
   };
@@ -107,7 +114,7 @@ function interceptors(dependencies: ChainDependencies): readonly Interceptor[] {
     try {
       return await next(call);
     } catch (error) {
-      throw foreseen(error, call.requestId);
+      throw toKeywardError(error, call.requestId);
     }
   };
 
@@ -132,7 +139,7 @@ function interceptors(dependencies: ChainDependencies): readonly Interceptor[] {
 
   const limitCaller: Interceptor = (next, method) => async (call) => {
     const { userId } = callerOf(call);
-    const lasts = call.outlet !== undefined || call.talk !== undefined;
+    const lasts = call.outlet !== undefined || call.bidirectional !== undefined;
     const end = lasts ? limits.beginStream(userId) : limits.beginCall(userId, method.weight);
     try {
       return await next(call);
@@ -171,7 +178,7 @@ export function chain<Request, Response>(
         callback(null, response as Response);
       },
       (error: unknown) => {
-        callback(toStatus(foreseen(error, '')));
+        callback(toStatus(toKeywardError(error, '')));
       },
     );
   };
@@ -199,7 +206,7 @@ export function streamChain<Request, Response>(
         stream.end();
       },
       (error: unknown) => {
-        stream.emit('error', toStatus(foreseen(error, '')));
+        stream.emit('error', toStatus(toKeywardError(error, '')));
       },
     );
   };
@@ -218,25 +225,26 @@ export function conversationChain<Request, Response>(
   const first = compose(dependencies, method, async (call) => {
     const fault = call.admission?.fault?.signal;
     const interruptions = fault === undefined ? [stopping] : [stopping, fault];
-    if (call.talk === undefined) throw new Error('a conversation reached its handler without a stream');
+    if (call.bidirectional === undefined)
+      throw new Error('a conversation reached its handler without a stream');
     const answer = (message: unknown): unknown => {
       requireWellFormed(message);
       const request = message as Request;
-      const known = authenticator.peek(call.authorization);
+      const known = authenticator.authenticateFromMemory(call.authorization);
       if (known === undefined || missingScope(known, method) !== undefined) {
         return reauthorize(dependencies, call, method).then((caller) => method.handle(request, caller));
       }
-      return method.peek?.(request) ?? method.handle(request, callerOf(call));
+      return method.answerFromMemory?.(request) ?? method.handle(request, callerOf(call));
     };
-    call.isCancelled = (await converse(call.talk, answer, interruptions)) === 'cancelled';
+    call.isCancelled = (await answerEach(call.bidirectional, answer, interruptions)) === 'cancelled';
   });
   return (stream) => {
-    first({ ...toCall(path, stream), talk: stream }).then(
+    first({ ...toCall(path, stream), bidirectional: stream }).then(
       () => {
         stream.end();
       },
       (error: unknown) => {
-        stream.emit('error', toStatus(foreseen(error, '')));
+        stream.emit('error', toStatus(toKeywardError(error, '')));
       },
     );
   };

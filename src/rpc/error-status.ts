@@ -49,10 +49,10 @@ const RETRY_AFTER_SECONDS = 1n;
 /** What ends by itself, besides everything that is UNAVAILABLE. */
 const PASSING: readonly Reason[] = ['TOO_MANY_CALLS', 'TOO_MANY_WATCHES', 'OVERLOADED'];
 /** gRPC implementations refuse header lists over 8 KiB; the details must leave room for the other headers. */
-const LARGEST_DETAILS = 4096;
+const MAX_DETAILS = 4096;
 
-/** foreseen makes a KeywardError of whatever was thrown: INTERNAL with a fixed text for what nobody foresaw. */
-export function foreseen(error: unknown, requestId: string): KeywardError {
+/** toKeywardError makes a KeywardError of whatever was thrown: INTERNAL with a fixed text for what nobody foresaw. */
+export function toKeywardError(error: unknown, requestId: string): KeywardError {
   if (error instanceof KeywardError) return error;
   return new KeywardError('INTERNAL', 'A fault of the service; its log tells more under this request id.', {
     metadata: { request_id: requestId },
@@ -92,8 +92,7 @@ export function toRpcStatus(error: KeywardError): Status {
   for (;;) {
     const all = violations.length === 0 ? details : [...details, badRequest(violations)];
     const rpcStatus = { code, message, details: all };
-    if (violations.length === 0 || Status.encode(rpcStatus).finish().length <= LARGEST_DETAILS)
-      return rpcStatus;
+    if (violations.length === 0 || Status.encode(rpcStatus).finish().length <= MAX_DETAILS) return rpcStatus;
     violations = violations.slice(0, Math.floor(violations.length / 2));
   }
 }

@@ -57,7 +57,7 @@ export interface Requirements {
 export interface Handler<Request, Response> extends Requirements {
   readonly handle: (request: Request, caller: Caller) => Promise<Response>;
   /** Answers from memory, where it can and must be fast; undefined to leave it to `handle`. */
-  readonly peek?: (request: Request) => Response | undefined;
+  readonly answerFromMemory?: (request: Request) => Response | undefined;
 }
 
 /** StreamHandler is the same of a method that answers with a stream. */

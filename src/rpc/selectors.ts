@@ -7,7 +7,7 @@ import type { Violations } from '../lib/violations.js';
 
 /** The readers of selectors add a violation for what breaks a rule, and then return a reference to nothing. */
 
-const LARGEST_ID = 2n ** 63n - 1n;
+const MAX_ID = 2n ** 63n - 1n;
 const NOTHING = { by: 'id', id: 0n } as const;
 
 type PublicId =
@@ -31,7 +31,7 @@ export function readPublicId(
   }
   const { $case, value } = selector;
   const id = $case === 'hashedId' ? idFromHashedId(value) : idFromRecordLocator(kind, value);
-  return id === undefined || id < 1n || id > LARGEST_ID ? NOTHING : { by: 'id', id };
+  return id === undefined || id < 1n || id > MAX_ID ? NOTHING : { by: 'id', id };
 }
 
 /** readName reads a name that must be given; any name may be asked for, as imported ones follow no rule. */
@@ -92,15 +92,21 @@ type OwnedNameRef =
   | { readonly by: 'owner'; readonly owner: UserProfileRef; readonly name: string }
   | { readonly by: 'account'; readonly accountNumber: string; readonly name: string };
 
-export function readOwnedName(v: Violations, field: string, { owner, name: given }: OwnedName): OwnedNameRef {
+/** readOwnedName reads such a name: one of the caller's own profile if no owner is given. */
+export function readOwnedName(
+  v: Violations,
+  field: string,
+  { owner, name: given }: OwnedName,
+  caller: Caller,
+): OwnedNameRef {
   const name = readName(v, `${field}.name`, given, 255);
   switch (owner?.$case) {
-    case 'userProfile':
-      return { by: 'owner', owner: readUserProfileSelector(v, `${field}.user_profile`, owner.value), name };
     case 'accountNumber':
       return { by: 'account', accountNumber: readName(v, `${field}.account_number`, owner.value, 255), name };
+    case 'userProfile':
+      return { by: 'owner', owner: readUserProfileSelector(v, `${field}.user_profile`, owner.value), name };
     case undefined:
-      return missing(v, `${field}.owner`);
+      return { by: 'owner', owner: readOwner(v, `${field}.owner`, undefined, caller), name };
   }
 }
 

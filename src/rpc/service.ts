@@ -12,7 +12,7 @@ type AnyMethod = Method<unknown, unknown>;
 type AnyHandler = Handler<unknown, unknown> | StreamHandler<unknown, unknown>;
 
 /** Most bytes of a request of a method that does not say otherwise. */
-const MOST_REQUEST_BYTES = 64 * 1024;
+const MAX_REQUEST_BYTES = 64 * 1024;
 
 /**
  * addService serves a generated service: each method by its handler, inside the chain. It gives the rules by which the
@@ -35,7 +35,7 @@ export function addService<Service extends Methods<Service>>(
     implementation[name] = implement(method, handler, dependencies);
     rules.push({
       path: method.path,
-      maxRequestBytes: handler.maxRequestBytes ?? MOST_REQUEST_BYTES,
+      maxRequestBytes: handler.maxRequestBytes ?? MAX_REQUEST_BYTES,
       isConversation: method.requestStream,
       isOpen: false,
       lasts: 'stream' in handler || method.requestStream,
@@ -57,7 +57,7 @@ function implement(
 }
 
 /**
- * fromMemory answers a call of a handler that can `peek` in the place of the library and the chain, if its caller is
+ * fromMemory answers a call of a handler that can `answerFromMemory` in the place of the library and the chain, if its caller is
  * known and entitled by what memory holds too. Whatever is not plainly so, and every call that is to be logged, goes
  * through both and is decided there.
  */
@@ -66,15 +66,15 @@ function fromMemory(
   handler: AnyHandler,
   { logger, calls }: ChainDependencies,
 ): AnswerFromMemory | undefined {
-  if ('stream' in handler || handler.peek === undefined || requestStream) return undefined;
-  const { peek, permission } = handler;
+  if ('stream' in handler || handler.answerFromMemory === undefined || requestStream) return undefined;
+  const { answerFromMemory, permission } = handler;
   const answered = calls.answeredAtOnce(path);
   return (message, known) => {
     if (logger.isLevelEnabled('debug')) return undefined;
     const caller = known.use();
     if (caller === undefined || !covers(caller.scopes, permission)) return undefined;
     const request = requestDeserialize(message);
-    const answer = request instanceof Malformed ? undefined : peek(request);
+    const answer = request instanceof Malformed ? undefined : answerFromMemory(request);
     if (answer === undefined) return undefined;
     answered.count += 1;
     return responseSerialize(answer);

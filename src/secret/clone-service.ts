@@ -2,15 +2,14 @@ import type { Caller } from '../authz/caller.js';
 import type { Owner } from '../authz/owner.js';
 import type { UserProfileRef } from '../authz/refs.js';
 import { meantByName } from '../authz/reader-rows.js';
-import type { Standing } from '../authz/rights.js';
-import type { StandingReader } from '../authz/standing.js';
+import type { CallerRights, CallerRightsReader } from '../authz/rights.js';
 import type { RefusalLog } from '../audit/refusal-log.js';
 import type { Keyring } from '../crypto/keyring.js';
 import type { Database, Transaction } from '../db/knex.js';
 import { inTransactionFor } from '../db/transaction.js';
 import type { Clock } from '../lib/clock.js';
 import { notFound } from '../lib/errors.js';
-import { instantFromMillis } from '../lib/instant.js';
+import { presentOf } from '../lib/instant.js';
 import { noneEnabled, requireAccess, requireNotExpired } from './access/access.js';
 import { findManagedOwner } from './new-owner.js';
 import type { BindingService } from './binding/binding-service.js';
@@ -30,7 +29,7 @@ export interface CloneServiceDependencies {
   readonly versions: VersionRepository;
   readonly finder: SecretFinder;
   readonly changes: SecretChanges;
-  readonly standings: StandingReader;
+  readonly rightsReader: CallerRightsReader;
   readonly keyring: Keyring;
   readonly bindings: Pick<BindingService, 'unbound'>;
   readonly refusals: Pick<RefusalLog, 'add'>;
@@ -66,10 +65,10 @@ export class CloneService {
       return await inTransactionFor(caller, this.#deps.knex, async (trx) => {
         attempt.source = undefined;
         await this.#deps.changes.claim(trx, caller);
-        const standing = await this.#deps.standings.of(caller, trx);
-        const source = await this.#holdSource(trx, standing, ref, attempt);
-        const owner = await findManagedOwner(trx, standing, ownerRef ?? ownerOf(source));
-        return await this.#copy(trx, { caller, standing }, source, owner, name, unbound);
+        const callerRights = await this.#deps.rightsReader.of(caller, trx);
+        const source = await this.#holdSource(trx, callerRights, ref, attempt);
+        const owner = await findManagedOwner(trx, callerRights, ownerRef ?? ownerOf(source));
+        return await this.#copy(trx, { caller, callerRights }, source, owner, name, unbound);
       });
     } catch (error) {
       if (isRefusal(error)) {
@@ -88,23 +87,28 @@ export class CloneService {
   }
 
   /** #holdSource finds a secret whose value the caller may have, and keeps that so until the transaction ends. */
-  async #holdSource(trx: Transaction, standing: Standing, ref: SecretRef, attempt: Attempt): Promise<Secret> {
+  async #holdSource(
+    trx: Transaction,
+    callerRights: CallerRights,
+    ref: SecretRef,
+    attempt: Attempt,
+  ): Promise<Secret> {
     const { finder, secrets, clock } = this.#deps;
-    const named = await secrets.find(ref, trx, meantByName(standing));
+    const named = await secrets.find(ref, trx, meantByName(callerRights));
     if (named.length === 1) attempt.source = named[0];
-    const { secret } = theOnly(ableTo('access', await finder.visible(standing, named, trx)));
+    const { secret } = theOnly(ableTo('access', await finder.visible(callerRights, named, trx)));
     attempt.source = secret;
     const source = await secrets.hold(trx, secret.id);
     if (source === undefined || source.deletedAt !== null) throw notFound('secret');
-    const { access } = theOnly(await finder.visible(standing, [source], trx));
+    const { access } = theOnly(await finder.visible(callerRights, [source], trx));
     requireAccess(access);
-    requireNotExpired(source.expiresAt, instantFromMillis(clock.now()));
+    requireNotExpired(source.expiresAt, presentOf(clock));
     return source;
   }
 
   async #copy(
     trx: Transaction,
-    { caller, standing }: { readonly caller: Caller; readonly standing: Standing },
+    { caller, callerRights }: { readonly caller: Caller; readonly callerRights: CallerRights },
     source: Secret,
     owner: Owner,
     name: string,
@@ -114,7 +118,7 @@ export class CloneService {
     await secrets.reserveName(trx, owner.profileId, name, null);
     const { version, payload } = await this.#open(trx, source, unbound);
     const id = await secrets.insert(trx, owner, { ...source, name });
-    await versions.insert(trx, standing, id, (place) => sealValue(keyring, place, payload), caller);
+    await versions.insert(trx, callerRights, id, (place) => sealValue(keyring, place, payload), caller);
     const copy = await secrets.stored(trx, id);
     const created: Done = { action: 'SECRET_CREATED', detail: { source_id: String(source.id) } };
     const detail = { clone_id: String(id), version: String(version) };

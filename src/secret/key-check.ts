@@ -1,15 +1,15 @@
 import type { Keyring } from '../crypto/keyring.js';
 import { reading } from '../db/transaction.js';
 import { KeywardError } from '../lib/errors.js';
-import type { RotationRepository } from './reencryption/reencryption-repository.js';
+import type { ReencryptionRepository } from './reencryption/reencryption-repository.js';
 
 /** KeyCheck finds keys that versions of secrets need and that the keyring lacks. */
 export class KeyCheck {
-  readonly #versions: RotationRepository;
+  readonly #versions: ReencryptionRepository;
   readonly #keyring: Keyring;
   #isPassed = false;
 
-  constructor(versions: RotationRepository, keyring: Keyring) {
+  constructor(versions: ReencryptionRepository, keyring: Keyring) {
     this.#versions = versions;
     this.#keyring = keyring;
   }

@@ -1,19 +1,19 @@
 import type { Caller } from '../authz/caller.js';
 import type { DoneRequests } from '../idempotency/done-requests.js';
-import type { Standing } from '../authz/rights.js';
+import type { CallerRights } from '../authz/rights.js';
 import type { AuditEntry, AuditLog } from '../audit/audit-log.js';
 import type { Database, Transaction } from '../db/knex.js';
 import { inTransactionFor } from '../db/transaction.js';
 import type { Clock } from '../lib/clock.js';
 import { notFound } from '../lib/errors.js';
-import { instantFromMillis } from '../lib/instant.js';
+import { presentOf } from '../lib/instant.js';
 import { doneBy, type Done } from './secret-audit.js';
 import type { SecretFinder } from './secret-finder.js';
 import type { SecretRef } from './secret-ref.js';
 import { isReady, type Secret } from './secret.js';
 
-/** Change is what a change of a secret led to. */
-export interface Change<T> {
+/** AuditedChange is what a change of a secret led to. */
+export interface AuditedChange<T> {
   /** The secret as it is after it. */
   readonly secret: Secret;
   readonly answer: T;
@@ -42,11 +42,11 @@ export class SecretChanges {
     caller: Caller,
     ref: SecretRef,
     etag: string,
-    work: (trx: Transaction, secret: Secret, standing: Standing) => Promise<Change<T>>,
+    work: (trx: Transaction, secret: Secret, callerRights: CallerRights) => Promise<AuditedChange<T>>,
   ): Promise<T> {
-    return this.changeAny(caller, ref, etag, (trx, secret, standing) => {
+    return this.changeAny(caller, ref, etag, (trx, secret, callerRights) => {
       if (secret.deletedAt !== null) throw notFound('secret');
-      return work(trx, secret, standing);
+      return work(trx, secret, callerRights);
     });
   }
 
@@ -55,13 +55,13 @@ export class SecretChanges {
     caller: Caller,
     ref: SecretRef,
     etag: string,
-    work: (trx: Transaction, secret: Secret, standing: Standing) => Promise<Change<T>>,
+    work: (trx: Transaction, secret: Secret, callerRights: CallerRights) => Promise<AuditedChange<T>>,
   ): Promise<T> {
     return inTransactionFor(caller, this.#deps.knex, async (trx) => {
       await this.claim(trx, caller);
       const found = await this.#deps.finder.lockManaged(trx, caller, ref, etag);
       const before = found.secret;
-      const { secret, answer, done } = await work(trx, before, found.standing);
+      const { secret, answer, done } = await work(trx, before, found.callerRights);
       await this.record(trx, caller, before, secret, done);
       return answer;
     });
@@ -92,7 +92,7 @@ export class SecretChanges {
 
   /** #becameReady tells whether the secret's value can be had and could not before. */
   #becameReady(before: Secret | undefined, after: Secret): readonly Done[] {
-    const now = instantFromMillis(this.#deps.clock.now());
+    const now = presentOf(this.#deps.clock);
     const wasReady = before !== undefined && isReady(before, now);
     return !wasReady && isReady(after, now) ? [{ action: 'SECRET_READY' }] : [];
   }

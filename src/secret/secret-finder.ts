@@ -1,20 +1,19 @@
 import type { Caller } from '../authz/caller.js';
 import { meantByName } from '../authz/reader-rows.js';
-import type { Standing } from '../authz/rights.js';
-import type { StandingReader } from '../authz/standing.js';
+import type { CallerRights, CallerRightsReader } from '../authz/rights.js';
 import type { Transaction } from '../db/knex.js';
 import type { Clock } from '../lib/clock.js';
-import { etagMismatch, KeywardError, notFound, notPermitted } from '../lib/errors.js';
-import { etagOf } from '../lib/etag.js';
-import { instantFromMillis } from '../lib/instant.js';
-import { recordLocator } from '../lib/public-id.js';
+import { notFound, notPermitted } from '../lib/errors.js';
+import { requireEtag } from '../lib/etag.js';
+import { presentOf } from '../lib/instant.js';
 import type { GrantRepository } from './sharing/grant-repository.js';
 import type { SecretRef } from './secret-ref.js';
 import type { SecretRepository } from './secret-repository.js';
 import { accessToSecret, type Secret, type SecretAccess } from './secret.js';
+import { onlyOne } from '../lib/only-one.js';
 
-/** Found is a secret that the caller may read, and what else the caller may do with it. */
-export interface Found {
+/** FoundSecret is a secret that the caller may read, and what else the caller may do with it. */
+export interface FoundSecret {
   readonly secret: Secret;
   readonly access: Exclude<SecretAccess, 'none'>;
 }
@@ -22,14 +21,12 @@ export interface Found {
 export interface SecretFinderDependencies {
   readonly secrets: SecretRepository;
   readonly grants: GrantRepository;
-  readonly standings: StandingReader;
+  readonly rightsReader: CallerRightsReader;
   readonly clock: Clock;
 }
 
 /** Purpose is what a secret is looked for, but to read about it: to have its value, or to manage it. */
 type Purpose = 'access' | 'manage';
-
-const MOST_CANDIDATES = 10;
 
 /** SecretFinder finds the secrets that callers name, and tells absence, prohibition and permission apart. */
 export class SecretFinder {
@@ -40,39 +37,48 @@ export class SecretFinder {
   }
 
   /** find finds a secret that the caller may read; a deleted one only for those who manage it. */
-  async find(standing: Standing, ref: SecretRef): Promise<Found> {
-    return theOnly(await this.visible(standing, await this.#deps.secrets.find(ref)));
+  async find(callerRights: CallerRights, ref: SecretRef): Promise<FoundSecret> {
+    return theOnly(await this.visible(callerRights, await this.#deps.secrets.find(ref)));
   }
 
   /**
    * findFor finds a secret to do something with it. By a name in a whole account only that of the caller or of staff is
    * found, and of several those with which the caller may do that.
    */
-  async findFor(purpose: Purpose, standing: Standing, ref: SecretRef, trx: Transaction): Promise<Found> {
-    const named = await this.#deps.secrets.find(ref, trx, meantByName(standing));
-    return theOnly(ableTo(purpose, await this.visible(standing, named, trx)));
+  async findFor(
+    purpose: Purpose,
+    callerRights: CallerRights,
+    ref: SecretRef,
+    trx: Transaction,
+  ): Promise<FoundSecret> {
+    const named = await this.#deps.secrets.find(ref, trx, meantByName(callerRights));
+    return theOnly(ableTo(purpose, await this.visible(callerRights, named, trx)));
   }
 
   /** findNamedFor finds those that names in whole accounts mean to the caller, in the order of their ids. */
   async findNamedFor(
-    standing: Standing,
+    callerRights: CallerRights,
     refs: readonly { readonly accountNumber: string; readonly name: string }[],
-  ): Promise<Found[]> {
-    return this.visible(standing, await this.#deps.secrets.findNamed(refs, meantByName(standing)));
+  ): Promise<FoundSecret[]> {
+    return this.visible(callerRights, await this.#deps.secrets.findNamed(refs, meantByName(callerRights)));
   }
 
   /** findLive finds a secret that the caller may read and that is not deleted. */
-  async findLive(standing: Standing, ref: SecretRef): Promise<Found> {
-    const found = await this.find(standing, ref);
+  async findLive(callerRights: CallerRights, ref: SecretRef): Promise<FoundSecret> {
+    const found = await this.find(callerRights, ref);
     if (found.secret.deletedAt !== null) throw notFound('secret');
     return found;
   }
 
   /** visible leaves out the secrets that do not exist for the caller. */
-  async visible(standing: Standing, secrets: readonly Secret[], trx?: Transaction): Promise<Found[]> {
-    const granted = await this.#grantedOf(standing, secrets, trx);
+  async visible(
+    callerRights: CallerRights,
+    secrets: readonly Secret[],
+    trx?: Transaction,
+  ): Promise<FoundSecret[]> {
+    const granted = await this.#grantedOf(callerRights, secrets, trx);
     return secrets.flatMap((secret) => {
-      const access = accessToSecret(standing, secret.owner, granted.has(secret.id));
+      const access = accessToSecret(callerRights, secret.owner, granted.has(secret.id));
       const isVisible = secret.deletedAt === null || access === 'manage';
       return access === 'none' || !isVisible ? [] : [{ secret, access }];
     });
@@ -84,47 +90,41 @@ export class SecretFinder {
     caller: Caller,
     ref: SecretRef,
     etag: string,
-  ): Promise<{ readonly secret: Secret; readonly standing: Standing }> {
-    const standing = await this.#deps.standings.of(caller, trx);
-    const found = await this.findFor('manage', standing, ref, trx);
+  ): Promise<{ readonly secret: Secret; readonly callerRights: CallerRights }> {
+    const callerRights = await this.#deps.rightsReader.of(caller, trx);
+    const found = await this.findFor('manage', callerRights, ref, trx);
     requireManage(found);
     const secret = await this.#deps.secrets.lock(trx, found.secret.id);
     if (secret === undefined) throw notFound('secret');
-    if (etag !== '' && etag !== etagOf(secret.rowVersion)) throw etagMismatch('secret');
-    return { secret, standing };
+    requireEtag('secret', etag, secret);
+    return { secret, callerRights };
   }
 
   async #grantedOf(
-    { profiles }: Standing,
+    { profiles }: CallerRights,
     secrets: readonly Secret[],
     trx: Transaction | undefined,
   ): Promise<ReadonlySet<bigint>> {
     if (secrets.length === 0 || profiles.length === 0) return new Set();
     const profileIds = profiles.map(({ id }) => id);
     const secretIds = secrets.map(({ id }) => id);
-    const now = instantFromMillis(this.#deps.clock.now());
+    const now = presentOf(this.#deps.clock);
     return this.#deps.grants.secretsGrantedTo(profileIds, secretIds, now, trx);
   }
 }
 
 /** requireManage refuses those who may only read a secret, or only have its value. */
-export function requireManage({ access }: Found): void {
+export function requireManage({ access }: FoundSecret): void {
   if (access !== 'manage') throw notPermitted('The caller may read this secret but not manage it.');
 }
 
 /** ableTo leaves those of some secrets with which the caller may do something; all if there is none such. */
-export function ableTo(purpose: Purpose, found: readonly Found[]): readonly Found[] {
+export function ableTo(purpose: Purpose, found: readonly FoundSecret[]): readonly FoundSecret[] {
   const able = found.filter(({ access }) => access === 'manage' || access === purpose);
   return able.length === 0 ? found : able;
 }
 
 /** theOnly is the one secret among those that a reference names for the caller. */
-export function theOnly(found: readonly Found[]): Found {
-  const [only, ...others] = found;
-  if (only === undefined) throw notFound('secret');
-  if (others.length === 0) return only;
-  const candidates = found.slice(0, MOST_CANDIDATES).map(({ secret }) => recordLocator('secret', secret.id));
-  throw new KeywardError('NAME_AMBIGUOUS', 'More than one secret of this account has this name.', {
-    metadata: { candidates: candidates.join(',') },
-  });
+export function theOnly(found: readonly FoundSecret[]): FoundSecret {
+  return onlyOne('secret', found, ({ secret }) => secret.id);
 }

@@ -2,8 +2,8 @@ import { SERVICE, type AuditLog } from '../audit/audit-log.js';
 import type { Database } from '../db/knex.js';
 import { inTransaction } from '../db/transaction.js';
 import type { Clock } from '../lib/clock.js';
-import { instantFromMillis } from '../lib/instant.js';
-import { Repetition } from '../lib/repetition.js';
+import { presentOf } from '../lib/instant.js';
+import { PeriodicTask } from '../lib/periodic-task.js';
 import type { Logger } from '../telemetry/logger.js';
 import { resourceOf } from './secret-audit.js';
 import type { SecretRepository } from './secret-repository.js';
@@ -21,7 +21,7 @@ const BATCH = 100;
 /** SecretPurger removes deleted secrets for good when their time has come. */
 export class SecretPurger {
   readonly #deps: SecretPurgerDependencies;
-  readonly #purging = new Repetition(() => this.#tryToPurge());
+  readonly #purging = new PeriodicTask(() => this.#tryToPurge());
   #isStopped = false;
 
   constructor(deps: SecretPurgerDependencies) {
@@ -60,7 +60,7 @@ export class SecretPurger {
   #purgeBatch(): Promise<number> {
     const { knex, secrets, audit, clock } = this.#deps;
     return inTransaction(knex, async (trx) => {
-      const due = await secrets.lockDue(trx, instantFromMillis(clock.now()), BATCH);
+      const due = await secrets.lockDue(trx, presentOf(clock), BATCH);
       await secrets.remove(
         trx,
         due.map(({ id }) => id),

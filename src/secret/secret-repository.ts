@@ -2,8 +2,8 @@ import type { Knex } from 'knex';
 import { joinOwner, OWNER_COLUMNS, ownerFromRow, whereOwner, type OwnerRow } from '../authz/owner-rows.js';
 import type { Owner } from '../authz/owner.js';
 import type { Condition } from '../authz/reader-rows.js';
-import { PLATFORM_ACCOUNT_NUMBER, type Standing } from '../authz/rights.js';
-import { descriptionColumns, descriptionFromRow, type DescriptionRow } from '../db/description-columns.js';
+import { PLATFORM_ACCOUNT_NUMBER, type CallerRights } from '../authz/rights.js';
+import { fromColumns, NOW, toColumns } from '../db/field-columns.js';
 import { listPage } from '../db/list-query.js';
 import { violatedUnique } from '../db/pg-errors.js';
 import { alreadyExists } from '../lib/errors.js';
@@ -12,12 +12,11 @@ import type { Page, PageQuery } from '../lib/page.js';
 import { foldName } from '../lib/text.js';
 import { ENABLED_VERSION, LATEST_VERSION, SECRET_COLUMNS } from './secret-columns.js';
 import type { SecretRef } from './secret-ref.js';
-import type { Secret, SecretChange, SecretSettings } from './secret.js';
+import { SECRET_FIELDS, type Secret, type SecretChange, type SecretSettings } from './secret.js';
+import { NAME_LOCK } from '../db/advisory-locks.js';
 
-interface SecretRow extends OwnerRow, DescriptionRow {
+interface SecretRow extends OwnerRow {
   id: bigint;
-  name: string;
-  expires_at: Instant | null;
   last_accessed_at: Instant | null;
   latest_version: number;
   enabled_version: number | null;
@@ -27,10 +26,6 @@ interface SecretRow extends OwnerRow, DescriptionRow {
   purge_at: Instant | null;
   row_version: bigint;
 }
-
-const NOW = 'statement_timestamp()';
-/** Any fixed number; it only has to differ from those of other users of two-part advisory locks. */
-const NAME_LOCK = 703_329_151;
 
 /** SecretRepository is every SQL statement about secrets themselves. What writes needs a transaction. */
 export class SecretRepository {
@@ -114,14 +109,19 @@ export class SecretRepository {
   }
 
   /** list lists what the caller may read; of deleted secrets, what the caller manages. */
-  async list(standing: Standing, now: Instant, showDeleted: boolean, page: PageQuery): Promise<Page<Secret>> {
+  async list(
+    callerRights: CallerRights,
+    now: Instant,
+    showDeleted: boolean,
+    page: PageQuery,
+  ): Promise<Page<Secret>> {
     const query = select(this.#knex);
     if (!showDeleted) void query.whereNull('s.deleted_at');
-    if (standing.profiles.length === 0) void query.whereRaw('false');
-    else if (!standing.isSuperuser) {
+    if (callerRights.profiles.length === 0) void query.whereRaw('false');
+    else if (!callerRights.isSuperuser) {
       void query.where((either) => {
-        void either.where((live) => void whereReadable(live.whereNull('s.deleted_at'), standing, now));
-        if (showDeleted) void either.orWhere((managed) => void whereManaged(managed, standing));
+        void either.where((live) => void whereReadable(live.whereNull('s.deleted_at'), callerRights, now));
+        if (showDeleted) void either.orWhere((managed) => void whereManaged(managed, callerRights));
       });
     }
     return listPage<Secret>(this.#knex, query, SECRET_COLUMNS, page, secretFromRow);
@@ -150,8 +150,8 @@ export class SecretRepository {
       trx('secrets')
         .insert({
           user_profile_id: String(owner.profileId),
-          ...nameColumns(settings.name),
-          ...changeColumns(settings),
+          ...toColumns(SECRET_FIELDS, settings),
+          name_key: foldName(settings.name),
           created_at: trx.raw(NOW),
           updated_at: trx.raw(NOW),
         })
@@ -163,7 +163,7 @@ export class SecretRepository {
 
   /** update changes settings; without any it only marks the secret as changed. */
   async update(trx: Knex.Transaction, id: bigint, change: SecretChange): Promise<Secret> {
-    return this.#change(trx, id, changeColumns(change));
+    return this.#change(trx, id, toColumns(SECRET_FIELDS, change));
   }
 
   /** rename gives a secret a name that must be reserved. */
@@ -234,37 +234,34 @@ function select(trx: Knex): Knex.QueryBuilder {
     .select(trx.raw(`${LATEST_VERSION} as latest_version`), trx.raw(`${ENABLED_VERSION} as enabled_version`));
 }
 
-function whereReadable(query: Knex.QueryBuilder, standing: Standing, now: Instant): Knex.QueryBuilder {
-  const accountIds = standing.profiles.map(({ accountId }) => String(accountId));
+function whereReadable(
+  query: Knex.QueryBuilder,
+  callerRights: CallerRights,
+  now: Instant,
+): Knex.QueryBuilder {
+  const accountIds = callerRights.profiles.map(({ accountId }) => String(accountId));
   return query.whereRaw(
     `(p.account_id = ANY (?::bigint[]) OR a.account_number = ? OR EXISTS (
        SELECT FROM secret_grants g WHERE g.secret_id = s.id AND g.user_profile_id = ANY (?::bigint[])
          AND (g.expires_at IS NULL OR g.expires_at >= ?::timestamptz)))`,
-    [accountIds, PLATFORM_ACCOUNT_NUMBER, profileIds(standing), formatPgTimestamp(now)],
+    [accountIds, PLATFORM_ACCOUNT_NUMBER, profileIds(callerRights), formatPgTimestamp(now)],
   );
 }
 
-function whereManaged(query: Knex.QueryBuilder, standing: Standing): Knex.QueryBuilder {
-  const staffed = standing.isStaff ? standing.profiles.map(({ accountId }) => String(accountId)) : [];
+function whereManaged(query: Knex.QueryBuilder, callerRights: CallerRights): Knex.QueryBuilder {
+  const staffed = callerRights.isStaff ? callerRights.profiles.map(({ accountId }) => String(accountId)) : [];
   return query.whereRaw('(p.id = ANY (?::bigint[]) OR p.account_id = ANY (?::bigint[]))', [
-    profileIds(standing),
+    profileIds(callerRights),
     staffed,
   ]);
 }
 
-function profileIds({ profiles }: Standing): string[] {
+function profileIds({ profiles }: CallerRights): string[] {
   return profiles.map(({ id }) => String(id));
 }
 
 function nameColumns(name: string): Record<string, unknown> {
   return { name, name_key: foldName(name) };
-}
-
-function changeColumns({ expiresAt, ...description }: SecretChange): Record<string, unknown> {
-  return {
-    ...descriptionColumns(description),
-    expires_at: expiresAt == null ? expiresAt : formatPgTimestamp(expiresAt),
-  };
 }
 
 /** namesAreUnique is for writers that reserve no names, such as an import. */
@@ -283,10 +280,8 @@ function nameTaken(): Error {
 function secretFromRow(row: SecretRow): Secret {
   return {
     id: row.id,
-    name: row.name,
-    ...descriptionFromRow(row),
+    ...fromColumns(SECRET_FIELDS, row),
     owner: ownerFromRow(row),
-    expiresAt: row.expires_at,
     lastAccessedAt: row.last_accessed_at,
     latestVersion: row.latest_version,
     enabledVersion: row.enabled_version,

@@ -2,8 +2,8 @@ import type { SecretServiceService } from '../gen/keyward/secret/v1/secret_servi
 import type { Clock } from '../lib/clock.js';
 import type { Handlers } from '../rpc/handlers.js';
 import { accessHandlers } from './access/access-handler.js';
-import { rotationHandlers } from './reencryption/reencryption-handler.js';
-import type { RotationService } from './reencryption/reencryption-service.js';
+import { reencryptionHandlers } from './reencryption/reencryption-handler.js';
+import type { ReencryptionService } from './reencryption/reencryption-service.js';
 import { secretHandlers } from './secret-handler.js';
 import type { SecretServices } from './secret-services.js';
 import type { SecretWatch } from './secret-watch.js';
@@ -16,7 +16,7 @@ export { SecretServiceService } from '../gen/keyward/secret/v1/secret_service.js
 /** secretServiceHandlers are all methods of SecretService. */
 export function secretServiceHandlers(
   services: SecretServices,
-  rotation: RotationService,
+  rotation: ReencryptionService,
   watch: SecretWatch,
   clock: Clock,
 ): Handlers<typeof SecretServiceService> {
@@ -25,7 +25,7 @@ export function secretServiceHandlers(
     ...versionHandlers(services.versions),
     ...accessHandlers(services.access),
     ...sharingHandlers(services.references, services.grants, clock),
-    ...rotationHandlers(rotation),
+    ...reencryptionHandlers(rotation),
     ...secretWatchHandlers(watch),
   };
 }

@@ -1,19 +1,27 @@
+/**
+ * `secret/` keeps secrets: their settings here, their values in `versions/`, who may read them in `sharing/`, how a value
+ * leaves in `access/`, and the change of the encryption key in `reencryption/`.
+ *
+ *     const secret = await secretService.create(caller, ownerRef, settings, payload);
+ *     const { payload } = await accessService.access(caller, request);
+ */
+
 import type { Caller } from '../authz/caller.js';
 import type { UserProfileRef } from '../authz/refs.js';
-import type { StandingReader } from '../authz/standing.js';
+import type { CallerRightsReader } from '../authz/rights.js';
 import { changedFields, type AuditAction } from '../audit/audit-log.js';
 import type { Keyring } from '../crypto/keyring.js';
 import type { Database, Transaction } from '../db/knex.js';
 import { inTransactionFor, reading } from '../db/transaction.js';
 import type { Clock } from '../lib/clock.js';
 import { KeywardError, scopeMissing } from '../lib/errors.js';
-import { instantFromMillis, type Instant } from '../lib/instant.js';
+import { presentOf, type Instant } from '../lib/instant.js';
 import type { Page, PageQuery } from '../lib/page.js';
 import { covers, type Permission } from '../lib/scopes.js';
 import { findManagedOwner } from './new-owner.js';
 import type { ReferenceRepository } from './sharing/reference-repository.js';
 import { sealValue } from './sealed-value.js';
-import type { Change, SecretChanges } from './secret-changes.js';
+import type { AuditedChange, SecretChanges } from './secret-changes.js';
 import type { SecretFinder } from './secret-finder.js';
 import type { SecretRef } from './secret-ref.js';
 import type { SecretRepository } from './secret-repository.js';
@@ -34,7 +42,7 @@ export interface SecretServiceDependencies {
   readonly references: ReferenceRepository;
   readonly finder: SecretFinder;
   readonly changes: SecretChanges;
-  readonly standings: StandingReader;
+  readonly rightsReader: CallerRightsReader;
   readonly keyring: Keyring;
   readonly clock: Clock;
   /** Microseconds for which a deleted secret can be brought back; 0: not at all. */
@@ -57,14 +65,14 @@ export class SecretService {
     settings: SecretSettings,
     payload: Payload,
   ): Promise<Secret> {
-    const { knex, standings, secrets, versions, changes, keyring } = this.#deps;
+    const { knex, rightsReader, secrets, versions, changes, keyring } = this.#deps;
     return inTransactionFor(caller, knex, async (trx) => {
       await changes.claim(trx, caller);
-      const standing = await standings.of(caller, trx);
-      const owner = await findManagedOwner(trx, standing, ownerRef);
+      const callerRights = await rightsReader.of(caller, trx);
+      const owner = await findManagedOwner(trx, callerRights, ownerRef);
       await secrets.reserveName(trx, owner.profileId, settings.name, null);
       const id = await secrets.insert(trx, owner, settings);
-      await versions.insert(trx, standing, id, (place) => sealValue(keyring, place, payload), caller);
+      await versions.insert(trx, callerRights, id, (place) => sealValue(keyring, place, payload), caller);
       const secret = await secrets.stored(trx, id);
       await changes.record(trx, caller, undefined, secret, [{ action: 'SECRET_CREATED' }]);
       return secret;
@@ -73,14 +81,14 @@ export class SecretService {
 
   /** get returns a secret; a deleted one by its id, to those who manage it. */
   async get(caller: Caller, ref: SecretRef): Promise<Secret> {
-    const { standings, finder } = this.#deps;
-    return reading(async () => (await finder.find(await standings.of(caller), ref)).secret);
+    const { rightsReader, finder } = this.#deps;
+    return reading(async () => (await finder.find(await rightsReader.of(caller), ref)).secret);
   }
 
   /** list lists what the caller may read; deleted secrets only if asked for, to those who manage them. */
   async list(caller: Caller, page: PageQuery, showDeleted: boolean): Promise<Page<Secret>> {
-    const { standings, secrets } = this.#deps;
-    return reading(async () => secrets.list(await standings.of(caller), this.#now(), showDeleted, page));
+    const { rightsReader, secrets } = this.#deps;
+    return reading(async () => secrets.list(await rightsReader.of(caller), this.#now(), showDeleted, page));
   }
 
   /** update changes settings. A later expiry lets values be read that could not be, which needs the scope for that. */
@@ -139,7 +147,7 @@ export class SecretService {
   }
 
   #now(): Instant {
-    return instantFromMillis(this.#deps.clock.now());
+    return presentOf(this.#deps.clock);
   }
 }
 
@@ -147,10 +155,10 @@ function changed(
   secret: Secret,
   action: AuditAction,
   detail: Readonly<Record<string, string>> = {},
-): Change<Secret> {
+): AuditedChange<Secret> {
   return { secret, answer: secret, done: [{ action, detail }] };
 }
 
-function unchanged(secret: Secret): Change<Secret> {
+function unchanged(secret: Secret): AuditedChange<Secret> {
   return { secret, answer: secret, done: [] };
 }

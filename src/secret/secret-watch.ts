@@ -1,11 +1,12 @@
-import { ownershipOf } from '../authz/owner-reach.js';
+import { ownershipOf } from '../authz/change-audience.js';
 import { ResourceWatch, type ResourceWatchDependencies } from '../watch/resource-watch.js';
 import { reading } from '../db/transaction.js';
 import type { Clock } from '../lib/clock.js';
-import { instantFromMillis } from '../lib/instant.js';
+import { presentOf } from '../lib/instant.js';
+import { bytesOfAll } from '../lib/fields.js';
 import type { GrantRepository, GrantTerm } from './sharing/grant-repository.js';
 import type { SecretRepository } from './secret-repository.js';
-import { accessToSecret, isOver, type Secret } from './secret.js';
+import { accessToSecret, isOver, SECRET_FIELDS, type Secret } from './secret.js';
 
 export interface SecretWatchDependencies extends ResourceWatchDependencies {
   readonly secrets: Pick<SecretRepository, 'findAll'>;
@@ -25,20 +26,22 @@ export type SecretWatch = ResourceWatch<Secret, SecretFacts>;
 export function secretWatch(deps: SecretWatchDependencies): SecretWatch {
   return new ResourceWatch(deps, {
     kind: 'secret',
+    fields: SECRET_FIELDS,
     read: (ids) =>
       reading(async () => {
         const [secrets, grants] = await Promise.all([deps.secrets.findAll(ids), deps.grants.termsOf(ids)]);
         return { secrets: new Map(secrets.map((secret) => [secret.id, secret])), grants };
       }),
-    tell: (change, { secrets, grants, reach }, standing) => {
-      const now = instantFromMillis(deps.clock.now());
-      const own = new Set(standing.profiles.map(({ id }) => id));
+    bytesOf: ({ secrets }) => bytesOfAll(SECRET_FIELDS, secrets.values()),
+    tell: (change, { secrets, grants, reach }, callerRights) => {
+      const now = presentOf(deps.clock);
+      const own = new Set(callerRights.profiles.map(({ id }) => id));
       const isGranted = grants.some(
         ({ secretId, profileId, expiresAt }) =>
           secretId === change.id && own.has(profileId) && !isOver(expiresAt, now),
       );
       const secret = secrets.get(change.id);
-      const access = accessToSecret(standing, secret?.owner ?? ownershipOf(change, reach), isGranted);
+      const access = accessToSecret(callerRights, secret?.owner ?? ownershipOf(change, reach), isGranted);
       const isGrantee = change.granteeIds.some((id) => own.has(id));
       if (access === 'none' && !isGrantee) return undefined;
       if (secret !== undefined && access !== 'none' && secret.deletedAt === null)

@@ -14,8 +14,8 @@ export interface Fresh<Row extends SourceRow = SourceRow> {
   readonly columns: Columns;
 }
 
-/** Change is a row that is not as the last import read it. */
-export interface Change<Row extends SourceRow = SourceRow> extends Fresh<Row> {
+/** ChangedRow is a row that is not as the last import read it. */
+export interface ChangedRow<Row extends SourceRow = SourceRow> extends Fresh<Row> {
   readonly targetId: string;
   readonly before: Fields;
   /** The fields that differ. */
@@ -40,7 +40,7 @@ export async function sortBatch<Row extends SourceRow>(
   rows: readonly Row[],
   report: BatchReport,
   revalued: ReadonlySet<string> = new Set(),
-): Promise<{ fresh: Fresh<Row>[]; changes: Change<Row>[]; unchanged: Row[] }> {
+): Promise<{ fresh: Fresh<Row>[]; changes: ChangedRow<Row>[]; unchanged: Row[] }> {
   const records = await readRecords(
     trx,
     table,
@@ -48,7 +48,7 @@ export async function sortBatch<Row extends SourceRow>(
   );
   const references = await readReferences(trx, table, rows);
   const fresh: Fresh<Row>[] = [];
-  const changes: Change<Row>[] = [];
+  const changes: ChangedRow<Row>[] = [];
   const unchanged: Row[] = [];
   for (const row of rows) {
     const record = records.get(row.key);
@@ -99,7 +99,7 @@ export function noteFindings(table: TargetTable, row: SourceRow, report: BatchRe
 export async function applyChanges(
   trx: Knex.Transaction,
   table: TargetTable,
-  changes: readonly Change[],
+  changes: readonly ChangedRow[],
   report: BatchReport,
 ): Promise<void> {
   const patches = changes.map((change) => ({ id: change.targetId, columns: patchOf(table, change) }));
@@ -128,14 +128,14 @@ export async function applyChanges(
   }
 }
 
-function patchOf(table: TargetTable, change: Change): Columns {
+function patchOf(table: TargetTable, change: ChangedRow): Columns {
   const taken = takenFields(change);
   const onlyUse = taken.every((field) => table.use.includes(field));
   const names = taken.filter((field) => field in table.columns && !(onlyUse && field === 'updated_at'));
   return { ...pick(change.columns, names), ...Object.fromEntries(change.replaced) };
 }
 
-function takenFields({ changed, refused }: Change): string[] {
+function takenFields({ changed, refused }: ChangedRow): string[] {
   return [...changed].filter((field) => !refused.has(field));
 }
 

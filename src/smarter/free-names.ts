@@ -1,6 +1,6 @@
 import type { Knex } from 'knex';
 import { codePoints } from '../lib/text.js';
-import type { Change, Fresh } from './batch.js';
+import type { ChangedRow, Fresh } from './batch.js';
 import type { BatchReport } from './report.js';
 import { textField, type SourceRow } from './source-rows.js';
 import { query } from './target-store.js';
@@ -71,7 +71,7 @@ export class FreeNames {
   }
 
   /** settle finds free names for rows whose name or owner changed in the source. */
-  async settle(trx: Knex.Transaction, changes: readonly Change[], report: BatchReport): Promise<void> {
+  async settle(trx: Knex.Transaction, changes: readonly ChangedRow[], report: BatchReport): Promise<void> {
     const moved = changes.filter(({ changed }) => changed.has('name') || changed.has('user_profile_id'));
     if (moved.length === 0) return;
     const present = await query<{ id: string; name: string; owner_id: string }>(

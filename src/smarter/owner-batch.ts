@@ -1,5 +1,5 @@
 import type { Knex } from 'knex';
-import { applyChanges, leaveOut, noteFindings, sortBatch, type Change, type Fresh } from './batch.js';
+import { applyChanges, leaveOut, noteFindings, sortBatch, type ChangedRow, type Fresh } from './batch.js';
 import { insertNumbered, isFree, noteNumber, takenNumbers, type Numbered, type Wanting } from './numbers.js';
 import type { Promotions } from './promotions.js';
 import { BatchReport, type Kind, type Outcome } from './report.js';
@@ -38,7 +38,7 @@ export async function importOwners(
 async function refuseTakenKeys(
   trx: Knex.Transaction,
   table: TargetTable,
-  changes: readonly Change[],
+  changes: readonly ChangedRow[],
   report: BatchReport,
 ): Promise<void> {
   const rekeyed = changes.filter(({ changed }) => table.naturalKey.some((column) => changed.has(column)));
@@ -120,9 +120,9 @@ async function placeFresh(
 async function usersRaisedBy(
   trx: Knex.Transaction,
   { kind }: TargetTable,
-  changes: readonly Change[],
+  changes: readonly ChangedRow[],
 ): Promise<string[]> {
-  const having = (...columns: string[]): Change[] =>
+  const having = (...columns: string[]): ChangedRow[] =>
     changes.filter(({ changed }) => columns.some((column) => changed.has(column)));
   if (kind === 'user') return having('is_staff', 'is_superuser').map(({ targetId }) => targetId);
   if (kind !== 'user_profile') return [];

@@ -1,7 +1,7 @@
 import type { Knex } from 'knex';
 import type { Keyring } from '../crypto/keyring.js';
 import { foldName } from '../lib/text.js';
-import { applyChanges, noteFindings, sortBatch, type Change, type Fresh } from './batch.js';
+import { applyChanges, noteFindings, sortBatch, type ChangedRow, type Fresh } from './batch.js';
 import type { FreeNames } from './free-names.js';
 import { insertNumbered, isFree, noteNumber, takenNumbers } from './numbers.js';
 import { BatchReport } from './report.js';
@@ -34,7 +34,7 @@ export async function importSecrets(
   return report;
 }
 
-function foldReplacedName({ replaced }: Change): void {
+function foldReplacedName({ replaced }: ChangedRow): void {
   const name = replaced.get('name');
   if (typeof name === 'string') replaced.set('name_key', foldName(name));
 }
@@ -47,7 +47,7 @@ function noteValue({ label, value }: SecretRow, report: BatchReport): void {
 async function addChangedValues(
   trx: Knex.Transaction,
   keyring: Keyring,
-  changes: readonly Change<SecretRow>[],
+  changes: readonly ChangedRow<SecretRow>[],
   report: BatchReport,
 ): Promise<void> {
   const revalued = changes.filter(({ changed }) => changed.has('value'));
@@ -77,7 +77,7 @@ async function addChangedValues(
 async function setFoundKeys(
   trx: Knex.Transaction,
   keyring: Keyring,
-  changes: readonly Change<SecretRow>[],
+  changes: readonly ChangedRow<SecretRow>[],
   report: BatchReport,
 ): Promise<void> {
   const rekeyed = changes.filter(({ changed }) => changed.has('decryptable') && !changed.has('value'));

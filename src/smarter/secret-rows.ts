@@ -16,7 +16,7 @@ export const NO_TOKEN = 'no Fernet token';
 export const VALUE_VERSION = 'value_version';
 
 /** Most secrets of a batch: their values are 87 KB long and more. */
-const MOST_ROWS = 200;
+const MAX_ROWS = 200;
 
 const COLUMNS = [
   ...['id', 'user_profile_id', 'name', 'description', 'version', 'annotations'],
@@ -29,7 +29,7 @@ export function readSecrets(options: ReadOptions, keyring: Keyring): AsyncGenera
   const value = `CASE WHEN tagged.place > 1 THEN NULL ELSE ${options.source.hex('row_.encrypted_value')} END`;
   const columns = [...COLUMNS.map((column) => `row_.${column}`), `${value} AS stored_value`].join(', ');
   const table = { table: 'secret_secret', app: 'secret', model: 'secret', columns };
-  const batchSize = Math.min(options.batchSize, MOST_ROWS);
+  const batchSize = Math.min(options.batchSize, MAX_ROWS);
   return readTagged(table, { ...options, batchSize }, (row, tags) => {
     const reader = new RowReader('secret_secret', row);
     const id = reader.raw('id') ?? '';

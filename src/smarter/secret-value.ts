@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { isUtf8 } from 'node:buffer';
 import { Undecryptable, type Keyring, type UndecryptableReason } from '../crypto/keyring.js';
 import { canonicalToken } from '../crypto/lenient-fernet.js';
-import { LARGEST_PAYLOAD } from '../secret/secret.js';
+import { MAX_PAYLOAD } from '../secret/secret.js';
 
 /** SecretValue is the value of a secret as Keyward is to keep it. It holds no plaintext. */
 export interface SecretValue {
@@ -76,8 +76,8 @@ function findingsOf(plaintext: Buffer): SecretValue['findings'] {
   const { length } = plaintext;
   if (length === 0) return [{ sort: 'value-empty', what: 'its value is empty: kept' }];
   const findings = [];
-  if (length > LARGEST_PAYLOAD) {
-    const what = `its value is ${length} bytes long, more than the ${LARGEST_PAYLOAD} of new ones: kept`;
+  if (length > MAX_PAYLOAD) {
+    const what = `its value is ${length} bytes long, more than the ${MAX_PAYLOAD} of new ones: kept`;
     findings.push({ sort: 'value-long', what });
   }
   if (!isUtf8(plaintext)) {

@@ -1,5 +1,5 @@
 import type { Knex } from 'knex';
-import { applyChanges, leaveOut, noteFindings, sortBatch, type Change, type Fresh } from './batch.js';
+import { applyChanges, leaveOut, noteFindings, sortBatch, type ChangedRow, type Fresh } from './batch.js';
 import type { FreeNames } from './free-names.js';
 import type { Promotions } from './promotions.js';
 import { BatchReport } from './report.js';
@@ -40,7 +40,7 @@ export async function importTokens(
 /** replaceDigests makes a key whose digest changed in the source refuse the old plaintext and accept the new one. */
 async function replaceDigests(
   trx: Knex.Transaction,
-  changes: readonly Change[],
+  changes: readonly ChangedRow[],
   report: BatchReport,
 ): Promise<void> {
   const rekeyed = changes.filter(({ changed }) => changed.has('digest') || changed.has('token_key'));

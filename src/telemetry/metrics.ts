@@ -1,3 +1,10 @@
+/**
+ * `telemetry/` is what operators see of a process: metrics, logs, and the server of health and metrics over HTTP.
+ *
+ *     const metrics = new Metrics();
+ *     metrics.watch({ validations, caches, pool });
+ */
+
 import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client';
 import { AuditMetrics } from './audit-metrics.js';
 import { CallMetrics } from './call-metrics.js';

@@ -37,7 +37,7 @@ const LIMITS = {
   connectionsCheckingInterval: 1_000,
 };
 /** The one that has asked nothing for the longest makes room for a new one. */
-const MOST_CONNECTIONS = 64;
+const MAX_CONNECTIONS = 64;
 /** Milliseconds that a connection may stand still, for example because nobody reads the answer. */
 const IDLE_LIMIT_MS = 10_000;
 
@@ -46,8 +46,8 @@ const STARTING: FaceSource = {
   metrics: () => Promise.resolve(''),
 };
 
-/** HttpFace shows health and metrics to probes and to Prometheus: three paths, read by GET, and nothing else. */
-export class HttpFace {
+/** ProbeServer shows health and metrics to probes and to Prometheus: three paths, read by GET, and nothing else. */
+export class ProbeServer {
   readonly address: string;
   readonly #server: Server;
   readonly #logger: Logger;
@@ -61,7 +61,7 @@ export class HttpFace {
   }
 
   /** open listens. The face says that the service is starting until `show` is called. */
-  static async open(listen: ListenAddress, logger: Logger): Promise<HttpFace> {
+  static async open(listen: ListenAddress, logger: Logger): Promise<ProbeServer> {
     const server = createServer(LIMITS);
     server.timeout = IDLE_LIMIT_MS;
     limitConnections(server);
@@ -73,7 +73,7 @@ export class HttpFace {
       throw new Error(`cannot serve health and metrics on ${addressText(listen)}: ${why}`, { cause: error });
     }
     const { port } = server.address() as AddressInfo;
-    return new HttpFace(server, addressText({ ...listen, port }), logger);
+    return new ProbeServer(server, addressText({ ...listen, port }), logger);
   }
 
   /** show puts a service behind the face. */
@@ -124,7 +124,7 @@ function limitConnections(server: Server): void {
   server.on('connection', (socket: Socket) => {
     connections.add(socket);
     socket.once('close', () => connections.delete(socket));
-    if (connections.size <= MOST_CONNECTIONS) return;
+    if (connections.size <= MAX_CONNECTIONS) return;
     const [idle] = connections;
     if (idle === undefined) return;
     connections.delete(idle);

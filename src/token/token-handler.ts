@@ -2,35 +2,22 @@ import type { Caller } from '../authz/caller.js';
 import type { UserProfileRef } from '../authz/refs.js';
 import type { Propagated } from '../coherence/propagated-changes.js';
 import type { TokenServiceService } from '../gen/keyward/token/v1/token_service.js';
-import type {
-  CreateTokenRequest,
-  ListTokensRequest,
-  UpdateTokenRequest,
-} from '../gen/keyward/token/v1/token_service.js';
+import type { CreateTokenRequest, ListTokensRequest } from '../gen/keyward/token/v1/token_service.js';
 import type { Clock } from '../lib/clock.js';
-import { instantFromMillis, type Instant } from '../lib/instant.js';
+import { presentOf, type Instant } from '../lib/instant.js';
 import { parseListRequest, type PageQuery } from '../lib/page.js';
-import { DEFAULT_VERSION, checkName, MOST_DESCRIPTION_BYTES } from '../lib/resource-rules.js';
-import { ALL_SCOPES } from '../lib/scopes.js';
+import { checkName, MAX_DESCRIPTION_BYTES } from '../lib/resource-rules.js';
 import { checked, type Violations } from '../lib/violations.js';
 import type { Handlers } from '../rpc/handlers.js';
-import { readMask } from '../rpc/field-mask.js';
+import { readChange, readNew } from '../rpc/field-messages.js';
 import { readRepeatable } from '../rpc/repeatable.js';
 import { toPropagation } from '../rpc/propagation-message.js';
-import { descriptionReaders } from '../rpc/resource-messages.js';
 import { readOwner, readUserSelector } from '../rpc/selectors.js';
-import { fromDuration, fromTimestamp, readExpiry } from '../rpc/timestamp.js';
+import { fromDuration } from '../rpc/timestamp.js';
 import { readTokenSelector, toToken } from './token-messages.js';
 import { TOKEN_COLUMNS } from './token-columns.js';
 import type { TokenService } from './token-service.js';
-import {
-  checkChange,
-  checkGrace,
-  checkSettings,
-  type Token,
-  type TokenChange,
-  type TokenSettings,
-} from './token.js';
+import { checkGrace, TOKEN_FIELDS, type Token, type TokenSettings } from './token.js';
 
 /** The methods that manage tokens. ValidateToken with its other forms, and WatchTokens, have handlers of their own. */
 type ManagingMethods = Omit<
@@ -42,11 +29,11 @@ const READ = 'keyward.tokens.read';
 const WRITE = 'keyward.tokens.write';
 
 export function tokenHandlers(service: TokenService, clock: Clock): Handlers<ManagingMethods> {
-  const now = (): Instant => instantFromMillis(clock.now());
+  const now = (): Instant => presentOf(clock);
   return {
     createToken: {
       permission: WRITE,
-      maxRequestBytes: MOST_DESCRIPTION_BYTES,
+      maxRequestBytes: MAX_DESCRIPTION_BYTES,
       handle: async (request, caller) => {
         const { by, owner, settings } = readCreate(request, caller, now());
         const { token, plaintext } = await service.create(by, owner, settings);
@@ -56,24 +43,29 @@ export function tokenHandlers(service: TokenService, clock: Clock): Handlers<Man
     getToken: {
       permission: READ,
       handle: async (request, caller) => {
-        const ref = checked((v) => readTokenSelector(v, 'token', request.token));
+        const ref = checked((v) => readTokenSelector(v, 'token', request.token, caller));
         return { token: toToken(await service.get(caller, ref)) };
       },
     },
     listTokens: {
       permission: READ,
       handle: async (request, caller) => {
-        const page = await service.list(caller, readList(request));
+        const page = await service.list(caller, readList(request, caller));
         return { tokens: page.items.map(toToken), nextPageToken: page.nextPageToken };
       },
     },
     updateToken: {
       permission: WRITE,
-      maxRequestBytes: MOST_DESCRIPTION_BYTES,
+      maxRequestBytes: MAX_DESCRIPTION_BYTES,
       handle: async (request, caller) => {
         const { ref, change } = checked((v) => ({
-          ref: readTokenSelector(v, 'selector', request.selector),
-          change: readChange(v, request, now()),
+          ref: readTokenSelector(v, 'selector', request.selector, caller),
+          change: readChange(
+            v,
+            TOKEN_FIELDS,
+            { field: 'token', resource: request.token, mask: request.updateMask },
+            now(),
+          ),
         }));
         return toChanged(await service.update(caller, ref, request.etag, change));
       },
@@ -83,7 +75,7 @@ export function tokenHandlers(service: TokenService, clock: Clock): Handlers<Man
       handle: async (request, caller) => {
         const ref = checked((v) => {
           checkName(v, 'new_name', request.newName);
-          return readTokenSelector(v, 'selector', request.selector);
+          return readTokenSelector(v, 'selector', request.selector, caller);
         });
         return toChanged(await service.rename(caller, ref, request.etag, request.newName));
       },
@@ -95,7 +87,7 @@ export function tokenHandlers(service: TokenService, clock: Clock): Handlers<Man
           checkName(v, 'new_name', request.newName);
           return {
             by: readRepeatable(v, caller, 'CloneToken', request.requestId),
-            ref: readTokenSelector(v, 'selector', request.selector),
+            ref: readTokenSelector(v, 'selector', request.selector, caller),
           };
         });
         const { token, plaintext } = await service.clone(by, ref, request.newName);
@@ -105,21 +97,21 @@ export function tokenHandlers(service: TokenService, clock: Clock): Handlers<Man
     activateToken: {
       permission: WRITE,
       handle: async ({ selector, etag }, caller) => {
-        const ref = checked((v) => readTokenSelector(v, 'selector', selector));
+        const ref = checked((v) => readTokenSelector(v, 'selector', selector, caller));
         return toChanged(await service.setActive(caller, ref, etag, true));
       },
     },
     deactivateToken: {
       permission: WRITE,
       handle: async ({ selector, etag }, caller) => {
-        const ref = checked((v) => readTokenSelector(v, 'selector', selector));
+        const ref = checked((v) => readTokenSelector(v, 'selector', selector, caller));
         return toChanged(await service.setActive(caller, ref, etag, false));
       },
     },
     toggleToken: {
       permission: WRITE,
       handle: async ({ selector, etag }, caller) => {
-        const ref = checked((v) => readTokenSelector(v, 'selector', selector));
+        const ref = checked((v) => readTokenSelector(v, 'selector', selector, caller));
         return toChanged(await service.setActive(caller, ref, etag, 'toggle'));
       },
     },
@@ -128,7 +120,7 @@ export function tokenHandlers(service: TokenService, clock: Clock): Handlers<Man
       handle: async ({ selector, etag, gracePeriod, requestId }, caller) => {
         const { by, ref, grace } = checked((v) => ({
           by: readRepeatable(v, caller, 'RotateToken', requestId),
-          ref: readTokenSelector(v, 'selector', selector),
+          ref: readTokenSelector(v, 'selector', selector, caller),
           grace: readGrace(v, gracePeriod),
         }));
         const { result, propagation } = await service.rotate(by, ref, etag, grace);
@@ -139,7 +131,7 @@ export function tokenHandlers(service: TokenService, clock: Clock): Handlers<Man
     revokeToken: {
       permission: WRITE,
       handle: async ({ selector, etag }, caller) => {
-        const ref = checked((v) => readTokenSelector(v, 'selector', selector));
+        const ref = checked((v) => readTokenSelector(v, 'selector', selector, caller));
         const { propagation } = await service.revoke(caller, ref, etag);
         return { propagation: toPropagation(propagation) };
       },
@@ -160,27 +152,15 @@ function toChanged({ result, propagation }: Propagated<Token>) {
 }
 
 function readCreate(
-  request: CreateTokenRequest,
+  { owner, requestId, ...given }: CreateTokenRequest,
   caller: Caller,
   now: Instant,
 ): { by: Caller; owner: UserProfileRef; settings: TokenSettings } {
-  return checked((v) => {
-    const settings = {
-      name: request.name,
-      description: request.description,
-      version: request.version === '' ? DEFAULT_VERSION : request.version,
-      tags: request.tags,
-      annotations: request.annotations,
-      manifestPath: request.manifestPath,
-      scopes: request.scopes.length === 0 ? ALL_SCOPES : request.scopes,
-      expiresAt: readExpiry(v, request.expiry, now),
-      isActive: request.isActive ?? true,
-      prefix: request.prefix,
-    };
-    checkSettings(v, settings, now);
-    const by = readRepeatable(v, caller, 'CreateToken', request.requestId);
-    return { by, owner: readOwner(v, 'owner', request.owner, caller), settings };
-  });
+  return checked((v) => ({
+    settings: readNew(v, TOKEN_FIELDS, given, now),
+    by: readRepeatable(v, caller, 'CreateToken', requestId),
+    owner: readOwner(v, 'owner', owner, caller),
+  }));
 }
 
 function readGrace(v: Violations, gracePeriod: { seconds: bigint; nanos: number } | undefined): bigint {
@@ -190,19 +170,6 @@ function readGrace(v: Violations, gracePeriod: { seconds: bigint; nanos: number 
   return grace;
 }
 
-function readList({ pageSize, pageToken, filter, orderBy }: ListTokensRequest): PageQuery {
-  return checked((v) => parseListRequest(v, { pageSize, pageToken, filter, orderBy }, TOKEN_COLUMNS));
-}
-
-function readChange(v: Violations, { token, updateMask }: UpdateTokenRequest, now: Instant): TokenChange {
-  const expiresAt = token?.expiresAt;
-  const change = readMask<TokenChange>(v, updateMask, {
-    ...descriptionReaders(token),
-    scopes: () => ({ scopes: token?.scopes ?? [] }),
-    expires_at: () => ({
-      expiresAt: expiresAt === undefined ? null : (fromTimestamp(v, 'token.expires_at', expiresAt) ?? null),
-    }),
-  });
-  checkChange(v, change, now);
-  return change;
+function readList({ pageSize, pageToken, filter, orderBy }: ListTokensRequest, caller: Caller): PageQuery {
+  return checked((v) => parseListRequest(v, { pageSize, pageToken, filter, orderBy }, TOKEN_COLUMNS, caller));
 }

@@ -1,32 +1,30 @@
 import type { Token as TokenMessage, TokenIssuer, TokenSelector } from '../gen/keyward/token/v1/token.js';
+import type { Caller } from '../authz/caller.js';
 import { isUuid, mask } from '../lib/text.js';
 import type { Violations } from '../lib/violations.js';
-import { toDescription, toHistory, toIdentity, toOwner } from '../rpc/resource-messages.js';
+import { toFields, type NotSet } from '../rpc/field-messages.js';
+import { toHistory, toIdentity, toOwner } from '../rpc/resource-messages.js';
 import { missing, readOwnedName, readPublicId } from '../rpc/selectors.js';
 import { toTimestamp } from '../rpc/timestamp.js';
 import type { TokenRef } from './token-ref.js';
 import { digestHex } from '../crypto/digest.js';
-import type { Issuer, Token } from './token.js';
+import { TOKEN_FIELDS, type Issuer, type Token } from './token.js';
 
 /** The translation between messages and tokens. */
 
 export function toToken(token: Token): TokenMessage {
-  return {
+  const others: NotSet<TokenMessage, typeof TOKEN_FIELDS> = {
     ...toIdentity('token', token),
-    ...toDescription(token),
     ...toHistory(token),
     keyId: token.keyId,
     owner: toOwner(token.owner),
-    isActive: token.isActive,
-    expiresAt: toTimestamp(token.expiresAt),
-    scopes: [...token.scopes],
     lastUsedAt: toTimestamp(token.lastUsedAt),
     identifier: mask(digestHex(token.digest)),
     tokenKey: token.tokenKey,
-    prefix: token.prefix,
     graceEndsAt: toTimestamp(token.graceEndsAt),
     issuedBy: token.issuedBy === null ? undefined : toIssuer(token.issuedBy),
   };
+  return { ...toFields(TOKEN_FIELDS, token), ...others };
 }
 
 function toIssuer({ keyId = '', username, userId }: Issuer): TokenIssuer {
@@ -38,6 +36,7 @@ export function readTokenSelector(
   v: Violations,
   field: string,
   message: TokenSelector | undefined,
+  caller: Caller,
 ): TokenRef {
   const selector = message?.selector;
   if (selector === undefined) return missing(v, field);
@@ -46,7 +45,7 @@ export function readTokenSelector(
       v.check(isUuid(selector.value), `${field}.key_id`, 'must be a UUID with hyphens');
       return { by: 'key_id', keyId: selector.value };
     case 'ownedName':
-      return readOwnedName(v, `${field}.owned_name`, selector.value);
+      return readOwnedName(v, `${field}.owned_name`, selector.value, caller);
     default:
       return readPublicId(v, field, 'token', selector);
   }

@@ -3,25 +3,25 @@ import type { Caller } from '../authz/caller.js';
 import { meantByName, type Condition } from '../authz/reader-rows.js';
 import type { DoneRequests } from '../idempotency/done-requests.js';
 import type { UserProfileRef, UserRef } from '../authz/refs.js';
-import { accessTo, mayActAs, readable, requireScopes, type Standing } from '../authz/rights.js';
-import type { StandingReader } from '../authz/standing.js';
 import {
-  actorOf,
-  changedFields,
-  type AuditAction,
-  type AuditEntry,
-  type AuditLog,
-} from '../audit/audit-log.js';
-import type { Batch, Propagated, PropagatedChanges } from '../coherence/propagated-changes.js';
+  accessTo,
+  mayActAs,
+  readable,
+  requireScopes,
+  type CallerRights,
+  type CallerRightsReader,
+} from '../authz/rights.js';
+import { changedFields, type AuditAction, type AuditEntry, type AuditLog } from '../audit/audit-log.js';
+import type { Propagated, PropagatedChanges } from '../coherence/propagated-changes.js';
 import { inTransactionFor, reading } from '../db/transaction.js';
 import type { Clock } from '../lib/clock.js';
-import { etagMismatch, KeywardError, notFound, notPermitted } from '../lib/errors.js';
-import { etagOf } from '../lib/etag.js';
-import { instantFromMillis, type Instant } from '../lib/instant.js';
+import { KeywardError, notFound, notPermitted } from '../lib/errors.js';
+import { requireEtag } from '../lib/etag.js';
+import { presentOf, type Instant } from '../lib/instant.js';
 import type { Page, PageQuery } from '../lib/page.js';
-import { recordLocator } from '../lib/public-id.js';
-import { deleteSome, type Place } from './deletion.js';
 import { isGain, type Power } from './gain.js';
+import { Revocation } from './revocation.js';
+import { entryOf } from './token-audit.js';
 import type { TokenRef } from './token-ref.js';
 import type { TokenRepository } from './token-repository.js';
 import type { Digest } from '../crypto/digest.js';
@@ -35,6 +35,7 @@ import {
   type TokenSettings,
 } from './token.js';
 import type { Database, Transaction } from '../db/knex.js';
+import { onlyOne } from '../lib/only-one.js';
 
 /** IssuedToken is a token together with its plaintext, which exists nowhere else. */
 export interface IssuedToken {
@@ -45,10 +46,10 @@ export interface IssuedToken {
 export interface TokenServiceDependencies {
   readonly knex: Database;
   readonly tokens: TokenRepository;
-  readonly standings: StandingReader;
+  readonly rightsReader: CallerRightsReader;
   readonly audit: Pick<AuditLog, 'record'>;
   readonly requests: DoneRequests;
-  readonly changes: Pick<PropagatedChanges, 'make' | 'makeInBatches'>;
+  readonly changes: Pick<PropagatedChanges, 'make' | 'begin'>;
   /** Forgets digests whose verdicts may have changed. Called after commit, before the call returns. */
   readonly evict: (digests: readonly Digest[]) => void;
   /** Forgets the verdicts of all tokens of user profiles. Called as evict is. */
@@ -69,24 +70,6 @@ interface Changed {
   readonly detail?: AuditEntry['detail'];
 }
 
-/** Revocation is how far the deletion of many tokens has come. */
-interface Revocation extends Batch {
-  /** All that were deleted so far. */
-  readonly count: number;
-  /** Whose tokens were deleted in this batch. */
-  readonly profileIds: readonly bigint[];
-  /** Where the next batch begins; undefined for the beginning. */
-  readonly place: Place | undefined;
-}
-
-/** AuditedToken is what records tell of a token. */
-interface AuditedToken {
-  readonly id: bigint;
-  readonly owner: Pick<TokenOwner, 'profileId' | 'accountId' | 'accountNumber'>;
-}
-
-const MOST_CANDIDATES = 10;
-
 /** TokenService is what can be done with tokens, and who may do it. */
 export class TokenService {
   readonly #deps: TokenServiceDependencies;
@@ -97,27 +80,27 @@ export class TokenService {
 
   async create(caller: Caller, ownerRef: UserProfileRef, settings: TokenSettings): Promise<IssuedToken> {
     return this.#issuing(caller, async (trx) => {
-      const standing = await this.#deps.standings.of(caller, trx);
+      const callerRights = await this.#deps.rightsReader.of(caller, trx);
       const owner = await this.#deps.tokens.findOwner(trx, ownerRef);
       if (owner === undefined) throw notFound('user profile');
-      requireAccess(standing, owner, 'user profile');
-      const issued = await this.#issue(trx, caller, standing, owner, settings);
+      requireAccess(callerRights, owner, 'user profile');
+      const issued = await this.#issue(trx, caller, callerRights, owner, settings);
       return { issued, entries: [entryOf(caller, 'TOKEN_CREATED', issued.token)] };
     });
   }
 
   async get(caller: Caller, ref: TokenRef): Promise<Token> {
     return reading(async () => {
-      const standing = await this.#deps.standings.of(caller);
-      return shownTo(standing, await this.#findReadable(standing, ref));
+      const callerRights = await this.#deps.rightsReader.of(caller);
+      return shownTo(callerRights, await this.#findReadable(callerRights, ref));
     });
   }
 
   async list(caller: Caller, page: PageQuery): Promise<Page<Token>> {
     return reading(async () => {
-      const standing = await this.#deps.standings.of(caller);
-      const { items, nextPageToken } = await this.#deps.tokens.list(readable(standing), page);
-      return { items: items.map((token) => shownTo(standing, token)), nextPageToken };
+      const callerRights = await this.#deps.rightsReader.of(caller);
+      const { items, nextPageToken } = await this.#deps.tokens.list(readable(callerRights), page);
+      return { items: items.map((token) => shownTo(callerRights, token)), nextPageToken };
     });
   }
 
@@ -155,11 +138,11 @@ export class TokenService {
 
   async clone(caller: Caller, ref: TokenRef, name: string): Promise<IssuedToken> {
     return this.#issuing(caller, async (trx) => {
-      const standing = await this.#deps.standings.of(caller, trx);
-      const original = await this.#findManageable(standing, ref, trx);
+      const callerRights = await this.#deps.rightsReader.of(caller, trx);
+      const original = await this.#findManageable(callerRights, ref, trx);
       const owner = await this.#deps.tokens.findOwner(trx, { by: 'id', id: original.owner.profileId });
       if (owner === undefined) throw notFound('token');
-      const copy = await this.#issue(trx, caller, standing, owner, { ...original, name });
+      const copy = await this.#issue(trx, caller, callerRights, owner, { ...original, name });
       const entries = [
         entryOf(caller, 'TOKEN_CLONED', original, { copy: String(copy.token.id) }),
         entryOf(caller, 'TOKEN_CREATED', copy.token, { original: String(original.id) }),
@@ -196,53 +179,24 @@ export class TokenService {
    * in batches: where it is broken off, what was deleted stays so, and another call deletes the rest.
    */
   revokeOfUser(caller: Caller, user: UserRef): Promise<Propagated<number>> {
-    return this.#revoke(caller, async (trx, standing) => {
+    return new Revocation(this.#deps, caller, async (trx, callerRights) => {
       const profiles = await this.#deps.tokens.profilesOf(trx, user);
-      const visible = profiles.filter((profile) => accessTo(standing, profile) !== 'none');
+      const visible = profiles.filter((profile) => accessTo(callerRights, profile) !== 'none');
       if (visible.length === 0) throw notFound('user');
-      const managed = visible.filter((profile) => accessTo(standing, profile) === 'manage');
+      const managed = visible.filter((profile) => accessTo(callerRights, profile) === 'manage');
       if (managed.length === 0) throw notPermitted("The caller may not manage this user's tokens.");
       return managed;
-    });
+    }).run();
   }
 
   /** deleteOfProfiles does the same for user profiles that the caller manages. */
   async deleteOfProfiles(caller: Caller, profileIds: readonly bigint[]): Promise<number> {
-    const { result } = await this.#revoke(caller, async (trx, standing) => {
+    const revocation = new Revocation(this.#deps, caller, async (trx, callerRights) => {
       const owners = await this.#deps.tokens.owners(trx, profileIds);
-      for (const owner of owners) requireAccess(standing, owner, 'user profile');
+      for (const owner of owners) requireAccess(callerRights, owner, 'user profile');
       return owners;
     });
-    return result;
-  }
-
-  async #revoke(
-    caller: Caller,
-    ownersOf: (trx: Transaction, standing: Standing) => Promise<readonly TokenOwner[]>,
-  ): Promise<Propagated<number>> {
-    const { standings, tokens, audit, changes, evictProfiles } = this.#deps;
-    const { result, propagation } = await changes.makeInBatches<Revocation>(
-      caller,
-      async (trx, before) => {
-        const owners = await ownersOf(trx, await standings.of(caller, trx));
-        const { deleted, place } = await deleteSome(tokens, trx, owners, before?.place);
-        const entries = deleted.flatMap(({ owner, ids }) =>
-          ids.map((id) => entryOf(caller, 'TOKEN_DELETED', { id, owner })),
-        );
-        await audit.record(trx, entries);
-        return {
-          count: (before?.count ?? 0) + entries.length,
-          profileIds: deleted.map(({ owner }) => owner.profileId),
-          place,
-          // Tokens may have been made meanwhile behind the back of the batches before: those begin once more.
-          isLast: place === undefined && before?.place === undefined,
-        };
-      },
-      ({ profileIds }) => {
-        evictProfiles(profileIds);
-      },
-    );
-    return { result: result.count, propagation };
+    return (await revocation.run()).result;
   }
 
   /**
@@ -257,16 +211,16 @@ export class TokenService {
   ): Promise<Propagated<Token>> {
     const { result, propagation } = await this.#changing(caller, async (trx) => {
       await this.#deps.requests.claim(trx, caller);
-      const standing = await this.#deps.standings.of(caller, trx);
-      const found = await this.#findManageable(standing, ref, trx);
+      const callerRights = await this.#deps.rightsReader.of(caller, trx);
+      const found = await this.#findManageable(callerRights, ref, trx);
       // The owner first, as those lock who change users: the rank that is judged below must not change meanwhile.
       await this.#deps.tokens.findOwner(trx, { by: 'id', id: found.owner.profileId });
       const current = await this.#deps.tokens.lock(trx, found.id);
       if (current === undefined) throw notFound('token');
-      if (etag !== '' && etag !== etagOf(current.rowVersion)) throw etagMismatch('token');
+      requireEtag('token', etag, current);
       const before = await this.#deps.tokens.digestsOf(trx, [current.id]);
       const changed = await change(trx, current);
-      await this.#requirePower(trx, caller, standing, current, changed.token);
+      await this.#requirePower(trx, caller, callerRights, current, changed.token);
       await this.#deps.requests.done(trx, caller, { kind: 'token', id: current.id });
       if (changed.action !== undefined) {
         const entry = entryOf(caller, changed.action, changed.token, changed.detail);
@@ -280,13 +234,13 @@ export class TokenService {
   async #issue(
     trx: Transaction,
     caller: Caller,
-    standing: Standing,
+    callerRights: CallerRights,
     owner: TokenOwner,
     settings: TokenSettings,
   ): Promise<IssuedToken> {
     const secret = newPlaintext(settings.prefix);
     const made = { ...settings, owner, digest: secret.digest, graceEndsAt: null };
-    await this.#requirePower(trx, caller, standing, undefined, made);
+    await this.#requirePower(trx, caller, callerRights, undefined, made);
     if (!owner.isStaff) {
       throw new KeywardError('OWNER_NOT_STAFF', 'Only a staff user may own a new token.');
     }
@@ -299,7 +253,7 @@ export class TokenService {
   async #requirePower(
     trx: Transaction,
     caller: Caller,
-    standing: Standing,
+    callerRights: CallerRights,
     before: Token | undefined,
     after: Power,
   ): Promise<void> {
@@ -308,33 +262,26 @@ export class TokenService {
     const { userId, isSuperuser } = after.owner;
     const owned = await this.#deps.tokens.profilesOf(trx, { by: 'id', id: userId });
     const profiles = owned.map(({ profileId, accountId }) => ({ id: profileId, accountId }));
-    if (mayActAs(standing, { userId, isSuperuser, profiles })) return;
+    if (mayActAs(callerRights, { userId, isSuperuser, profiles })) return;
     throw notPermitted(
       'The caller may not give power to a token whose owner has rights that the caller has not.',
     );
   }
 
   async #findReadable(
-    standing: Standing,
+    callerRights: CallerRights,
     ref: TokenRef,
     trx?: Transaction,
     meant?: Condition,
   ): Promise<Token> {
     const found = await this.#deps.tokens.find(ref, trx, meant);
-    const [token, ...others] = found.filter(({ owner }) => accessTo(standing, owner) !== 'none');
-    if (token === undefined) throw notFound('token');
-    if (others.length === 0) return token;
-    const candidates = [token, ...others]
-      .slice(0, MOST_CANDIDATES)
-      .map(({ id }) => recordLocator('token', id));
-    throw new KeywardError('NAME_AMBIGUOUS', 'More than one token of this account has this name.', {
-      metadata: { candidates: candidates.join(',') },
-    });
+    const readable = found.filter(({ owner }) => accessTo(callerRights, owner) !== 'none');
+    return onlyOne('token', readable, ({ id }) => id);
   }
 
-  async #findManageable(standing: Standing, ref: TokenRef, trx: Transaction): Promise<Token> {
-    const token = await this.#findReadable(standing, ref, trx, meantByName(standing));
-    requireAccess(standing, token.owner, 'token');
+  async #findManageable(callerRights: CallerRights, ref: TokenRef, trx: Transaction): Promise<Token> {
+    const token = await this.#findReadable(callerRights, ref, trx, meantByName(callerRights));
+    requireAccess(callerRights, token.owner, 'token');
     return token;
   }
 
@@ -368,28 +315,17 @@ export class TokenService {
   }
 
   #now(): Instant {
-    return instantFromMillis(this.#deps.clock.now());
+    return presentOf(this.#deps.clock);
   }
 }
 
 /** requireAccess is the one place that tells absence, prohibition and permission apart. */
-function requireAccess(standing: Standing, owner: TokenOwner, kind: string): void {
-  const access = accessTo(standing, owner);
+function requireAccess(callerRights: CallerRights, owner: TokenOwner, kind: string): void {
+  const access = accessTo(callerRights, owner);
   if (access === 'none') throw notFound(kind);
   if (access === 'read') throw notPermitted(`The caller may read this ${kind} but not manage it.`);
 }
 
 function issuerOf({ userId, username, keyId }: Caller): Issuer {
   return { userId, username, keyId };
-}
-
-function entryOf(
-  caller: Caller,
-  action: AuditAction,
-  { id, owner }: AuditedToken,
-  detail: AuditEntry['detail'] = {},
-): AuditEntry {
-  const { profileId, accountId, accountNumber } = owner;
-  const resource = { kind: 'token', id, profileId, accountId, accountNumber } as const;
-  return { actor: actorOf(caller), action, outcome: 'OK', resource, detail };
 }

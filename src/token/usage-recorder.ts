@@ -1,6 +1,6 @@
 import { instantFromMillis } from '../lib/instant.js';
 import { LatestTimes } from '../lib/latest-times.js';
-import { Repetition } from '../lib/repetition.js';
+import { PeriodicTask } from '../lib/periodic-task.js';
 import type { Logger } from '../telemetry/logger.js';
 import type { TokenRepository } from './token-repository.js';
 
@@ -13,9 +13,9 @@ interface UsedRecord {
 
 const BATCH = 1000;
 /** Records that are held for their times; each of them may be of some kilobytes, and no longer be in any cache. */
-const MOST_RECORDS = 8192;
+const MAX_RECORDS = 8192;
 /** Tokens whose times are kept while they cannot be written: ten megabytes. */
-const MOST_TOKENS = 100_000;
+const MAX_TOKENS = 100_000;
 
 /**
  * UsageRecorder keeps the times of use in memory and writes them in batches. Recording a use is two
@@ -27,8 +27,8 @@ export class UsageRecorder {
   readonly #logger: Logger;
   /** Records used since they were gathered; there may be several of one token. */
   readonly #used: UsedRecord[] = [];
-  readonly #gathered = new LatestTimes<number>(MOST_TOKENS);
-  readonly #writing = new Repetition(() => this.#write());
+  readonly #gathered = new LatestTimes<number>(MAX_TOKENS);
+  readonly #writing = new PeriodicTask(() => this.#write());
 
   constructor(tokens: Pick<TokenRepository, 'recordUse'>, logger: Logger) {
     this.#tokens = tokens;
@@ -38,7 +38,7 @@ export class UsageRecorder {
   record(record: UsedRecord, now: number): void {
     const isFirst = record.usedAt === 0;
     record.usedAt = now;
-    if (isFirst && this.#used.push(record) >= MOST_RECORDS) this.#gather();
+    if (isFirst && this.#used.push(record) >= MAX_RECORDS) this.#gather();
   }
 
   /** start writes every `intervalMs`, until stopped. */

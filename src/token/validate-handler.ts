@@ -5,11 +5,11 @@ import { answerOf, toBatchMessage, toMessage } from './validate-codec.js';
 import type { ValidationCounts } from './validation-counts.js';
 import type { Presented, Verdict, Verdicts } from './verdicts.js';
 
-const MOST_REQUESTS = 1000;
+const MAX_REQUESTS = 1000;
 /** A text over 1 KiB is UNKNOWN, which is an answer: only what nobody could take for a token is refused. */
-const LARGEST_REQUEST_BYTES = 128 * 1024;
+const MAX_REQUEST_BYTES = 128 * 1024;
 /** A thousand texts of 1 KiB, with many scopes for each. */
-const LARGEST_BATCH_BYTES = 4 * 1024 * 1024;
+const MAX_BATCH_BYTES = 4 * 1024 * 1024;
 const VALIDATE = 'keyward.tokens.validate';
 /** Hundreds of validations share a statement, and gateways have thousands under way when memory is empty. */
 const WEIGHT = 2;
@@ -25,21 +25,21 @@ export function validateHandlers(verdicts: Verdicts, counts: ValidationCounts): 
   const handler = new ValidateHandler(verdicts, counts);
   const one: Handler<Presented, Buffer> = {
     permission: VALIDATE,
-    maxRequestBytes: LARGEST_REQUEST_BYTES,
+    maxRequestBytes: MAX_REQUEST_BYTES,
     servesStaleCallers: true,
     weight: WEIGHT,
     handle: (request) => handler.validate(request),
-    peek: (request) => handler.peek(request),
+    answerFromMemory: (request) => handler.answerFromMemory(request),
   };
   return {
     validateToken: one,
     streamValidateTokens: one,
     batchValidateTokens: {
       permission: VALIDATE,
-      maxRequestBytes: LARGEST_BATCH_BYTES,
+      maxRequestBytes: MAX_BATCH_BYTES,
       servesStaleCallers: true,
       handle: (requests) => handler.validateBatch(requests),
-      peek: (requests) => handler.peekBatch(requests),
+      answerFromMemory: (requests) => handler.answerBatchFromMemory(requests),
     },
   };
 }
@@ -53,18 +53,18 @@ class ValidateHandler {
     this.#counts = counts;
   }
 
-  /** peek answers from memory; undefined if the database must be asked or the request be refused. */
-  peek(request: Presented): Buffer | undefined {
+  /** answerFromMemory answers from memory; undefined if the database must be asked or the request be refused. */
+  answerFromMemory(request: Presented): Buffer | undefined {
     if (!isWellFormed(request)) return undefined;
-    const verdict = this.#verdicts.peek(request.token, request.requiredScopes);
+    const verdict = this.#verdicts.judgeFromMemory(request.token, request.requiredScopes);
     return verdict && toMessage(this.#answer(verdict));
   }
 
-  /** peekBatch answers from memory if that can answer all of them. */
-  peekBatch(requests: readonly Presented[]): Buffer | undefined {
-    if (requests.length === 0 || requests.length > MOST_REQUESTS) return undefined;
+  /** answerBatchFromMemory answers from memory if that can answer all of them. */
+  answerBatchFromMemory(requests: readonly Presented[]): Buffer | undefined {
+    if (requests.length === 0 || requests.length > MAX_REQUESTS) return undefined;
     if (!requests.every(isWellFormed)) return undefined;
-    const verdicts = this.#verdicts.peekAll(requests);
+    const verdicts = this.#verdicts.judgeAllFromMemory(requests);
     return verdicts && toBatchMessage(verdicts.map((verdict) => this.#answer(verdict)));
   }
 
@@ -78,7 +78,7 @@ class ValidateHandler {
   async validateBatch(requests: readonly Presented[]): Promise<Buffer> {
     const v = new Violations();
     v.check(requests.length > 0, 'requests', 'must not be empty');
-    v.check(requests.length <= MOST_REQUESTS, 'requests', `must be at most ${MOST_REQUESTS}`);
+    v.check(requests.length <= MAX_REQUESTS, 'requests', `must be at most ${MAX_REQUESTS}`);
     if (!v.any) requests.forEach((request, index) => checkPresented(v, `requests[${index}].`, request));
     v.throwIfAny();
     const verdicts = await this.#verdicts.validateAll(requests);

@@ -16,15 +16,15 @@ export interface OwnerFacts {
   readonly accountIsActive: boolean;
 }
 
-/** Owner is OwnerFacts as the cache holds them, once for all records of the profile. */
-export interface Owner extends OwnerFacts {
+/** CachedOwner is OwnerFacts as the cache holds them, once for all records of the profile. */
+export interface CachedOwner extends OwnerFacts {
   /** False once these facts may be wrong: records that refer to them are not used any more. */
   current: boolean;
 }
 
 /** What the cache has to know of a record. */
 export interface CacheableRecord {
-  readonly owner: Owner;
+  readonly owner: CachedOwner;
   /** Milliseconds since 1970 from which on the record is asked for anew. */
   readonly staleAt: number;
 }
@@ -33,14 +33,14 @@ export interface VerdictCacheOptions<Facts, Record extends CacheableRecord> {
   /** Asks the database for several digests at once; unknown ones are absent from the result. */
   readonly fetch: Fetch<Facts>;
   readonly ownerOf: (facts: Facts) => OwnerFacts;
-  readonly toRecord: (facts: Facts, owner: Owner, staleAt: number) => Record;
+  readonly toRecord: (facts: Facts, owner: CachedOwner, staleAt: number) => Record;
   readonly clock: Clock;
   readonly maxEntries: number;
   readonly ttlMs: number;
 }
 
 /** Unknown digests are kept apart and briefly, so that a flood of guesses cannot push out what is known. */
-const MOST_UNKNOWN = 10_000;
+const MAX_UNKNOWN = 10_000;
 const UNKNOWN_TTL_MS = 5_000;
 
 /**
@@ -54,7 +54,7 @@ export class VerdictCache<Facts, Record extends CacheableRecord> implements Memo
   readonly #known: LRUCache<string, Record>;
   readonly #unknown: LRUCache<string, number>;
   /** By profile id. An owner that is pushed out or replaced takes its records along. */
-  readonly #owners: LRUCache<bigint, Owner>;
+  readonly #owners: LRUCache<bigint, CachedOwner>;
   readonly #loader: MissLoader<Facts, Record | null>;
   #hits = 0;
   #misses = 0;
@@ -62,7 +62,7 @@ export class VerdictCache<Facts, Record extends CacheableRecord> implements Memo
   constructor(options: VerdictCacheOptions<Facts, Record>) {
     this.#options = options;
     this.#known = new LRUCache({ max: options.maxEntries });
-    this.#unknown = new LRUCache({ max: Math.min(MOST_UNKNOWN, options.maxEntries) });
+    this.#unknown = new LRUCache({ max: Math.min(MAX_UNKNOWN, options.maxEntries) });
     this.#owners = new LRUCache({
       max: options.maxEntries,
       dispose: (owner) => {
@@ -76,8 +76,8 @@ export class VerdictCache<Facts, Record extends CacheableRecord> implements Memo
     );
   }
 
-  /** peek answers from memory: the record, null for a digest known to be unknown, undefined if it must be asked. */
-  peek(digest: string, now: number): Record | null | undefined {
+  /** lookUp answers from memory: the record, null for a digest known to be unknown, undefined if it must be asked. */
+  lookUp(digest: string, now: number): Record | null | undefined {
     const found = this.#find(digest, now);
     if (found !== undefined) this.#hits += 1;
     return found;
@@ -86,7 +86,7 @@ export class VerdictCache<Facts, Record extends CacheableRecord> implements Memo
   /** get answers from memory or from the database; null for an unknown digest. */
   async get(digest: string): Promise<Record | null> {
     const now = this.#options.clock.now();
-    const cached = this.peek(digest, now);
+    const cached = this.lookUp(digest, now);
     if (cached !== undefined) return cached;
     this.#misses += 1;
     return this.#loader.load(digest, now);
@@ -191,7 +191,7 @@ export class VerdictCache<Facts, Record extends CacheableRecord> implements Memo
     return record;
   }
 
-  #shareOwner(facts: OwnerFacts): Owner {
+  #shareOwner(facts: OwnerFacts): CachedOwner {
     const held = this.#owners.get(facts.profileId);
     if (held !== undefined && sameFacts(held, facts)) return held;
     const owner = { ...facts, current: true };

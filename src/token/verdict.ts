@@ -1,4 +1,4 @@
-import type { Owner } from './verdict-cache.js';
+import type { CachedOwner } from './verdict-cache.js';
 import type { Instant } from '../lib/instant.js';
 import { millisFromInstant } from '../lib/instant.js';
 import { ALL_SCOPES, firstNotCovered } from '../lib/scopes.js';
@@ -35,14 +35,14 @@ export class VerdictRecord {
   /** Milliseconds since 1970, microseconds as a fraction; Infinity for never. */
   readonly expiresAt: number;
   readonly scopes: readonly string[];
-  readonly owner: Owner;
+  readonly owner: CachedOwner;
   readonly staleAt: number;
   /** The encoded answer for the verdict OK, one character for each byte. */
   readonly answer: string;
   /** When the token last passed and that was not yet written, in milliseconds; 0 for not. */
   usedAt = 0;
 
-  constructor(facts: VerdictFacts, owner: Owner, staleAt: number, answer: string) {
+  constructor(facts: VerdictFacts, owner: CachedOwner, staleAt: number, answer: string) {
     this.tokenId = facts.tokenId;
     this.isActive = facts.isActive;
     this.expiresAt = facts.expiresAt === null ? Infinity : millisFromInstant(facts.expiresAt);

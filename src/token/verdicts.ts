@@ -1,8 +1,16 @@
+/**
+ * `token/` keeps tokens and judges them. A verdict says whether a text may pass, and why not. It comes from memory
+ * (`verdict-cache.ts`) wherever the lease of the replica allows, else from one look-up (`miss-loader.ts`).
+ *
+ *     const verdict = await verdicts.validate(text, ['orders.read']);
+ *     if (verdict.reason === 'OK') serve(verdict.record.owner);
+ */
+
 import type { OutagePolicy, Source } from '../coherence/outage-policy.js';
 import type { Clock } from '../lib/clock.js';
 import { fitting, requireFit } from '../lib/page-size.js';
 import { digestOf, type Digest } from '../crypto/digest.js';
-import { LONGEST_PLAINTEXT } from './token.js';
+import { MAX_PLAINTEXT } from './token.js';
 import type { UsageRecorder } from './usage-recorder.js';
 import { judge, type KnownReason, type VerdictRecord } from './verdict.js';
 
@@ -52,20 +60,20 @@ export class Verdicts {
     this.#clock = clock;
   }
 
-  /** peek judges from memory; undefined if the database must be asked. `text` may be its UTF-8 bytes. */
-  peek(text: string | Uint8Array, requiredScopes: readonly string[]): Verdict | undefined {
+  /** judgeFromMemory judges from memory; undefined if the database must be asked. `text` may be its UTF-8 bytes. */
+  judgeFromMemory(text: string | Uint8Array, requiredScopes: readonly string[]): Verdict | undefined {
     const { memory } = this.#records;
-    return memory && this.#peekIn(memory, text, requiredScopes, this.#clock.now());
+    return memory && this.#judgeIn(memory, text, requiredScopes, this.#clock.now());
   }
 
-  /** peekAll does as validateAll from memory, as it is at one moment; undefined if it cannot judge all of them, or the answers do not fit. */
-  peekAll(presented: readonly Presented[]): Verdict[] | undefined {
+  /** judgeAllFromMemory does as validateAll from memory, as it is at one moment; undefined if it cannot judge all of them, or the answers do not fit. */
+  judgeAllFromMemory(presented: readonly Presented[]): Verdict[] | undefined {
     const { memory } = this.#records;
     if (memory === undefined) return undefined;
     const now = this.#clock.now();
     const records: (VerdictRecord | null)[] = [];
     for (const { token } of presented) {
-      const record = isTooLong(token) ? null : memory.peek(digestOf(token), now);
+      const record = isTooLong(token) ? null : memory.lookUp(digestOf(token), now);
       if (record === undefined) return undefined;
       records.push(record);
     }
@@ -100,9 +108,9 @@ export class Verdicts {
     });
   }
 
-  /** peekValid returns the record of a token that passes, if memory can tell. */
-  peekValid(text: string): VerdictRecord | undefined {
-    const verdict = this.peek(text, NO_SCOPES);
+  /** validFromMemory returns the record of a token that passes, if memory can tell. */
+  validFromMemory(text: string): VerdictRecord | undefined {
+    const verdict = this.judgeFromMemory(text, NO_SCOPES);
     return verdict?.reason === 'OK' ? verdict.record : undefined;
   }
 
@@ -112,7 +120,7 @@ export class Verdicts {
     if (memory === undefined || isTooLong(text)) return undefined;
     const now = this.#clock.now();
     const digest = digestOf(text);
-    const record = memory.peek(digest, now);
+    const record = memory.lookUp(digest, now);
     if (record === undefined || record === null || judge(record, NO_SCOPES, now) !== 'OK') return undefined;
     return { digest, record };
   }
@@ -130,14 +138,14 @@ export class Verdicts {
     return isPassing(verdict) ? verdict : undefined;
   }
 
-  #peekIn(
-    memory: Pick<Source<VerdictRecord>, 'peek'>,
+  #judgeIn(
+    memory: Pick<Source<VerdictRecord>, 'lookUp'>,
     text: string | Uint8Array,
     requiredScopes: readonly string[],
     now: number,
   ): Verdict | undefined {
     if (isTooLong(text)) return UNKNOWN;
-    const record = memory.peek(digestOf(text), now);
+    const record = memory.lookUp(digestOf(text), now);
     return record === undefined ? undefined : this.#judge(record, false, requiredScopes, now);
   }
 
@@ -164,7 +172,7 @@ function isPassing(verdict: Verdict): verdict is Passing {
 }
 
 function isTooLong(text: string | Uint8Array): boolean {
-  if (typeof text !== 'string') return text.length > LONGEST_PLAINTEXT;
+  if (typeof text !== 'string') return text.length > MAX_PLAINTEXT;
   // No character takes more than three bytes for each unit of a string.
-  return text.length * 3 > LONGEST_PLAINTEXT && Buffer.byteLength(text) > LONGEST_PLAINTEXT;
+  return text.length * 3 > MAX_PLAINTEXT && Buffer.byteLength(text) > MAX_PLAINTEXT;
 }

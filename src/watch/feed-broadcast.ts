@@ -1,4 +1,5 @@
 import { KeywardError } from '../lib/errors.js';
+import { PIECE } from '../lib/page-size.js';
 import type { Timer, Timers } from '../lib/timers.js';
 import type { Revision } from '../coherence/change.js';
 import { isAfter, restOf, slicesOf, type FeedSlice, type Position, type Start } from './feed-slice.js';
@@ -26,12 +27,10 @@ export interface FeedWatcher {
   close(): void;
 }
 
-/** Changes in one slice. */
-const SLICE = 100;
 /** Revisions read at once. */
 const PAGE = 100;
 /** Changes that a watcher may be behind what is read; what is read for it is kept until then. */
-const MOST_BEHIND = 20_000;
+const MAX_BEHIND = 20_000;
 /** How often the feed is read without a notice; more seldom than notices are lost. */
 const POLL_MS = 5_000;
 /** A watcher whose client has not taken a message for so long is not waited for. */
@@ -119,7 +118,7 @@ export class FeedBroadcast {
     const page = await this.#feed.changesAfter(from, PAGE);
     if (page === 'another epoch') throw epochChanged();
     if (page === 'pruned') throw await this.#outOfRange(from);
-    return slicesOf(from.epoch, page, SLICE);
+    return slicesOf(from.epoch, page, PIECE);
   }
 
   async #outOfRange({ epoch, revision }: Head): Promise<KeywardError> {
@@ -198,7 +197,7 @@ export class FeedBroadcast {
     }
     if (!this.#hasHeardAfter(this.#tail)) this.#heard = this.#tail.slice.end;
     for (const watcher of [...this.#live]) {
-      if (this.#tail.count - watcher.count > MOST_BEHIND) watcher.end(tooSlow());
+      if (this.#tail.count - watcher.count > MAX_BEHIND) watcher.end(tooSlow());
       else watcher.wake();
     }
   }

@@ -28,7 +28,7 @@ export type Start = Omit<Position, 'epoch'> & { readonly epoch: string | undefin
 
 const POSITION =
   /^(?:([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}):)?(0|[1-9]\d{0,18})(?:\.([1-9]\d{0,8}))?$/;
-const LARGEST_REVISION = 2n ** 63n - 1n;
+const MAX_REVISION = 2n ** 63n - 1n;
 
 /** formatPosition is the text form of a position. */
 export function formatPosition({ epoch, revision, skip }: Position): string {
@@ -38,7 +38,7 @@ export function formatPosition({ epoch, revision, skip }: Position): string {
 /** parsePosition reads the text form, also that of a version that told no epoch; undefined for any other text. */
 export function parsePosition(text: string): Start | undefined {
   const [, epoch, revision, skip] = POSITION.exec(text) ?? [];
-  if (revision === undefined || BigInt(revision) > LARGEST_REVISION) return undefined;
+  if (revision === undefined || BigInt(revision) > MAX_REVISION) return undefined;
   return { epoch, revision: BigInt(revision), skip: Number(skip ?? 0) };
 }
 

@@ -32,7 +32,7 @@ export interface WatchDependencies {
 }
 
 /** What clients take in one message by default is 4 MiB; one event may take more than a tenth of that. */
-const LARGEST_MESSAGE = 1024 * 1024;
+const MAX_MESSAGE = 1024 * 1024;
 
 /**
  * watchFeed yields news from a position on: first none, then what `select` makes of the changes, and none again where there
@@ -79,7 +79,7 @@ function messagesOf<Event extends FeedEvent>(events: readonly Event[], position:
   let bytes = 0;
   for (const event of events) {
     const last = some.at(-1);
-    if (last !== undefined && bytes + event.bytes > LARGEST_MESSAGE) {
+    if (last !== undefined && bytes + event.bytes > MAX_MESSAGE) {
       messages.push({ events: some, position: last.item.end });
       some = [];
       bytes = 0;

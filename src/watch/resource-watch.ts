@@ -1,3 +1,10 @@
+/**
+ * `watch/` tells clients of changes as the change feed has them: each change once, in order, and only what the caller may
+ * read at that moment. A watch goes on where it was left at the position of its last message.
+ *
+ *     for await (const { events, position } of tokenWatch.watch(options, call)) send(events, position);
+ */
+
 import type { Change } from '../coherence/change.js';
 import type { FeedItem, FeedSlice } from './feed-slice.js';
 import {
@@ -7,16 +14,16 @@ import {
   type WatchDependencies,
   type WatchOptions,
 } from './feed-watch.js';
-import { describedBytes, type Description } from '../lib/resource-rules.js';
+import { bytesOf, type Fields } from '../lib/fields.js';
 import type { Caller, LiveCall } from '../authz/caller.js';
 import {
   isOwnerChange,
   mayKnowOwner,
   reachOfChanges,
-  type OwnerReach,
-  type OwnerReachReader,
-} from '../authz/owner-reach.js';
-import type { Standing } from '../authz/rights.js';
+  type ChangeAudience,
+  type ChangeAudienceReader,
+} from '../authz/change-audience.js';
+import type { CallerRights } from '../authz/rights.js';
 import type { WatcherRights } from '../authz/watcher-rights.js';
 
 /** ResourceEvent is a change of a resource, or of what may own such. */
@@ -34,44 +41,55 @@ interface Telling<Resource> {
 /** Subject is the kind of resources that is watched. */
 export interface Subject<Resource, Facts> {
   readonly kind: 'token' | 'secret';
+  /** What its owner sets, of any length. */
+  readonly fields: Fields;
   /** read gets what the changes of some resources are told with: the same for everyone. */
   read(ids: readonly bigint[]): Promise<Facts>;
+  /** bytesOf is about what that takes. */
+  bytesOf(facts: Facts): number;
   /** tell is what someone may know of a change; undefined for nothing. */
   tell(
     change: Change & { readonly id: bigint },
-    facts: Facts & { readonly reach: OwnerReach },
-    standing: Standing,
+    facts: Facts & { readonly reach: ChangeAudience },
+    callerRights: CallerRights,
   ): Telling<Resource> | undefined;
 }
 
 export interface ResourceWatchDependencies extends WatchDependencies {
-  readonly owners: OwnerReachReader;
+  readonly owners: ChangeAudienceReader;
   readonly rights: Pick<WatcherRights, 'of'>;
 }
 
-type Known<Facts> = Facts & { readonly reach: OwnerReach };
+type Known<Facts> = Facts & { readonly reach: ChangeAudience };
 
 /** Rights are those of one user, with when they were asked for. */
 interface Rights {
   readonly askedAt: number;
-  readonly standing: Promise<Standing>;
+  readonly callerRights: Promise<CallerRights>;
 }
 
-/** Shared is what is read about one slice for all who watch: nothing of it outlives the slice. */
+/** Shared is what is read about one slice for all who watch. */
 interface Shared<Facts> {
+  /** What that takes; 0 until it is read. */
+  bytes: number;
   readonly facts: Promise<Known<Facts>>;
   /** By user. */
   readonly rights: Map<bigint, Rights>;
 }
 
+/** Most that is kept of what was read, for those who come to the same slice later. Whoever is further behind reads it again. */
+const MAX_KEPT_BYTES = 16 * 1024 * 1024;
+const MAX_KEPT_SLICES = 100;
 /** For how long rights serve further watches of the user that come to the same slice. */
 const RIGHTS_SERVE_MS = 1_000;
 
 /** ResourceWatch tells callers of the changes of resources that they may read, as their rights are with each message. */
-export class ResourceWatch<Resource extends Description, Facts extends object> {
+export class ResourceWatch<Resource extends object, Facts extends object> {
   readonly #deps: ResourceWatchDependencies;
   readonly #subject: Subject<Resource, Facts>;
-  readonly #shared = new WeakMap<FeedSlice, Shared<Facts>>();
+  /** The oldest first. */
+  readonly #shared = new Map<FeedSlice, Shared<Facts>>();
+  #keptBytes = 0;
 
   constructor(deps: ResourceWatchDependencies, subject: Subject<Resource, Facts>) {
     this.#deps = deps;
@@ -90,27 +108,53 @@ export class ResourceWatch<Resource extends Description, Facts extends object> {
     const shared = this.#sharedOf(slice);
     const facts = await shared.facts;
     // Last, so that rights are no older than what is told.
-    const standing = await this.#rightsOf(caller, shared);
+    const callerRights = await this.#rightsOf(caller, shared);
     return slice.items
       .filter((item) => this.#concerns(item))
-      .flatMap((item) => this.#eventOf(item, facts, standing) ?? []);
+      .flatMap((item) => this.#eventOf(item, facts, callerRights) ?? []);
   }
 
   #sharedOf(slice: FeedSlice): Shared<Facts> {
     const known = this.#shared.get(slice);
     if (known !== undefined) return known;
-    const shared = { facts: this.#read(slice), rights: new Map<bigint, Rights>() };
+    const shared: Shared<Facts> = { facts: this.#read(slice), rights: new Map<bigint, Rights>(), bytes: 0 };
     this.#shared.set(slice, shared);
+    shared.facts.then(
+      (facts) => {
+        if (this.#shared.get(slice) !== shared) return;
+        shared.bytes = this.#subject.bytesOf(facts);
+        this.#keptBytes += shared.bytes;
+        this.#makeRoom();
+      },
+      () => {
+        this.#forget(slice);
+      },
+    );
+    this.#makeRoom();
     return shared;
   }
 
-  #rightsOf(caller: Caller, { rights }: Shared<Facts>): Promise<Standing> {
+  /** #makeRoom forgets the oldest, but never the newest. */
+  #makeRoom(): void {
+    for (const slice of this.#shared.keys()) {
+      const { size } = this.#shared;
+      if (size === 1 || (size <= MAX_KEPT_SLICES && this.#keptBytes <= MAX_KEPT_BYTES)) return;
+      this.#forget(slice);
+    }
+  }
+
+  #forget(slice: FeedSlice): void {
+    this.#keptBytes -= this.#shared.get(slice)?.bytes ?? 0;
+    this.#shared.delete(slice);
+  }
+
+  #rightsOf(caller: Caller, { rights }: Shared<Facts>): Promise<CallerRights> {
     const now = this.#deps.timers.monotonicMs();
     const known = rights.get(caller.userId);
-    if (known !== undefined && now - known.askedAt <= RIGHTS_SERVE_MS) return known.standing;
-    const standing = this.#deps.rights.of(caller);
-    rights.set(caller.userId, { askedAt: now, standing });
-    return standing;
+    if (known !== undefined && now - known.askedAt <= RIGHTS_SERVE_MS) return known.callerRights;
+    const callerRights = this.#deps.rights.of(caller);
+    rights.set(caller.userId, { askedAt: now, callerRights });
+    return callerRights;
   }
 
   async #read({ items }: FeedSlice): Promise<Known<Facts>> {
@@ -130,17 +174,27 @@ export class ResourceWatch<Resource extends Description, Facts extends object> {
     return change.kind === this.#subject.kind || isOwnerChange(change);
   }
 
-  #eventOf(item: FeedItem, facts: Known<Facts>, standing: Standing): ResourceEvent<Resource> | undefined {
+  #eventOf(
+    item: FeedItem,
+    facts: Known<Facts>,
+    callerRights: CallerRights,
+  ): ResourceEvent<Resource> | undefined {
     const { change } = item;
     const { id } = change;
     const about = { item, resource: undefined, bytes: 0 };
     if (change.kind !== this.#subject.kind) {
-      return mayKnowOwner(standing, change, facts.reach) ? { ...about, type: 'OWNER_CHANGED' } : undefined;
+      return mayKnowOwner(callerRights, change, facts.reach)
+        ? { ...about, type: 'OWNER_CHANGED' }
+        : undefined;
     }
     if (id === undefined) return { ...about, type: 'ALL_CHANGED' };
-    const telling = this.#subject.tell({ ...change, id }, facts, standing);
+    const telling = this.#subject.tell({ ...change, id }, facts, callerRights);
     if (telling === undefined) return undefined;
     const { resource } = telling;
-    return { ...about, ...telling, bytes: resource === undefined ? 0 : describedBytes(resource) };
+    return {
+      ...about,
+      ...telling,
+      bytes: resource === undefined ? 0 : bytesOf(this.#subject.fields, resource),
+    };
   }
 }

@@ -18,8 +18,8 @@ interface WatchRequest {
 }
 
 const DEFAULT_HEARTBEAT_MS = 15_000;
-const SHORTEST_HEARTBEAT = 1_000_000n;
-const LONGEST_HEARTBEAT = 300_000_000n;
+const MIN_HEARTBEAT = 1_000_000n;
+const MAX_HEARTBEAT = 300_000_000n;
 
 export function readWatch(v: Violations, { start, heartbeatInterval }: WatchRequest): WatchOptions {
   return { start: readStart(v, start), heartbeatMs: readHeartbeat(v, heartbeatInterval) };
@@ -71,7 +71,7 @@ function readHeartbeat(v: Violations, interval: Duration | undefined): number {
   if (interval === undefined) return DEFAULT_HEARTBEAT_MS;
   const span = fromDuration(v, 'heartbeat_interval', interval);
   if (span === undefined) return DEFAULT_HEARTBEAT_MS;
-  const isFit = span >= SHORTEST_HEARTBEAT && span <= LONGEST_HEARTBEAT;
+  const isFit = span >= MIN_HEARTBEAT && span <= MAX_HEARTBEAT;
   v.check(isFit, 'heartbeat_interval', 'must be 1 to 300 seconds');
   return Number(span) / 1000;
 }

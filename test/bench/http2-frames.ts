@@ -12,7 +12,7 @@ export const FRAME = {
 export const FLAG = { ack: 0x1, endStream: 0x1, endHeaders: 0x4 } as const;
 export const FRAME_HEADER_BYTES = 9;
 const PREFACE = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n';
-const LARGEST_WINDOW = 2 ** 31 - 1;
+const MAX_WINDOW = 2 ** 31 - 1;
 const DEFAULT_WINDOW = 65_535;
 const INITIAL_WINDOW_SIZE = 4;
 
@@ -30,9 +30,9 @@ export function frame(type: number, flags: number, streamId: number, payload: Ui
 export function opening(): Buffer {
   const settings = Buffer.alloc(6);
   settings.writeUInt16BE(INITIAL_WINDOW_SIZE, 0);
-  settings.writeUInt32BE(LARGEST_WINDOW, 2);
+  settings.writeUInt32BE(MAX_WINDOW, 2);
   const window = Buffer.alloc(4);
-  window.writeUInt32BE(LARGEST_WINDOW - DEFAULT_WINDOW);
+  window.writeUInt32BE(MAX_WINDOW - DEFAULT_WINDOW);
   return Buffer.concat([
     Buffer.from(PREFACE),
     frame(FRAME.settings, 0, 0, settings),

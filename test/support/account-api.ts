@@ -6,9 +6,9 @@ import { DoneRequestRepository } from '../../src/idempotency/done-request-reposi
 import { AccountRepository } from '../../src/account/account-repository.js';
 import { AccountService } from '../../src/account/account-service.js';
 import { newAccountNumber } from '../../src/account/account.js';
-import { ensureAdminProfile } from '../../src/account/bootstrap.js';
+import { ensureAdminProfile } from '../../src/account/admin-profile.js';
 import type { Caller } from '../../src/authz/caller.js';
-import { StandingRepository } from '../../src/authz/standing-repository.js';
+import { CallerRightsRepository } from '../../src/authz/caller-rights-repository.js';
 import { UserProfileRepository } from '../../src/account/user-profile-repository.js';
 import { UserRepository } from '../../src/account/user-repository.js';
 import type { OwnerFacts } from '../../src/token/verdict-cache.js';
@@ -30,7 +30,7 @@ type ResponseOf<Name extends Method> = ReturnType<Methods[Name]['responseDeseria
 /** AccountApi is AccountService on a database of its own, called as from the wire but without a server. */
 export interface AccountApi {
   readonly knex: Knex;
-  readonly standings: StandingRepository;
+  readonly rightsReader: CallerRightsRepository;
   /** admin is the superuser that a bootstrap makes. */
   readonly admin: Caller;
   /** evictions are the matchers and `users`, in the order in which the service asked for them. */
@@ -68,7 +68,7 @@ export async function openAccountApi(): Promise<AccountApi> {
   });
   const evictions: AccountApi['evictions'] = [];
   const numbers: string[] = [];
-  const standings = new StandingRepository(knex);
+  const rightsReader = new CallerRightsRepository(knex);
   const repositories = {
     accounts: new AccountRepository(knex),
     users: new UserRepository(knex),
@@ -77,7 +77,7 @@ export async function openAccountApi(): Promise<AccountApi> {
   const service = new AccountService({
     knex,
     ...repositories,
-    standings,
+    rightsReader,
     audit: testAuditLog(knex),
     requests: new DoneRequestRepository(knex),
     changes: changesAlone(knex),
@@ -88,7 +88,7 @@ export async function openAccountApi(): Promise<AccountApi> {
     evictUsers: () => evictions.push('users'),
     newAccountNumber: () => numbers.shift() ?? newAccountNumber(),
   });
-  const handlers = accountHandlers(service);
+  const handlers = accountHandlers(service, systemClock);
   const { profileId } = await knex.transaction((trx) =>
     ensureAdminProfile(trx, instantFromMillis(systemClock.now())),
   );
@@ -119,7 +119,7 @@ export async function openAccountApi(): Promise<AccountApi> {
     );
   return {
     knex,
-    standings,
+    rightsReader,
     admin,
     evictions,
     numbers,

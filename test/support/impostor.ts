@@ -38,7 +38,7 @@ export async function startImpostor(
   const server = createServer((plain) => {
     connections += 1;
     sockets.add(plain.on('error', () => plain.destroy()));
-    converse(plain, trick, heard, secureContext);
+    serve(plain, trick, heard, secureContext);
   });
   server.listen(where);
   await once(server, 'listening');
@@ -55,7 +55,7 @@ export async function startImpostor(
   };
 }
 
-function converse(
+function serve(
   socket: Socket,
   trick: Trick,
   heard: string[],
@@ -79,7 +79,7 @@ function converse(
           socket.off('data', onData);
           const secure = new TLSSocket(socket, { isServer: true, secureContext });
           secure.on('error', () => socket.destroy());
-          converse(secure, trick, heard, undefined);
+          serve(secure, trick, heard, undefined);
           return;
         }
       } else if (!isStarted) {

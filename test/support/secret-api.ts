@@ -3,9 +3,9 @@ import type { Knex } from 'knex';
 import { vi, expect } from 'vitest';
 import { AccountRepository } from '../../src/account/account-repository.js';
 import { DoneRequestRepository } from '../../src/idempotency/done-request-repository.js';
-import { ensureAdminProfile } from '../../src/account/bootstrap.js';
+import { ensureAdminProfile } from '../../src/account/admin-profile.js';
 import type { Caller } from '../../src/authz/caller.js';
-import { StandingRepository } from '../../src/authz/standing-repository.js';
+import { CallerRightsRepository } from '../../src/authz/caller-rights-repository.js';
 import { UserProfileRepository } from '../../src/account/user-profile-repository.js';
 import { UserRepository } from '../../src/account/user-repository.js';
 import type { AuditEntry } from '../../src/audit/audit-log.js';
@@ -16,6 +16,7 @@ import { openDatabase } from '../../src/db/knex.js';
 import { KeywardError } from '../../src/lib/errors.js';
 import { instantFromMillis, type Instant } from '../../src/lib/instant.js';
 import { parseListRequest, type ListFields, type PageQuery } from '../../src/lib/page.js';
+import { systemTimers } from '../../src/lib/timers.js';
 import { checked } from '../../src/lib/violations.js';
 import type { AccessRequest } from '../../src/secret/access/access-service.js';
 import type { AccessedSecret } from '../../src/secret/access/access.js';
@@ -29,6 +30,7 @@ import { createTestDatabase, type TestDatabase } from './database.js';
 import { ManualClock } from './manual-clock.js';
 import { existing } from './world.js';
 
+const ACCESS_LIMIT_MS = 60_000;
 const PLATFORM = '3141-5926-5359';
 export const ACCOUNT_A = '1111-1111-1111';
 export const ACCOUNT_B = '2222-2222-2222';
@@ -95,7 +97,7 @@ export class SecretApi {
     this.services = secretServices({
       knex: this.knex,
       urgent: this.knex,
-      standings: new StandingRepository(this.knex),
+      rightsReader: new CallerRightsRepository(this.knex),
       keyring: this.keyring,
       audit: {
         record: (trx, entries) => log.record(trx, entries),
@@ -106,6 +108,8 @@ export class SecretApi {
       refusals: new RefusalLog({ append }, this.refusals),
       clock: this.clock,
       logger,
+      timers: systemTimers,
+      accessLimitMs: ACCESS_LIMIT_MS,
       retention: BigInt(retentionDays * DAY_MS) * 1000n,
     });
   }
@@ -302,7 +306,9 @@ export function request(
 
 /** page is a list request for all fields of a list. */
 export function page(columns: ListFields, filter = '', orderBy = ''): PageQuery {
-  return checked((v) => parseListRequest(v, { pageSize: 0, pageToken: '', filter, orderBy }, columns));
+  return checked((v) =>
+    parseListRequest(v, { pageSize: 0, pageToken: '', filter, orderBy }, columns, { isGone: () => false }),
+  );
 }
 
 /** outcomes tells how calls ended: OK, or with which reason. */

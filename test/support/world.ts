@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { bootstrap } from '../../src/bootstrap.js';
+import { bootstrap } from '../../src/admin-bootstrap.js';
 import {
   connect,
   type Account,
@@ -61,7 +61,7 @@ const MEMBERS = {
 export type Member = keyof typeof MEMBERS;
 
 /**
- * World is a running service with two accounts besides the platform's, users of every standing, and a token for
+ * World is a running service with two accounts besides the platform's, users of every callerRights, and a token for
  * each of them that may do everything. The superuser is `admin`, of the platform account.
  */
 export class World {
@@ -88,7 +88,11 @@ export class World {
   }
 
   static async create(env: TestServerOptions['env'] = {}): Promise<World> {
-    const database = await createTestDatabase();
+    return World.on(await createTestDatabase(), env);
+  }
+
+  /** on makes a world in a migrated database without rows. */
+  static async on(database: TestDatabase, env: TestServerOptions['env'] = {}): Promise<World> {
     // It begins at the present, since the database has a clock too.
     const clock = new ManualClock(Date.now());
     const adminToken = await bootstrapped(database.url);

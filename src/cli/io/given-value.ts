@@ -4,7 +4,7 @@ import { createInterface } from 'node:readline';
 import { Writable } from 'node:stream';
 import type { Command } from 'commander';
 import type { SecretPayload } from '../../client/index.js';
-import { LARGEST_PAYLOAD } from '../../secret/secret.js';
+import { MAX_PAYLOAD } from '../../secret/secret.js';
 import { io } from './io.js';
 import { printErrorLine, printErrorText } from './output.js';
 
@@ -19,7 +19,7 @@ const VALUE_HELP = `
 The value is read from standard input, or from a file; on a terminal it is asked for and not shown. It is kept to
 the byte: a line break at its end, as "echo" adds one, belongs to it unless --trim-newline is given.`;
 
-const LONGEST_LINE_BREAK = 2;
+const MAX_LINE_BREAK = 2;
 
 export function withValue(command: Command): Command {
   return command
@@ -33,7 +33,7 @@ export function withValue(command: Command): Command {
 export async function readValue({ file, binary, trimNewline }: GivenValue): Promise<SecretPayload> {
   const given = await readGiven(file);
   const value = trimNewline === true ? withoutLineBreak(given) : given;
-  if (value.length > LARGEST_PAYLOAD) throw tooLarge();
+  if (value.length > MAX_PAYLOAD) throw tooLarge();
   if (binary === true) return { value: { $case: 'data', value } };
   if (!isUtf8(value)) throw new Error('the value is not UTF-8 text; --binary keeps bytes of any kind');
   // One line with a break at its end is hardly ever meant; text of more lines, as PEM, ends with one.
@@ -56,7 +56,7 @@ async function readBytes(stream: NodeJS.ReadableStream): Promise<Buffer> {
   for await (const chunk of stream as AsyncIterable<Buffer>) {
     chunks.push(chunk);
     length += chunk.length;
-    if (length > LARGEST_PAYLOAD + LONGEST_LINE_BREAK) throw tooLarge();
+    if (length > MAX_PAYLOAD + MAX_LINE_BREAK) throw tooLarge();
   }
   return Buffer.concat(chunks);
 }
@@ -85,5 +85,5 @@ function withoutLineBreak(value: Buffer): Buffer {
 }
 
 function tooLarge(): Error {
-  return new Error(`the value is longer than ${LARGEST_PAYLOAD} bytes`);
+  return new Error(`the value is longer than ${MAX_PAYLOAD} bytes`);
 }

@@ -1,7 +1,8 @@
 import { SETTINGS, type Config } from '../../config.js';
 import { addressText } from '../../lib/listen-address.js';
-import { HttpFace } from '../../telemetry/probe-server.js';
+import { ProbeServer } from '../../telemetry/probe-server.js';
 import type { Logger } from '../../telemetry/logger.js';
+import { hasCode } from '../../lib/errno.js';
 
 /**
  * openFace opens the face of health and metrics, if one is wanted. It goes on without one where nobody asked
@@ -11,10 +12,10 @@ export async function openFace(
   { httpListen }: Config,
   env: NodeJS.ProcessEnv,
   logger: Logger,
-): Promise<HttpFace | undefined> {
+): Promise<ProbeServer | undefined> {
   if (httpListen === undefined) return undefined;
   try {
-    const face = await HttpFace.open(httpListen, logger);
+    const face = await ProbeServer.open(httpListen, logger);
     logger.info({ http: face.address }, 'health and metrics');
     return face;
   } catch (error) {
@@ -29,6 +30,5 @@ export async function openFace(
 }
 
 function isTaken(error: unknown): boolean {
-  const cause = error instanceof Error ? error.cause : undefined;
-  return cause instanceof Error && 'code' in cause && cause.code === 'EADDRINUSE';
+  return error instanceof Error && hasCode(error.cause, 'EADDRINUSE');
 }

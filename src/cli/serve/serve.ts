@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Command } from 'commander';
 import { AuditLog } from '../../audit/audit-log.js';
 import { ChainRepository } from '../../audit/chain-repository.js';
-import { bootstrap } from '../../bootstrap.js';
+import { bootstrap } from '../../admin-bootstrap.js';
 import { unknownVariables, type Config } from '../../config.js';
 import type { Keyring } from '../../crypto/keyring.js';
 import { startEmbeddedPostgres, type EmbeddedPostgres } from '../../db/embedded-postgres.js';

@@ -1,7 +1,7 @@
 import { open, stat } from 'node:fs/promises';
 
 /** What is read of the log at most. */
-const MOST_BYTES = 64 * 1024;
+const MAX_BYTES = 64 * 1024;
 
 /** What a server says when it gives up, and what the loader of programs says of one that cannot be run. */
 const REASON = /^.*?(?:FATAL|PANIC|ERROR):\s+|^.*(?=error while loading shared libraries)/;
@@ -29,7 +29,7 @@ async function readFrom(path: string, from: number): Promise<string> {
   const file = await open(path).catch(() => undefined);
   if (file === undefined) return '';
   try {
-    const { buffer, bytesRead } = await file.read({ buffer: Buffer.alloc(MOST_BYTES), position: from });
+    const { buffer, bytesRead } = await file.read({ buffer: Buffer.alloc(MAX_BYTES), position: from });
     return buffer.toString('utf8', 0, bytesRead);
   } finally {
     await file.close();

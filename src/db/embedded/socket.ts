@@ -7,8 +7,8 @@ import { EmbeddedPostgresError } from './errors.js';
 /** SOCKET_PORT is but the end of the socket's name: each server has a directory of its own. */
 export const SOCKET_PORT = '5432';
 
-/** LONGEST_PATH is what the path of a socket may have, in bytes: 103 on macOS, 107 on Linux. */
-const LONGEST_PATH = 103;
+/** MAX_PATH is what the path of a socket may have, in bytes: 103 on macOS, 107 on Linux. */
+const MAX_PATH = 103;
 
 const TEMPORARY_NAME = 'keyward-';
 
@@ -84,7 +84,7 @@ export async function removeSocketDirectory(cluster: Cluster, directory: string)
 }
 
 function fits(directory: string): boolean {
-  return Buffer.byteLength(socketPath(directory)) <= LONGEST_PATH;
+  return Buffer.byteLength(socketPath(directory)) <= MAX_PATH;
 }
 
 async function make(cluster: Cluster, create: () => Promise<string>): Promise<string | undefined> {

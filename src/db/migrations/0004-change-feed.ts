@@ -222,9 +222,9 @@ function noteTriggers(schema: string, table: string): string {
 }
 
 /** Bytes of a notification; PostgreSQL takes less than 8000. */
-const LONGEST_NOTICE = 7000;
+const MAX_NOTICE = 7000;
 /** Rows that may fit in a notice; for more it is not even tried. */
-const MOST_NOTED = 200;
+const MAX_NOTED = 200;
 
 /**
  * noticeFunction makes the function that tells what replicas must forget; it runs as a part of keyward_publish. Digests
@@ -243,7 +243,7 @@ function noticeFunction(schema: string): string {
       notice jsonb;
     BEGIN
       PERFORM FROM ${schema}.pending_changes
-      WHERE txid = transaction AND kind <> 'secret' OFFSET ${MOST_NOTED} LIMIT 1;
+      WHERE txid = transaction AND kind <> 'secret' OFFSET ${MAX_NOTED} LIMIT 1;
       IF FOUND THEN RETURN everything; END IF;
       WITH noted AS MATERIALIZED (
         SELECT * FROM ${schema}.pending_changes WHERE txid = transaction AND kind <> 'secret'
@@ -262,7 +262,7 @@ function noticeFunction(schema: string): string {
         'profiles', ${ids('user_profile')},
         'barriers', barriers
       ) INTO notice FROM noted;
-      IF (notice -> 'all')::boolean OR octet_length(notice::text) > ${LONGEST_NOTICE} THEN RETURN everything; END IF;
+      IF (notice -> 'all')::boolean OR octet_length(notice::text) > ${MAX_NOTICE} THEN RETURN everything; END IF;
       RETURN notice;
     END $$;
     REVOKE ALL ON FUNCTION keyward_notice(xid8, jsonb) FROM PUBLIC`;
@@ -271,7 +271,7 @@ function noticeFunction(schema: string): string {
 /** Any fixed number; it only has to differ from other users of advisory locks in the same database. */
 const PUBLISH_LOCK = 7_033_291_505;
 /** Changes in one row of the feed. */
-const MOST_CHANGES = 10_000;
+const MAX_CHANGES = 10_000;
 
 /**
  * publishFunction makes the trigger function that runs at commit. In a transaction that reads from a snapshot of its
@@ -297,7 +297,7 @@ function publishFunction(schema: string): string {
           jsonb_agg(DISTINCT grantee::text) FILTER (WHERE grantee IS NOT NULL) AS grantees
         FROM ${schema}.pending_changes WHERE txid = NEW.txid GROUP BY kind, row_id
       ), numbered AS (
-        SELECT place, (row_number() OVER (ORDER BY place) - 1) / ${MOST_CHANGES} AS part,
+        SELECT place, (row_number() OVER (ORDER BY place) - 1) / ${MAX_CHANGES} AS part,
           jsonb_build_object('kind', kind, 'op', op, 'id', row_id::text) || coalesce(attributes, '{}')
             || CASE WHEN grantees IS NULL THEN '{}' ELSE jsonb_build_object('grantees', grantees) END AS change
         FROM merged

@@ -47,7 +47,7 @@ const PLPGSQL = 'LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp';
 /** As in the migration that made the feed: revisions are published, and epochs begin, one after the other. */
 const PUBLISH_LOCK = 7_033_291_505;
 /** Changes in one row of the feed. */
-const MOST_CHANGES = 10_000;
+const MAX_CHANGES = 10_000;
 
 /** historyFunction makes the function that tells where the feed is. What a managed service does not tell is left out. */
 function historyFunction(schema: string): string {
@@ -181,7 +181,7 @@ function publishFunction(schema: string): string {
           jsonb_agg(DISTINCT grantee::text) FILTER (WHERE grantee IS NOT NULL) AS grantees
         FROM ${schema}.pending_changes WHERE txid = NEW.txid GROUP BY kind, row_id
       ), numbered AS (
-        SELECT place, (row_number() OVER (ORDER BY place) - 1) / ${MOST_CHANGES} AS part,
+        SELECT place, (row_number() OVER (ORDER BY place) - 1) / ${MAX_CHANGES} AS part,
           jsonb_build_object('kind', kind, 'op', op, 'id', row_id::text) || coalesce(attributes, '{}')
             || CASE WHEN grantees IS NULL THEN '{}' ELSE jsonb_build_object('grantees', grantees) END AS change
         FROM merged

@@ -15,11 +15,11 @@ export async function up(knex: Knex): Promise<void> {
 }
 
 /** Bytes of a notification; PostgreSQL takes less than 8000. */
-const LONGEST_NOTICE = 7000;
+const MAX_NOTICE = 7000;
 /** Rows that may fit in a notice one by one. */
-const MOST_NOTED = 200;
+const MAX_NOTED = 200;
 /** Profiles that may fit in a notice. */
-const MOST_PROFILES = 200;
+const MAX_PROFILES = 200;
 
 /**
  * noticeFunction replaces the function of before. Whether many changes are deletions of tokens is told from what was noted:
@@ -40,7 +40,7 @@ function noticeFunction(schema: string): string {
       notice jsonb;
     BEGIN
       PERFORM FROM ${schema}.pending_changes
-      WHERE txid = transaction AND kind <> 'secret' OFFSET ${MOST_NOTED} LIMIT 1;
+      WHERE txid = transaction AND kind <> 'secret' OFFSET ${MAX_NOTED} LIMIT 1;
       IF FOUND THEN
         PERFORM FROM ${schema}.pending_changes noted
         WHERE txid = transaction AND kind <> 'secret' AND NOT CASE
@@ -52,7 +52,7 @@ function noticeFunction(schema: string): string {
         IF FOUND THEN RETURN everything; END IF;
         SELECT jsonb_agg(DISTINCT attributes ->> 'profile_id') INTO owners FROM ${schema}.pending_changes
         WHERE txid = transaction AND kind = 'token' AND digest IS NULL;
-        IF owners IS NULL OR jsonb_array_length(owners) > ${MOST_PROFILES} THEN RETURN everything; END IF;
+        IF owners IS NULL OR jsonb_array_length(owners) > ${MAX_PROFILES} THEN RETURN everything; END IF;
         RETURN nothing || jsonb_build_object('profiles', owners);
       END IF;
       WITH noted AS MATERIALIZED (
@@ -72,7 +72,7 @@ function noticeFunction(schema: string): string {
         'profiles', ${ids('user_profile')},
         'barriers', barriers
       ) INTO notice FROM noted;
-      IF (notice -> 'all')::boolean OR octet_length(notice::text) > ${LONGEST_NOTICE} THEN RETURN everything; END IF;
+      IF (notice -> 'all')::boolean OR octet_length(notice::text) > ${MAX_NOTICE} THEN RETURN everything; END IF;
       RETURN notice;
     END $$`;
 }

@@ -27,13 +27,13 @@ export type AnswerFromMemory = (message: Buffer, known: KnownCaller) => Buffer |
 export type MethodRules = ReadonlyMap<string, MethodRule>;
 
 /** Most bytes of a request to an open method: the name of a service, or of a type. */
-const MOST_OPEN_REQUEST_BYTES = 4 * 1024;
+const MAX_OPEN_REQUEST_BYTES = 4 * 1024;
 
 /** openMethods are the rules of a service that needs no credentials. */
 export function openMethods(service: ServiceDefinition): MethodRule[] {
   return Object.values(service).map(({ path, requestStream, responseStream }) => ({
     path,
-    maxRequestBytes: MOST_OPEN_REQUEST_BYTES,
+    maxRequestBytes: MAX_OPEN_REQUEST_BYTES,
     isConversation: requestStream,
     isOpen: true,
     lasts: responseStream,

@@ -1,11 +1,11 @@
 import type { Share } from './collected-bytes.js';
 
 /** Bytes that a caller may hold in requests that are not complete, over all connections. */
-const MOST_BYTES = 6 * 1024 * 1024;
+const MAX_BYTES = 6 * 1024 * 1024;
 /** Bytes of all callers together. */
-const MOST_BYTES_IN_ALL = 32 * 1024 * 1024;
+const MAX_BYTES_IN_ALL = 32 * 1024 * 1024;
 /** Requests of a caller of which a part has come. Nearly all come whole, in one piece; each takes some ten kilobytes. */
-const MOST_REQUESTS = 1000;
+const MAX_REQUESTS = 1000;
 
 /** BodyBudget limits what requests that are not complete take in memory. */
 export class BodyBudget {
@@ -43,9 +43,9 @@ export class CallerShare implements Share {
 
   take(bytes: number): boolean {
     if (
-      this.#requests > MOST_REQUESTS ||
-      this.#bytes + bytes > MOST_BYTES ||
-      this.#inAll.bytes + bytes > MOST_BYTES_IN_ALL
+      this.#requests > MAX_REQUESTS ||
+      this.#bytes + bytes > MAX_BYTES ||
+      this.#inAll.bytes + bytes > MAX_BYTES_IN_ALL
     )
       return false;
     this.#bytes += bytes;

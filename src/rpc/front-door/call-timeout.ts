@@ -11,9 +11,9 @@ const MILLISECONDS: Readonly<Record<string, number>> = {
   n: 1e-6,
 };
 /** 24 days. The library keeps milliseconds in 32 bits: more than 2^31 of them are "now" for it. */
-const LONGEST_MS = 24 * 24 * 3_600_000;
+const MAX_MS = 24 * 24 * 3_600_000;
 /** The header has eight digits. */
-const MOST_OF_A_UNIT = 99_999_999;
+const MAX_OF_A_UNIT = 99_999_999;
 
 /** Deadline is when a client waits no longer for its call. */
 export class Deadline {
@@ -31,7 +31,7 @@ export class Deadline {
   /** toHeader is the header `grpc-timeout` for what is left, which is never nothing. */
   toHeader(): string {
     const left = Math.max(1, Math.ceil(this.#at - performance.now()));
-    return left <= MOST_OF_A_UNIT ? `${left}m` : `${Math.ceil(left / 1000)}S`;
+    return left <= MAX_OF_A_UNIT ? `${left}m` : `${Math.ceil(left / 1000)}S`;
   }
 }
 
@@ -41,5 +41,5 @@ export function deadlineOf(headers: IncomingHttpHeaders): Deadline | undefined {
   if (typeof header !== 'string') return undefined;
   const [, amount = '', unit = ''] = TIMEOUT.exec(header) ?? [];
   const milliseconds = Number(amount) * (MILLISECONDS[unit] ?? NaN);
-  return Number.isNaN(milliseconds) ? undefined : new Deadline(Math.min(milliseconds, LONGEST_MS));
+  return Number.isNaN(milliseconds) ? undefined : new Deadline(Math.min(milliseconds, MAX_MS));
 }

@@ -7,13 +7,13 @@ import { LimitedShare, type Share } from './collected-bytes.js';
 import { bodyOf, ignore } from './request-body.js';
 import { ReadingShare, type Source } from './turns.js';
 
-/** ConnectionStanding is what a connection has shown: nothing yet, a call to an open method, or good credentials. */
-export type ConnectionStanding = 'stranger' | 'visitor' | 'caller';
+/** ConnectionTrust is what a connection has shown: nothing yet, a call to an open method, or good credentials. */
+export type ConnectionTrust = 'stranger' | 'visitor' | 'caller';
 
 /** What a connection may hold of calls to open methods: their headers, bodies that are not complete, and streams without an end. */
-export const MOST_OF_OPEN_CALLS = 64 * 1024;
+export const MAX_OPEN_CALLS = 64 * 1024;
 /** What a connection of callers may hold of calls whose credentials are being judged. One of strangers is not read on at all. */
-const MOST_WAITING = 64 * 1024;
+const MAX_WAITING = 64 * 1024;
 
 /** Connection is one TCP connection, and the HTTP/2 session on it. */
 export class Connection implements Source {
@@ -23,7 +23,7 @@ export class Connection implements Source {
   /** Address and port, as the library writes them. */
   readonly peer: string;
   /** What its calls to open methods may hold. */
-  readonly openShare = new LimitedShare(MOST_OF_OPEN_CALLS);
+  readonly openShare = new LimitedShare(MAX_OPEN_CALLS);
   /** True for one too many: its calls are refused. */
   isSurplus = false;
   /** The interval in which it last had a call. */
@@ -38,7 +38,7 @@ export class Connection implements Source {
   readonly share = new ReadingShare();
   /** The interval from which on it has been read without waiting for a turn. */
   readSince: number;
-  #standing: ConnectionStanding = 'stranger';
+  #trust: ConnectionTrust = 'stranger';
   #session: Http2Session | undefined;
   #authContext: Credentials['authContext'] | undefined;
   #waiting = 0;
@@ -55,8 +55,8 @@ export class Connection implements Source {
     this.activeAt = interval;
   }
 
-  get standing(): ConnectionStanding {
-    return this.#standing;
+  get trust(): ConnectionTrust {
+    return this.#trust;
   }
 
   /** Who TLS says is at the other end. */
@@ -112,15 +112,15 @@ export class Connection implements Source {
   visited(): void {
     this.misusedAt = undefined;
     this.misuses = 0;
-    if (this.#standing === 'stranger') this.#standing = 'visitor';
+    if (this.#trust === 'stranger') this.#trust = 'visitor';
   }
 
   /** recognized tells of good credentials. */
   recognized(): void {
     this.misusedAt = undefined;
     this.misuses = 0;
-    if (this.#standing === 'caller') return;
-    this.#standing = 'caller';
+    if (this.#trust === 'caller') return;
+    this.#trust = 'caller';
     this.regulate();
   }
 
@@ -184,7 +184,7 @@ export class Connection implements Source {
    * call's credentials are being judged, so that no more than what was read at once, 64 KiB, is held for it.
    */
   regulate(): void {
-    const isUnknown = this.#standing !== 'caller' || this.#early.held > MOST_WAITING;
+    const isUnknown = this.#trust !== 'caller' || this.#early.held > MAX_WAITING;
     const mustStop = this.#isPaused || (this.#waiting > 0 && isUnknown);
     if (this.#session === undefined || (!mustStop && !this.#isStopped)) return;
     this.#isStopped = mustStop;

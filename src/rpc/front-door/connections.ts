@@ -1,7 +1,7 @@
 import type { EventEmitter } from 'node:events';
 import { constants, type Http2Session } from 'node:http2';
 import type { Socket } from 'node:net';
-import { Repetition } from '../../lib/repetition.js';
+import { PeriodicTask } from '../../lib/periodic-task.js';
 import type { ConnectionCounts } from '../../telemetry/connection-metrics.js';
 import { Connection } from './connection.js';
 import type { ConnectionLimits } from './connection-limits.js';
@@ -30,9 +30,9 @@ const STRANGER_INTERVALS = 20;
 const CLOSING_INTERVALS = 2;
 /** Intervals that a client has to take the end of a stream without an end, when the service stops. */
 const ENDING_INTERVALS = 1;
-const MOST_MISUSES = 20;
+const MAX_MISUSES = 20;
 /** Connections above the limits that are kept to tell them so. */
-const MOST_SURPLUS = 16;
+const MAX_SURPLUS = 16;
 
 /**
  * Connections holds all connections and limits them. One that has shown nothing makes room for the next, the longest
@@ -46,7 +46,7 @@ export class Connections {
   /** Those that have shown nothing so far, or had not when they were last looked at; the longest first. */
   readonly #strangers = new Set<Connection>();
   readonly #surplus = new Set<Connection>();
-  readonly #sweeping = new Repetition(() => {
+  readonly #sweeping = new PeriodicTask(() => {
     this.#sweep();
     return Promise.resolve();
   });
@@ -101,7 +101,7 @@ export class Connections {
   /** misused tells of a call that sent too much. Where many do and none is let in between, the connection is cut off. */
   misused(connection: Connection): void {
     connection.misused(this.#interval);
-    if (connection.misuses !== MOST_MISUSES) return;
+    if (connection.misuses !== MAX_MISUSES) return;
     this.#options.counts.ended.misuse += 1;
     connection.destroy(constants.NGHTTP2_ENHANCE_YOUR_CALM);
   }
@@ -113,7 +113,7 @@ export class Connections {
   leave(): void {
     this.#leavingSince = this.#interval;
     for (const connection of [...this.#byPeer.values()]) {
-      if (connection.standing === 'stranger' && !connection.isBusy) connection.socket.destroy();
+      if (connection.trust === 'stranger' && !connection.isBusy) connection.socket.destroy();
     }
   }
 
@@ -126,7 +126,7 @@ export class Connections {
   /** use tells how many there are. */
   get use(): { readonly authenticated: number; readonly unauthenticated: number } {
     let authenticated = 0;
-    for (const { standing } of this.#byPeer.values()) if (standing === 'caller') authenticated += 1;
+    for (const { trust } of this.#byPeer.values()) if (trust === 'caller') authenticated += 1;
     return { authenticated, unauthenticated: this.#byPeer.size - authenticated };
   }
 
@@ -186,14 +186,14 @@ export class Connections {
     const candidates = among ?? this.#byPeer.values();
     if (among === undefined) {
       for (const connection of this.#strangers) {
-        if (connection.standing === 'stranger') return connection;
+        if (connection.trust === 'stranger') return connection;
         this.#strangers.delete(connection);
       }
     }
     let least: Connection | undefined;
     for (const connection of candidates) {
       if (connection.isSurplus || (least !== undefined && !isLessUseful(connection, least))) continue;
-      if (connection.standing !== 'caller' || !connection.isBusy) least = connection;
+      if (connection.trust !== 'caller' || !connection.isBusy) least = connection;
     }
     return least;
   }
@@ -202,7 +202,7 @@ export class Connections {
   #keepToRefuse(connection: Connection): void {
     connection.isSurplus = true;
     this.#surplus.add(connection);
-    if (this.#surplus.size <= MOST_SURPLUS) return;
+    if (this.#surplus.size <= MAX_SURPLUS) return;
     const [first] = this.#surplus;
     if (first === undefined) return;
     first.destroy(constants.NGHTTP2_ENHANCE_YOUR_CALM);
@@ -232,12 +232,12 @@ export class Connections {
       if (mustEnd && body?.rule.lasts === true) body.stream.close(constants.NGHTTP2_CANCEL);
     });
     connection.noticeClosing(this.#interval);
-    const { standing, closingSince, misusedAt } = connection;
+    const { trust, closingSince, misusedAt } = connection;
     if (calls > 0) connection.activeAt = this.#interval;
     const isIdle = calls === 0 && this.#interval - connection.activeAt > 1;
     if (isIdle && this.#leavingSince < this.#interval) {
       connection.socket.destroy();
-    } else if (standing === 'stranger') {
+    } else if (trust === 'stranger') {
       if (this.#interval - connection.readSince <= STRANGER_INTERVALS) return;
       counts.ended.unauthenticated += 1;
       connection.destroy(constants.NGHTTP2_ENHANCE_YOUR_CALM);
@@ -256,7 +256,7 @@ export class Connections {
 const USEFULNESS = { stranger: 0, visitor: 1, caller: 2 };
 
 function isLessUseful(a: Connection, b: Connection): boolean {
-  const difference = USEFULNESS[a.standing] - USEFULNESS[b.standing];
+  const difference = USEFULNESS[a.trust] - USEFULNESS[b.trust];
   return difference < 0 || (difference === 0 && a.activeAt < b.activeAt);
 }
 

@@ -11,13 +11,13 @@ import {
 import type { ConnectionCounts, ConnectionUse, WorkUse } from '../../telemetry/connection-metrics.js';
 import type { Authenticated, AuthenticationLog, Authenticator } from '../authenticator.js';
 import { callEnded, type CallLog } from '../call-log.js';
-import { foreseen, toStatus } from '../error-status.js';
+import { toKeywardError, toStatus } from '../error-status.js';
 import { listeningServers, takeStreams, type StreamListener } from '../library.js';
 import type { MethodRules } from './admission.js';
 import { deadlineOf } from './call-timeout.js';
 import { BodyBudget, type CallerShare } from './body-budget.js';
 import { LimitedShare, type Share } from './collected-bytes.js';
-import { MOST_OF_OPEN_CALLS, type Connection } from './connection.js';
+import { MAX_OPEN_CALLS, type Connection } from './connection.js';
 import { Connections } from './connections.js';
 import type { ConnectionLimits } from './connection-limits.js';
 import { discardBody, ignore, RequestBody, type BodyKeeper } from './request-body.js';
@@ -34,11 +34,11 @@ export interface FrontDoorDependencies extends CallLog {
 }
 
 /** Calls on connections where nobody is known yet that may wait for the database. Each takes some ten kilobytes. */
-const MOST_WAITING_STRANGERS = 1000;
+const MAX_WAITING_STRANGERS = 1000;
 /** What a stream without an end to an open method counts for, beside its headers. */
 const BYTES_OF_A_LASTING_CALL = 8 * 1024;
 /** Calls that the library may have before their message has come. Nearly all messages come with their headers. */
-const MOST_EMPTY_CALLS = 200;
+const MAX_EMPTY_CALLS = 200;
 /** Of a connection that has ended already. */
 const NO_SHARE = new LimitedShare(0);
 
@@ -119,7 +119,7 @@ export class FrontDoor implements BodyKeeper {
   }
 
   mayEnterEmpty(): boolean {
-    if (this.#emptyCalls >= MOST_EMPTY_CALLS) return false;
+    if (this.#emptyCalls >= MAX_EMPTY_CALLS) return false;
     this.#emptyCalls += 1;
     return true;
   }
@@ -207,10 +207,10 @@ export class FrontDoor implements BodyKeeper {
   /** #visit lets a call to an open method in, if the connection does not hold too many already. */
   #visit(body: RequestBody, connection: Connection): void {
     const { stream, rawHeaders, rule } = body;
-    const isFree = connection.standing === 'caller' || !rule.lasts;
+    const isFree = connection.trust === 'caller' || !rule.lasts;
     const held = lengthOf(rawHeaders) + (isFree ? 0 : BYTES_OF_A_LASTING_CALL);
     if (!connection.openShare.take(held)) {
-      body.fail(openCallsTooLarge(MOST_OF_OPEN_CALLS));
+      body.fail(openCallsTooLarge(MAX_OPEN_CALLS));
       return;
     }
     stream.once('close', () => {
@@ -224,8 +224,8 @@ export class FrontDoor implements BodyKeeper {
   async #judge(body: RequestBody, connection: Connection): Promise<void> {
     const { authenticator, authentications } = this.#dependencies;
     const { peer, authContext } = connection;
-    const isStranger = connection.standing !== 'caller';
-    if (isStranger && this.#waitingStrangers >= MOST_WAITING_STRANGERS) {
+    const isStranger = connection.trust !== 'caller';
+    if (isStranger && this.#waitingStrangers >= MAX_WAITING_STRANGERS) {
       body.fail(databaseUnavailable());
       return;
     }
@@ -239,7 +239,7 @@ export class FrontDoor implements BodyKeeper {
       const { authorization } = body.headers;
       found = await authenticator.authenticate({ authorization, authContext, peer, requestId });
     } catch (error) {
-      const failure = foreseen(error, requestId);
+      const failure = toKeywardError(error, requestId);
       if (failure.reason === 'CREDENTIALS_REFUSED') authentications.failed(peer);
       body.fail(failure);
       return;

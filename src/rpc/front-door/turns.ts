@@ -6,13 +6,13 @@ const CALM_MS = 200;
 /** From then on, while it reads for less than this at once, more connections are read. */
 const READING_MS = 50;
 /** And when it has read for so long, those that it has not come to wait. */
-const MOST_READING_MS = 100;
+const MAX_READING_MS = 100;
 /** How long a turn lasts. The calls that waited for it are mostly answered late, those that follow in time. */
 const TURN_MS = 800;
 /** A connection that brings no more calls than this at once is read always. */
 const FEW_CALLS = 4;
 /** What a connection counts for that nobody knows: as many as it may have. */
-const MOST_CALLS = 100;
+const MAX_CALLS = 100;
 /** How often it is looked whether a connection that waits is still there; more seldom the longer it waits. */
 const PROBE_MS = 300;
 const PROBES_OF_A_WAIT = 20;
@@ -132,7 +132,7 @@ export class Turns<Connection extends Source> {
   #look(): void {
     const now = this.#now();
     if (this.#calls === 0) this.#readingSince = now;
-    const limit = this.waiting === 0 ? OVERLOAD_MS : MOST_READING_MS;
+    const limit = this.waiting === 0 ? OVERLOAD_MS : MAX_READING_MS;
     if (this.#isCut || now - this.#readingSince < limit) return;
     this.#isCut = true;
     for (const connection of this.#connections()) {
@@ -187,7 +187,7 @@ export class Turns<Connection extends Source> {
       this.#busy.add(connection);
     }
     // Where many with few calls each are too much together, they take turns too.
-    if (this.#spent > 2 * MOST_READING_MS && callsOfBusy < this.#calls / 2) this.#few >>= 1;
+    if (this.#spent > 2 * MAX_READING_MS && callsOfBusy < this.#calls / 2) this.#few >>= 1;
   }
 
   #endTurns(now: number): void {
@@ -219,7 +219,7 @@ export class Turns<Connection extends Source> {
   /** #demand is how long it would take to read all. */
   #demand(): number {
     let calls = 0;
-    for (const { share } of this.#waiting) calls += share.calls === 0 ? MOST_CALLS : share.calls;
+    for (const { share } of this.#waiting) calls += share.calls === 0 ? MAX_CALLS : share.calls;
     return this.#spent + calls * this.#perCall;
   }
 

@@ -17,11 +17,11 @@ import { readSecretSelector, toPayload } from '../secret-messages.js';
 type Methods = Pick<typeof SecretServiceService, 'accessSecret' | 'batchAccessSecrets'>;
 
 const ACCESS = 'keyward.secrets.access';
-const MOST_REQUESTS = 100;
+const MAX_REQUESTS = 100;
 /** Many accesses share the statement that reads and the one that records; each decrypts by itself. */
 const WEIGHT = 10;
 /** One of them: a name and a username at their longest. */
-const LARGEST_REQUEST_BYTES = 4 * 1024;
+const MAX_REQUEST_BYTES = 4 * 1024;
 
 export function accessHandlers(service: AccessService): Handlers<Methods> {
   const onMissingScope = (caller: Caller): Promise<void> => service.recordMissingScope(caller);
@@ -34,35 +34,42 @@ export function accessHandlers(service: AccessService): Handlers<Methods> {
         toResponse(
           await service.access(
             caller,
-            checked((v) => readRequest(v, '', request)),
+            checked((v) => readRequest(v, '', request, caller)),
           ),
         ),
     },
     batchAccessSecrets: {
       permission: ACCESS,
-      maxRequestBytes: MOST_REQUESTS * LARGEST_REQUEST_BYTES,
+      maxRequestBytes: MAX_REQUESTS * MAX_REQUEST_BYTES,
       onMissingScope,
       handle: async ({ requests }, caller) => {
-        const results = await service.accessMany(caller, readBatch(requests));
+        const results = await service.accessMany(caller, readBatch(requests, caller));
         return { results: results.map(toResult) };
       },
     },
   };
 }
 
-function readBatch(requests: readonly AccessSecretRequest[]): AccessRequest[] {
+function readBatch(requests: readonly AccessSecretRequest[], caller: Caller): AccessRequest[] {
   return checked((v) => {
     v.check(requests.length > 0, 'requests', 'must not be empty');
-    v.check(requests.length <= MOST_REQUESTS, 'requests', `must be at most ${MOST_REQUESTS}`);
-    return v.any ? [] : requests.map((request, index) => readRequest(v, `requests[${index}].`, request));
+    v.check(requests.length <= MAX_REQUESTS, 'requests', `must be at most ${MAX_REQUESTS}`);
+    return v.any
+      ? []
+      : requests.map((request, index) => readRequest(v, `requests[${index}].`, request, caller));
   });
 }
 
-function readRequest(v: Violations, prefix: string, request: AccessSecretRequest): AccessRequest {
+function readRequest(
+  v: Violations,
+  prefix: string,
+  request: AccessSecretRequest,
+  caller: Caller,
+): AccessRequest {
   const { secret, version, includeExpired, skipAccessTime } = request;
   v.check(version >= 0, `${prefix}version`, 'must not be negative');
   return {
-    ref: readSecretSelector(v, `${prefix}secret`, secret),
+    ref: readSecretSelector(v, `${prefix}secret`, secret, caller),
     version: version === 0 ? null : version,
     includeExpired,
     skipAccessTime,

@@ -162,10 +162,10 @@ function membershipOf(owner: UserProfileRef): Extract<UserProfileRef, { by: 'mem
 }
 
 function factsFromRow(row: FactsRow, userId: bigint): AccessFacts {
-  return { standing: standingOf(row, userId), secret: secretOf(row), version: versionOf(row) };
+  return { callerRights: callerRightsOf(row, userId), secret: secretOf(row), version: versionOf(row) };
 }
 
-function standingOf(row: FactsRow, userId: bigint): AccessFacts['standing'] {
+function callerRightsOf(row: FactsRow, userId: bigint): AccessFacts['callerRights'] {
   if (row.caller_is_staff === null) return undefined;
   return {
     userId,

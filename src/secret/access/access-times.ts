@@ -1,13 +1,13 @@
-import { GroupCommit } from '../../lib/group-commit.js';
+import { Batcher, writing } from '../../lib/batcher.js';
 import type { Instant } from '../../lib/instant.js';
 import { LatestTimes } from '../../lib/latest-times.js';
-import { Repetition } from '../../lib/repetition.js';
+import { PeriodicTask } from '../../lib/periodic-task.js';
 import type { Logger } from '../../telemetry/logger.js';
 import type { AccessRepository, AccessTime } from './access-repository.js';
 
-const MOST_TOGETHER = 1000;
+const MAX_TOGETHER = 1000;
 /** Each write takes all that is late with it. */
-const MOST_LATE = 10_000;
+const MAX_LATE = 10_000;
 
 /**
  * AccessTimes writes when secrets were accessed, those of concurrent calls together. A secret that is being
@@ -17,9 +17,12 @@ const MOST_LATE = 10_000;
 export class AccessTimes {
   readonly #secrets: Pick<AccessRepository, 'recordAccess'>;
   readonly #logger: Logger;
-  readonly #writing = new GroupCommit<AccessTime>((times) => this.#write(times), MOST_TOGETHER);
-  readonly #late = new LatestTimes<Instant>(MOST_LATE);
-  readonly #flushing = new Repetition(() => this.#flush());
+  readonly #writing = new Batcher(
+    writing<AccessTime>((times) => this.#write(times)),
+    { maxItems: MAX_TOGETHER },
+  );
+  readonly #late = new LatestTimes<Instant>(MAX_LATE);
+  readonly #flushing = new PeriodicTask(() => this.#flush());
 
   constructor(secrets: Pick<AccessRepository, 'recordAccess'>, logger: Logger) {
     this.#secrets = secrets;
@@ -59,7 +62,7 @@ export class AccessTimes {
   }
 
   async #write(times: readonly AccessTime[]): Promise<void> {
-    const latest = new LatestTimes<Instant>(MOST_LATE + MOST_TOGETHER);
+    const latest = new LatestTimes<Instant>(MAX_LATE + MAX_TOGETHER);
     for (const [secretId, at] of this.#late.entries()) latest.note(secretId, at);
     for (const { secretId, at } of times) latest.note(secretId, at);
     const written = latest.take().map(([secretId, at]) => ({ secretId, at }));

@@ -1,5 +1,5 @@
 import type { Owner } from '../../authz/owner.js';
-import type { Standing } from '../../authz/rights.js';
+import type { CallerRights } from '../../authz/rights.js';
 import { credentialsRefused, KeywardError, notFound, notPermitted } from '../../lib/errors.js';
 import type { Instant } from '../../lib/instant.js';
 import type { Binding } from '../binding/binding.js';
@@ -15,7 +15,7 @@ import {
 /** AccessFacts is what decides whether a caller may have a value, read in one statement. */
 export interface AccessFacts {
   /** undefined if the caller's user is gone or switched off. */
-  readonly standing: Standing | undefined;
+  readonly callerRights: CallerRights | undefined;
   /** undefined if there is none that was named, or if it is deleted. */
   readonly secret: AccessedFacts | undefined;
   /** The version asked for, or the newest enabled one; undefined if there is none. */
@@ -63,14 +63,14 @@ export interface AccessedSecret {
 
 /** judgeAccess decides whether the caller may have the value, and throws why not. */
 export function judgeAccess(
-  { standing, secret, version }: AccessFacts,
+  { callerRights, secret, version }: AccessFacts,
   { version: number, includeExpired }: Wanted,
   now: Instant,
 ): Granted {
-  if (standing === undefined) throw credentialsRefused();
+  if (callerRights === undefined) throw credentialsRefused();
   if (secret === undefined) throw notFound('secret');
   const isGranted = secret.grantEndsAt !== null && !isOver(secret.grantEndsAt, now);
-  const access = accessToSecret(standing, secret.owner, isGranted);
+  const access = accessToSecret(callerRights, secret.owner, isGranted);
   requireAccess(access);
   if (includeExpired && access !== 'manage') {
     throw notPermitted('Only those who manage a secret may ask for its value after it has expired.');

@@ -3,7 +3,7 @@ import { SERVICE, type AuditLog } from '../../audit/audit-log.js';
 import type { Keyring } from '../../crypto/keyring.js';
 import type { Database } from '../../db/knex.js';
 import { inTransaction, reading } from '../../db/transaction.js';
-import { Repetition } from '../../lib/repetition.js';
+import { PeriodicTask } from '../../lib/periodic-task.js';
 import type { Logger } from '../../telemetry/logger.js';
 import type { BindingRepository } from './binding-repository.js';
 import { bind } from './binding.js';
@@ -27,7 +27,7 @@ const BATCH = 200;
  */
 export class BindingService {
   readonly #deps: BindingServiceDependencies;
-  readonly #repetition = new Repetition(() => this.#tryToComplete());
+  readonly #completing = new PeriodicTask(() => this.#tryToComplete());
   #isComplete = false;
   #isFailing = false;
   #isStopped = false;
@@ -44,19 +44,19 @@ export class BindingService {
     const patience = new AbortController();
     try {
       await Promise.race([
-        this.#repetition.run(),
+        this.#completing.run(),
         delay(patienceMs, undefined, { signal: patience.signal, ref: false }).catch(() => undefined),
       ]);
     } finally {
       patience.abort();
     }
-    if (!this.#isComplete) this.#repetition.start(intervalMs);
+    if (!this.#isComplete) this.#completing.start(intervalMs);
   }
 
   /** stop waits for the batch under way. */
   async stop(): Promise<void> {
     this.#isStopped = true;
-    await this.#repetition.stop();
+    await this.#completing.stop();
   }
 
   /** unbound tells what becomes of a value without a binding that is read after this was asked. */

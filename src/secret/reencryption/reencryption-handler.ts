@@ -6,9 +6,9 @@ import type {
 } from '../../gen/keyward/secret/v1/secret_service.js';
 import type { Handlers } from '../../rpc/handlers.js';
 import type {
-  RotationProgress,
-  RotationService,
-  RotationStatus,
+  ReencryptionProgress,
+  ReencryptionService,
+  ReencryptionStatus,
   UndecryptableVersion,
 } from './reencryption-service.js';
 
@@ -17,7 +17,7 @@ type Methods = Pick<typeof SecretServiceService, 'rotateEncryptionKey' | 'getRot
 
 const ROTATE = 'keyward.keys.rotate';
 
-export function rotationHandlers(service: RotationService): Handlers<Methods> {
+export function reencryptionHandlers(service: ReencryptionService): Handlers<Methods> {
   return {
     rotateEncryptionKey: {
       permission: ROTATE,
@@ -33,7 +33,7 @@ export function rotationHandlers(service: RotationService): Handlers<Methods> {
   };
 }
 
-function toProgress(progress: RotationProgress): RotateEncryptionKeyResponse {
+function toProgress(progress: ReencryptionProgress): RotateEncryptionKeyResponse {
   return {
     done: BigInt(progress.done),
     total: BigInt(progress.total),
@@ -43,7 +43,7 @@ function toProgress(progress: RotationProgress): RotateEncryptionKeyResponse {
   };
 }
 
-function toStatus(status: RotationStatus): GetRotationStatusResponse {
+function toStatus(status: ReencryptionStatus): GetRotationStatusResponse {
   return {
     primaryKeyId: status.primaryKeyId,
     keys: status.keys.map((usage) => ({ ...usage })),

@@ -42,8 +42,8 @@ interface ValueRow extends Row, BindingRow {
 
 const TABLE = 'secret_versions';
 
-/** RotationRepository is every SQL statement about the ciphertexts of all versions; destroyed ones have none. */
-export class RotationRepository {
+/** ReencryptionRepository is every SQL statement about the ciphertexts of all versions; destroyed ones have none. */
+export class ReencryptionRepository {
   readonly #knex: Knex;
 
   constructor(knex: Knex) {

@@ -1,12 +1,11 @@
 import type { Caller } from '../../authz/caller.js';
-import { managesAccounts } from '../../authz/rights.js';
-import type { StandingReader } from '../../authz/standing.js';
+import { managesAccounts, type CallerRightsReader } from '../../authz/rights.js';
 import { actorOf, type AuditLog } from '../../audit/audit-log.js';
 import { Undecryptable, type Keyring, type UndecryptableReason } from '../../crypto/keyring.js';
 import type { Database, Transaction } from '../../db/knex.js';
 import { inTransactionFor, reading } from '../../db/transaction.js';
 import { notPermitted } from '../../lib/errors.js';
-import { GroupCommit } from '../../lib/group-commit.js';
+import { Batcher } from '../../lib/batcher.js';
 import { Violations } from '../../lib/violations.js';
 import type { BindingService } from '../binding/binding-service.js';
 import { bind } from '../binding/binding.js';
@@ -15,31 +14,32 @@ import type {
   ListedVersion,
   Range,
   ReencryptedVersion,
-  RotationRepository,
+  ReencryptionRepository,
   VersionRef,
 } from './reencryption-repository.js';
 import { isInPlace, type Unbound } from '../sealed-value.js';
+import { slicesOf } from '../../lib/slices.js';
 
-export interface RotationServiceDependencies {
+export interface ReencryptionServiceDependencies {
   readonly knex: Database;
-  readonly versions: RotationRepository;
+  readonly versions: ReencryptionRepository;
   readonly keyring: Keyring;
   readonly bindings: Pick<BindingService, 'unbound' | 'complete'>;
-  readonly standings: StandingReader;
+  readonly rightsReader: CallerRightsReader;
   readonly audit: AuditLog;
   /** A rotation ends with its reason, before the next batch, once it is aborted. */
   readonly stopping: AbortSignal;
 }
 
-export interface RotationOptions {
+export interface ReencryptionOptions {
   /** Whether to change nothing, but to tell what would be done. */
   readonly dryRun: boolean;
   /** How many versions to encrypt anew in one transaction: 1 to 1000, 0 for 200. */
   readonly batchSize: number;
 }
 
-/** RotationProgress counts versions. */
-export interface RotationProgress {
+/** ReencryptionProgress counts versions. */
+export interface ReencryptionProgress {
   /** Dealt with so far, failed ones included. */
   readonly done: number;
   /** To be dealt with when the rotation began. */
@@ -67,7 +67,7 @@ export interface UndecryptableVersion extends VersionRef {
   readonly cause: Fault;
 }
 
-export interface RotationStatus {
+export interface ReencryptionStatus {
   readonly primaryKeyId: string;
   /** Every key of the ring in its order, then every other that versions are encrypted with. */
   readonly keys: readonly KeyUsage[];
@@ -84,33 +84,30 @@ interface Batch {
   readonly failed: readonly VersionRef[];
 }
 
-/** Asked is a call that waits for the status. */
-interface Asked {
-  status: RotationStatus | undefined;
-}
-
-const MOST_ASKED_TOGETHER = 1000;
+const MAX_ASKED_TOGETHER = 1000;
 const DEFAULT_BATCH = 200;
-const LARGEST_BATCH = 1000;
-const MOST_UNDECRYPTABLE_SHOWN = 100;
+const MAX_BATCH = 1000;
+const MAX_UNDECRYPTABLE_SHOWN = 100;
 // Together they keep one stretch of encryption, between two queries, to a few milliseconds.
-const SLICE_VERSIONS = 100;
-const SLICE_BYTES = 262_144;
+const SLICE = { maxItems: 100, maxSize: 262_144 };
 /** What others had locked is tried again. It ends even if others go on writing with another key. */
-const MOST_PASSES = 10;
+const MAX_PASSES = 10;
 
 /**
- * RotationService moves what is encrypted, and its bindings, to the keyring's primary key. Superusers alone may do it.
+ * ReencryptionService moves what is encrypted, and its bindings, to the keyring's primary key. Superusers alone may do it.
  * What does not belong where it stands is left as it is: with another binding nobody would see that any more.
  */
-export class RotationService {
-  readonly #deps: RotationServiceDependencies;
-  readonly #reading = new GroupCommit<Asked>(async (all) => {
-    const status = await this.#readStatus();
-    for (const asked of all) asked.status = status;
-  }, MOST_ASKED_TOGETHER);
+export class ReencryptionService {
+  readonly #deps: ReencryptionServiceDependencies;
+  readonly #reading = new Batcher<Caller, ReencryptionStatus>(
+    async (callers) => {
+      const status = await this.#readStatus();
+      return callers.map(() => status);
+    },
+    { maxItems: MAX_ASKED_TOGETHER },
+  );
 
-  constructor(deps: RotationServiceDependencies) {
+  constructor(deps: ReencryptionServiceDependencies) {
     this.#deps = deps;
   }
 
@@ -121,8 +118,8 @@ export class RotationService {
    */
   async *rotate(
     caller: Caller,
-    { dryRun, batchSize }: RotationOptions,
-  ): AsyncGenerator<RotationProgress, void, undefined> {
+    { dryRun, batchSize }: ReencryptionOptions,
+  ): AsyncGenerator<ReencryptionProgress, void, undefined> {
     const { versions, keyring } = this.#deps;
     const { primaryId } = keyring;
     const limit = checkedBatchSize(batchSize);
@@ -131,7 +128,7 @@ export class RotationService {
     if (!dryRun) await this.#deps.bindings.complete();
     let done = 0;
     let failed = 0;
-    const progress = (isFinished: boolean): RotationProgress => {
+    const progress = (isFinished: boolean): ReencryptionProgress => {
       return { done, total: Math.max(toDo, done), failed, isFinished, primaryKeyId: primaryId };
     };
     for await (const batch of dryRun ? this.#tryAll(caller, limit) : this.#rotateAll(caller, limit)) {
@@ -147,26 +144,23 @@ export class RotationService {
    * status tells which key has encrypted how many versions. It decrypts everything to find what cannot be, so calls
    * that come meanwhile share the next reading: never do two go on at once.
    */
-  async status(caller: Caller): Promise<RotationStatus> {
+  async status(caller: Caller): Promise<ReencryptionStatus> {
     await this.#read(caller, () => Promise.resolve());
-    const asked: Asked = { status: undefined };
-    await this.#reading.add(asked);
-    if (asked.status === undefined) throw new Error('a question for the status was not answered');
-    return asked.status;
+    return this.#reading.add(caller);
   }
 
-  async #readStatus(): Promise<RotationStatus> {
+  async #readStatus(): Promise<ReencryptionStatus> {
     const { versions, keyring, bindings } = this.#deps;
     const counts = await reading(() => versions.countByKey());
     const unbound = await bindings.unbound();
     const undecryptable: UndecryptableVersion[] = [];
     let undecryptableCount = 0;
-    for await (const values of this.#slices((range) => versions.list(range), LARGEST_BATCH)) {
+    for await (const values of this.#slices((range) => versions.list(range), MAX_BATCH)) {
       for (const each of values) {
         const cause = this.#faultOf(each, unbound);
         if (cause === undefined) continue;
         undecryptableCount += 1;
-        if (undecryptable.length < MOST_UNDECRYPTABLE_SHOWN)
+        if (undecryptable.length < MAX_UNDECRYPTABLE_SHOWN)
           undecryptable.push({ ...each.place, keyId: each.value.keyId, cause });
       }
     }
@@ -181,7 +175,7 @@ export class RotationService {
   async *#rotateAll(caller: Caller, limit: number): AsyncGenerator<Batch, void, undefined> {
     const { versions, keyring } = this.#deps;
     const failed = new Set<string>();
-    for (let pass = 1; pass <= MOST_PASSES; pass += 1) {
+    for (let pass = 1; pass <= MAX_PASSES; pass += 1) {
       const whereLocked = pass === 1 ? 'skip' : 'wait';
       let after: VersionRef | undefined;
       do {
@@ -216,7 +210,7 @@ export class RotationService {
       const locked = await versions.lockOutside(trx, keyring.primaryId, range, whereLocked);
       const toDo = locked.filter((ref) => !failedBefore.has(keyOf(ref)));
       const failed: VersionRef[] = [];
-      for (const slice of slicesOf(toDo)) {
+      for (const slice of slicesOf(toDo, sizeOf, SLICE)) {
         const { replaced, notReencrypted } = this.#reencrypt(await versions.read(slice, trx));
         failed.push(...notReencrypted);
         await versions.write(trx, replaced);
@@ -281,7 +275,8 @@ export class RotationService {
     do {
       const range = { after, limit };
       const found = await reading(() => list(range));
-      for (const slice of slicesOf(found)) yield await reading(() => this.#deps.versions.read(slice));
+      for (const slice of slicesOf(found, sizeOf, SLICE))
+        yield await reading(() => this.#deps.versions.read(slice));
       after = found.at(-1);
     } while (after !== undefined);
   }
@@ -308,14 +303,14 @@ export class RotationService {
   }
 
   async #requireManager(caller: Caller, trx?: Transaction): Promise<void> {
-    if (managesAccounts(await this.#deps.standings.of(caller, trx))) return;
+    if (managesAccounts(await this.#deps.rightsReader.of(caller, trx))) return;
     throw notPermitted('Only superusers who have a user profile manage encryption keys.');
   }
 }
 
 function checkedBatchSize(batchSize: number): number {
   const v = new Violations();
-  if (batchSize < 0 || batchSize > LARGEST_BATCH) v.add('batch_size', `must be 0 to ${LARGEST_BATCH}`);
+  if (batchSize < 0 || batchSize > MAX_BATCH) v.add('batch_size', `must be 0 to ${MAX_BATCH}`);
   v.throwIfAny();
   return batchSize === 0 ? DEFAULT_BATCH : batchSize;
 }
@@ -345,22 +340,10 @@ function keyUsage(
   }));
 }
 
-/** slicesOf cuts versions into parts that are encrypted in one go. */
-function* slicesOf(versions: readonly ListedVersion[]): Generator<ListedVersion[]> {
-  let slice: ListedVersion[] = [];
-  let bytes = 0;
-  for (const version of versions) {
-    if (slice.length === SLICE_VERSIONS || (slice.length > 0 && bytes + version.size > SLICE_BYTES)) {
-      yield slice;
-      slice = [];
-      bytes = 0;
-    }
-    slice.push(version);
-    bytes += version.size;
-  }
-  if (slice.length > 0) yield slice;
-}
-
 function keyOf({ secretId, number }: VersionRef): string {
   return `${secretId}/${number}`;
+}
+
+function sizeOf({ size }: ListedVersion): number {
+  return size;
 }

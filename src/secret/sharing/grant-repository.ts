@@ -2,7 +2,7 @@ import type { Knex } from 'knex';
 import { joinOwner, whereOwner } from '../../authz/owner-rows.js';
 import { mayReadProfile, mayReadUser } from '../../authz/reader-rows.js';
 import type { UserProfileRef } from '../../authz/refs.js';
-import type { Standing } from '../../authz/rights.js';
+import type { CallerRights } from '../../authz/rights.js';
 import { listPage } from '../../db/list-query.js';
 import { formatPgTimestamp, type Instant } from '../../lib/instant.js';
 import type { Page, PageQuery } from '../../lib/page.js';
@@ -43,7 +43,7 @@ export class GrantRepository {
   }
 
   /** list lists grants as somebody may see them who manages the secret: no filter finds what is hidden either. */
-  async list(reader: Standing, secretId: bigint, page: PageQuery): Promise<Page<SecretGrant>> {
+  async list(reader: CallerRights, secretId: bigint, page: PageQuery): Promise<Page<SecretGrant>> {
     return listPage<SecretGrant>(
       this.#knex,
       select(this.#knex, reader, secretId),
@@ -83,7 +83,7 @@ export class GrantRepository {
   /** put makes a grant, or replaces when the grant to the same profile expires. */
   async put(
     trx: Knex.Transaction,
-    reader: Standing,
+    reader: CallerRights,
     secretId: bigint,
     { granteeId, namesGrantee, expiresAt, granter }: NewGrant,
   ): Promise<SecretGrant> {
@@ -131,7 +131,7 @@ export class GrantRepository {
  * select gives grants with the names that somebody may know who manages the secret: of people whom they may read, and
  * of grantees whom one of those who manage it named.
  */
-function select(knex: Knex, reader: Standing, secretId: bigint): Knex.QueryBuilder {
+function select(knex: Knex, reader: CallerRights, secretId: bigint): Knex.QueryBuilder {
   const profile = mayReadProfile(reader);
   const granter = mayReadUser(reader, 'g.granted_by_user_id');
   const known = `(g.names_grantee OR ${profile.sql})`;

@@ -2,7 +2,7 @@ import { findOwner } from '../../authz/owner-rows.js';
 import type { Owner } from '../../authz/owner.js';
 import type { Caller } from '../../authz/caller.js';
 import type { UserProfileRef } from '../../authz/refs.js';
-import type { StandingReader } from '../../authz/standing.js';
+import type { CallerRightsReader } from '../../authz/rights.js';
 import type { Transaction } from '../../db/knex.js';
 import { reading } from '../../db/transaction.js';
 import { notFound } from '../../lib/errors.js';
@@ -18,7 +18,7 @@ export interface GrantServiceDependencies {
   readonly grants: GrantRepository;
   readonly finder: SecretFinder;
   readonly changes: SecretChanges;
-  readonly standings: StandingReader;
+  readonly rightsReader: CallerRightsReader;
 }
 
 /** GrantService gives secrets to user profiles of any account, and takes them back. */
@@ -37,9 +37,9 @@ export class GrantService {
     expiresAt: Instant | null,
   ): Promise<SecretGrant> {
     const { changes, grants } = this.#deps;
-    return changes.change(caller, ref, '', async (trx, secret, standing) => {
+    return changes.change(caller, ref, '', async (trx, secret, callerRights) => {
       const { profileId } = await findGrantee(trx, granteeRef);
-      const answer = await grants.put(trx, standing, secret.id, {
+      const answer = await grants.put(trx, callerRights, secret.id, {
         granteeId: profileId,
         namesGrantee: granteeRef.by === 'membership',
         expiresAt,
@@ -65,12 +65,12 @@ export class GrantService {
 
   /** list lists the grants of a secret, expired ones too, for those who manage it. */
   async list(caller: Caller, ref: SecretRef, page: PageQuery): Promise<Page<SecretGrant>> {
-    const { standings, finder, grants } = this.#deps;
+    const { rightsReader, finder, grants } = this.#deps;
     return reading(async () => {
-      const standing = await standings.of(caller);
-      const found = await finder.findLive(standing, ref);
+      const callerRights = await rightsReader.of(caller);
+      const found = await finder.findLive(callerRights, ref);
       requireManage(found);
-      return grants.list(standing, found.secret.id, page);
+      return grants.list(callerRights, found.secret.id, page);
     });
   }
 }

@@ -1,5 +1,5 @@
 import type { Caller } from '../../authz/caller.js';
-import type { StandingReader } from '../../authz/standing.js';
+import type { CallerRightsReader } from '../../authz/rights.js';
 import { reading } from '../../db/transaction.js';
 import { notFound } from '../../lib/errors.js';
 import type { Page, PageQuery } from '../../lib/page.js';
@@ -13,7 +13,7 @@ export interface ReferenceServiceDependencies {
   readonly references: ReferenceRepository;
   readonly finder: SecretFinder;
   readonly changes: SecretChanges;
-  readonly standings: StandingReader;
+  readonly rightsReader: CallerRightsReader;
 }
 
 /** ReferenceService keeps which consumers use a secret. Neither its value nor its etag depends on them. */
@@ -48,9 +48,9 @@ export class ReferenceService {
   }
 
   async list(caller: Caller, ref: SecretRef, page: PageQuery): Promise<Page<SecretReference>> {
-    const { standings, finder, references } = this.#deps;
+    const { rightsReader, finder, references } = this.#deps;
     return reading(async () => {
-      const { secret } = await finder.findLive(await standings.of(caller), ref);
+      const { secret } = await finder.findLive(await rightsReader.of(caller), ref);
       return references.list(secret.id, page);
     });
   }

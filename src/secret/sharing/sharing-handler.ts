@@ -1,11 +1,13 @@
+import type { Caller } from '../../authz/caller.js';
 import type { SecretServiceService } from '../../gen/keyward/secret/v1/secret_service.js';
 import type {
   AttachReferenceRequest,
   DetachReferenceRequest,
 } from '../../gen/keyward/secret/v1/secret_service.js';
 import type { Clock } from '../../lib/clock.js';
-import { instantFromMillis } from '../../lib/instant.js';
+import { presentOf } from '../../lib/instant.js';
 import { parseListRequest } from '../../lib/page.js';
+import { checkExpiry } from '../../lib/resource-rules.js';
 import { checked } from '../../lib/violations.js';
 import type { Handlers } from '../../rpc/handlers.js';
 import { COMPLETE_AT_COMMIT, toPropagation } from '../../rpc/propagation-message.js';
@@ -16,7 +18,7 @@ import type { ReferenceService } from './reference-service.js';
 import { GRANT_COLUMNS, REFERENCE_COLUMNS } from '../secret-columns.js';
 import { readSecretSelector, toGrant, toReference } from '../secret-messages.js';
 import type { SecretRef } from '../secret-ref.js';
-import { checkExpiry, checkReference, type ReferenceSettings } from '../secret.js';
+import { checkReference, type ReferenceSettings } from '../secret.js';
 
 /** The methods about who uses a secret: consumers, and those to whom it is granted. */
 type Methods = Pick<
@@ -36,14 +38,14 @@ export function sharingHandlers(
     attachReference: {
       permission: WRITE,
       handle: async (request, caller) => {
-        const { ref, reference } = readReference(request);
+        const { ref, reference } = readReference(request, caller);
         return { reference: toReference(await references.attach(caller, ref, reference)) };
       },
     },
     detachReference: {
       permission: WRITE,
       handle: async (request, caller) => {
-        const { ref, reference } = readReference(request);
+        const { ref, reference } = readReference(request, caller);
         await references.detach(caller, ref, reference);
         return {};
       },
@@ -52,8 +54,8 @@ export function sharingHandlers(
       permission: READ,
       handle: async (request, caller) => {
         const { ref, query } = checked((v) => ({
-          ref: readSecretSelector(v, 'secret', request.secret),
-          query: parseListRequest(v, request, REFERENCE_COLUMNS),
+          ref: readSecretSelector(v, 'secret', request.secret, caller),
+          query: parseListRequest(v, request, REFERENCE_COLUMNS, caller),
         }));
         const page = await references.list(caller, ref, query);
         return { references: page.items.map(toReference), nextPageToken: page.nextPageToken };
@@ -64,12 +66,12 @@ export function sharingHandlers(
       // Whoever grants could grant to himself.
       alsoNeeds: ['keyward.secrets.access'],
       handle: async ({ selector, userProfile, expiry }, caller) => {
-        const now = instantFromMillis(clock.now());
+        const now = presentOf(clock);
         const { ref, grantee, expiresAt } = checked((v) => {
           const end = readExpiry(v, expiry, now);
           checkExpiry(v, 'expires_at', end, now);
           return {
-            ref: readSecretSelector(v, 'selector', selector),
+            ref: readSecretSelector(v, 'selector', selector, caller),
             grantee: readUserProfileSelector(v, 'user_profile', userProfile),
             expiresAt: end,
           };
@@ -81,7 +83,7 @@ export function sharingHandlers(
       permission: WRITE,
       handle: async ({ selector, userProfile }, caller) => {
         const { ref, grantee } = checked((v) => ({
-          ref: readSecretSelector(v, 'selector', selector),
+          ref: readSecretSelector(v, 'selector', selector, caller),
           grantee: readUserProfileSelector(v, 'user_profile', userProfile),
         }));
         await grants.revoke(caller, ref, grantee);
@@ -92,8 +94,8 @@ export function sharingHandlers(
       permission: READ,
       handle: async (request, caller) => {
         const { ref, query } = checked((v) => ({
-          ref: readSecretSelector(v, 'secret', request.secret),
-          query: parseListRequest(v, request, GRANT_COLUMNS),
+          ref: readSecretSelector(v, 'secret', request.secret, caller),
+          query: parseListRequest(v, request, GRANT_COLUMNS, caller),
         }));
         const page = await grants.list(caller, ref, query);
         return { grants: page.items.map(toGrant), nextPageToken: page.nextPageToken };
@@ -102,13 +104,16 @@ export function sharingHandlers(
   };
 }
 
-function readReference({ selector, kind, consumer }: AttachReferenceRequest | DetachReferenceRequest): {
+function readReference(
+  { selector, kind, consumer }: AttachReferenceRequest | DetachReferenceRequest,
+  caller: Caller,
+): {
   ref: SecretRef;
   reference: ReferenceSettings;
 } {
   const reference = { kind, consumer };
   return checked((v) => {
     checkReference(v, reference);
-    return { ref: readSecretSelector(v, 'selector', selector), reference };
+    return { ref: readSecretSelector(v, 'selector', selector, caller), reference };
   });
 }

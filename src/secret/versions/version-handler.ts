@@ -6,7 +6,7 @@ import type { Handler, Handlers } from '../../rpc/handlers.js';
 import { readRepeatable } from '../../rpc/repeatable.js';
 import { VERSION_COLUMNS } from '../secret-columns.js';
 import { readPayload, readSecretSelector, toVersion } from '../secret-messages.js';
-import { LARGEST_PAYLOAD, type VersionState } from '../secret.js';
+import { MAX_PAYLOAD, type VersionState } from '../secret.js';
 import type { VersionService } from './version-service.js';
 
 /** The methods about the versions of a secret, but for their values. */
@@ -26,11 +26,11 @@ export function versionHandlers(service: VersionService): Handlers<Methods> {
   return {
     addSecretVersion: {
       permission: WRITE,
-      maxRequestBytes: 2 * LARGEST_PAYLOAD,
+      maxRequestBytes: 2 * MAX_PAYLOAD,
       handle: async (request, caller) => {
         const { by, ref, payload } = checked((v) => ({
           by: readRepeatable(v, caller, 'AddSecretVersion', request.requestId),
-          ref: readSecretSelector(v, 'selector', request.selector),
+          ref: readSecretSelector(v, 'selector', request.selector, caller),
           payload: readPayload(v, 'payload', request.payload),
         }));
         return { version: toVersion(await service.add(by, ref, request.etag, payload)) };
@@ -40,8 +40,8 @@ export function versionHandlers(service: VersionService): Handlers<Methods> {
       permission: READ,
       handle: async (request, caller) => {
         const { ref, query } = checked((v) => ({
-          ref: readSecretSelector(v, 'secret', request.secret),
-          query: parseListRequest(v, request, VERSION_COLUMNS),
+          ref: readSecretSelector(v, 'secret', request.secret, caller),
+          query: parseListRequest(v, request, VERSION_COLUMNS, caller),
         }));
         const page = await service.list(caller, ref, query);
         return { versions: page.items.map(toVersion), nextPageToken: page.nextPageToken };
@@ -68,7 +68,7 @@ function stateHandler(
     handle: async ({ selector, version, etag }, caller) => {
       const ref = checked((v) => {
         v.check(version > 0, 'version', 'must be above 0');
-        return readSecretSelector(v, 'selector', selector);
+        return readSecretSelector(v, 'selector', selector, caller);
       });
       return { version: toVersion(await service.setState(caller, ref, version, etag, state)) };
     },

@@ -1,6 +1,6 @@
 import type { Knex } from 'knex';
 import { mayReadUser } from '../../authz/reader-rows.js';
-import type { Standing } from '../../authz/rights.js';
+import type { CallerRights } from '../../authz/rights.js';
 import { listPage } from '../../db/list-query.js';
 import { formatPgTimestamp, type Instant } from '../../lib/instant.js';
 import type { Page, PageQuery } from '../../lib/page.js';
@@ -9,6 +9,7 @@ import type { BoundValue, Place } from '../binding/binding.js';
 import type { SealedValue } from '../sealed-value.js';
 import { VERSION_COLUMNS } from '../secret-columns.js';
 import type { PayloadFormat, SecretVersion, VersionState } from '../secret.js';
+import { NOW } from '../../db/field-columns.js';
 
 interface VersionRow {
   secret_id: bigint;
@@ -48,7 +49,7 @@ export class VersionRepository {
 
   async find(
     trx: Knex.Transaction,
-    reader: Standing,
+    reader: CallerRights,
     { secretId, number }: Place,
   ): Promise<SecretVersion | undefined> {
     const rows = (await select(trx, reader, secretId).where('v.number', number)) as VersionRow[];
@@ -56,7 +57,7 @@ export class VersionRepository {
   }
 
   /** list lists versions. No filter finds what the reader may not see either. */
-  async list(reader: Standing, secretId: bigint, page: PageQuery): Promise<Page<SecretVersion>> {
+  async list(reader: CallerRights, secretId: bigint, page: PageQuery): Promise<Page<SecretVersion>> {
     return listPage<SecretVersion>(
       this.#knex,
       select(this.#knex, reader, secretId),
@@ -79,7 +80,7 @@ export class VersionRepository {
   /** insert adds the version after the newest, with the value that is sealed for that place. */
   async insert(
     trx: Knex.Transaction,
-    reader: Standing,
+    reader: CallerRights,
     secretId: bigint,
     seal: (place: Place) => SealedValue,
     { userId, username }: Giver,
@@ -98,7 +99,7 @@ export class VersionRepository {
       ciphertext,
       binding: binding.mac,
       binding_key_id: binding.keyId,
-      created_at: trx.raw('statement_timestamp()'),
+      created_at: trx.raw(NOW),
       created_by: username,
       created_by_user_id: String(userId),
     });
@@ -108,7 +109,7 @@ export class VersionRepository {
   /** setEnabled lets a version that is not destroyed be read, or keeps it from being read. */
   async setEnabled(
     trx: Knex.Transaction,
-    reader: Standing,
+    reader: CallerRights,
     { secretId, number }: Place,
     isEnabled: boolean,
   ): Promise<SecretVersion> {
@@ -119,7 +120,7 @@ export class VersionRepository {
   /** destroy erases the ciphertext of a version, and its binding with it. */
   async destroy(
     trx: Knex.Transaction,
-    reader: Standing,
+    reader: CallerRights,
     { secretId, number }: Place,
     destroyedAt: Instant,
   ): Promise<SecretVersion> {
@@ -134,14 +135,14 @@ export class VersionRepository {
     return this.#stored(trx, reader, { secretId, number });
   }
 
-  async #stored(trx: Knex.Transaction, reader: Standing, place: Place): Promise<SecretVersion> {
+  async #stored(trx: Knex.Transaction, reader: CallerRights, place: Place): Promise<SecretVersion> {
     const version = await this.find(trx, reader, place);
     if (version === undefined) throw new Error('a version of a secret locked in this transaction is gone');
     return version;
   }
 }
 
-function select(knex: Knex, reader: Standing, secretId: bigint): Knex.QueryBuilder {
+function select(knex: Knex, reader: CallerRights, secretId: bigint): Knex.QueryBuilder {
   const maker = mayReadUser(reader, 'v.created_by_user_id');
   const versions = knex('secret_versions as v')
     .select(COLUMNS.map((column) => `v.${column}`))

@@ -1,13 +1,12 @@
 import type { Caller } from '../../authz/caller.js';
-import type { Standing } from '../../authz/rights.js';
-import type { StandingReader } from '../../authz/standing.js';
+import type { CallerRights, CallerRightsReader } from '../../authz/rights.js';
 import type { AuditAction } from '../../audit/audit-log.js';
 import type { Keyring } from '../../crypto/keyring.js';
 import type { Transaction } from '../../db/knex.js';
 import { reading } from '../../db/transaction.js';
 import type { Clock } from '../../lib/clock.js';
 import { KeywardError, notFound } from '../../lib/errors.js';
-import { instantFromMillis } from '../../lib/instant.js';
+import { presentOf } from '../../lib/instant.js';
 import type { Page, PageQuery } from '../../lib/page.js';
 import type { Place } from '../binding/binding.js';
 import { sealValue } from '../sealed-value.js';
@@ -23,7 +22,7 @@ export interface VersionServiceDependencies {
   readonly versions: VersionRepository;
   readonly finder: SecretFinder;
   readonly changes: SecretChanges;
-  readonly standings: StandingReader;
+  readonly rightsReader: CallerRightsReader;
   readonly keyring: Keyring;
   readonly clock: Clock;
 }
@@ -45,9 +44,9 @@ export class VersionService {
   /** add makes a value the newest version of a secret. */
   async add(caller: Caller, ref: SecretRef, etag: string, payload: Payload): Promise<SecretVersion> {
     const { changes, secrets, versions, keyring } = this.#deps;
-    return changes.change(caller, ref, etag, async (trx, { id }, standing) => {
+    return changes.change(caller, ref, etag, async (trx, { id }, callerRights) => {
       const seal = (place: Place) => sealValue(keyring, place, payload);
-      const version = await versions.insert(trx, standing, id, seal, caller);
+      const version = await versions.insert(trx, callerRights, id, seal, caller);
       const detail = { version: String(version.number) };
       return {
         secret: await secrets.update(trx, id, {}),
@@ -58,11 +57,11 @@ export class VersionService {
   }
 
   async list(caller: Caller, ref: SecretRef, page: PageQuery): Promise<Page<SecretVersion>> {
-    const { standings, finder, versions } = this.#deps;
+    const { rightsReader, finder, versions } = this.#deps;
     return reading(async () => {
-      const standing = await standings.of(caller);
-      const { secret } = await finder.findLive(standing, ref);
-      return versions.list(standing, secret.id, page);
+      const callerRights = await rightsReader.of(caller);
+      const { secret } = await finder.findLive(callerRights, ref);
+      return versions.list(callerRights, secret.id, page);
     });
   }
 
@@ -78,11 +77,11 @@ export class VersionService {
     state: VersionState,
   ): Promise<SecretVersion> {
     const { changes, secrets, versions } = this.#deps;
-    return changes.change(caller, ref, etag, async (trx, secret, standing) => {
-      const version = await versions.find(trx, standing, { secretId: secret.id, number });
+    return changes.change(caller, ref, etag, async (trx, secret, callerRights) => {
+      const version = await versions.find(trx, callerRights, { secretId: secret.id, number });
       if (version === undefined) throw notFound('version of this secret');
       if (version.state === state) return { secret, answer: version, done: [] };
-      const answer = await this.#change(trx, standing, version, state);
+      const answer = await this.#change(trx, callerRights, version, state);
       return {
         secret: await secrets.update(trx, secret.id, {}),
         answer,
@@ -93,7 +92,7 @@ export class VersionService {
 
   async #change(
     trx: Transaction,
-    standing: Standing,
+    callerRights: CallerRights,
     version: SecretVersion,
     state: VersionState,
   ): Promise<SecretVersion> {
@@ -103,8 +102,7 @@ export class VersionService {
         metadata: { state: version.state },
       });
     }
-    if (state === 'DESTROYED')
-      return versions.destroy(trx, standing, version, instantFromMillis(clock.now()));
-    return versions.setEnabled(trx, standing, version, state === 'ENABLED');
+    if (state === 'DESTROYED') return versions.destroy(trx, callerRights, version, presentOf(clock));
+    return versions.setEnabled(trx, callerRights, version, state === 'ENABLED');
   }
 }

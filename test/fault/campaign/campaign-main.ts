@@ -14,7 +14,7 @@ const { values: options } = parseArgs({
   },
 });
 
-const MOST_PART_SECONDS = 120;
+const MAX_PART_SECONDS = 120;
 /** Share of the time in strict mode, at the end of each part. */
 const STRICT_SHARE = 1 / 3;
 /** Short, so that outages outlast it. */
@@ -34,7 +34,7 @@ async function run(seed: number, seconds: number, maxStaleSeconds: number): Prom
 }
 
 for (let seed = first; secondsLeft > 0; seed += 2) {
-  const seconds = Math.min(MOST_PART_SECONDS, secondsLeft);
+  const seconds = Math.min(MAX_PART_SECONDS, secondsLeft);
   secondsLeft -= seconds;
   const strictSeconds = options.strict ? seconds : Math.round(seconds * STRICT_SHARE);
   if (seconds > strictSeconds) await run(seed, seconds - strictSeconds, MAX_STALE_SECONDS);

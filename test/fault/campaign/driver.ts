@@ -22,9 +22,9 @@ const DECK = Object.entries(STEPS).flatMap(([name, weight]) =>
   Array<StepName>(weight).fill(name as StepName),
 );
 /** Between two changes, to leave some of the machine to the validations. */
-const LONGEST_PAUSE_MS = 150;
+const MAX_PAUSE_MS = 150;
 /** What is off is switched on again, which may take more than one attempt. */
-const MOST_ATTEMPTS = 3;
+const MAX_ATTEMPTS = 3;
 
 export interface DriverOptions {
   readonly estate: Estate;
@@ -50,8 +50,8 @@ export class Driver {
       // Everything is drawn at once, so that what a step meets does not change what the next one draws.
       const step = this.#random.pick(DECK);
       const place = this.#random.below(estate.current.length);
-      const through = Array.from({ length: MOST_ATTEMPTS }, () => this.#random.below(this.#options.replicas));
-      const pauseMs = this.#random.below(LONGEST_PAUSE_MS);
+      const through = Array.from({ length: MAX_ATTEMPTS }, () => this.#random.below(this.#options.replicas));
+      const pauseMs = this.#random.below(MAX_PAUSE_MS);
       await gate.through(() => this.#take(step, present(estate.current[place]), through, pauseMs));
       await delay(pauseMs);
     }

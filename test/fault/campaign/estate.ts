@@ -30,9 +30,9 @@ export interface Credential {
 }
 
 /** How many refused plaintexts are still asked for. */
-const MOST_FORMER_ASKED = 3;
+const MAX_FORMER_ASKED = 3;
 /** How many are followed, for calls that are still under way. */
-const MOST_FORMER_FOLLOWED = 30;
+const MAX_FORMER_FOLLOWED = 30;
 
 /**
  * Estate is an account with a user and their tokens, changed by one driver alone, one change after the other. It
@@ -59,7 +59,7 @@ export class Estate {
     const refused = this.#former.filter(
       ({ row, isRetired, isTakenBack }) => isTakenBack || row.isGone === true || isRetired === true,
     );
-    return [...this.current, ...refused.slice(-MOST_FORMER_ASKED)];
+    return [...this.current, ...refused.slice(-MAX_FORMER_ASKED)];
   }
 
   /** replace puts a new credential in the place of a current one. */
@@ -67,7 +67,7 @@ export class Estate {
     const place = this.current.indexOf(old);
     if (place < 0) throw new Error('the credential is not current');
     this.current[place] = by;
-    this.#former = [...this.#former, old].slice(-MOST_FORMER_FOLLOWED);
+    this.#former = [...this.#former, old].slice(-MAX_FORMER_FOLLOWED);
   }
 
   /** verdicts are those that are possible as things are, by credential. */
@@ -88,7 +88,7 @@ export class Estate {
       for (const credential of since) credential.isTakenBack = true;
       for (const { each, was } of facts) Object.assign(each, was);
       this.current.splice(0, Infinity, ...current);
-      this.#former = [...former, ...since].slice(-MOST_FORMER_FOLLOWED);
+      this.#former = [...former, ...since].slice(-MAX_FORMER_FOLLOWED);
     };
   }
 

@@ -147,8 +147,8 @@ const AGAIN: readonly Inflicted[] = [
 const LANES = 2;
 /** Each lane has that many faults, and up to that many more, before all is left to recover. */
 const FEWEST_IN_A_ROW = 3;
-const MOST_MORE_IN_A_ROW = 3;
-const LONGEST_GAP_MS = 800;
+const MAX_MORE_IN_A_ROW = 3;
+const MAX_GAP_MS = 800;
 /** In which replicas learn what they must remember, before the first fault. */
 const WARM_UP_MS = 3_000;
 /** A replica that was hit must be well again for some time, so that this is seen too. */
@@ -226,7 +226,7 @@ class Lane {
 
   async inflictSome(until: number): Promise<void> {
     const { recorder } = this.#plan;
-    const count = FEWEST_IN_A_ROW + this.#random.below(MOST_MORE_IN_A_ROW + 1);
+    const count = FEWEST_IN_A_ROW + this.#random.below(MAX_MORE_IN_A_ROW + 1);
     for (let done = 0; done < count && recorder.now() < until; done += 1) await this.#inflictOne();
   }
 
@@ -235,7 +235,7 @@ class Lane {
     const kind = this.#deal();
     const site = this.#random.pick(sites);
     const durationMs = drawDuration(this.#random);
-    await delay(this.#random.below(LONGEST_GAP_MS));
+    await delay(this.#random.below(MAX_GAP_MS));
     const { needs } = MEANS[kind];
     await this.#locks.holding(needs(site, sites), () =>
       inflict({ kind, site, durationMs }, MEANS[kind], this.#plan),

@@ -2,7 +2,7 @@ import { cpus, loadavg } from 'node:os';
 import type { Campaign } from './campaign.js';
 import type { Change } from './history.js';
 
-const MOST_SHOWN = 10;
+const MAX_SHOWN = 10;
 /** Around a change, in which no replica may have had a fault for its wait to count as healthy. */
 const CALM_BEFORE_MS = 4_500;
 
@@ -31,7 +31,7 @@ export function toText({ options, history, checked, hasRecovered }: Campaign): s
     `  wait, faults   ${percentiles(waits(changes.filter((change) => !isCalm(change))))}`,
     `  SQL, healthy   answers that did not show it yet: ${sqlLagsMs.length}, the last after ${Math.max(0, ...sqlLagsMs).toFixed(0)} ms`,
     `  afterwards     ${hasRecovered ? 'changes are complete through every replica' : 'NOT RECOVERED'}`,
-    ...contradictions.slice(0, MOST_SHOWN).map(({ kind, text }) => `${kind.toUpperCase()}: ${text}`),
+    ...contradictions.slice(0, MAX_SHOWN).map(({ kind, text }) => `${kind.toUpperCase()}: ${text}`),
   ].join('\n');
 }
 

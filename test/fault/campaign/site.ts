@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { keepLog } from '../../support/run-log.js';
 import { ServerProcess } from '../../support/server-process.js';
 import { startTcpProxy, type TcpProxy } from '../../support/tcp-proxy.js';
-import { freeLowPort } from './free-low-port.js';
+import { freeLowPort } from '../../support/free-port.js';
 
 export interface SiteOptions {
   readonly index: number;
@@ -12,7 +12,7 @@ export interface SiteOptions {
   readonly isProxied: boolean;
 }
 
-const JOINED = ['changes are followed', 'the changes have another history'];
+const JOINED = ['subscribed to the change feed', 'the change feed has another epoch'];
 const START_ATTEMPTS = 100;
 const RETRY_MS = 200;
 /** For a connection and for a statement. */

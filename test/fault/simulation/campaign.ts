@@ -2,14 +2,14 @@ import { extent } from '../../support/extent.js';
 import { Simulation, type Result } from './simulation.js';
 import type { Parts } from './simulated-replica.js';
 
-const MOST_SEED = 2 ** 31;
+const MAX_SEED = 2 ** 31;
 
 /** Seed of the first schedule, each further one has the next. SIM_SEED replays one alone. */
 export const REPLAYED = process.env['SIM_SEED'] === undefined ? undefined : Number(process.env['SIM_SEED']);
-export const FIRST_SEED = REPLAYED ?? Date.now() % MOST_SEED;
+export const FIRST_SEED = REPLAYED ?? Date.now() % MAX_SEED;
 /** Enough for every broken variant to be caught. */
-export const MOST_SCHEDULES = 10_000;
-export const SCHEDULES = REPLAYED === undefined ? extent('SIM_SCHEDULES', 1_000, MOST_SCHEDULES) : 1;
+export const MAX_SCHEDULES = 10_000;
+export const SCHEDULES = REPLAYED === undefined ? extent('SIM_SCHEDULES', 1_000, MAX_SCHEDULES) : 1;
 
 /** Finding is a schedule in which the protocol failed. */
 interface Finding {

@@ -18,8 +18,8 @@ export interface Site {
 }
 
 /** The longest that a fault lasts, in milliseconds. */
-export const LONGEST_FAULT_MS = 6_000;
-const DURATIONS_MS = [30, 300, 1_500, 4_000, LONGEST_FAULT_MS];
+export const MAX_FAULT_MS = 6_000;
+const DURATIONS_MS = [30, 300, 1_500, 4_000, MAX_FAULT_MS];
 
 const KINDS = [
   'pause',

@@ -5,7 +5,7 @@ import { OutagePolicy } from '../../../src/coherence/outage-policy.js';
 import type { Connector, Memory, Registered, Registrations } from '../../../src/coherence/ports.js';
 import { PropagationWait, type Propagation } from '../../../src/coherence/propagation.js';
 import { Replica } from '../../../src/coherence/replica.js';
-import { VerdictCache, type Owner, type OwnerFacts } from '../../../src/token/verdict-cache.js';
+import { VerdictCache, type CachedOwner, type OwnerFacts } from '../../../src/token/verdict-cache.js';
 import type { Timers } from '../../../src/lib/timers.js';
 import { callPool, SimulatedConnector, type Place } from './connection.js';
 import { digestOf, evictionOf, type Change } from './database.js';
@@ -17,7 +17,7 @@ interface Facts {
 
 export interface TokenRecord {
   readonly version: number;
-  readonly owner: Owner;
+  readonly owner: CachedOwner;
   readonly staleAt: number;
 }
 
@@ -89,7 +89,7 @@ export class SimulatedReplica {
   /** validate answers as the service does: from memory at once if it may, otherwise by the policy. */
   validate(token: number, answer: (record: TokenRecord | null, isStale: boolean) => void): void {
     const digest = digestOf(token);
-    const remembered = this.policy.peek(digest, this.place.process.wallMs());
+    const remembered = this.policy.lookUp(digest, this.place.process.wallMs());
     if (remembered !== undefined) {
       answer(remembered, false);
       return;

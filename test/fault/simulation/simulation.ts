@@ -1,7 +1,7 @@
 import { Random } from '../../support/random.js';
 import { Checker, Contradiction } from './checker.js';
 import { Database, type Change } from './database.js';
-import { LONGEST_FAULT_MS, strike, type Site } from './faults.js';
+import { MAX_FAULT_MS, strike, type Site } from './faults.js';
 import { Machine, Process } from './machine.js';
 import { Network } from './network.js';
 import { Scheduler } from './scheduler.js';
@@ -11,9 +11,9 @@ const TOKENS = 4;
 const OWNERS = 2;
 const VALIDATE_EVERY_MS = 40;
 /** After the last fault: leases and times for stale answers run out, and all have come back. */
-const RECOVERY_MS = LONGEST_FAULT_MS + 12_000;
+const RECOVERY_MS = MAX_FAULT_MS + 12_000;
 /** A change that meets no fault waits no longer. */
-const LONGEST_HEALTHY_WAIT_MS = 500;
+const MAX_HEALTHY_WAIT_MS = 500;
 
 /** Result is what one schedule came to. */
 export interface Result {
@@ -235,7 +235,7 @@ export class Simulation {
       const barrier = { id: `last of ${name}`, writer: replica.id };
       const change = { tokens: [0], deleted: [], unchanged: [], owners: [], isUntold: false, barrier };
       const propagation = await this.#resolved(replica.change(change, () => undefined));
-      if (propagation?.complete !== true || propagation.waitedMs > LONGEST_HEALTHY_WAIT_MS) {
+      if (propagation?.complete !== true || propagation.waitedMs > MAX_HEALTHY_WAIT_MS) {
         this.#found(`a change through ${name} came to ${JSON.stringify(propagation)} after all faults`);
       }
     }
@@ -256,7 +256,7 @@ export class Simulation {
     void promise.then((value) => {
       result = value;
     });
-    await this.#scheduler.run(this.#scheduler.now + 3 * LONGEST_HEALTHY_WAIT_MS);
+    await this.#scheduler.run(this.#scheduler.now + 3 * MAX_HEALTHY_WAIT_MS);
     return result;
   }
 

@@ -5,7 +5,7 @@ import type { Gate } from '../campaign/gate.js';
 import { byId } from '../../support/requests.js';
 import { Random } from '../../support/random.js';
 import type { Calls, Kind } from './calls.js';
-import { CHANGE_MS, READ_MS } from './limits.js';
+import { BOUND_MS } from './limits.js';
 
 /** Place is a fact that is written and read by calls. */
 export interface Place {
@@ -25,7 +25,7 @@ export interface CellOptions {
 }
 
 /** After one write and read of a cell, so that others get their turn. */
-const LONGEST_PAUSE_MS = 300;
+const MAX_PAUSE_MS = 300;
 /** Those with which nothing was done. */
 const REFUSALS = ['ABORTED', 'RESOURCE_EXHAUSTED'];
 const FIRST = 'value 0';
@@ -47,15 +47,15 @@ export class Cell {
     this.#random = new Random(options.seed);
     const { name } = options.place;
     this.#kinds = {
-      read: { name: `read ${name}`, boundMs: READ_MS },
-      write: { name: `write ${name}`, boundMs: CHANGE_MS },
+      read: { name: `read ${name}`, boundMs: BOUND_MS },
+      write: { name: `write ${name}`, boundMs: BOUND_MS },
     };
   }
 
   async run(isOver: () => boolean): Promise<void> {
     while (!isOver()) {
       await this.#options.gate.through(() => this.#change());
-      await delay(this.#random.below(LONGEST_PAUSE_MS));
+      await delay(this.#random.below(MAX_PAUSE_MS));
     }
   }
 

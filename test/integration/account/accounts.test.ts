@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { ensureAdminProfile } from '../../../src/account/bootstrap.js';
+import { ensureAdminProfile } from '../../../src/account/admin-profile.js';
 import { PLATFORM_ACCOUNT_NUMBER } from '../../../src/authz/rights.js';
 import { Account } from '../../../src/gen/keyward/account/v1/account.js';
 import { instantFromMillis } from '../../../src/lib/instant.js';

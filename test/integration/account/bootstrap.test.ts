@@ -1,6 +1,6 @@
 import type { Knex } from 'knex';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { bootstrap } from '../../../src/bootstrap.js';
+import { bootstrap } from '../../../src/admin-bootstrap.js';
 import { openDatabase } from '../../../src/db/knex.js';
 import { newestEvent, readEvents, testAuditLog } from '../../support/audit.js';
 import { registerCanary } from '../../support/canaries.js';

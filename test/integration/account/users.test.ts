@@ -109,7 +109,7 @@ test('deleting is refused while the user has profiles, unless forced, and then t
   await expect(api.call('deleteUser', { selector })).rejects.toMatchObject({ reason: 'NOT_FOUND' });
 });
 
-describe('the standing of a caller', () => {
+describe('the callerRights of a caller', () => {
   test('is read anew each time, in and outside of a transaction', async () => {
     const user = await api.newUser({ isStaff: true });
     const account = await api.newAccount();
@@ -121,24 +121,26 @@ describe('the standing of a caller', () => {
       isSuperuser: false,
       profiles: [{ id: profile.id, accountId: account.id }],
     };
-    expect(await api.standings.of(caller)).toEqual(expected);
-    expect(await api.knex.transaction((trx) => api.standings.of(caller, trx))).toEqual(expected);
+    expect(await api.rightsReader.of(caller)).toEqual(expected);
+    expect(await api.knex.transaction((trx) => api.rightsReader.of(caller, trx))).toEqual(expected);
 
     await api.call('deleteUserProfile', { selector: byId(profile) });
-    expect(await api.standings.of(caller)).toEqual({ ...expected, profiles: [] });
+    expect(await api.rightsReader.of(caller)).toEqual({ ...expected, profiles: [] });
 
     await api.call('updateUser', { selector: byId(user), updateMask: ['is_active'] });
     const refused = { reason: 'CREDENTIALS_REFUSED' };
-    await expect(api.standings.of(caller)).rejects.toMatchObject(refused);
-    await expect(api.knex.transaction((trx) => api.standings.of(caller, trx))).rejects.toMatchObject(refused);
+    await expect(api.rightsReader.of(caller)).rejects.toMatchObject(refused);
+    await expect(api.knex.transaction((trx) => api.rightsReader.of(caller, trx))).rejects.toMatchObject(
+      refused,
+    );
 
     await api.call('deleteUser', { selector: byId(user) });
-    await expect(api.standings.of(caller)).rejects.toMatchObject(refused);
+    await expect(api.rightsReader.of(caller)).rejects.toMatchObject(refused);
   });
 
   test('follows the username of a certificate, switched off or not', async () => {
     const user = await api.newUser({ username: 'of-a-certificate' });
-    const find = () => api.standings.findCertificateUsers(['of-a-certificate', 'nobody']);
+    const find = () => api.rightsReader.findCertificateUsers(['of-a-certificate', 'nobody']);
     const found = (isActive: boolean) => new Map([['of-a-certificate', { userId: user.id, isActive }]]);
     expect(await find()).toEqual(found(true));
     await api.call('updateUser', { selector: byId(user), updateMask: ['is_active'] });

@@ -1,14 +1,14 @@
 import type { Knex } from 'knex';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import { StandingRepository } from '../../../src/authz/standing-repository.js';
+import { CallerRightsRepository } from '../../../src/authz/caller-rights-repository.js';
 import { AuditLog, OPERATOR } from '../../../src/audit/audit-log.js';
 import { ChainRepository } from '../../../src/audit/chain-repository.js';
 import type { AuditReport } from '../../../src/audit/verify.js';
 import { FernetKey } from '../../../src/crypto/fernet.js';
 import { Keyring } from '../../../src/crypto/keyring.js';
 import { systemClock, type Clock } from '../../../src/lib/clock.js';
-import { RotationRepository } from '../../../src/secret/reencryption/reencryption-repository.js';
-import { RotationService } from '../../../src/secret/reencryption/reencryption-service.js';
+import { ReencryptionRepository } from '../../../src/secret/reencryption/reencryption-repository.js';
+import { ReencryptionService } from '../../../src/secret/reencryption/reencryption-service.js';
 import { anEntry } from '../../support/audit-records.js';
 import { testKeyring, verify } from '../../support/audit.js';
 import { SecretApi } from '../../support/secret-api.js';
@@ -154,12 +154,12 @@ test('a rotation that has ended retires the keys before, and one that only tries
   await logWith([old]).append(anEntry());
   const keyring = testKeyring(api.clock);
   const log = new AuditLog({ chains: new ChainRepository(knex), keys: keyring, clock: systemClock });
-  const rotation = new RotationService({
+  const rotation = new ReencryptionService({
     knex,
     keyring,
     bindings: api.services.bindings,
-    versions: new RotationRepository(knex),
-    standings: new StandingRepository(knex),
+    versions: new ReencryptionRepository(knex),
+    rightsReader: new CallerRightsRepository(knex),
     audit: log,
     stopping: new AbortController().signal,
   });

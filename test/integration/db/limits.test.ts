@@ -7,6 +7,7 @@ import { inTransaction, reading } from '../../../src/db/transaction.js';
 import { createTestDatabase, type TestDatabase } from '../../support/database.js';
 import { execute } from '../../support/sql.js';
 import { startTcpProxy, type TcpProxy } from '../../support/tcp-proxy.js';
+import { MIGRATION_LOCK } from '../../../src/db/advisory-locks.js';
 
 const UNAVAILABLE = { reason: 'DATABASE_UNAVAILABLE' };
 /** What is bounded ends within this, on a busy machine; unbounded it would not end in the time of a test. */
@@ -77,6 +78,18 @@ test('a statement that takes too long is given up on both sides, also one that w
   expect(await reading(() => knex('rows').pluck('n'))).toEqual([0]);
 });
 
+test('all statements of a transaction together take no longer than one may', async () => {
+  const knex = open(3_000);
+  const sleeps = async (query: Pick<Knex, 'raw'>): Promise<void> => {
+    await query.raw('SELECT pg_sleep(1.8)');
+    await query.raw('SELECT pg_sleep(1.8)');
+  };
+  await sleeps(knex);
+  await expect(inTransaction(knex, sleeps)).rejects.toMatchObject(UNAVAILABLE);
+  // What one transaction used is not taken from the next.
+  await inTransaction(knex, (trx) => trx.raw('SELECT pg_sleep(1.8)'));
+});
+
 test('what a server that has gone silent says later is not taken for the answer to another statement', async () => {
   const knex = open(1_000, proxy.url, 1);
   await reading(() => knex.raw('SELECT 1'));
@@ -96,6 +109,26 @@ test('when one connection is silent the others of its age are not used again, so
   expect(before).toHaveLength(1);
   await expect(soon(reading(() => knex.raw('SELECT 1')))).rejects.toMatchObject(UNAVAILABLE);
   for (let count = 0; count < 4; count += 1) await reading(() => knex.raw('SELECT 1'));
+});
+
+test('a statement has the time that the wait for a connection has left', async () => {
+  const limitMs = 4_000;
+  const knex = openDatabase({
+    url: proxy.url,
+    poolSize: 1,
+    connectTimeoutMs: limitMs,
+    statementTimeoutMs: limitMs,
+  });
+  opened.push(knex);
+  const before = reading(() => knex.raw('SELECT pg_sleep(2.5)'));
+  const begun = performance.now();
+  proxy.loseAnswersTo("'lost'");
+  await expect(reading(() => knex.raw("SELECT 'lost'"))).rejects.toMatchObject(UNAVAILABLE);
+  // With a whole one for the statement it would be 6.5 seconds at least.
+  expect(performance.now() - begun).toBeLessThan(6_000);
+  await before;
+  proxy.mend();
+  expect(await reading(() => knex('rows').pluck('id'))).toEqual([1]);
 });
 
 test('a pool whose connections are silent can be closed', async () => {
@@ -162,7 +195,7 @@ test('a COMMIT without an answer may have been made, and says so', async () => {
 test('a migration waits for another one in limited time, and names its session', async () => {
   const holder = new pg.Client({ connectionString: database.url });
   await holder.connect();
-  await holder.query('SELECT pg_advisory_lock(7033291501)');
+  await holder.query(`SELECT pg_advisory_lock(${MIGRATION_LOCK})`);
   try {
     const { rows } = await holder.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
     await expect(soon(migrate(database.url, 300))).rejects.toThrow(

@@ -5,7 +5,7 @@ import { DoneRequestRepository } from '../../../src/idempotency/done-request-rep
 import { AccountRepository } from '../../../src/account/account-repository.js';
 import { AccountService } from '../../../src/account/account-service.js';
 import type { Caller } from '../../../src/authz/caller.js';
-import { StandingRepository } from '../../../src/authz/standing-repository.js';
+import { CallerRightsRepository } from '../../../src/authz/caller-rights-repository.js';
 import { UserProfileRepository } from '../../../src/account/user-profile-repository.js';
 import { UserRepository } from '../../../src/account/user-repository.js';
 import { openDatabase } from '../../../src/db/knex.js';
@@ -260,10 +260,10 @@ function callerOf(
 }
 
 function handlersOn(trx: Knex.Transaction): Readonly<Record<string, TestHandler>> {
-  const standings = new StandingRepository(trx);
+  const rightsReader = new CallerRightsRepository(trx);
   const shared = {
     knex: trx,
-    standings,
+    rightsReader,
     audit: { record: () => Promise.resolve() },
     requests: new DoneRequestRepository(trx),
     changes: changesAlone(trx),
@@ -285,7 +285,7 @@ function handlersOn(trx: Knex.Transaction): Readonly<Record<string, TestHandler>
     evictOwners: () => undefined,
     evictUsers: () => undefined,
   });
-  return { ...tokenHandlers(tokens, systemClock), ...accountHandlers(accounts) };
+  return { ...tokenHandlers(tokens, systemClock), ...accountHandlers(accounts, systemClock) };
 }
 
 function profileId(userIndex: number, account: number): bigint {

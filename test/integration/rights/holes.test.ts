@@ -30,7 +30,7 @@ vi.mock(import('../../../src/authz/rights.js'), async (original) => {
   const real: typeof Rights = await original();
   return {
     ...real,
-    mayActAs: (standing, user) => missing.check === 'the rank' || real.mayActAs(standing, user),
+    mayActAs: (callerRights, user) => missing.check === 'the rank' || real.mayActAs(callerRights, user),
     requireScopes: (caller, scopes) => {
       if (missing.check !== 'the scopes of the caller') real.requireScopes(caller, scopes);
     },

@@ -127,7 +127,6 @@ export const profileSelector = (field: string, key = field) => [
 const ownedName = (owner: object | undefined, name = 'a') => one('ownedName', { owner, name });
 
 const BAD_OWNED_NAMES: readonly (readonly [string, object])[] = [
-  ['owned_name.owner', ownedName(undefined)],
   ['owned_name.name', ownedName({ $case: 'accountNumber', value: '1' }, '')],
   ['owned_name.name', ownedName({ $case: 'accountNumber', value: '1' }, long(256))],
   ['owned_name.name', ownedName({ $case: 'accountNumber', value: '1' }, NUL)],
@@ -205,16 +204,16 @@ export const BAD_EXPIRIES: readonly (readonly [string, object])[] = [
   ...BAD_TTLS.map((value): [string, object] => ['ttl', { expiry: { $case: 'ttl', value } }]),
 ];
 
-const MOST_BYTES = 65_536;
+const MAX_BYTES = 65_536;
 export const BAD_PAYLOADS: readonly (readonly [string, object])[] = [
   undefined,
   {},
   { value: { $case: 'text', value: '' } },
   { value: { $case: 'data', value: Buffer.alloc(0) } },
-  { value: { $case: 'text', value: long(MOST_BYTES + 1) } },
+  { value: { $case: 'text', value: long(MAX_BYTES + 1) } },
   // Fewer characters than bytes.
-  { value: { $case: 'text', value: SECRET + 'é'.repeat(MOST_BYTES / 2) } },
-  { value: { $case: 'data', value: Buffer.alloc(MOST_BYTES + 1, SECRET) } },
+  { value: { $case: 'text', value: SECRET + 'é'.repeat(MAX_BYTES / 2) } },
+  { value: { $case: 'data', value: Buffer.alloc(MAX_BYTES + 1, SECRET) } },
 ].map((payload) => ['payload', { payload }]);
 
 export const BAD_VERSIONS: readonly (readonly [string, object])[] = [0, -1, -(2 ** 31)].map((version) => [

@@ -59,8 +59,8 @@ async function retryDelayOf(call: Promise<unknown>): Promise<RetryInfo['retryDel
   return RetryInfo.decode(existing(retry).value).retryDelay;
 }
 
-/** converse asks one question in a conversation, and ends it. */
-async function converse(client: KeywardClient): Promise<void> {
+/** exchange asks one question in a conversation, and ends it. */
+async function exchange(client: KeywardClient): Promise<void> {
   const questions = async function* () {
     yield await Promise.resolve({ token: plaintext });
   };
@@ -102,7 +102,7 @@ test('watches and conversations of a user are counted together, and each that en
     Watching.begin(second.tokens.watchTokens({})),
     Watching.begin(first.secrets.watchSecrets({})),
   ]);
-  await expect(converse(second)).rejects.toMatchObject({
+  await expect(exchange(second)).rejects.toMatchObject({
     codeName: 'RESOURCE_EXHAUSTED',
     reason: 'TOO_MANY_WATCHES',
     metadata: new Map([['limit', String(LIMIT)]]),
@@ -110,9 +110,9 @@ test('watches and conversations of a user are counted together, and each that en
   expect(await outcomeOf(Watching.begin(first.secrets.watchSecrets({})))).toBe(
     'RESOURCE_EXHAUSTED TOO_MANY_WATCHES',
   );
-  expect(await outcomeOf(converse(world.as('staff-b')))).toBe('OK');
+  expect(await outcomeOf(exchange(world.as('staff-b')))).toBe('OK');
   expect(await outcomeOf(first.tokens.listTokens({}))).toBe('OK');
   await open.pop()?.close();
-  await expect.poll(() => outcomeOf(converse(second)), PATIENCE).toBe('OK');
+  await expect.poll(() => outcomeOf(exchange(second)), PATIENCE).toBe('OK');
   for (const watching of open) await watching.close();
 });

@@ -7,7 +7,7 @@ import {
 import { ListAuditEventsResponse } from '../../../src/gen/keyward/audit/v1/audit_service.js';
 import { ListSecretsResponse } from '../../../src/gen/keyward/secret/v1/secret_service.js';
 import { ListTokensResponse } from '../../../src/gen/keyward/token/v1/token_service.js';
-import { LARGEST_PAGE } from '../../../src/lib/page-size.js';
+import { MAX_PAGE } from '../../../src/lib/page-size.js';
 import { Peer } from '../../support/rpc.js';
 import { execute } from '../../support/sql.js';
 import { World } from '../../support/world.js';
@@ -95,9 +95,9 @@ test.each(Object.keys(LISTS) as (keyof typeof LISTS)[])(
       sizes.push(response.length);
       pageToken = page.nextPageToken;
     } while (pageToken !== '');
-    expect(Math.max(...sizes)).toBeLessThanOrEqual(LARGEST_PAGE);
+    expect(Math.max(...sizes)).toBeLessThanOrEqual(MAX_PAGE);
     // As full as they may be, but the last.
-    expect(Math.min(...sizes.slice(0, -1))).toBeGreaterThan(LARGEST_PAGE * 0.9);
+    expect(Math.min(...sizes.slice(0, -1))).toBeGreaterThan(MAX_PAGE * 0.9);
     expect(sizes).toHaveLength(3);
     expect(seen.length).toBeGreaterThanOrEqual(COUNT);
     expect(new Set(seen).size).toBe(seen.length);

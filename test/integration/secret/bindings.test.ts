@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { StandingRepository } from '../../../src/authz/standing-repository.js';
+import { CallerRightsRepository } from '../../../src/authz/caller-rights-repository.js';
 import { Keyring } from '../../../src/crypto/keyring.js';
 import { BindingRepository } from '../../../src/secret/binding/binding-repository.js';
 import { BindingService } from '../../../src/secret/binding/binding-service.js';
-import { RotationRepository } from '../../../src/secret/reencryption/reencryption-repository.js';
+import { ReencryptionRepository } from '../../../src/secret/reencryption/reencryption-repository.js';
 import {
-  RotationService,
-  type RotationProgress,
+  ReencryptionService,
+  type ReencryptionProgress,
 } from '../../../src/secret/reencryption/reencryption-service.js';
 import type { Secret } from '../../../src/secret/secret.js';
 import { createLogger } from '../../../src/telemetry/logger.js';
@@ -176,7 +176,7 @@ describe('a rotation', () => {
   const LATER_KEY = newKey();
 
   /** rotation is that of a replica whose first key is a new one. */
-  function rotation(): RotationService {
+  function rotation(): ReencryptionService {
     const { knex, clock } = api;
     const keyring = new Keyring([LATER_KEY, TEST_KEY].map(fernetKey), clock);
     const audit = testAuditLog(knex);
@@ -184,21 +184,21 @@ describe('a rotation', () => {
       ...{ knex, keyring, audit, logger: createLogger('fatal') },
       bindings: new BindingRepository(),
     });
-    const versions = new RotationRepository(knex);
-    const standings = new StandingRepository(knex);
-    return new RotationService({
+    const versions = new ReencryptionRepository(knex);
+    const rightsReader = new CallerRightsRepository(knex);
+    return new ReencryptionService({
       knex,
       versions,
       keyring,
       bindings,
-      standings,
+      rightsReader,
       audit,
       stopping: new AbortController().signal,
     });
   }
 
-  async function rotate(): Promise<RotationProgress | undefined> {
-    let last: RotationProgress | undefined;
+  async function rotate(): Promise<ReencryptionProgress | undefined> {
+    let last: ReencryptionProgress | undefined;
     const options = { dryRun: false, batchSize: 0 };
     for await (const progress of rotation().rotate(api.as('admin'), options)) last = progress;
     return last;
@@ -249,7 +249,7 @@ describe('a rotation', () => {
   test('reports the same in a dry run', async () => {
     const [good, moved] = [await api.newSecret(), await api.newSecret()];
     await copyRow(good, moved);
-    let last: RotationProgress | undefined;
+    let last: ReencryptionProgress | undefined;
     const options = { dryRun: true, batchSize: 0 };
     for await (const progress of rotation().rotate(api.as('admin'), options)) last = progress;
     expect(last).toMatchObject({ done: 2, failed: 1 });

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { AccountRepository } from '../../../src/account/account-repository.js';
 import { DoneRequestRepository } from '../../../src/idempotency/done-request-repository.js';
 import { AccountService } from '../../../src/account/account-service.js';
-import { StandingRepository } from '../../../src/authz/standing-repository.js';
+import { CallerRightsRepository } from '../../../src/authz/caller-rights-repository.js';
 import { UserProfileRepository } from '../../../src/account/user-profile-repository.js';
 import { UserRepository } from '../../../src/account/user-repository.js';
 import type { Secret } from '../../../src/secret/secret.js';
@@ -20,7 +20,7 @@ beforeAll(async () => {
     accounts: new AccountRepository(api.knex),
     users: new UserRepository(api.knex),
     profiles: new UserProfileRepository(api.knex),
-    standings: new StandingRepository(api.knex),
+    rightsReader: new CallerRightsRepository(api.knex),
     audit: testAuditLog(api.knex, api.clock),
     requests: new DoneRequestRepository(api.knex),
     changes: changesAlone(api.knex),

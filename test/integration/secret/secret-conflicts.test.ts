@@ -17,7 +17,7 @@ import { execute } from '../../support/sql.js';
 import { storedSecrets } from '../../support/stored-state.js';
 import { existing, textOf, World } from '../../support/world.js';
 
-const MOST_BYTES = 65_536;
+const MAX_BYTES = 65_536;
 const TAKEN = { code: 'ALREADY_EXISTS', reason: 'ALREADY_EXISTS', metadata: { field: 'name' } };
 
 let world: World;
@@ -60,9 +60,9 @@ async function imported(name: string): Promise<bigint> {
 
 describe('a value', () => {
   test.each([
-    ['a byte too many', 'x'.repeat(MOST_BYTES + 1)],
-    ['as many characters as there may be bytes, and a byte too many', `${'x'.repeat(MOST_BYTES - 1)}é`],
-    ['a third of the characters, and a byte too many', `${'€'.repeat((MOST_BYTES - 1) / 3)}xx`],
+    ['a byte too many', 'x'.repeat(MAX_BYTES + 1)],
+    ['as many characters as there may be bytes, and a byte too many', `${'x'.repeat(MAX_BYTES - 1)}é`],
+    ['a third of the characters, and a byte too many', `${'€'.repeat((MAX_BYTES - 1) / 3)}xx`],
     ['nothing', ''],
   ])('of %s is refused, as text and as bytes, of a new secret and of one there is', async (_, text) => {
     const selector = byId(await world.keep('owner-a'));
@@ -75,16 +75,16 @@ describe('a value', () => {
         ]),
       ),
     );
-    const violations = [{ field: 'payload', rule: `must be 1 to ${MOST_BYTES} bytes long` }];
+    const violations = [{ field: 'payload', rule: `must be 1 to ${MAX_BYTES} bytes long` }];
     for (const outcome of outcomes)
       expect(outcome).toMatchObject({ code: 'INVALID_ARGUMENT', reason: 'INVALID_FIELDS', violations });
   });
 
   test.each([
-    ['one byte each', 'x'.repeat(MOST_BYTES)],
-    ['two bytes each', 'é'.repeat(MOST_BYTES / 2)],
-    ['three bytes each', `${'€'.repeat((MOST_BYTES - 1) / 3)}x`],
-    ['four bytes each', '😀'.repeat(MOST_BYTES / 4)],
+    ['one byte each', 'x'.repeat(MAX_BYTES)],
+    ['two bytes each', 'é'.repeat(MAX_BYTES / 2)],
+    ['three bytes each', `${'€'.repeat((MAX_BYTES - 1) / 3)}x`],
+    ['four bytes each', '😀'.repeat(MAX_BYTES / 4)],
   ])('of just as many bytes as there may be is kept, in characters of %s', async (_, text) => {
     const { id } = await world.keep('owner-a', { payload: textOf(text) });
     const { payload } = await world.admin.secrets.accessSecret({ secret: byId({ id }) });

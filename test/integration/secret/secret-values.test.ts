@@ -16,7 +16,7 @@ import { byId } from '../../support/requests.js';
 import { outcomeOf, Peer } from '../../support/rpc.js';
 import { existing, newValue, textOf, World } from '../../support/world.js';
 
-const MOST_BYTES = 65_536;
+const MAX_BYTES = 65_536;
 
 let world: World;
 
@@ -36,10 +36,10 @@ async function access(id: bigint, version = 0): Promise<AccessSecretResponse> {
 
 test.each([
   ['one character', textOf('x')],
-  ['64 KiB of text', textOf('é'.repeat(MOST_BYTES / 2))],
+  ['64 KiB of text', textOf('é'.repeat(MAX_BYTES / 2))],
   ['a text with NUL, a byte-order mark and an emoji', textOf('\uFEFFa\0b😀\n')],
   ['one byte', dataOf(Buffer.from([0]))],
-  ['64 KiB of bytes', dataOf(randomBytes(MOST_BYTES))],
+  ['64 KiB of bytes', dataOf(randomBytes(MAX_BYTES))],
   ['bytes that are no UTF-8', dataOf(Buffer.from([0xff, 0xfe, 0x00, 0xc3, 0x28]))],
   ['bytes that are UTF-8 too', dataOf(Buffer.from('text'))],
 ])('%s comes out as it was given', async (_, payload) => {
@@ -112,7 +112,7 @@ test('in a batch, what one may not read answers as what does not exist', async (
 });
 
 test('a batch of as many of the largest values as fit reaches the client, and of one more none is accessed', async () => {
-  const payload = textOf(registerCanary(randomBytes(MOST_BYTES / 2).toString('hex')));
+  const payload = textOf(registerCanary(randomBytes(MAX_BYTES / 2).toString('hex')));
   const { id } = await world.keep('owner-a', { payload });
   const other = await world.keep('owner-a', { payload });
   const batch = (count: number, secret: bigint) => {

@@ -6,7 +6,7 @@ import { status } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { accessTo } from '../../../src/authz/rights.js';
-import { StandingRepository } from '../../../src/authz/standing-repository.js';
+import { CallerRightsRepository } from '../../../src/authz/caller-rights-repository.js';
 import { connect, KeywardCallError, type KeywardClient } from '../../../src/client/index.js';
 import { loadConfig } from '../../../src/config.js';
 import { Keyring } from '../../../src/crypto/keyring.js';
@@ -224,7 +224,7 @@ for (const [name, { available, make }] of Object.entries(sources)) {
       try {
         // The original gives rights to users who are switched off; here they cannot prove who they are.
         await knex('users').update({ is_active: true });
-        const standings = new StandingRepository(knex);
+        const rightsReader = new CallerRightsRepository(knex);
         const tokens = new TokenRepository(knex);
         const everything = await tokens.list('everything', {
           size: 1000,
@@ -232,13 +232,14 @@ for (const [name, { available, make }] of Object.entries(sources)) {
           order: [{ field: 'id', descending: false }],
           after: undefined,
           fingerprint: '',
+          reader: { isGone: () => false },
         });
         for (const { username, readable_key_ids: readable, owned_key_ids: owned } of oracle.permissions) {
           const user = oracle.users.find((candidate) => candidate.username === username);
-          const standing = await standings.of(callerOf({ id: BigInt(user?.id ?? 0), username }));
+          const callerRights = await rightsReader.of(callerOf({ id: BigInt(user?.id ?? 0), username }));
           const keys = (access: string[]): string[] =>
             everything.items
-              .filter(({ owner }) => access.includes(accessTo(standing, owner)))
+              .filter(({ owner }) => access.includes(accessTo(callerRights, owner)))
               .map(({ keyId }) => keyId)
               .sort();
           expect(keys(['read', 'manage']), `${username} reads`).toEqual([...readable].sort());

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { BatchValidateTokensResponse, type KeywardCallError } from '../../../src/client/index.js';
-import { LARGEST_PAGE } from '../../../src/lib/page-size.js';
+import { MAX_PAGE } from '../../../src/lib/page-size.js';
 import { execute } from '../../support/sql.js';
 import { World, type Issued } from '../../support/world.js';
 
@@ -44,8 +44,8 @@ describe.each(['info', 'trace'])('a batch of validations, with log level %s', (l
     const { responses } = await batch(Number(error.metadata.get('fitting')));
     expect(responses.every(({ valid }) => valid)).toBe(true);
     const bytes = BatchValidateTokensResponse.encode({ responses }).finish().length;
-    expect(bytes).toBeLessThanOrEqual(LARGEST_PAGE);
-    expect(bytes).toBeGreaterThan(LARGEST_PAGE - 100_000);
+    expect(bytes).toBeLessThanOrEqual(MAX_PAGE);
+    expect(bytes).toBeGreaterThan(MAX_PAGE - 100_000);
   });
 
   test('of a thousand usual tokens is answered, and of as many texts as long as a token may be', async () => {

@@ -9,7 +9,7 @@ import { World } from '../../support/world.js';
 
 const TOKENS = 5_000;
 /** Changes after which a watcher that does not take them is given up. */
-const MOST_BEHIND = 20_000;
+const MAX_BEHIND = 20_000;
 
 let world: World;
 
@@ -44,7 +44,7 @@ test(
     await once(call, 'response');
     const healthy = await Watching.begin(world.admin.tokens.watchTokens({}));
     let seen = 0;
-    for (let round = 0; round * TOKENS <= MOST_BEHIND + TOKENS; round += 1) {
+    for (let round = 0; round * TOKENS <= MAX_BEHIND + TOKENS; round += 1) {
       await execute(world.database.url, `UPDATE tokens SET description = $1 WHERE name LIKE 'many-%'`, [
         `round ${round}`,
       ]);

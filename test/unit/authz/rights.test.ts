@@ -8,7 +8,7 @@ import {
   promotes,
   readable,
   type Access,
-  type Standing,
+  type CallerRights,
 } from '../../../src/authz/rights.js';
 
 interface Expected {
@@ -29,7 +29,7 @@ const SAME_ACCOUNT = { ...OWN, profileId: 2n };
 const ELSEWHERE = { profileId: 3n, accountId: 30n, accountNumber: '0000-0000-0030' };
 const PLATFORM = { profileId: 4n, accountId: 40n, accountNumber: PLATFORM_ACCOUNT_NUMBER };
 
-const MEMBER: Standing = {
+const MEMBER: CallerRights = {
   userId: 1n,
   isStaff: false,
   isSuperuser: false,
@@ -39,7 +39,7 @@ const STAFF = { ...MEMBER, isStaff: true };
 const SUPERUSER = { ...MEMBER, isSuperuser: true };
 const PROFILELESS = { ...SUPERUSER, isStaff: true, profiles: [] };
 
-test.each<[string, Standing, Access[]]>([
+test.each<[string, CallerRights, Access[]]>([
   [
     'a member manages the own and reads the account and the platform',
     MEMBER,
@@ -48,8 +48,10 @@ test.each<[string, Standing, Access[]]>([
   ['staff manage their account and read the platform', STAFF, ['manage', 'manage', 'none', 'read']],
   ['a superuser manages everything', SUPERUSER, ['manage', 'manage', 'manage', 'manage']],
   ['without a profile even a superuser has nothing', PROFILELESS, ['none', 'none', 'none', 'none']],
-])('%s', (_, standing, access) => {
-  expect([OWN, SAME_ACCOUNT, ELSEWHERE, PLATFORM].map((owner) => accessTo(standing, owner))).toEqual(access);
+])('%s', (_, callerRights, access) => {
+  expect([OWN, SAME_ACCOUNT, ELSEWHERE, PLATFORM].map((owner) => accessTo(callerRights, owner))).toEqual(
+    access,
+  );
 });
 
 test('only superusers who have a profile manage accounts', () => {
@@ -59,7 +61,7 @@ test('only superusers who have a profile manage accounts', () => {
 const COLLEAGUE = { userId: 2n, isSuperuser: false, profiles: [{ id: 2n, accountId: 10n }] };
 const BOTH_ACCOUNTS = [...COLLEAGUE.profiles, { id: 3n, accountId: 30n }];
 
-test.each<[string, Standing, Omit<Standing, 'isStaff'>, boolean]>([
+test.each<[string, CallerRights, Omit<CallerRights, 'isStaff'>, boolean]>([
   ['staff may act as a colleague of the same account', STAFF, COLLEAGUE, true],
   ['staff may not act as a superuser', STAFF, { ...COLLEAGUE, isSuperuser: true }, false],
   [
@@ -72,8 +74,8 @@ test.each<[string, Standing, Omit<Standing, 'isStaff'>, boolean]>([
   ['a member who is not staff may act as no colleague', MEMBER, COLLEAGUE, false],
   ['a superuser without a profile may act as nobody', PROFILELESS, COLLEAGUE, false],
   ['a superuser may act as anybody', SUPERUSER, { ...COLLEAGUE, profiles: BOTH_ACCOUNTS }, true],
-])('%s', (_, standing, user, expected) => {
-  expect(mayActAs(standing, user)).toBe(expected);
+])('%s', (_, callerRights, user, expected) => {
+  expect(mayActAs(callerRights, user)).toBe(expected);
 });
 
 test('only who gets rights that they lacked is promoted', () => {
@@ -112,7 +114,7 @@ describe("the rights of the original's users", () => {
   test.each(EXPECTED.permissions)('are the same for $username', ({ username, ...permission }) => {
     const user = EXPECTED.users.find((each) => each.username === username);
     if (user === undefined) throw new Error('a permission of nobody');
-    const standing: Standing = {
+    const callerRights: CallerRights = {
       userId: BigInt(user.id),
       isStaff: user.is_staff,
       isSuperuser: user.is_superuser,
@@ -122,14 +124,14 @@ describe("the rights of the original's users", () => {
     };
     const idsWhere = (holds: (access: Access) => boolean) =>
       [...keys]
-        .filter(([, owner]) => holds(accessTo(standing, owner)))
+        .filter(([, owner]) => holds(accessTo(callerRights, owner)))
         .map(([id]) => id)
         .sort();
 
     expect(idsWhere((access) => access !== 'none')).toEqual([...permission.readable_key_ids].sort());
     expect(idsWhere((access) => access === 'manage')).toEqual([...permission.owned_key_ids].sort());
 
-    const range = readable(standing);
+    const range = readable(callerRights);
     const listed = [...keys]
       .filter(([, { accountId, accountNumber }]) => {
         if (range === 'everything' || range === 'nothing') return range === 'everything';

@@ -27,7 +27,7 @@ function usePolicy(maxStaleMs: number): void {
   lease = new Lease(timers, maxStaleMs);
   lease.extend(lease.moment());
   const source = {
-    peek: (digest: string) => memory.get(digest),
+    lookUp: (digest: string) => memory.get(digest),
     get: (digest: string) => {
       asked.push(`get ${digest}`);
       return database();
@@ -60,7 +60,7 @@ function loseLease(): void {
 
 describe('under the lease', () => {
   test('memory answers, and the database is asked for what is not remembered, by a query that may be under way', async () => {
-    expect(policy.peek('a', 0)).toBe('remembered');
+    expect(policy.lookUp('a', 0)).toBe('remembered');
     expect(await policy.get('a')).toEqual({ record: 'remembered', stale: false });
     expect(await policy.get('b')).toEqual({ record: 'fresh', stale: false });
     expect(asked).toEqual(['get b']);
@@ -71,7 +71,7 @@ describe('without the lease', () => {
   beforeEach(loseLease);
 
   test('memory is not asked; the database is, by a query that begins now, and its answer is not stale', async () => {
-    expect(policy.peek('a', 0)).toBeUndefined();
+    expect(policy.lookUp('a', 0)).toBeUndefined();
     expect(await policy.get('a')).toEqual({ record: 'fresh', stale: false });
     expect(asked).toEqual(['ask a']);
   });

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { firstPage, LARGEST_PAGE, messageBytes, PIECE } from '../../../src/lib/page-size.js';
+import { firstPage, MAX_PAGE, messageBytes, PIECE } from '../../../src/lib/page-size.js';
 import { Token } from '../../../src/gen/keyward/token/v1/token.js';
 import { anyText } from '../../support/arbitrary.js';
 
@@ -12,9 +12,7 @@ function rowOf(bytes: number): { readonly text: string } {
 test('a page is the first rows: as many as asked for, or as fit, but at least one, and read in pieces', async () => {
   const size = fc.integer({ min: 1, max: 100 });
   const rows = fc.array(
-    fc
-      .oneof(fc.constant(100), fc.integer({ min: 0, max: 800_000 }), fc.constant(2 * LARGEST_PAGE))
-      .map(rowOf),
+    fc.oneof(fc.constant(100), fc.integer({ min: 0, max: 800_000 }), fc.constant(2 * MAX_PAGE)).map(rowOf),
     { maxLength: 120 },
   );
   await fc.assert(
@@ -32,8 +30,8 @@ test('a page is the first rows: as many as asked for, or as fit, but at least on
       expect(page.hasMore).toBe(length < all.length);
       expect(length).toBeLessThanOrEqual(most);
       if (all.length > 0) expect(length).toBeGreaterThan(0);
-      if (length > 1) expect(bytes(length)).toBeLessThanOrEqual(LARGEST_PAGE);
-      if (length < Math.min(most, all.length)) expect(bytes(length + 1)).toBeGreaterThan(LARGEST_PAGE);
+      if (length > 1) expect(bytes(length)).toBeLessThanOrEqual(MAX_PAGE);
+      if (length < Math.min(most, all.length)) expect(bytes(length + 1)).toBeGreaterThan(MAX_PAGE);
       expect(read - length).toBeLessThanOrEqual(PIECE);
     }),
     { numRuns: 60 },

@@ -5,7 +5,7 @@ import { BadRequest, ErrorInfo, RetryInfo } from '../../../src/gen/google/rpc/er
 import { Status } from '../../../src/gen/google/rpc/status.js';
 import { ErrorReason } from '../../../src/gen/keyward/errors/v1/error_reason.js';
 import { KeywardError, type FieldViolation, type Reason } from '../../../src/lib/errors.js';
-import { foreseen, toStatus } from '../../../src/rpc/error-status.js';
+import { toKeywardError, toStatus } from '../../../src/rpc/error-status.js';
 
 const CODES: Readonly<Record<Reason, status>> = {
   INVALID_FIELDS: status.INVALID_ARGUMENT,
@@ -47,7 +47,7 @@ const CODES: Readonly<Record<Reason, status>> = {
   INTERNAL: status.INTERNAL,
 };
 const REASONS = Object.keys(CODES) as Reason[];
-const LARGEST_HEADERS = 8192;
+const MAX_HEADERS = 8192;
 
 function details({ metadata }: StatusObject): Status {
   const [bytes] = metadata.get('grpc-status-details-bin');
@@ -124,7 +124,7 @@ describe('violations', () => {
         }));
         const { told, bytes } = violationsOf(violations);
         expect(told).toEqual(violations.slice(0, told.length));
-        expect(bytes).toBeLessThan(LARGEST_HEADERS);
+        expect(bytes).toBeLessThan(MAX_HEADERS);
         if (count > 0) expect(told.length).toBeGreaterThan(0);
       }),
       { numRuns: 50 },
@@ -136,13 +136,13 @@ describe('violations', () => {
     const result = toStatus(
       new KeywardError('NAME_AMBIGUOUS', 'x'.repeat(5_000), { metadata: { candidates } }),
     );
-    expect(headerBytes(result)).toBeLessThan(LARGEST_HEADERS);
+    expect(headerBytes(result)).toBeLessThan(MAX_HEADERS);
   });
 });
 
 describe('a fault that nobody foresaw', () => {
   const cause = new Error('canary: connection string postgres://keyward:canary@db');
-  const error = foreseen(cause, 'request-1');
+  const error = toKeywardError(cause, 'request-1');
 
   test('is INTERNAL with a fixed text and the request id, and shows nothing of its cause', () => {
     const result = toStatus(error);
@@ -160,13 +160,13 @@ describe('a fault that nobody foresaw', () => {
 
   test('a foreseen error stays what it is, and shows nothing of its cause', () => {
     const known = new KeywardError('DATABASE_UNAVAILABLE', 'The database cannot be reached.', { cause });
-    expect(foreseen(known, 'request-1')).toBe(known);
+    expect(toKeywardError(known, 'request-1')).toBe(known);
     expect(Buffer.from(Status.encode(details(toStatus(known))).finish()).toString()).not.toContain('canary');
   });
 
   test.each([undefined, null, 'canary', 7, { canary: true }])('may be anything: %j', (thrown) => {
-    expect(foreseen(thrown, 'r').reason).toBe('INTERNAL');
-    expect(foreseen(thrown, 'r').message).not.toContain('canary');
+    expect(toKeywardError(thrown, 'r').reason).toBe('INTERNAL');
+    expect(toKeywardError(thrown, 'r').message).not.toContain('canary');
   });
 });
 

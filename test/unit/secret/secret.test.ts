@@ -1,22 +1,21 @@
 import { describe, expect, test } from 'vitest';
-import { PLATFORM_ACCOUNT_NUMBER, type Standing } from '../../../src/authz/rights.js';
-import { KeywardError } from '../../../src/lib/errors.js';
+import { PLATFORM_ACCOUNT_NUMBER, type CallerRights } from '../../../src/authz/rights.js';
+import { checkFields } from '../../../src/lib/fields.js';
 import { MAX_INSTANT } from '../../../src/lib/instant.js';
-import { checked, type Violations } from '../../../src/lib/violations.js';
+import { checkExpiry } from '../../../src/lib/resource-rules.js';
 import {
   accessToSecret,
-  checkChange,
-  checkExpiry,
   checkPayload,
   checkReference,
-  checkSettings,
   consumerList,
   isOver,
   isReady,
-  LARGEST_PAYLOAD,
+  MAX_PAYLOAD,
+  SECRET_FIELDS,
   type Secret,
   type SecretAccess,
 } from '../../../src/secret/secret.js';
+import { brokenFields } from '../../support/violations.js';
 
 const NOW = 1_769_817_600_000_000n;
 const OWNER = {
@@ -51,25 +50,15 @@ const SECRET: Secret = {
   rowVersion: 1n,
 };
 
-function fields(check: (v: Violations) => void): string[] {
-  try {
-    checked(check);
-    return [];
-  } catch (error) {
-    if (!(error instanceof KeywardError)) throw error;
-    return error.violations.map(({ field }) => field);
-  }
-}
-
 describe('what a caller may do with a secret', () => {
-  const MEMBER: Standing = {
+  const MEMBER: CallerRights = {
     userId: 2n,
     isStaff: false,
     isSuperuser: false,
     profiles: [{ id: 2n, accountId: 10n }],
   };
   const STRANGER = { ...MEMBER, profiles: [{ id: 3n, accountId: 30n }] };
-  const CASES: [string, Standing, SecretAccess, SecretAccess][] = [
+  const CASES: [string, CallerRights, SecretAccess, SecretAccess][] = [
     ['the owner', { ...MEMBER, profiles: [{ id: 1n, accountId: 10n }] }, 'manage', 'manage'],
     ['staff of the account', { ...MEMBER, isStaff: true }, 'manage', 'manage'],
     ['a superuser', { ...STRANGER, isSuperuser: true }, 'manage', 'manage'],
@@ -79,9 +68,9 @@ describe('what a caller may do with a secret', () => {
     ['a superuser without a profile', { ...STRANGER, isSuperuser: true, profiles: [] }, 'none', 'none'],
   ];
 
-  test.each(CASES)('%s: without a grant and with one', (_, standing, without, granted) => {
-    expect(accessToSecret(standing, OWNER, false)).toBe(without);
-    expect(accessToSecret(standing, OWNER, true)).toBe(granted);
+  test.each(CASES)('%s: without a grant and with one', (_, callerRights, without, granted) => {
+    expect(accessToSecret(callerRights, OWNER, false)).toBe(without);
+    expect(accessToSecret(callerRights, OWNER, true)).toBe(granted);
   });
 
   test('everyone may read what belongs to the platform, and have its value only by a grant', () => {
@@ -110,50 +99,55 @@ describe('time', () => {
   });
 
   test.each([NOW, NOW - 1n, MAX_INSTANT + 1n])('an expiry at %s is refused', (expiresAt) => {
-    expect(fields((v) => checkExpiry(v, 'expires_at', expiresAt, NOW))).toEqual(['expires_at']);
+    expect(brokenFields((v) => checkExpiry(v, 'expires_at', expiresAt, NOW))).toEqual(['expires_at']);
   });
 
   test.each([null, NOW + 1n, MAX_INSTANT])('an expiry at %s is taken', (expiresAt) => {
-    expect(fields((v) => checkExpiry(v, 'expires_at', expiresAt, NOW))).toEqual([]);
+    expect(brokenFields((v) => checkExpiry(v, 'expires_at', expiresAt, NOW))).toEqual([]);
   });
 });
 
 describe('settings', () => {
   test('are all checked at once', () => {
     const broken = { ...SETTINGS, name: ' x', version: 'x', tags: [''], expiresAt: NOW };
-    expect(fields((v) => checkSettings(v, broken, NOW))).toEqual([
+    expect(brokenFields((v) => checkFields(v, '', SECRET_FIELDS, broken, NOW))).toEqual([
       'name',
       'version',
       'tags[0]',
       'expires_at',
     ]);
-    expect(fields((v) => checkSettings(v, SETTINGS, NOW))).toEqual([]);
+    expect(brokenFields((v) => checkFields(v, '', SECRET_FIELDS, SETTINGS, NOW))).toEqual([]);
   });
 
   test('that are changed are named as in the request', () => {
     const change = { version: 'x', expiresAt: NOW };
-    expect(fields((v) => checkChange(v, change, NOW))).toEqual(['secret.version', 'secret.expires_at']);
-    expect(fields((v) => checkChange(v, { expiresAt: null }, NOW))).toEqual([]);
+    expect(brokenFields((v) => checkFields(v, 'secret.', SECRET_FIELDS, change, NOW))).toEqual([
+      'secret.version',
+      'secret.expires_at',
+    ]);
+    expect(brokenFields((v) => checkFields(v, 'secret.', SECRET_FIELDS, { expiresAt: null }, NOW))).toEqual(
+      [],
+    );
   });
 });
 
 describe('a value', () => {
   const of = (format: 'TEXT' | 'BINARY', bytes: Uint8Array) =>
-    fields((v) => checkPayload(v, 'payload', { format, bytes }));
+    brokenFields((v) => checkPayload(v, 'payload', { format, bytes }));
 
-  test.each([1, LARGEST_PAYLOAD])('of %s bytes is taken', (length) => {
+  test.each([1, MAX_PAYLOAD])('of %s bytes is taken', (length) => {
     expect(of('TEXT', Buffer.alloc(length, 'x'))).toEqual([]);
     expect(of('BINARY', Buffer.alloc(length, 255))).toEqual([]);
   });
 
-  test.each([0, LARGEST_PAYLOAD + 1])('of %s bytes is refused', (length) => {
+  test.each([0, MAX_PAYLOAD + 1])('of %s bytes is refused', (length) => {
     expect(of('TEXT', Buffer.alloc(length, 'x'))).toEqual(['payload']);
     expect(of('BINARY', Buffer.alloc(length))).toEqual(['payload']);
   });
 
   test('is counted in bytes, not in characters', () => {
-    expect(of('TEXT', Buffer.from('é'.repeat(LARGEST_PAYLOAD / 2)))).toEqual([]);
-    expect(of('TEXT', Buffer.from(`${'é'.repeat(LARGEST_PAYLOAD / 2)}x`))).toEqual(['payload']);
+    expect(of('TEXT', Buffer.from('é'.repeat(MAX_PAYLOAD / 2)))).toEqual([]);
+    expect(of('TEXT', Buffer.from(`${'é'.repeat(MAX_PAYLOAD / 2)}x`))).toEqual(['payload']);
   });
 
   test('that is to be text must be UTF-8', () => {
@@ -163,7 +157,8 @@ describe('a value', () => {
 });
 
 describe('a reference', () => {
-  const check = (kind: string, consumer: string) => fields((v) => checkReference(v, { kind, consumer }));
+  const check = (kind: string, consumer: string) =>
+    brokenFields((v) => checkReference(v, { kind, consumer }));
 
   test.each(['sql_connection.password', 'provider.api_key', 'a', 'a.b.c_1', 'k'.repeat(100)])(
     'of the kind %s is taken',

@@ -1,17 +1,17 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { HttpFace } from '../../../src/telemetry/probe-server.js';
+import { ProbeServer } from '../../../src/telemetry/probe-server.js';
 import { collectLog } from '../../support/log-lines.js';
 
 const ANY_PORT = { host: '127.0.0.1', port: 0 };
 
 let log: ReturnType<typeof collectLog>;
-let face: HttpFace;
+let face: ProbeServer;
 
 beforeEach(async () => {
   log = collectLog();
-  face = await HttpFace.open(ANY_PORT, log.logger);
+  face = await ProbeServer.open(ANY_PORT, log.logger);
 });
 
 afterEach(() => face.close());
@@ -99,7 +99,7 @@ test('however many connections ask nothing, the next one is answered', async () 
 
 test('an address that another has is refused with its name', async () => {
   const port = Number(face.address.split(':')[1]);
-  await expect(HttpFace.open({ host: '127.0.0.1', port }, log.logger)).rejects.toThrow(
+  await expect(ProbeServer.open({ host: '127.0.0.1', port }, log.logger)).rejects.toThrow(
     new RegExp(`cannot serve health and metrics on ${face.address}: .*EADDRINUSE`),
   );
 });

@@ -1,5 +1,5 @@
 import type { Eviction } from '../../../src/coherence/ports.js';
-import { VerdictCache, type Owner, type OwnerFacts } from '../../../src/token/verdict-cache.js';
+import { VerdictCache, type CachedOwner, type OwnerFacts } from '../../../src/token/verdict-cache.js';
 import { ManualClock } from '../../support/manual-clock.js';
 import { ControlledFetch } from './controlled-fetch.js';
 
@@ -10,7 +10,7 @@ export interface Facts {
 
 export interface Record {
   readonly value: string;
-  readonly owner: Owner;
+  readonly owner: CachedOwner;
   readonly staleAt: number;
 }
 
@@ -53,9 +53,9 @@ export class CacheFixture {
     return answer;
   }
 
-  /** peek is the value that memory answers with. */
-  peek(digest: string): string | null | undefined {
-    const record = this.cache.peek(digest, this.clock.now());
+  /** lookUp is the value that memory answers with. */
+  lookUp(digest: string): string | null | undefined {
+    const record = this.cache.lookUp(digest, this.clock.now());
     return record === null || record === undefined ? record : record.value;
   }
 }

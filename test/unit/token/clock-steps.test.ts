@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { deadlineIn } from '../../../src/client/channel.js';
-import { VerdictCache, type Owner } from '../../../src/token/verdict-cache.js';
+import { VerdictCache, type CachedOwner } from '../../../src/token/verdict-cache.js';
 import { instantFromMillis } from '../../../src/lib/instant.js';
-import { Repetition } from '../../../src/lib/repetition.js';
+import { PeriodicTask } from '../../../src/lib/periodic-task.js';
 import { systemTimers } from '../../../src/lib/timers.js';
 import { CertificateUsers } from '../../../src/authn/certificate-callers.js';
 import { digestOf } from '../../../src/crypto/digest.js';
@@ -23,7 +23,7 @@ const STEPS = [
   ['a month back', -720 * HOUR],
 ] as const;
 
-const owner: Owner = {
+const owner: CachedOwner = {
   profileId: 1n,
   userId: 1n,
   username: 'owner',
@@ -69,15 +69,15 @@ describe.each(STEPS)('when the wall clock is set %s', (_name, step) => {
     clock.advance(step);
     // A clock that was put back by less than the time to live says nothing of how old something is.
     clock.advance(Math.abs(step) <= TTL_MS ? 2 * TTL_MS : 0);
-    expect(cache.peek(KNOWN, clock.now())).toBeUndefined();
-    expect(cache.peek(UNKNOWN, clock.now())).toBeUndefined();
-    expect(users.peek('nobody', clock.now())).toBeUndefined();
+    expect(cache.lookUp(KNOWN, clock.now())).toBeUndefined();
+    expect(cache.lookUp(UNKNOWN, clock.now())).toBeUndefined();
+    expect(users.lookUp('nobody', clock.now())).toBeUndefined();
     // And from then on it is remembered by the clock as it is.
     await Promise.all([cache.get(KNOWN), cache.get(UNKNOWN), users.get('nobody')]);
     clock.advance(SECOND);
-    expect(cache.peek(KNOWN, clock.now())).toMatchObject({ tokenId: 1n });
-    expect(cache.peek(UNKNOWN, clock.now())).toBeNull();
-    expect(users.peek('nobody', clock.now())).toBeNull();
+    expect(cache.lookUp(KNOWN, clock.now())).toMatchObject({ tokenId: 1n });
+    expect(cache.lookUp(UNKNOWN, clock.now())).toBeNull();
+    expect(users.lookUp('nobody', clock.now())).toBeNull();
   });
 
   test('expiry and grace follow it, in both directions', () => {
@@ -102,7 +102,7 @@ describe.each(STEPS)('when the wall clock is set %s', (_name, step) => {
 
     test('of batches and of idle connections run as if nothing had happened', async () => {
       const work = vi.fn(() => Promise.resolve());
-      const repetition = new Repetition(work);
+      const repetition = new PeriodicTask(work);
       const once = vi.fn();
       repetition.start(5 * SECOND);
       systemTimers.after(20 * SECOND, once);

@@ -34,7 +34,7 @@ describe('forgetting what a notice tells', () => {
   });
 
   const held = (): (string | null | undefined)[] =>
-    ['a', 'b', 'c', 'd'].map((digest) => fixture.peek(digest));
+    ['a', 'b', 'c', 'd'].map((digest) => fixture.lookUp(digest));
 
   test.each<[string, Partial<Eviction['owners']>, (string | null | undefined)[]]>([
     ['users', { userIds: [12n] }, ['1', undefined, undefined, null]],
@@ -64,7 +64,7 @@ describe('forgetting what a notice tells', () => {
     database.take().resolve(found('e', '1', owner(4n)));
     await answer;
     expect(held()).toEqual(['1', '1', '1', null]);
-    expect(fixture.peek('e')).toBe('1');
+    expect(fixture.lookUp('e')).toBe('1');
   });
 });
 
@@ -77,7 +77,7 @@ describe('asking the database in any case', () => {
     expect((await asked)?.value).toBe('new');
     database.take(0).resolve(found('a', 'old'));
     expect((await before)?.value).toBe('old');
-    expect(fixture.peek('a')).toBe('new');
+    expect(fixture.lookUp('a')).toBe('new');
   });
 
   test('asks also for what is remembered', async () => {
@@ -85,7 +85,7 @@ describe('asking the database in any case', () => {
     const asked = cache.ask('a');
     database.take().resolve(found('a', '2'));
     expect((await asked)?.value).toBe('2');
-    expect(fixture.peek('a')).toBe('2');
+    expect(fixture.lookUp('a')).toBe('2');
   });
 
   test('joins a query that has not begun, so that any number of callers make few queries', async () => {
@@ -105,7 +105,7 @@ describe('recalling', () => {
   test('gives what was known, however old, without asking', async () => {
     await fixture.load('a', '1');
     fixture.clock.advance(TTL_MS * 100);
-    expect(fixture.peek('a')).toBeUndefined();
+    expect(fixture.lookUp('a')).toBeUndefined();
     expect(cache.recall('a')?.value).toBe('1');
     expect(database.asked).toBe(1);
   });

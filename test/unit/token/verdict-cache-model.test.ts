@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { VerdictCache, type Owner, type OwnerFacts } from '../../../src/token/verdict-cache.js';
+import { VerdictCache, type CachedOwner, type OwnerFacts } from '../../../src/token/verdict-cache.js';
 import { ManualClock } from '../../support/manual-clock.js';
 import { byOwners, NOTHING } from './cache-fixture.js';
 import { ControlledFetch, settled } from './controlled-fetch.js';
@@ -13,7 +13,7 @@ interface Facts {
 
 interface Record {
   readonly version: number;
-  readonly owner: Owner;
+  readonly owner: CachedOwner;
   readonly staleAt: number;
 }
 
@@ -49,7 +49,7 @@ interface Floors {
 
 type Command =
   | {
-      readonly do: 'change' | 'delete' | 'evict' | 'forget' | 'get' | 'ask' | 'peek' | 'recall';
+      readonly do: 'change' | 'delete' | 'evict' | 'forget' | 'get' | 'ask' | 'lookUp' | 'recall';
       readonly digest: string;
     }
   | { readonly do: 'changeOwner' | 'evictOwner' | 'forgetOwner'; readonly profile: number }
@@ -64,7 +64,7 @@ const profile = fc.constantFrom(...PROFILES);
 const command: fc.Arbitrary<Command> = fc.oneof(
   {
     weight: 4,
-    arbitrary: fc.record({ do: fc.constantFrom('change', 'evict', 'forget', 'peek', 'recall'), digest }),
+    arbitrary: fc.record({ do: fc.constantFrom('change', 'evict', 'forget', 'lookUp', 'recall'), digest }),
   },
   { weight: 4, arbitrary: fc.record({ do: fc.constantFrom('get', 'get', 'ask'), digest }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('delete'), digest }) },
@@ -141,8 +141,12 @@ class Model {
       case 'recall':
         this.#check(step.digest, this.#floors(step.digest), this.#cache.recall(step.digest));
         break;
-      case 'peek':
-        this.#check(step.digest, this.#floors(step.digest), this.#cache.peek(step.digest, this.#clock.now()));
+      case 'lookUp':
+        this.#check(
+          step.digest,
+          this.#floors(step.digest),
+          this.#cache.lookUp(step.digest, this.#clock.now()),
+        );
         break;
       case 'answer':
       case 'fail':
@@ -164,7 +168,7 @@ class Model {
     }
     await Promise.all(this.#answers);
     for (const each of DIGESTS)
-      this.#check(each, this.#floors(each), this.#cache.peek(each, this.#clock.now()));
+      this.#check(each, this.#floors(each), this.#cache.lookUp(each, this.#clock.now()));
   }
 
   #expect(asked: string, floors: Floors, answered: Promise<Record | null>): void {

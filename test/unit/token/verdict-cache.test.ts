@@ -18,7 +18,7 @@ let clock: ManualClock;
 let database: ControlledFetch<Facts>;
 let cache: VerdictCache<Facts, Record>;
 let load: CacheFixture['load'];
-let peek: CacheFixture['peek'];
+let lookUp: CacheFixture['lookUp'];
 
 beforeEach(() => setUp());
 
@@ -26,7 +26,7 @@ function setUp(options: { maxEntries?: number; ttlMs?: number } = {}): void {
   const fixture = new CacheFixture(options);
   ({ clock, database, cache } = fixture);
   load = (...of) => fixture.load(...of);
-  peek = (digest) => fixture.peek(digest);
+  lookUp = (digest) => fixture.lookUp(digest);
 }
 
 describe('how long', () => {
@@ -35,11 +35,11 @@ describe('how long', () => {
     clock.advance(TTL_MS - 1);
     database.take().resolve(found('a', '1'));
     await answer;
-    expect(peek('a')).toBe('1');
+    expect(lookUp('a')).toBe('1');
     clock.advance(1);
-    expect(peek('a')).toBeUndefined();
+    expect(lookUp('a')).toBeUndefined();
     await load('a', '2');
-    expect(peek('a')).toBe('2');
+    expect(lookUp('a')).toBe('2');
   });
 
   test('an unknown digest is remembered for five seconds', async () => {
@@ -47,9 +47,9 @@ describe('how long', () => {
     database.take().resolve(new Map());
     expect(await answer).toBeNull();
     clock.advance(4_999);
-    expect(peek('a')).toBeNull();
+    expect(lookUp('a')).toBeNull();
     clock.advance(1);
-    expect(peek('a')).toBeUndefined();
+    expect(lookUp('a')).toBeUndefined();
   });
 
   test('an unknown digest is never remembered for longer than a known one', async () => {
@@ -58,7 +58,7 @@ describe('how long', () => {
     database.take().resolve(new Map());
     await answer;
     clock.advance(1_000);
-    expect(peek('a')).toBeUndefined();
+    expect(lookUp('a')).toBeUndefined();
   });
 
   test('a digest that is found to be unknown is no longer known, and the other way round', async () => {
@@ -67,11 +67,11 @@ describe('how long', () => {
     const answer = cache.get('a');
     database.take().resolve(new Map());
     await answer;
-    expect(peek('a')).toBeNull();
+    expect(lookUp('a')).toBeNull();
     expect(cache.size).toBe(0);
     clock.advance(5_000);
     await load('a', '2');
-    expect(peek('a')).toBe('2');
+    expect(lookUp('a')).toBe('2');
   });
 });
 
@@ -86,30 +86,30 @@ describe('how much', () => {
       }
       await Promise.all(answers);
     }
-    expect(peek('a')).toBe('1');
-    expect(peek('guess-0-0')).toBeUndefined();
-    expect(peek('guess-23-499')).toBeNull();
+    expect(lookUp('a')).toBe('1');
+    expect(lookUp('guess-0-0')).toBeUndefined();
+    expect(lookUp('guess-23-499')).toBeNull();
   });
 
   test('no more than the most entries are held; those used last stay', async () => {
     setUp({ maxEntries: 2 });
     await load('a', '1');
     await load('b', '1');
-    peek('a');
+    lookUp('a');
     await load('c', '1');
     expect(cache.size).toBe(2);
-    expect([peek('a'), peek('b'), peek('c')]).toEqual(['1', undefined, '1']);
+    expect([lookUp('a'), lookUp('b'), lookUp('c')]).toEqual(['1', undefined, '1']);
   });
 
   test('an owner that is pushed out takes its records along, so that evicting by owner reaches all others', async () => {
     setUp({ maxEntries: 2 });
     await load('a', '1', owner(1n));
     await load('b', '1', owner(2n));
-    peek('a');
+    lookUp('a');
     await load('c', '1', owner(3n));
-    expect([peek('a'), peek('b'), peek('c')]).toEqual([undefined, undefined, '1']);
+    expect([lookUp('a'), lookUp('b'), lookUp('c')]).toEqual([undefined, undefined, '1']);
     cache.evictOwners(() => true);
-    expect(peek('c')).toBeUndefined();
+    expect(lookUp('c')).toBeUndefined();
   });
 });
 
@@ -140,7 +140,7 @@ describe('misses', () => {
     const asked = cache.ask('a');
     database.take().resolve(found('a', '1'));
     await asked;
-    peek('a');
+    lookUp('a');
     expect([cache.misses, cache.hits]).toEqual([2, 1]);
   });
 
@@ -167,7 +167,7 @@ describe('misses', () => {
     database.take().resolve(found('e', '1'));
     expect((await before)?.value).toBe('1');
     expect((await after)?.value).toBe('1');
-    expect(peek('e')).toBe('1');
+    expect(lookUp('e')).toBe('1');
   });
 
   test('a failed query fails all who wait for it, is not remembered, and makes way for the next', async () => {
@@ -183,9 +183,9 @@ describe('misses', () => {
       await settled();
     }
     expect(await results).toEqual(Array(7).fill({ status: 'rejected', reason: failure }));
-    expect(peek('a')).toBeUndefined();
+    expect(lookUp('a')).toBeUndefined();
     await load('a', '1');
-    expect(peek('a')).toBe('1');
+    expect(lookUp('a')).toBe('1');
   });
 
   test('a query that throws at once fails those who wait', async () => {
@@ -210,12 +210,12 @@ describe('eviction is final', () => {
     await load('a', '1');
     await load('b', '1');
     cache.evict(['a']);
-    expect([peek('a'), peek('b')]).toEqual([undefined, '1']);
+    expect([lookUp('a'), lookUp('b')]).toEqual([undefined, '1']);
     const answer = cache.get('c');
     database.take().resolve(new Map());
     await answer;
     cache.evict(['c']);
-    expect(peek('c')).toBeUndefined();
+    expect(lookUp('c')).toBeUndefined();
   });
 
   const evictions: [string, () => void][] = [
@@ -236,7 +236,7 @@ describe('eviction is final', () => {
     expect((await after)?.value).toBe('new');
     database.take(0).resolve(found('a', 'old'));
     expect((await before)?.value).toBe('old');
-    expect(peek('a')).toBe('new');
+    expect(lookUp('a')).toBe('new');
     expect((await cache.get('a'))?.value).toBe('new');
   });
 
@@ -248,10 +248,10 @@ describe('eviction is final', () => {
         database.take().resolve(found('a', 'old'));
         for (let turn = 0; turn < microtasks; turn += 1) await Promise.resolve();
         evict();
-        expect(peek('a')).toBeUndefined();
+        expect(lookUp('a')).toBeUndefined();
         await before;
         await settled();
-        expect(peek('a')).toBeUndefined();
+        expect(lookUp('a')).toBeUndefined();
       }
     },
   );
@@ -263,7 +263,7 @@ describe('eviction is final', () => {
       evict();
       database.take().resolve(new Map());
       expect(await before).toBeNull();
-      expect(peek('a')).toBeUndefined();
+      expect(lookUp('a')).toBeUndefined();
     },
   );
 });
@@ -280,7 +280,7 @@ describe('owners', () => {
     await load('b', '1', owner(2n, { accountId: 7n }));
     await load('c', '1', owner(3n, { accountId: 8n }));
     cache.evictOwners(({ accountId }) => accountId === 7n);
-    expect([peek('a'), peek('b'), peek('c')]).toEqual([undefined, undefined, '1']);
+    expect([lookUp('a'), lookUp('b'), lookUp('c')]).toEqual([undefined, undefined, '1']);
   });
 
   test.each<[string, Partial<OwnerFacts>]>([
@@ -296,7 +296,7 @@ describe('owners', () => {
     await load('a', '1');
     const newer = await load('b', '1', owner(1n, changes));
     expect(newer?.owner).toMatchObject(changes);
-    expect(peek('a')).toBeUndefined();
-    expect(peek('b')).toBe('1');
+    expect(lookUp('a')).toBeUndefined();
+    expect(lookUp('b')).toBe('1');
   });
 });

@@ -7,6 +7,7 @@ import { VerdictRecord, type VerdictFacts } from '../../../src/token/verdict.js'
 import { Verdicts } from '../../../src/token/verdicts.js';
 import { ManualClock } from '../../support/manual-clock.js';
 import { underLease } from '../../support/single-replica.js';
+import { ANY_OWNER } from '../../support/verdict-facts.js';
 
 const TEXT = `ab_${'0123456789abcdef'.repeat(4)}`;
 
@@ -29,17 +30,7 @@ beforeEach(() => {
     isActive: true,
     expiresAt: null,
     scopes: ['a'],
-    owner: {
-      profileId: 1n,
-      userId: 1n,
-      username: 'alice',
-      accountId: 1n,
-      accountNumber: '0000-0000-0001',
-      isStaff: true,
-      isSuperuser: false,
-      userIsActive: true,
-      accountIsActive: true,
-    },
+    owner: ANY_OWNER,
   };
   const cache = new VerdictCache<VerdictFacts, VerdictRecord>({
     fetch: (digests) => {
@@ -61,7 +52,7 @@ beforeEach(() => {
 
 test('text and its UTF-8 bytes get the same verdict, asked of the database once', async () => {
   expect((await verdicts.validate(TEXT, [])).reason).toBe('OK');
-  expect(verdicts.peek(Buffer.from(TEXT), [])?.reason).toBe('OK');
+  expect(verdicts.judgeFromMemory(Buffer.from(TEXT), [])?.reason).toBe('OK');
   expect(asked).toHaveLength(1);
 });
 
@@ -75,7 +66,7 @@ test.each([` ${TEXT}`, `${TEXT}\n`, TEXT.toUpperCase(), `\ufeff${TEXT}`, TEXT.sl
 
 test('more than 1024 bytes are unknown, without being looked up', async () => {
   for (const text of ['x'.repeat(1025), 'é'.repeat(513), '🔑'.repeat(257), Buffer.alloc(1025)]) {
-    expect(verdicts.peek(text, [])?.reason).toBe('UNKNOWN');
+    expect(verdicts.judgeFromMemory(text, [])?.reason).toBe('UNKNOWN');
     expect((await verdicts.validate(text, [])).reason).toBe('UNKNOWN');
   }
   expect(asked).toEqual([]);
@@ -89,7 +80,7 @@ test('expiry is judged on every use, not when the token was loaded', async () =>
   facts = { ...facts, expiresAt: BigInt(clock.now() + 10) * 1000n };
   expect((await verdicts.validate(TEXT, [])).reason).toBe('OK');
   clock.advance(11);
-  expect(verdicts.peek(TEXT, [])?.reason).toBe('EXPIRED');
+  expect(verdicts.judgeFromMemory(TEXT, [])?.reason).toBe('EXPIRED');
   expect(asked).toHaveLength(1);
 });
 
@@ -98,7 +89,7 @@ test('only a text that passes is a caller, and only its use is recorded', async 
   expect((await verdicts.validate(TEXT, ['b'])).reason).toBe('INSUFFICIENT_SCOPE');
   await usage.flush();
   expect(written).toEqual([]);
-  expect(verdicts.peekValid(TEXT)?.tokenId).toBe(1n);
+  expect(verdicts.validFromMemory(TEXT)?.tokenId).toBe(1n);
   clock.advance(5);
   expect((await verdicts.findValid(TEXT))?.record.tokenId).toBe(1n);
   await usage.flush();

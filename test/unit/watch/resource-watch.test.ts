@@ -44,11 +44,13 @@ beforeEach(() => {
     { broadcast, timers, owners, rights },
     {
       kind: 'token',
+      fields: {},
       read: async () => {
         reads += 1;
         await settled();
         return {};
       },
+      bytesOf: () => 0,
       tell: (_change, _facts, { isSuperuser }) =>
         isSuperuser ? { type: 'UPDATED', resource: undefined } : undefined,
     },

@@ -36,12 +36,12 @@ interface Slot {
 }
 
 const FIRST_PAUSE_MS = 100;
-const LONGEST_PAUSE_MS = 5_000;
+const MAX_PAUSE_MS = 5_000;
 /** Who served for this long has not ended at once. */
 const AT_ONCE_MS = 1_000;
 /** Who served for this long is replaced without much of a pause. */
 const LONG_MS = 10_000;
-const MOST_STILLBORN = 5;
+const MAX_STILLBORN = 5;
 
 /**
  * Workers are the processes that serve. One that ends is replaced, after a pause that grows while they do not
@@ -140,7 +140,7 @@ export class Workers implements FaceSource {
     if (this.#isStopping) return;
     slot.stillborn = servedMs < AT_ONCE_MS ? slot.stillborn + 1 : 0;
     slot.shortLived = servedMs < LONG_MS ? slot.shortLived + 1 : 0;
-    if (slot.stillborn >= MOST_STILLBORN && !this.#running().some(({ isListening }) => isListening)) {
+    if (slot.stillborn >= MAX_STILLBORN && !this.#running().some(({ isListening }) => isListening)) {
       this.#giveUp(new Error(`workers end as soon as they start: ${whyEnded(end)}`));
       return;
     }
@@ -149,7 +149,7 @@ export class Workers implements FaceSource {
 }
 
 function pauseMs(shortLived: number): number {
-  return Math.min(FIRST_PAUSE_MS * 2 ** Math.max(0, shortLived - 1), LONGEST_PAUSE_MS);
+  return Math.min(FIRST_PAUSE_MS * 2 ** Math.max(0, shortLived - 1), MAX_PAUSE_MS);
 }
 
 /** usablePort is the port of an address, or for port 0 one that is free: a worker that comes later needs the same. */
