@@ -6,8 +6,7 @@ import { notPermitted } from '../lib/errors.js';
 import { resourceOf, type Entry } from './account-entries.js';
 import type { Caller } from '../authz/caller.js';
 import type { DoneRequests } from '../idempotency/done-requests.js';
-import { managesAccounts, type CallerRights } from '../authz/rights.js';
-import type { CallerRightsReader } from '../authz/caller-rights-reader.js';
+import { managesAccounts, type CallerRights, type CallerRightsReader } from '../authz/rights.js';
 
 export interface AccountChangesDependencies {
   readonly knex: Database;

@@ -5,7 +5,7 @@ import type {
   CreateUserRequest,
 } from '../gen/keyward/account/v1/account_service.js';
 import type { Clock } from '../lib/clock.js';
-import { instantFromMillis, type Instant } from '../lib/instant.js';
+import { presentOf, type Instant } from '../lib/instant.js';
 import { parseListRequest, type ListFields, type ListRequest, type PageQuery } from '../lib/page.js';
 import { recordLocator } from '../lib/public-id.js';
 import { MAX_DESCRIPTION_BYTES } from '../lib/resource-rules.js';
@@ -39,7 +39,7 @@ export function accountHandlers(
   service: AccountService,
   clock: Clock,
 ): Handlers<typeof AccountServiceService> {
-  const now = (): Instant => instantFromMillis(clock.now());
+  const now = (): Instant => presentOf(clock);
   return {
     createAccount: {
       permission: WRITE,

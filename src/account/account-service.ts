@@ -9,8 +9,8 @@ import { changedFields } from '../audit/audit-log.js';
 import type { Propagated } from '../coherence/propagated-changes.js';
 import type { OwnerFacts } from '../token/verdict-cache.js';
 import type { Clock } from '../lib/clock.js';
-import { alreadyExists, etagMismatch, KeywardError, notFound } from '../lib/errors.js';
-import { etagOf } from '../lib/etag.js';
+import { alreadyExists, KeywardError, notFound } from '../lib/errors.js';
+import { requireEtag } from '../lib/etag.js';
 import type { Page, PageQuery } from '../lib/page.js';
 import { AccountChanges, type AccountChangesDependencies } from './account-changes.js';
 import {
@@ -384,7 +384,7 @@ function current<T extends { readonly rowVersion: bigint }>(
   etag: string,
 ): T {
   const resource = existing(kind, found);
-  if (etag !== '' && etag !== etagOf(resource.rowVersion)) throw etagMismatch(kind);
+  requireEtag(kind, etag, resource);
   return resource;
 }
 

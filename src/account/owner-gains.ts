@@ -1,6 +1,6 @@
 import type { Transaction } from '../db/knex.js';
 import type { Clock } from '../lib/clock.js';
-import { instantFromMillis, type Instant } from '../lib/instant.js';
+import { presentOf, type Instant } from '../lib/instant.js';
 import { ALL_SCOPES, firstNotCovered } from '../lib/scopes.js';
 import type { Account, User, UserSettings } from './account.js';
 import type { Caller } from '../authz/caller.js';
@@ -115,7 +115,7 @@ export class OwnerGains {
   }
 
   #now(): Instant {
-    return instantFromMillis(this.#deps.clock.now());
+    return presentOf(this.#deps.clock);
   }
 }
 

@@ -1,5 +1,5 @@
 import type { Knex } from 'knex';
-import { fromColumns, toColumns } from '../db/field-columns.js';
+import { fromColumns, NOW, toColumns } from '../db/field-columns.js';
 import { listPage } from '../db/list-query.js';
 import { violatedForeignKey } from '../db/pg-errors.js';
 import { notFound } from '../lib/errors.js';
@@ -54,7 +54,6 @@ interface UserProfileRow {
   row_version: bigint;
 }
 
-const NOW = 'statement_timestamp()';
 /** True for a token t that is switched on and has not expired. */
 const LIVE = '(t.is_active AND (t.expires_at IS NULL OR t.expires_at >= :now))';
 
