@@ -4,6 +4,7 @@ import { explained } from './io/call-failure.js';
 import { clientOptions, warnOfCommandLine, withClientOptions, type GivenOptions } from './client-options.js';
 import { io } from './io/io.js';
 import { printErrorLine, printJsonLine, printLine } from './io/output.js';
+import { addTo } from './repeatable.js';
 import { slicesOf } from '../lib/slices.js';
 
 /** Verdict is what the command prints of an answer. */
@@ -17,6 +18,14 @@ interface Verdict {
   readonly stale?: true;
 }
 
+interface ValidateOptions extends GivenOptions {
+  readonly scope?: readonly string[];
+}
+
+const HELP = `
+Example:
+  echo "$KEYWARD_TOKEN" | keyward validate --scope orders:read`;
+
 const BATCH = { maxItems: 1000, maxSize: 512 * 1024 };
 
 /** validateCommand is `keyward validate`. */
@@ -27,8 +36,10 @@ export function validateCommand(command: Command): void {
       'the text; with "-" (the default) one text a line is read from standard input, and one verdict a line printed; a line that begins with a quotation mark is a JSON string',
       '-',
     )
+    .option('--scope <scope>', 'a scope that it must hold to pass; may be given more than once', addTo)
     .option('--json', 'print verdicts as JSON, one a line')
-    .action(async (token: string, given: GivenOptions) => {
+    .addHelpText('after', HELP)
+    .action(async (token: string, { scope: requiredScopes = [], ...given }: ValidateOptions) => {
       if (token !== '-') warnOfCommandLine('the text that is asked about');
       const options = clientOptions(given);
       const client = connect(options);
@@ -39,8 +50,8 @@ export function validateCommand(command: Command): void {
       try {
         if (token === '-' && io().stdin.isTTY === true)
           printErrorLine('Type or paste texts, one a line, to ask about each. Ctrl-D ends.');
-        if (token === '-') await validateLines(client, print);
-        else print(toVerdict(await client.tokens.validateToken({ token })));
+        if (token === '-') await validateLines(client, requiredScopes, print);
+        else print(toVerdict(await client.tokens.validateToken({ token, requiredScopes })));
       } catch (error) {
         throw explained(error, options);
       } finally {
@@ -50,7 +61,11 @@ export function validateCommand(command: Command): void {
 }
 
 /** validateLines answers the lines that have come together, in their order, before it reads on. */
-async function validateLines(client: KeywardClient, print: (verdict: Verdict) => void): Promise<void> {
+async function validateLines(
+  client: KeywardClient,
+  requiredScopes: readonly string[],
+  print: (verdict: Verdict) => void,
+): Promise<void> {
   let rest = '';
   let lineNumber = 0;
   const validateAll = async (lines: readonly string[]): Promise<void> => {
@@ -60,7 +75,7 @@ async function validateLines(client: KeywardClient, print: (verdict: Verdict) =>
     });
     for (const batch of slicesOf(tokens, ({ length }) => length, BATCH)) {
       const { responses } = await client.tokens.batchValidateTokens({
-        requests: batch.map((token) => ({ token })),
+        requests: batch.map((token) => ({ token, requiredScopes })),
       });
       for (const response of responses) print(toVerdict(response));
     }

@@ -102,6 +102,13 @@ function charactersOf(value: Values[Kind] | undefined): number {
   return [...value].flat().reduce((sum, text) => sum + text.length, 0);
 }
 
+/** bytesOfAll is that of several. */
+export function bytesOfAll(fields: Fields, resources: Iterable<object>): number {
+  let bytes = 0;
+  for (const resource of resources) bytes += bytesOf(fields, resource);
+  return bytes;
+}
+
 /** protoName is the name of a field in the proto, and so of its column. */
 export function protoName(name: string): string {
   return name.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);

@@ -1,7 +1,6 @@
 import type { Caller } from '../authz/caller.js';
 import { meantByName } from '../authz/reader-rows.js';
-import type { CallerRights } from '../authz/rights.js';
-import type { CallerRightsReader } from '../authz/caller-rights-reader.js';
+import type { CallerRights, CallerRightsReader } from '../authz/rights.js';
 import type { Transaction } from '../db/knex.js';
 import type { Clock } from '../lib/clock.js';
 import { notFound, notPermitted } from '../lib/errors.js';

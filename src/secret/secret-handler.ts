@@ -52,7 +52,7 @@ export function secretHandlers(
     getSecret: {
       permission: READ,
       handle: async (request, caller) => {
-        const ref = checked((v) => readSecretSelector(v, 'secret', request.secret));
+        const ref = checked((v) => readSecretSelector(v, 'secret', request.secret, caller));
         return { secret: toSecret(await service.get(caller, ref)) };
       },
     },
@@ -69,7 +69,7 @@ export function secretHandlers(
       maxRequestBytes: MAX_DESCRIPTION_BYTES,
       handle: async (request, caller) => {
         const { ref, change } = checked((v) => ({
-          ref: readSecretSelector(v, 'selector', request.selector),
+          ref: readSecretSelector(v, 'selector', request.selector, caller),
           change: readChange(
             v,
             SECRET_FIELDS,
@@ -85,7 +85,7 @@ export function secretHandlers(
       handle: async (request, caller) => {
         const ref = checked((v) => {
           checkName(v, 'new_name', request.newName);
-          return readSecretSelector(v, 'selector', request.selector);
+          return readSecretSelector(v, 'selector', request.selector, caller);
         });
         return { secret: toSecret(await service.rename(caller, ref, request.etag, request.newName)) };
       },
@@ -99,7 +99,7 @@ export function secretHandlers(
           checkName(v, 'new_name', newName);
           return {
             by: readRepeatable(v, caller, 'CloneSecret', requestId),
-            secret: readSecretSelector(v, 'selector', selector),
+            secret: readSecretSelector(v, 'selector', selector, caller),
             owner: owner && readUserProfileSelector(v, 'owner', owner),
           };
         });
@@ -109,7 +109,7 @@ export function secretHandlers(
     deleteSecret: {
       permission: WRITE,
       handle: async ({ selector, etag, force }, caller) => {
-        const ref = checked((v) => readSecretSelector(v, 'selector', selector));
+        const ref = checked((v) => readSecretSelector(v, 'selector', selector, caller));
         return { secret: toSecret(await service.delete(caller, ref, etag, force)) };
       },
     },
@@ -118,7 +118,7 @@ export function secretHandlers(
       // It brings back grants, too.
       alsoNeeds,
       handle: async ({ selector, etag }, caller) => {
-        const ref = checked((v) => readSecretSelector(v, 'selector', selector));
+        const ref = checked((v) => readSecretSelector(v, 'selector', selector, caller));
         return { secret: toSecret(await service.undelete(caller, ref, etag)) };
       },
     },

@@ -8,7 +8,7 @@
 
 import type { Caller } from '../authz/caller.js';
 import type { UserProfileRef } from '../authz/refs.js';
-import type { CallerRightsReader } from '../authz/caller-rights-reader.js';
+import type { CallerRightsReader } from '../authz/rights.js';
 import { changedFields, type AuditAction } from '../audit/audit-log.js';
 import type { Keyring } from '../crypto/keyring.js';
 import type { Database, Transaction } from '../db/knex.js';

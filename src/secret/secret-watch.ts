@@ -3,6 +3,7 @@ import { ResourceWatch, type ResourceWatchDependencies } from '../watch/resource
 import { reading } from '../db/transaction.js';
 import type { Clock } from '../lib/clock.js';
 import { presentOf } from '../lib/instant.js';
+import { bytesOfAll } from '../lib/fields.js';
 import type { GrantRepository, GrantTerm } from './sharing/grant-repository.js';
 import type { SecretRepository } from './secret-repository.js';
 import { accessToSecret, isOver, SECRET_FIELDS, type Secret } from './secret.js';
@@ -31,6 +32,7 @@ export function secretWatch(deps: SecretWatchDependencies): SecretWatch {
         const [secrets, grants] = await Promise.all([deps.secrets.findAll(ids), deps.grants.termsOf(ids)]);
         return { secrets: new Map(secrets.map((secret) => [secret.id, secret])), grants };
       }),
+    bytesOf: ({ secrets }) => bytesOfAll(SECRET_FIELDS, secrets.values()),
     tell: (change, { secrets, grants, reach }, callerRights) => {
       const now = presentOf(deps.clock);
       const own = new Set(callerRights.profiles.map(({ id }) => id));

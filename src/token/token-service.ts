@@ -3,8 +3,14 @@ import type { Caller } from '../authz/caller.js';
 import { meantByName, type Condition } from '../authz/reader-rows.js';
 import type { DoneRequests } from '../idempotency/done-requests.js';
 import type { UserProfileRef, UserRef } from '../authz/refs.js';
-import { accessTo, mayActAs, readable, requireScopes, type CallerRights } from '../authz/rights.js';
-import type { CallerRightsReader } from '../authz/caller-rights-reader.js';
+import {
+  accessTo,
+  mayActAs,
+  readable,
+  requireScopes,
+  type CallerRights,
+  type CallerRightsReader,
+} from '../authz/rights.js';
 import { changedFields, type AuditAction, type AuditEntry, type AuditLog } from '../audit/audit-log.js';
 import type { Propagated, PropagatedChanges } from '../coherence/propagated-changes.js';
 import { inTransactionFor, reading } from '../db/transaction.js';

@@ -58,3 +58,15 @@ function failure(error: unknown, most: number): KeywardError {
     ? requestTooLarge(most)
     : new KeywardError('MALFORMED_REQUEST', 'The compressed message cannot be read.', { cause: error });
 }
+
+/** endOfMessage is where the message that begins there ends; undefined if its length is not there yet. */
+export function endOfMessage(bytes: Buffer, start: number): number | undefined {
+  return bytes.length - start < FRAME_HEADER
+    ? undefined
+    : start + FRAME_HEADER + bytes.readUInt32BE(start + 1);
+}
+
+/** isWhole tells whether a piece is one message to the letter, and not longer than that. */
+export function isWhole(piece: Buffer, mostBytes: number): boolean {
+  return endOfMessage(piece, 0) === piece.length && piece.length - FRAME_HEADER <= mostBytes;
+}

@@ -1,15 +1,16 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Caller } from '../../authz/caller.js';
-import type { CallerRightsReader } from '../../authz/caller-rights-reader.js';
+import type { CallerRightsReader } from '../../authz/rights.js';
 import type { AuditEntry, AuditLog } from '../../audit/audit-log.js';
 import type { RefusalLog } from '../../audit/refusal-log.js';
 import type { Keyring } from '../../crypto/keyring.js';
 import { reading } from '../../db/transaction.js';
 import { Batcher } from '../../lib/batcher.js';
 import type { Clock } from '../../lib/clock.js';
-import { KeywardError, notFound } from '../../lib/errors.js';
+import { databaseUnavailable, KeywardError, notFound } from '../../lib/errors.js';
 import { presentOf, type Instant } from '../../lib/instant.js';
 import { requireFit } from '../../lib/page-size.js';
+import { TimedOut, within, type Timers } from '../../lib/timers.js';
 import type { AccessQuery, AccessRepository, AccessTime } from './access-repository.js';
 import type { AccessTimes } from './access-times.js';
 import { judgeAccess, type AccessedSecret, type AccessFacts, type Wanted } from './access.js';
@@ -36,6 +37,9 @@ export interface AccessServiceDependencies {
   readonly refusals: Pick<RefusalLog, 'add'>;
   readonly times: AccessTimes;
   readonly clock: Clock;
+  readonly timers: Timers;
+  /** Milliseconds that an access may take in all. */
+  readonly limitMs: number;
 }
 
 /** Decision is what an access leads to, once it is recorded. */
@@ -60,6 +64,9 @@ const REFUSAL_BYTES = 5_400;
  * AccessService gives values to those who may have them. Rights and ciphertext are read from the database for every
  * call: what is taken back is gone for every call that begins after that. A value leaves only when the record that
  * it did is durable; what is refused is recorded as well.
+ *
+ * An access asks more than once, and waits each time for what others have asked just before: whatever that adds up to,
+ * it ends with DATABASE_UNAVAILABLE where it takes longer than a statement may.
  */
 export class AccessService {
   readonly #deps: AccessServiceDependencies;
@@ -70,7 +77,11 @@ export class AccessService {
     this.#reading = new Batcher((queries) => deps.accesses.facts(queries), { maxItems: MAX_TOGETHER });
   }
 
-  async access(caller: Caller, request: AccessRequest): Promise<AccessedSecret> {
+  access(caller: Caller, request: AccessRequest): Promise<AccessedSecret> {
+    return this.#inTime(this.#access(caller, request));
+  }
+
+  async #access(caller: Caller, request: AccessRequest): Promise<AccessedSecret> {
     const ref = await this.#resolve(caller, request.ref);
     const unbound = await this.#deps.bindings.unbound();
     const found = ref instanceof KeywardError ? ref : await this.#reading.add(queryOf(caller, ref, request));
@@ -83,7 +94,11 @@ export class AccessService {
    * accessMany answers each request as `access` would, in their order; the errors of some leave the others. Where the
    * answers take more than a message may, it is ANSWERS_TOO_LARGE, and no value was accessed.
    */
-  async accessMany(
+  accessMany(caller: Caller, requests: readonly AccessRequest[]): Promise<(AccessedSecret | KeywardError)[]> {
+    return this.#inTime(this.#accessMany(caller, requests));
+  }
+
+  async #accessMany(
     caller: Caller,
     requests: readonly AccessRequest[],
   ): Promise<(AccessedSecret | KeywardError)[]> {
@@ -114,6 +129,15 @@ export class AccessService {
   recordMissingScope(caller: Caller): Promise<void> {
     const tried: Done = { action: 'SECRET_ACCESSED' };
     return this.#deps.refusals.add(refusedTo(caller, tried, 'SCOPE_MISSING', undefined), '');
+  }
+
+  async #inTime<T>(access: Promise<T>): Promise<T> {
+    const { timers, limitMs } = this.#deps;
+    try {
+      return await within(timers, limitMs, 'an access', access);
+    } catch (error) {
+      throw error instanceof TimedOut ? databaseUnavailable({ cause: error }) : error;
+    }
   }
 
   /** #decide decides and decrypts. The value must not leave before it is recorded. */

@@ -1,6 +1,5 @@
 import type { Caller } from '../../authz/caller.js';
-import { managesAccounts } from '../../authz/rights.js';
-import type { CallerRightsReader } from '../../authz/caller-rights-reader.js';
+import { managesAccounts, type CallerRightsReader } from '../../authz/rights.js';
 import { actorOf, type AuditLog } from '../../audit/audit-log.js';
 import { Undecryptable, type Keyring, type UndecryptableReason } from '../../crypto/keyring.js';
 import type { Database, Transaction } from '../../db/knex.js';

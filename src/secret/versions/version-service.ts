@@ -1,6 +1,5 @@
 import type { Caller } from '../../authz/caller.js';
-import type { CallerRights } from '../../authz/rights.js';
-import type { CallerRightsReader } from '../../authz/caller-rights-reader.js';
+import type { CallerRights, CallerRightsReader } from '../../authz/rights.js';
 import type { AuditAction } from '../../audit/audit-log.js';
 import type { Keyring } from '../../crypto/keyring.js';
 import type { Transaction } from '../../db/knex.js';
