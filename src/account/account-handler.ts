@@ -61,7 +61,7 @@ export function accountHandlers(
     listAccounts: {
       permission: READ,
       handle: async (request, caller) => {
-        const page = await service.listAccounts(caller, readList(request, ACCOUNT_COLUMNS));
+        const page = await service.listAccounts(caller, readList(request, ACCOUNT_COLUMNS, caller));
         return { accounts: page.items.map(toAccount), nextPageToken: page.nextPageToken };
       },
     },
@@ -107,7 +107,7 @@ export function accountHandlers(
     listUsers: {
       permission: READ,
       handle: async (request, caller) => {
-        const page = await service.listUsers(caller, readList(request, USER_COLUMNS));
+        const page = await service.listUsers(caller, readList(request, USER_COLUMNS, caller));
         return { users: page.items.map(toUser), nextPageToken: page.nextPageToken };
       },
     },
@@ -174,7 +174,7 @@ export function accountHandlers(
     listUserProfiles: {
       permission: READ,
       handle: async (request, caller) => {
-        const page = await service.listUserProfiles(caller, readList(request, USER_PROFILE_COLUMNS));
+        const page = await service.listUserProfiles(caller, readList(request, USER_PROFILE_COLUMNS, caller));
         return { userProfiles: page.items.map(toUserProfile), nextPageToken: page.nextPageToken };
       },
     },
@@ -255,6 +255,10 @@ function readNewUserProfile(
   }));
 }
 
-function readList({ pageSize, pageToken, filter, orderBy }: ListRequest, fields: ListFields): PageQuery {
-  return checked((v) => parseListRequest(v, { pageSize, pageToken, filter, orderBy }, fields));
+function readList(
+  { pageSize, pageToken, filter, orderBy }: ListRequest,
+  fields: ListFields,
+  caller: Caller,
+): PageQuery {
+  return checked((v) => parseListRequest(v, { pageSize, pageToken, filter, orderBy }, fields, caller));
 }

@@ -59,7 +59,7 @@ export function secretHandlers(
     listSecrets: {
       permission: READ,
       handle: async (request, caller) => {
-        const query = checked((v) => parseListRequest(v, request, SECRET_COLUMNS));
+        const query = checked((v) => parseListRequest(v, request, SECRET_COLUMNS, caller));
         const page = await service.list(caller, query, request.showDeleted);
         return { secrets: page.items.map(toSecret), nextPageToken: page.nextPageToken };
       },

@@ -50,7 +50,7 @@ export function tokenHandlers(service: TokenService, clock: Clock): Handlers<Man
     listTokens: {
       permission: READ,
       handle: async (request, caller) => {
-        const page = await service.list(caller, readList(request));
+        const page = await service.list(caller, readList(request, caller));
         return { tokens: page.items.map(toToken), nextPageToken: page.nextPageToken };
       },
     },
@@ -170,6 +170,6 @@ function readGrace(v: Violations, gracePeriod: { seconds: bigint; nanos: number 
   return grace;
 }
 
-function readList({ pageSize, pageToken, filter, orderBy }: ListTokensRequest): PageQuery {
-  return checked((v) => parseListRequest(v, { pageSize, pageToken, filter, orderBy }, TOKEN_COLUMNS));
+function readList({ pageSize, pageToken, filter, orderBy }: ListTokensRequest, caller: Caller): PageQuery {
+  return checked((v) => parseListRequest(v, { pageSize, pageToken, filter, orderBy }, TOKEN_COLUMNS, caller));
 }

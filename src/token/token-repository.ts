@@ -210,26 +210,25 @@ export class TokenRepository {
 
   /**
    * deleteSome deletes up to `limit` tokens of a user profile, in the order of their names, and gives their numbers. With
-   * `after` it begins behind that name: entries of an index stay for a while after their rows.
+   * `after` it begins behind that name: entries of an index stay for a while after their rows. With `skipLocked` it
+   * leaves those that another transaction holds.
    */
   async deleteSome(
     trx: Knex.Transaction,
     profileId: bigint,
     after: string | undefined,
     limit: number,
+    skipLocked: boolean,
   ): Promise<{ readonly ids: readonly bigint[]; readonly last: string | undefined }> {
-    const query = trx('tokens')
-      .where('user_profile_id', String(profileId))
-      .orderBy('name')
-      .limit(limit)
-      .forUpdate()
-      .select<{ id: bigint; name: string }[]>('id', 'name');
-    const tokens = await (after === undefined ? query : query.where('name', '>', after));
-    const ids = tokens.map(({ id }) => id);
-    await trx('tokens')
-      .whereRaw('id = ANY (?::bigint[])', [ids.map(String)])
-      .delete();
-    return { ids, last: tokens.at(-1)?.name };
+    const { rows } = await trx.raw<{ rows: { id: bigint; name: string }[] }>(
+      `WITH picked AS MATERIALIZED (
+         SELECT id, name FROM tokens WHERE user_profile_id = ? ${after === undefined ? '' : 'AND name > ?'}
+         ORDER BY name LIMIT ? FOR UPDATE ${skipLocked ? 'SKIP LOCKED' : ''}
+       ), deleted AS (DELETE FROM tokens WHERE id = ANY (ARRAY(SELECT id FROM picked)))
+       SELECT id, name FROM picked ORDER BY name`,
+      [String(profileId), ...(after === undefined ? [] : [after]), limit],
+    );
+    return { ids: rows.map(({ id }) => id), last: rows.at(-1)?.name };
   }
 
   /** digestsOf returns all digests of tokens, retired ones included. */

@@ -55,7 +55,7 @@ export function sharingHandlers(
       handle: async (request, caller) => {
         const { ref, query } = checked((v) => ({
           ref: readSecretSelector(v, 'secret', request.secret, caller),
-          query: parseListRequest(v, request, REFERENCE_COLUMNS),
+          query: parseListRequest(v, request, REFERENCE_COLUMNS, caller),
         }));
         const page = await references.list(caller, ref, query);
         return { references: page.items.map(toReference), nextPageToken: page.nextPageToken };
@@ -95,7 +95,7 @@ export function sharingHandlers(
       handle: async (request, caller) => {
         const { ref, query } = checked((v) => ({
           ref: readSecretSelector(v, 'secret', request.secret, caller),
-          query: parseListRequest(v, request, GRANT_COLUMNS),
+          query: parseListRequest(v, request, GRANT_COLUMNS, caller),
         }));
         const page = await grants.list(caller, ref, query);
         return { grants: page.items.map(toGrant), nextPageToken: page.nextPageToken };
