@@ -367,7 +367,12 @@ function addSecrets(
 ): { readonly methods: readonly MethodRule[]; readonly bindings: BindingService } {
   const { config, knex, clock } = dependencies;
   const retention = BigInt(config.secretRetentionDays) * MICROSECONDS_A_DAY;
-  const services = secretServices({ ...dependencies, urgent: dependencies.databases.urgent, retention });
+  const services = secretServices({
+    ...dependencies,
+    urgent: dependencies.databases.urgent,
+    accessLimitMs: config.databaseTimeoutSeconds * 1000,
+    retention,
+  });
   const { accessTimes, bindings, purger } = services;
   accessTimes.start(USAGE_INTERVAL_MS);
   closer.add('the times of access', () => accessTimes.stop());

@@ -5,6 +5,7 @@ import { clientOptions, warnOfCommandLine, withClientOptions, type GivenOptions 
 import { io } from './io/io.js';
 import { printErrorLine, printJsonLine, printLine } from './io/output.js';
 import { addTo } from './repeatable.js';
+import { slicesOf } from '../lib/slices.js';
 
 /** Verdict is what the command prints of an answer. */
 interface Verdict {
@@ -25,8 +26,7 @@ const HELP = `
 Example:
   echo "$KEYWARD_TOKEN" | keyward validate --scope orders:read`;
 
-const MAX_BATCH = 1000;
-const MAX_BATCH_CHARACTERS = 512 * 1024;
+const BATCH = { maxItems: 1000, maxSize: 512 * 1024 };
 
 /** validateCommand is `keyward validate`. */
 export function validateCommand(command: Command): void {
@@ -73,7 +73,7 @@ async function validateLines(
       lineNumber += 1;
       return line.trim() === '' ? [] : [parseLine(line, lineNumber)];
     });
-    for (const batch of batches(tokens)) {
+    for (const batch of slicesOf(tokens, ({ length }) => length, BATCH)) {
       const { responses } = await client.tokens.batchValidateTokens({
         requests: batch.map((token) => ({ token, requiredScopes })),
       });
@@ -88,22 +88,6 @@ async function validateLines(
     await validateAll(lines);
   }
   await validateAll([rest]);
-}
-
-/** batches cuts a list into batches that fit into one request, by number and by size. */
-function* batches(tokens: readonly string[]): Generator<string[]> {
-  let batch: string[] = [];
-  let size = 0;
-  for (const token of tokens) {
-    if (batch.length === MAX_BATCH || (batch.length > 0 && size + token.length > MAX_BATCH_CHARACTERS)) {
-      yield batch;
-      batch = [];
-      size = 0;
-    }
-    batch.push(token);
-    size += token.length;
-  }
-  if (batch.length > 0) yield batch;
 }
 
 /** parseLine takes a line as it is, or for what it says as a JSON string: texts that are no line have to be written so. */

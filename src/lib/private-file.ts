@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { closeSync, constants, fstatSync, openSync, readFileSync, type Stats } from 'node:fs';
-import { lstat, mkdir, open, rename, rm, stat } from 'node:fs/promises';
+import { lchown, lstat, mkdir, open, rename, rm, stat } from 'node:fs/promises';
 import { hasCode } from './errno.js';
 
 /** NotPrivateError says why a file or directory is not used: somebody else may have read or changed it. */
@@ -88,6 +88,15 @@ export async function writePrivately(
   content: Content | (() => Promise<Content>),
 ): Promise<void> {
   if (!(await isReplaceable(path))) throw new Error(`${path} is there already and is no regular file`);
+  await replacePrivately(path, content);
+}
+
+/** replacePrivately does so whatever is at the path, a link too; the file may be given to another user. */
+export async function replacePrivately(
+  path: string,
+  content: Content | (() => Promise<Content>),
+  owner?: { readonly uid: number; readonly gid: number },
+): Promise<void> {
   const temporary = `${path}.${randomUUID()}`;
   try {
     const file = await open(temporary, 'wx', 0o600);
@@ -97,6 +106,7 @@ export async function writePrivately(
     } finally {
       await file.close();
     }
+    if (owner !== undefined) await lchown(temporary, owner.uid, owner.gid);
     await rename(temporary, path);
   } catch (error) {
     await rm(temporary, { force: true });

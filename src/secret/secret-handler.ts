@@ -2,7 +2,7 @@ import type { Caller } from '../authz/caller.js';
 import type { UserProfileRef } from '../authz/refs.js';
 import type { CreateSecretRequest, SecretServiceService } from '../gen/keyward/secret/v1/secret_service.js';
 import type { Clock } from '../lib/clock.js';
-import { instantFromMillis, type Instant } from '../lib/instant.js';
+import { presentOf, type Instant } from '../lib/instant.js';
 import { parseListRequest } from '../lib/page.js';
 import { checkName, MAX_DESCRIPTION_BYTES } from '../lib/resource-rules.js';
 import { checked } from '../lib/violations.js';
@@ -39,7 +39,7 @@ export function secretHandlers(
   cloning: CloneService,
   clock: Clock,
 ): Handlers<Methods> {
-  const now = (): Instant => instantFromMillis(clock.now());
+  const now = (): Instant => presentOf(clock);
   return {
     createSecret: {
       permission: WRITE,

@@ -1,5 +1,6 @@
 import mysql, { type Connection, type TypeCastField } from 'mysql2';
 import { readMysqlLink } from './mysql-link.js';
+import { PIECE, RowBatches } from './row-batches.js';
 import type { Source, TextRow } from './source.js';
 
 /** MysqlSource streams from one consistent snapshot of MySQL 8 or MariaDB 10.11, or newer. */
@@ -45,15 +46,14 @@ export class MysqlSource implements Source {
   }
 
   async *rows(sql: string, batchSize: number): AsyncGenerator<readonly TextRow[]> {
-    const stream = this.#connection.query(sql).stream({ highWaterMark: batchSize });
-    let batch: TextRow[] = [];
+    const stream = this.#connection.query(sql).stream({ highWaterMark: PIECE });
+    const batches = new RowBatches(batchSize);
     for await (const row of stream as AsyncIterable<TextRow>) {
-      batch.push(row);
-      if (batch.length < batchSize) continue;
-      yield batch;
-      batch = [];
+      const batch = batches.add(row);
+      if (batch !== undefined) yield batch;
     }
-    if (batch.length > 0) yield batch;
+    const rest = batches.rest();
+    if (rest.length > 0) yield rest;
   }
 
   exactly(column: string): string {

@@ -1,5 +1,6 @@
 import { DatabaseClient } from '../db/database-client.js';
 import { LONG_STATEMENT_MS } from '../db/statement-limit.js';
+import { RowBatches } from './row-batches.js';
 import type { Source, TextRow } from './source.js';
 
 const asText = { getTypeParser: () => (value: string) => value };
@@ -48,11 +49,17 @@ export class PostgresSource implements Source {
 
   async *rows(sql: string, batchSize: number): AsyncGenerator<readonly TextRow[]> {
     await this.#client.query(`DECLARE batches NO SCROLL CURSOR FOR ${sql}`);
+    const batches = new RowBatches(batchSize);
     for (;;) {
-      const { rows } = await this.#client.query<TextRow>(`FETCH ${batchSize} FROM batches`);
+      const { rows } = await this.#client.query<TextRow>(`FETCH ${batches.nextPiece()} FROM batches`);
       if (rows.length === 0) break;
-      yield rows;
+      for (const row of rows) {
+        const batch = batches.add(row);
+        if (batch !== undefined) yield batch;
+      }
     }
+    const rest = batches.rest();
+    if (rest.length > 0) yield rest;
     await this.#client.query('CLOSE batches');
   }
 

@@ -9,7 +9,8 @@ export interface Source {
   /** tables names the tables there are. */
   tables(): Promise<ReadonlySet<string>>;
   /**
-   * rows runs one query that both engines understand and yields its rows in batches, in order.
+   * rows runs one query that both engines understand and yields its rows in batches, in order: of so many rows, or
+   * fewer where these are large.
    * One query at a time: the batches must be read to their end before the next query.
    */
   rows(sql: string, batchSize: number): AsyncIterable<readonly TextRow[]>;

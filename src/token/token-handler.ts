@@ -4,7 +4,7 @@ import type { Propagated } from '../coherence/propagated-changes.js';
 import type { TokenServiceService } from '../gen/keyward/token/v1/token_service.js';
 import type { CreateTokenRequest, ListTokensRequest } from '../gen/keyward/token/v1/token_service.js';
 import type { Clock } from '../lib/clock.js';
-import { instantFromMillis, type Instant } from '../lib/instant.js';
+import { presentOf, type Instant } from '../lib/instant.js';
 import { parseListRequest, type PageQuery } from '../lib/page.js';
 import { checkName, MAX_DESCRIPTION_BYTES } from '../lib/resource-rules.js';
 import { checked, type Violations } from '../lib/violations.js';
@@ -29,7 +29,7 @@ const READ = 'keyward.tokens.read';
 const WRITE = 'keyward.tokens.write';
 
 export function tokenHandlers(service: TokenService, clock: Clock): Handlers<ManagingMethods> {
-  const now = (): Instant => instantFromMillis(clock.now());
+  const now = (): Instant => presentOf(clock);
   return {
     createToken: {
       permission: WRITE,

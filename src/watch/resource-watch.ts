@@ -45,6 +45,8 @@ export interface Subject<Resource, Facts> {
   readonly fields: Fields;
   /** read gets what the changes of some resources are told with: the same for everyone. */
   read(ids: readonly bigint[]): Promise<Facts>;
+  /** bytesOf is about what that takes. */
+  bytesOf(facts: Facts): number;
   /** tell is what someone may know of a change; undefined for nothing. */
   tell(
     change: Change & { readonly id: bigint },
@@ -66,13 +68,18 @@ interface Rights {
   readonly callerRights: Promise<CallerRights>;
 }
 
-/** Shared is what is read about one slice for all who watch: nothing of it outlives the slice. */
+/** Shared is what is read about one slice for all who watch. */
 interface Shared<Facts> {
+  /** What that takes; 0 until it is read. */
+  bytes: number;
   readonly facts: Promise<Known<Facts>>;
   /** By user. */
   readonly rights: Map<bigint, Rights>;
 }
 
+/** Most that is kept of what was read, for those who come to the same slice later. Whoever is further behind reads it again. */
+const MAX_KEPT_BYTES = 16 * 1024 * 1024;
+const MAX_KEPT_SLICES = 100;
 /** For how long rights serve further watches of the user that come to the same slice. */
 const RIGHTS_SERVE_MS = 1_000;
 
@@ -80,7 +87,9 @@ const RIGHTS_SERVE_MS = 1_000;
 export class ResourceWatch<Resource extends object, Facts extends object> {
   readonly #deps: ResourceWatchDependencies;
   readonly #subject: Subject<Resource, Facts>;
-  readonly #shared = new WeakMap<FeedSlice, Shared<Facts>>();
+  /** The oldest first. */
+  readonly #shared = new Map<FeedSlice, Shared<Facts>>();
+  #keptBytes = 0;
 
   constructor(deps: ResourceWatchDependencies, subject: Subject<Resource, Facts>) {
     this.#deps = deps;
@@ -108,9 +117,35 @@ export class ResourceWatch<Resource extends object, Facts extends object> {
   #sharedOf(slice: FeedSlice): Shared<Facts> {
     const known = this.#shared.get(slice);
     if (known !== undefined) return known;
-    const shared = { facts: this.#read(slice), rights: new Map<bigint, Rights>() };
+    const shared: Shared<Facts> = { facts: this.#read(slice), rights: new Map<bigint, Rights>(), bytes: 0 };
     this.#shared.set(slice, shared);
+    shared.facts.then(
+      (facts) => {
+        if (this.#shared.get(slice) !== shared) return;
+        shared.bytes = this.#subject.bytesOf(facts);
+        this.#keptBytes += shared.bytes;
+        this.#makeRoom();
+      },
+      () => {
+        this.#forget(slice);
+      },
+    );
+    this.#makeRoom();
     return shared;
+  }
+
+  /** #makeRoom forgets the oldest, but never the newest. */
+  #makeRoom(): void {
+    for (const slice of this.#shared.keys()) {
+      const { size } = this.#shared;
+      if (size === 1 || (size <= MAX_KEPT_SLICES && this.#keptBytes <= MAX_KEPT_BYTES)) return;
+      this.#forget(slice);
+    }
+  }
+
+  #forget(slice: FeedSlice): void {
+    this.#keptBytes -= this.#shared.get(slice)?.bytes ?? 0;
+    this.#shared.delete(slice);
   }
 
   #rightsOf(caller: Caller, { rights }: Shared<Facts>): Promise<CallerRights> {

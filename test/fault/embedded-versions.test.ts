@@ -4,12 +4,14 @@ import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { chown, mkdir, readdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { startEmbeddedPostgres } from '../../src/db/embedded-postgres.js';
 import { databaseUser } from '../../src/db/embedded/system-user.js';
 import { migrate } from '../../src/db/migrate.js';
 import { clusterOf, makeDataDir, removeDataDir } from '../support/data-dir.js';
 import { keyward, runKeyward } from '../support/keyward-command.js';
+import { isAlive } from '../support/postmaster.js';
 import { execute } from '../support/sql.js';
 
 const OLD = '/usr/lib/postgresql/15/bin';
@@ -107,6 +109,63 @@ test.runIf(existsSync(OLD))(
     if (isRoot) await rm(upgraded, { recursive: true });
     await keyward(['upgrade-database', '--old-programs', OLD], { env });
     expect(await readdir(dataDir)).toContain('postgres');
+  },
+);
+
+/** programsThatHang is a directory of programs that dump nothing and do not end, and the file that tells who hangs. */
+async function programsThatHang(): Promise<{ readonly directory: string; readonly hanging: string }> {
+  const directory = join(dataDir, 'programs');
+  const hanging = join(directory, 'hanging');
+  await mkdir(directory);
+  await symlink(join(OLD, 'psql'), join(directory, 'psql'));
+  const real = join(OLD, 'pg_dump');
+  const script = `#!/bin/sh\n[ "$1" = --version ] && exec ${real} --version\necho $$ > ${hanging}\nexec sleep 600\n`;
+  await writeFile(join(directory, 'pg_dump'), script, { mode: 0o755 });
+  return { directory, hanging };
+}
+
+/** leftBehind are the files, and the server, that an upgrade which was broken off must not leave. */
+async function leftBehind(maker: number, before: readonly string[]): Promise<string[]> {
+  const cluster = (await clusterOf(dataDir)) ?? '';
+  const beside = isRoot ? await readdir('/var/lib/keyward') : [];
+  return [
+    ...(await readdir(dataDir)).filter((name) => !before.includes(name) && name !== 'postgres.log'),
+    ...beside.filter((name) => name.includes(`unfinished-${maker}-`)),
+    ...(existsSync(join(cluster, 'postmaster.pid')) ? ['a server of the old version'] : []),
+  ];
+}
+
+test.runIf(existsSync(OLD))(
+  'an upgrade ends by a signal or when its time is up, leaves nothing behind, and can be done afterwards',
+  async () => {
+    await makeOldCluster();
+    const { directory, hanging } = await programsThatHang();
+    const before = await readdir(dataDir);
+    const args = ['upgrade-database', '--old-programs', directory];
+    const child = spawn(process.execPath, ['dist/cli/main.js', ...args], { env: { ...process.env, ...env } });
+    const closed = once(child, 'close');
+    const said = text(child.stderr);
+    const dump = await vi.waitFor(
+      async () => Number((await readFile(hanging, 'utf8')).trim() || 'none yet'),
+      {
+        timeout: 60_000,
+      },
+    );
+    child.kill('SIGINT');
+    expect((await closed)[0]).toBe(1);
+    expect(await said).toMatch(/\nkeyward: broken off by SIGINT\n$/);
+    expect(isAlive(dump)).toBe(false);
+    await rm(hanging);
+    expect(await leftBehind(child.pid ?? 0, before)).toEqual([]);
+
+    const { code, stderr } = await runKeyward([...args, '--time-limit', '0.001'], { env });
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/keyward: The upgrade was not done within 0\.001 minutes\.\n$/);
+    expect(await leftBehind(process.pid, before)).toEqual([]);
+
+    expect(await keyward(['upgrade-database'], { env })).toMatch(
+      /^The database is of PostgreSQL (?!15)\d+ now/,
+    );
   },
 );
 

@@ -1,14 +1,17 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { chown, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { vi } from 'vitest';
 import { execute } from './sql.js';
+import { freePort } from './free-port.js';
 
 /** NOBODY runs the pooler where the tests run as root: PgBouncer refuses to. */
 const NOBODY = 65534;
+
+/** Another than the installed one, if it is named. */
+const PROGRAM = process.env['KEYWARD_TEST_PGBOUNCER'] ?? 'pgbouncer';
 
 export interface PgBouncer {
   /** url leads to the database by way of the pooler. */
@@ -18,7 +21,14 @@ export interface PgBouncer {
 
 /** hasPgBouncer tells whether PgBouncer is installed here. */
 export function hasPgBouncer(): boolean {
-  return spawnSync('pgbouncer', ['--version']).status === 0;
+  return spawnSync(PROGRAM, ['--version']).status === 0;
+}
+
+/** knowsPreparedStatements tells whether it is one that carries prepared statements from one session to another. */
+export function knowsPreparedStatements(): boolean {
+  const { stdout } = spawnSync(PROGRAM, ['--version'], { encoding: 'utf8' });
+  const [, major = '0', minor = '0'] = /PgBouncer (\d+)\.(\d+)/.exec(stdout) ?? [];
+  return Number(major) > 1 || Number(minor) >= 21;
 }
 
 /**
@@ -51,7 +61,7 @@ export async function startPgBouncer(
   await writeFile(file, `[databases]\n* = host=${hostname} port=${port}\n[pgbouncer]\n${lines.join('\n')}\n`);
   const asRoot = process.getuid?.() === 0;
   if (asRoot) for (const path of [directory, users, file]) await chown(path, NOBODY, NOBODY);
-  const pooler = spawn('pgbouncer', [file], {
+  const pooler = spawn(PROGRAM, [file], {
     ...(asRoot ? { uid: NOBODY, gid: NOBODY } : {}),
     cwd: directory,
     stdio: ['ignore', 'ignore', 'pipe'],
@@ -72,13 +82,4 @@ export async function startPgBouncer(
     throw new Error(`PgBouncer does not answer: ${log}`, { cause: error });
   }
   return { url, stop };
-}
-
-async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, '127.0.0.1');
-  await once(probe, 'listening');
-  const { port } = probe.address() as AddressInfo;
-  probe.close();
-  await once(probe, 'close');
-  return port;
 }

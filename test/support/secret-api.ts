@@ -16,6 +16,7 @@ import { openDatabase } from '../../src/db/knex.js';
 import { KeywardError } from '../../src/lib/errors.js';
 import { instantFromMillis, type Instant } from '../../src/lib/instant.js';
 import { parseListRequest, type ListFields, type PageQuery } from '../../src/lib/page.js';
+import { systemTimers } from '../../src/lib/timers.js';
 import { checked } from '../../src/lib/violations.js';
 import type { AccessRequest } from '../../src/secret/access/access-service.js';
 import type { AccessedSecret } from '../../src/secret/access/access.js';
@@ -29,6 +30,7 @@ import { createTestDatabase, type TestDatabase } from './database.js';
 import { ManualClock } from './manual-clock.js';
 import { existing } from './world.js';
 
+const ACCESS_LIMIT_MS = 60_000;
 const PLATFORM = '3141-5926-5359';
 export const ACCOUNT_A = '1111-1111-1111';
 export const ACCOUNT_B = '2222-2222-2222';
@@ -106,6 +108,8 @@ export class SecretApi {
       refusals: new RefusalLog({ append }, this.refusals),
       clock: this.clock,
       logger,
+      timers: systemTimers,
+      accessLimitMs: ACCESS_LIMIT_MS,
       retention: BigInt(retentionDays * DAY_MS) * 1000n,
     });
   }

@@ -15,7 +15,7 @@ export interface TcpProxy {
   holdAnswers(): void;
   /** loseAnswersTo lets nothing of the database through any more on a connection that sends this text, for good. */
   loseAnswersTo(text: string): void;
-  /** mend lets connections, and what they sent meanwhile, through again. */
+  /** mend lets connections, and what they sent meanwhile, through again; those that are silent for good it ends. */
   mend(): void;
   close(): Promise<void>;
 }
@@ -30,6 +30,8 @@ export async function startTcpProxy(databaseUrl: string): Promise<TcpProxy> {
   let unanswered: string | undefined;
   /** To which socket each sends what it receives. */
   const peers = new Map<Socket, Socket>();
+  /** Those that nothing is let through from any more. */
+  const parted = new Set<Socket>();
   /** The sockets on the side of the database. */
   const farSockets = new Set<Socket>();
   const track = (socket: Socket): void => {
@@ -66,6 +68,7 @@ export async function startTcpProxy(databaseUrl: string): Promise<TcpProxy> {
     from.unpipe(to);
     from.pause();
     peers.delete(from);
+    parted.add(from);
   };
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -96,6 +99,9 @@ export async function startTcpProxy(databaseUrl: string): Promise<TcpProxy> {
     },
     mend: () => {
       unanswered = undefined;
+      // A socket that is not read on does not hear that the other side has closed it.
+      for (const socket of parted) socket.destroy();
+      parted.clear();
       for (const [from, to] of peers) if (isHeld(from)) from.pipe(to);
       isCut = false;
       isSilent = false;

@@ -119,7 +119,12 @@ async function requireNoneAside(dataDir: string): Promise<void> {
 
 /** majorOf is the number of the PostgreSQL that made a cluster. */
 export async function majorOf(path: string): Promise<number> {
-  return Number((await readFile(join(path, 'PG_VERSION'), 'utf8')).trim());
+  try {
+    return Number((await readFile(join(path, 'PG_VERSION'), 'utf8')).trim());
+  } catch (error) {
+    if (!hasCode(error, 'ENOENT')) throw error;
+    throw new EmbeddedPostgresError(`There is no database in ${path}: it has no PG_VERSION.`);
+  }
 }
 
 /** requireVersion tells at once of a cluster that another PostgreSQL made, which this one refuses to run. */

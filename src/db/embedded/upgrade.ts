@@ -5,6 +5,7 @@ import { realpath, rename, rm, symlink } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { setTimeout as delay } from 'node:timers/promises';
+import { systemTimers } from '../../lib/timers.js';
 import { DatabaseClient } from '../database-client.js';
 import { prepareBinaries } from './binaries.js';
 import {
@@ -21,7 +22,7 @@ import {
 } from './cluster.js';
 import { createDirectoryOnce, syncDirectory } from './create-once.js';
 import { EmbeddedPostgresError } from './errors.js';
-import { USERS_LOCK } from './membership.js';
+import { USERS_LOCK } from '../advisory-locks.js';
 import { findOldPrograms, type OldPrograms } from './old-programs.js';
 import { DEFAULT_SETTINGS, readPidFile, spawnPostmaster, stopServer } from './server.js';
 import { sizeOf, whyNotStarted } from './server-log.js';
@@ -31,6 +32,10 @@ export interface UpgradeOptions {
   readonly dataDir: string;
   /** Directory of the programs of the old version; looked for if not given. */
   readonly oldPrograms: string | undefined;
+  /** In milliseconds: an upgrade that is not done by then is broken off. */
+  readonly limitMs: number;
+  /** signal breaks the upgrade off too. */
+  readonly signal: AbortSignal;
   readonly onProgress: (line: string) => void;
 }
 
@@ -50,12 +55,13 @@ const POLL_MS = 50;
 /**
  * upgradeCluster makes a cluster of the present version with all that is in the one of another version: it dumps it with
  * the old programs, and restores it side by side. The old cluster is only read, and is kept aside. It can be cut short
- * at any moment and run again.
+ * at any moment and run again; if it is broken off, nothing stays behind.
  *
  * @throws EmbeddedPostgresError with what to do by hand where the old programs are not there
  */
 export async function upgradeCluster(options: UpgradeOptions): Promise<Upgraded> {
   const { oldPrograms, onProgress } = options;
+  const signal = bounded(options.signal, options.limitMs);
   const dataDir = resolve(options.dataDir);
   const name = clusterNameIn(dataDir);
   const asRoot = process.geteuid?.() === 0;
@@ -78,11 +84,13 @@ export async function upgradeCluster(options: UpgradeOptions): Promise<Upgraded>
   };
   const copy = async (scratch: string): Promise<void> => {
     onProgress(`Making a database of PostgreSQL ${binaries.major} ...`);
-    await initialize(scratch, password, binaries, DEFAULT_SETTINGS, user, undefined);
+    await initialize(scratch, password, binaries, DEFAULT_SETTINGS, user, signal);
     const made = { path: await realpath(scratch), password, binaries, user, created: true };
     onProgress(`Copying everything from PostgreSQL ${from} ...`);
-    await withServer(old, OLD_SETTINGS, log, (source) =>
-      withServer(made, DEFAULT_SETTINGS, log, (target) => copyAll(programs, password, source, target)),
+    await withServer(old, OLD_SETTINGS, log, signal, (source) =>
+      withServer(made, DEFAULT_SETTINGS, log, signal, (target) =>
+        copyAll(programs, password, source, target, signal),
+      ),
     );
   };
   const target = asRoot
@@ -96,6 +104,17 @@ export async function upgradeCluster(options: UpgradeOptions): Promise<Upgraded>
   else await rename(target, name);
   await syncDirectory(dataDir);
   return { from, to: binaries.major, aside };
+}
+
+/** bounded is a signal that is aborted too when the time is up. */
+function bounded(signal: AbortSignal, limitMs: number): AbortSignal {
+  const limit = new AbortController();
+  const timer = systemTimers.after(limitMs, () => {
+    const minutes = limitMs / 60_000;
+    limit.abort(new EmbeddedPostgresError(`The upgrade was not done within ${minutes} minutes.`));
+  });
+  signal.addEventListener('abort', () => timer.cancel());
+  return AbortSignal.any([signal, limit.signal]);
 }
 
 /** bringBack undoes what an upgrade had put aside when it was cut short. */
@@ -139,8 +158,10 @@ async function withServer(
   cluster: Cluster,
   settings: Readonly<Record<string, string>>,
   logFile: string,
+  signal: AbortSignal,
   use: (socketDirectory: string) => Promise<void>,
 ): Promise<void> {
+  signal.throwIfAborted();
   const directory = await prepareSocketDirectory(cluster, undefined);
   const logBegin = await sizeOf(logFile);
   const server = await spawnPostmaster(cluster, settings, directory, logFile);
@@ -148,6 +169,7 @@ async function withServer(
   try {
     const deadline = performance.now() + START_LIMIT_MS;
     while ((session = await openSession(cluster, directory)) === undefined) {
+      signal.throwIfAborted();
       if (!server.isRunning() || performance.now() > deadline) {
         const why = (await whyNotStarted(logFile, logBegin)) ?? `see ${logFile}`;
         throw new EmbeddedPostgresError(`${cluster.binaries.postgres} does not start: ${why}.`);
@@ -162,6 +184,8 @@ async function withServer(
   } finally {
     await session?.end();
     await stopServer(cluster.path);
+    // One that had not come so far as to write its pid file.
+    if (server.isRunning()) await server.stopAtOnce();
     await removeSocketDirectory(cluster, directory);
   }
 }
@@ -183,13 +207,15 @@ async function openSession(cluster: Cluster, directory: string): Promise<Databas
   }
 }
 
-/** copyAll leads a dump of one server into another one, which takes it whole or not at all. */
+/** copyAll leads a dump of one server into another one, which takes it whole or not at all. Both programs end with the signal. */
 async function copyAll(
   { pgDump, psql }: OldPrograms,
   password: string,
   source: string,
   target: string,
+  signal: AbortSignal,
 ): Promise<void> {
+  signal.throwIfAborted();
   const env = { PATH: process.env['PATH'] ?? '', LC_ALL: 'C', PGPASSWORD: password };
   const at = (directory: string): string[] => [
     ...['--host', directory, '--port', SOCKET_PORT, '--username', 'keyward', '--no-password'],
@@ -205,9 +231,15 @@ async function copyAll(
   const restore = spawn(psql, [...at(target), ...strict, 'keyward'], { env, cwd: '/' });
   // The end of one that fails tells what matters.
   restore.stdin.on('error', () => dump.kill());
+  const breakOff = (): void => {
+    for (const program of [dump, restore]) program.kill('SIGKILL');
+  };
+  signal.addEventListener('abort', breakOff);
   dump.stdout.pipe(restore.stdin);
   restore.stdout.resume();
   const [dumped, restored] = await Promise.all([failureOf(dump), failureOf(restore)]);
+  signal.removeEventListener('abort', breakOff);
+  signal.throwIfAborted();
   const failure = restored ?? dumped;
   if (failure !== undefined) throw new EmbeddedPostgresError(`The copy failed: ${failure}`);
 }

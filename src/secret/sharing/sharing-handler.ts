@@ -5,7 +5,7 @@ import type {
   DetachReferenceRequest,
 } from '../../gen/keyward/secret/v1/secret_service.js';
 import type { Clock } from '../../lib/clock.js';
-import { instantFromMillis } from '../../lib/instant.js';
+import { presentOf } from '../../lib/instant.js';
 import { parseListRequest } from '../../lib/page.js';
 import { checkExpiry } from '../../lib/resource-rules.js';
 import { checked } from '../../lib/violations.js';
@@ -66,7 +66,7 @@ export function sharingHandlers(
       // Whoever grants could grant to himself.
       alsoNeeds: ['keyward.secrets.access'],
       handle: async ({ selector, userProfile, expiry }, caller) => {
-        const now = instantFromMillis(clock.now());
+        const now = presentOf(clock);
         const { ref, grantee, expiresAt } = checked((v) => {
           const end = readExpiry(v, expiry, now);
           checkExpiry(v, 'expires_at', end, now);

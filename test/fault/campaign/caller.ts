@@ -45,13 +45,20 @@ export class Caller {
     this.#timeoutMs = timeoutMs;
   }
 
-  /** call makes one call of a method of `tokens` or `accounts`, which must be bound. */
-  call<Request, Response>(method: Method<Request, Response>, request: Request): Promise<Response> {
+  /** call makes one call of a method of `tokens` or `accounts`, which must be bound. It is cancelled when `cancelled` resolves. */
+  call<Request, Response>(
+    method: Method<Request, Response>,
+    request: Request,
+    cancelled?: Promise<void>,
+  ): Promise<Response> {
     return new Promise((resolve, reject) => {
       const options = { deadline: Date.now() + this.#timeoutMs };
-      method(request, this.#metadata, options, (error, response) => {
+      const call = method(request, this.#metadata, options, (error, response) => {
         if (error === null) resolve(response);
         else reject(new CallFailed(error));
+      });
+      void cancelled?.then(() => {
+        call.cancel();
       });
     });
   }

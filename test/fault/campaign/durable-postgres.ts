@@ -17,6 +17,8 @@ const POLL_MS = 25;
 const STATEMENT_LIMIT_MS = 5_000;
 /** A turn waits for all who read. */
 const LONG_STATEMENT_LIMIT_MS = 30_000;
+/** Whatever the role and the database have set. */
+const OWN_SETTINGS = '-c statement_timeout=0 -c lock_timeout=0 -c idle_in_transaction_session_timeout=0';
 /** Recovery of a copy finds nothing in an archive; it begins another timeline at the end of what is there. */
 const RECOVERY = { ...DEFAULT_SETTINGS, restore_command: 'false' };
 
@@ -88,6 +90,7 @@ export class DurablePostgres {
       connectionString: this.url,
       connectionTimeoutMillis: STATEMENT_LIMIT_MS,
       query_timeout: LONG_STATEMENT_LIMIT_MS,
+      options: OWN_SETTINGS,
     });
     // The statement fails as well, or is over.
     client.on('error', () => undefined);
@@ -102,7 +105,11 @@ export class DurablePostgres {
 
   /** holding keeps a transaction open for a while that has done one statement; others end it by ending the server. */
   async holding(statement: string, durationMs: number): Promise<void> {
-    const client = new pg.Client({ connectionString: this.url, connectionTimeoutMillis: STATEMENT_LIMIT_MS });
+    const client = new pg.Client({
+      connectionString: this.url,
+      connectionTimeoutMillis: STATEMENT_LIMIT_MS,
+      options: OWN_SETTINGS,
+    });
     client.on('error', () => undefined);
     try {
       await client.connect();

@@ -70,6 +70,11 @@ export const SOAK_KINDS = [
   'clients gone',
   'unfinished bodies',
   'overload',
+  'connections cut',
+  'answers to COMMIT lost',
+  'synchronous standby lost',
+  'settings of the role changed',
+  'audit chains locked',
 ] as const;
 
 /** 'campaign stalled': the process that asks and takes the times stood still itself. */
@@ -104,7 +109,7 @@ export interface Join {
   readonly at: number;
 }
 
-const STALL_CHECK_MS = 100;
+const STALL_CHECK_MS = 20;
 const STALL_MS = 500;
 
 /** Recorder writes the history; all times are by its clock. */
@@ -118,10 +123,11 @@ export class Recorder implements History {
   readonly #watch: NodeJS.Timeout;
   #awakeAt = this.now();
 
-  constructor() {
+  /** A stall of `stallMs` is written down. */
+  constructor(stallMs = STALL_MS) {
     this.#watch = setInterval(() => {
       const now = this.now();
-      if (now - this.#awakeAt > STALL_CHECK_MS + STALL_MS) {
+      if (now - this.#awakeAt > STALL_CHECK_MS + stallMs) {
         const kind = 'campaign stalled';
         this.faults.push({ kind, replica: undefined, startedAt: this.#awakeAt, endedAt: now });
       }

@@ -33,6 +33,8 @@ export interface WorldOptions {
   readonly pauseMs: number;
   readonly validationLimitMs: number;
   readonly changeLimitMs: number;
+  /** For how long whoever asks must have stood still for that to count. */
+  readonly stallMs?: number;
 }
 
 /** Opened is what is to be closed, the last first. */
@@ -54,7 +56,7 @@ export class World {
   readonly sites: readonly Site[];
   /** Token of the superuser. */
   readonly admin: string;
-  readonly recorder = new Recorder();
+  readonly recorder: Recorder;
   readonly gate = new Gate();
   readonly estates: readonly Estate[];
   /** Nobody changes it. */
@@ -98,8 +100,9 @@ export class World {
     readonly validators: readonly Caller[];
   }) {
     const { options, postgres, sites, admin, estates, others, managers, validators } = made;
-    const { seed, pauseMs } = options;
-    const { recorder } = this;
+    const { seed, pauseMs, stallMs } = options;
+    const recorder = new Recorder(stallMs);
+    this.recorder = recorder;
     this.postgres = postgres;
     this.sites = sites;
     this.admin = admin;

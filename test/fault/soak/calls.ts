@@ -1,9 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { KeywardCallError } from '../../../src/client/index.js';
+import { CallFailed } from '../campaign/caller.js';
 import type { Fault, Recorder } from '../campaign/history.js';
 
-/** What a busy machine adds, of which only the stalls of this process are known. */
-const SLACK_MS = 1_500;
 /** A call that has not ended then is given up. */
 const GIVEN_UP_MS = 30_000;
 const OUTAGES = ['UNAVAILABLE', 'DEADLINE_EXCEEDED', 'RESOURCE_EXHAUSTED', 'CANCELLED', 'ABORTED'];
@@ -66,7 +65,7 @@ export class Calls {
     const { kind, code } = ended;
     const codes = this.counts.get(kind.name) ?? new Map<string, number>();
     this.counts.set(kind.name, codes.set(code, (codes.get(code) ?? 0) + 1));
-    if (took(ended) > kind.boundMs + SLACK_MS) this.late.push(ended);
+    if (took(ended) > kind.boundMs) this.late.push(ended);
     const longest = this.#longest.get(kind.name);
     if (longest === undefined || took(longest) < took(ended)) this.#longest.set(kind.name, ended);
   }
@@ -79,7 +78,7 @@ export class Calls {
   /** unexcused are the late calls, after the time in which their replica, or who asked it, stood still. */
   unexcused(): Ended[] {
     return this.late.filter(
-      (ended) => took(ended) - stoodStill(ended, this.#recorder.faults) > ended.kind.boundMs + SLACK_MS,
+      (ended) => took(ended) - stoodStill(ended, this.#recorder.faults) > ended.kind.boundMs,
     );
   }
 }
@@ -100,6 +99,7 @@ function stoodStill({ replica, startedAt, endedAt }: Ended, faults: readonly Fau
 }
 
 function toCode(error: unknown): { readonly code: string } {
+  if (error instanceof CallFailed) return { code: error.message };
   if (!(error instanceof KeywardCallError)) throw error;
   return { code: `${error.codeName}: ${error.message}` };
 }

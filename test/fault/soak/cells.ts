@@ -5,7 +5,7 @@ import type { Gate } from '../campaign/gate.js';
 import { byId } from '../../support/requests.js';
 import { Random } from '../../support/random.js';
 import type { Calls, Kind } from './calls.js';
-import { CHANGE_MS, READ_MS } from './limits.js';
+import { BOUND_MS } from './limits.js';
 
 /** Place is a fact that is written and read by calls. */
 export interface Place {
@@ -47,8 +47,8 @@ export class Cell {
     this.#random = new Random(options.seed);
     const { name } = options.place;
     this.#kinds = {
-      read: { name: `read ${name}`, boundMs: READ_MS },
-      write: { name: `write ${name}`, boundMs: CHANGE_MS },
+      read: { name: `read ${name}`, boundMs: BOUND_MS },
+      write: { name: `write ${name}`, boundMs: BOUND_MS },
     };
   }
 

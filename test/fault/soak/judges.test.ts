@@ -4,7 +4,10 @@ import { Gate } from '../campaign/gate.js';
 import { Recorder, type Fault } from '../campaign/history.js';
 import { Calls } from './calls.js';
 import { Cell, type Place } from './cells.js';
+import { Kept } from './kept.js';
+import { Listing } from './listing.js';
 import { grown, type Resources } from './resources.js';
+import { misTold, type Written } from './told.js';
 
 const KIND = { name: 'GetToken', boundMs: 4_000 };
 const ONE = {} as KeywardClient;
@@ -70,6 +73,79 @@ describe('a value', () => {
     takeBack();
     await cell.check(0);
     expect(cell.contradictions).toHaveLength(1);
+  });
+});
+
+test('a row that is always there must be in a list once, whatever comes and goes', () => {
+  const listing = new Listing();
+  expect(listing.add({ ids: [1n, 2n], next: 'more' }, [1n, 3n, 4n])).toBeUndefined();
+  expect(listing.add({ ids: [2n, 3n, 3n], next: '' }, [1n, 3n, 4n])).toEqual([
+    '3 is there 2 times',
+    '4 is there 0 times',
+  ]);
+  listing.add({ ids: [5n], next: 'more' }, []);
+  expect(listing.add({ ids: [6n], next: '' }, [5n, 6n])).toEqual([]);
+});
+
+test('a value in a batch that is not the one kept is told, and one that is missing', async () => {
+  let id = 0n;
+  const createSecret = () => Promise.resolve({ secret: { id: (id += 1n) } });
+  const client = { secrets: { createSecret } } as unknown as KeywardClient;
+  const kept = await Kept.make(client, 1n, 2);
+  const access = (text: string) => ({
+    result: {
+      $case: 'access' as const,
+      value: {
+        payload: { value: { $case: 'text' as const, value: text } },
+        secretId: 0n,
+        version: 1,
+      } as never,
+    },
+  });
+  expect(kept.wrongIn([access('kept value 1'), access('kept value 2')])).toEqual([]);
+  expect(kept.wrongIn([access('kept value 2'), { result: undefined }])).toEqual([
+    '"kept value 2" instead of "kept value 1"',
+    'no access to "kept value 2": nothing',
+  ]);
+  expect(kept.wrongIn([])).toEqual(['0 of 2 results']);
+});
+
+describe('of what was written while it followed, a watch', () => {
+  const written: Written = {
+    upTo: 8n,
+    ids: new Map([
+      [
+        'token',
+        new Map([
+          [4n, [1n]],
+          [5n, [1n, 2n]],
+          [8n, [3n]],
+          [9n, [3n]],
+        ]),
+      ],
+    ]),
+  };
+  const told = (from: bigint, to: bigint, ...events: readonly (readonly [bigint, readonly bigint[]])[]) =>
+    misTold(
+      {
+        kind: 'token',
+        from: { epoch: 'e', revision: from },
+        to: { epoch: 'e', revision: to },
+        events: new Map(events),
+      },
+      written,
+    );
+
+  test('must tell everything once, as far as it has come and the feed is known', () => {
+    expect(told(4n, 10n, [5n, [2n, 1n]], [8n, [3n]])).toEqual([]);
+    expect(told(4n, 6n, [5n, [2n, 1n]])).toEqual([]);
+  });
+
+  test('must neither pass over, nor repeat, nor invent anything', () => {
+    expect(told(3n, 5n, [5n, [1n, 2n]])).toEqual(['token at e:4: told [] of [1]']);
+    expect(told(4n, 5n, [5n, [1n]])).toEqual(['token at e:5: told [1] of [1 2]']);
+    expect(told(4n, 5n, [5n, [1n, 2n, 2n]])).toEqual(['token at e:5: told [1 2 2] of [1 2]']);
+    expect(told(5n, 7n, [6n, [1n]])).toEqual(['token at e:6: told [1] of []']);
   });
 });
 

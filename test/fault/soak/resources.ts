@@ -14,9 +14,8 @@ export interface Resources {
   readonly connections: number;
 }
 
-/** What each may have more at the end than after the first minute: by share, and whatever the share. */
+/** How much more of each there may be at the end than after the first minute. */
 const SHARE = 0.1;
-const ALLOWANCE = { memory: 8 * 2 ** 20, resident: 48 * 2 ** 20, descriptors: 4, connections: 1 };
 const CALM_LIMIT_MS = 60_000;
 const POLL_MS = 1_000;
 
@@ -55,7 +54,7 @@ export function grown(before: readonly Resources[], after: readonly Resources[])
   return after.flatMap((resources, replica) =>
     names.flatMap((name) => {
       const [was, is] = [before[replica]?.[name] ?? 0, resources[name] ?? 0];
-      const most = was + Math.max(was * SHARE, ALLOWANCE[name]);
+      const most = was * (1 + SHARE);
       return is > most ? [`replica ${replica}: ${name} ${is}, was ${was}`] : [];
     }),
   );

@@ -7,11 +7,11 @@ import { UnfinishedBodies } from '../../support/unfinished-bodies.js';
 import type { DurablePostgres } from '../campaign/durable-postgres.js';
 import { drawDuration, inflict, MEANS, shuffled, type FaultPlan, type Means } from '../campaign/faults.js';
 import { FAULT_KINDS, SOAK_KINDS, TURN_KINDS } from '../campaign/history.js';
+import { PUBLISH_LOCK } from '../../../src/db/advisory-locks.js';
 
 type SoakMeans = Pick<Means, 'inflict' | 'isForAll'>;
 
 /** Any number; it is that of the migrations. */
-const PUBLISH_LOCK = 7_033_291_505;
 const SETTINGS = [
   "DateStyle TO 'German, DMY'",
   "IntervalStyle TO 'sql_standard'",
@@ -20,8 +20,14 @@ const SETTINGS = [
   'standard_conforming_strings TO off',
   'extra_float_digits TO -15',
   "default_transaction_isolation TO 'serializable'",
+  'transform_null_equals TO on',
+  "client_encoding TO 'LATIN1'",
+  "TimeZone TO 'Pacific/Apia'",
+  'synchronous_commit TO off',
   "lock_timeout TO '1ms'",
-  "statement_timeout TO '10s'",
+  "statement_timeout TO '1ms'",
+  "idle_in_transaction_session_timeout TO '1ms'",
+  "idle_session_timeout TO '300ms'",
 ];
 const COLUMNS = ['users ALTER username', 'tokens ALTER name', 'accounts ALTER name'];
 const TABLES = ['tokens', 'users', 'accounts', 'secrets'];
@@ -45,11 +51,17 @@ function soakMeans(
   { user, crowd }: SoakFaultOptions,
   random: Random,
 ): Record<(typeof SOAK_KINDS)[number], SoakMeans> {
+  const next = {
+    settings: dealer(SETTINGS, random),
+    column: dealer(COLUMNS, random),
+    table: dealer(TABLES, random),
+  };
   return {
     'open connections blackholed': {
       inflict: async (_postgres, site, durationMs) => {
         site.pool?.silenceOpen();
         await delay(durationMs);
+        site.pool?.mend();
       },
     },
     'backends paused': {
@@ -60,21 +72,47 @@ function soakMeans(
         for (const pid of pids) resume(pid);
       },
     },
-    'settings changed': {
+    'connections cut': {
+      inflict: async (_postgres, { pool, listen }, durationMs) => {
+        for (const way of [pool, listen]) way?.cut();
+        await delay(durationMs);
+        for (const way of [pool, listen]) way?.mend();
+      },
+    },
+    'answers to COMMIT lost': {
+      inflict: async (_postgres, { pool }, durationMs) => {
+        pool?.loseAnswersTo('COMMIT');
+        await delay(durationMs);
+        pool?.mend();
+      },
+    },
+    'synchronous standby lost': {
       isForAll: true,
       inflict: async (postgres, _site, durationMs) => {
-        const setting = random.pick(SETTINGS);
-        await postgres.execute(`ALTER DATABASE keyward SET ${setting}`);
-        await endPools(postgres);
+        await setStandbys(postgres, 'nobody');
         await delay(durationMs);
-        await postgres.execute('SET lock_timeout = 0; ALTER DATABASE keyward RESET ALL');
-        await endPools(postgres);
+        await setStandbys(postgres, '');
       },
+    },
+    'settings changed': {
+      isForAll: true,
+      inflict: (postgres, _site, durationMs) =>
+        changeSettings(postgres, 'DATABASE keyward', next.settings(), durationMs),
+    },
+    'settings of the role changed': {
+      isForAll: true,
+      inflict: (postgres, _site, durationMs) =>
+        changeSettings(postgres, 'ROLE CURRENT_USER', next.settings(), durationMs),
+    },
+    'audit chains locked': {
+      isForAll: true,
+      inflict: (postgres, _site, durationMs) =>
+        postgres.holding('SELECT 1 FROM audit_chains FOR UPDATE', durationMs),
     },
     'column changed': {
       isForAll: true,
       inflict: async (postgres, _site, durationMs) => {
-        const column = random.pick(COLUMNS);
+        const column = next.column();
         await postgres.execute(`ALTER TABLE ${column} TYPE varchar(400)`);
         await delay(durationMs);
         await postgres.execute(`ALTER TABLE ${column} TYPE text`);
@@ -88,7 +126,7 @@ function soakMeans(
     'rows locked': {
       isForAll: true,
       inflict: (postgres, _site, durationMs) =>
-        postgres.holding(`SELECT 1 FROM ${random.pick(TABLES)} FOR UPDATE`, durationMs),
+        postgres.holding(`SELECT 1 FROM ${next.table()} FOR UPDATE`, durationMs),
     },
     'clients gone': {
       inflict: async (_postgres, { port }) => {
@@ -126,7 +164,10 @@ function soakMeans(
   };
 }
 
-/** inflictEvery makes one fault of all kinds after the other, each at least an interval after the one before. */
+/**
+ * inflictEvery makes one fault of all kinds after the other, each at least an interval after the one before. The first
+ * replica is never killed, so that it is known what one holds in the end that has lived through everything.
+ */
 export async function inflictEvery(
   intervalMs: number,
   until: number,
@@ -138,16 +179,47 @@ export async function inflictEvery(
   const all = { ...MEANS, ...soakMeans(options, random) };
   const every = [...FAULT_KINDS, ...TURN_KINDS, ...SOAK_KINDS];
   const kinds = every.filter((kind) => options.only.length === 0 || options.only.includes(kind));
-  let deck: typeof kinds = [];
+  const nextKind = dealer(kinds, random);
   while (recorder.now() < until) {
-    if (deck.length === 0) deck = shuffled(kinds, random);
-    const kind = deck.pop();
-    if (kind === undefined) return;
+    const kind = nextKind();
     const next = recorder.now() + intervalMs;
-    const fault = { kind, site: random.pick(sites), durationMs: drawDuration(random) };
-    await inflict(fault, all[kind], plan);
+    const site = random.pick(kind === 'replica killed' ? sites.slice(1) : sites);
+    await inflict({ kind, site, durationMs: drawDuration(random) }, all[kind], plan);
     await delay(Math.max(0, next - recorder.now()));
   }
+}
+
+/** dealer gives all items in a random order, and then all of them in another. */
+function dealer<T>(items: readonly T[], random: Random): () => T {
+  let deck: T[] = [];
+  const deal = (): T => {
+    if (deck.length === 0) deck = shuffled(items, random);
+    return deck.pop() ?? deal();
+  };
+  return deal;
+}
+
+/** changeSettings changes a setting of a database or role for a while; sessions have it from their start on. */
+async function changeSettings(
+  postgres: DurablePostgres,
+  of: string,
+  setting: string,
+  durationMs: number,
+): Promise<void> {
+  await postgres.execute(`ALTER ${of} SET ${setting}`);
+  try {
+    await endPools(postgres);
+    await delay(durationMs);
+  } finally {
+    await postgres.execute(`ALTER ${of} RESET ALL`);
+    await endPools(postgres);
+  }
+}
+
+/** setStandbys tells which standbys must have a change before COMMIT is answered; one that is not there never has. */
+async function setStandbys(postgres: DurablePostgres, names: string): Promise<void> {
+  await postgres.execute(`ALTER SYSTEM SET synchronous_standby_names TO '${names}'`);
+  await postgres.execute('SELECT pg_reload_conf()');
 }
 
 function resume(pid: number): void {

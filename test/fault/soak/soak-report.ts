@@ -8,7 +8,7 @@ const MEBIBYTE = 2 ** 20;
 
 /** problemsOf are all that must not be. */
 export function problemsOf(soak: Soak): string[] {
-  const { checked, calls, cells, before, after, errors, ended, hasRecovered } = soak;
+  const { checked, calls, cells, mix, misTold, audit, before, after, errors, ended, hasRecovered } = soak;
   return [
     ...errors.filter(({ isInternal }) => isInternal).map(({ line }) => `INTERNAL: ${line}`),
     ...calls.wrong.map((text) => `WRONG CODE: ${text}`),
@@ -20,6 +20,9 @@ export function problemsOf(soak: Soak): string[] {
       ),
     ...checked.contradictions.map(({ kind, text }) => `${kind.toUpperCase()}: ${text}`),
     ...cells.flatMap(({ contradictions }) => contradictions.map((text) => `LOST: ${text}`)),
+    ...mix.wrong.map((text) => `WRONG ANSWER: ${text}`),
+    ...misTold.map((text) => `MISTOLD: ${text}`),
+    ...audit.faults.map((fault) => `AUDIT: ${fault.kind} in chain ${fault.chain} at ${fault.seq ?? '?'}`),
     ...grown(before, after).map((text) => `GROWN: ${text}`),
     ...ended.map((replica) => `ENDED: replica ${replica}`),
     ...(hasRecovered ? [] : ['NOT RECOVERED: a change afterwards was not complete']),
@@ -28,12 +31,16 @@ export function problemsOf(soak: Soak): string[] {
 
 /** toText tells people what a soak saw. */
 export function toText(soak: Soak): string {
-  const { options, history, checked, calls, cells, before, after, errors } = soak;
+  const { options, history, checked, calls, cells, mix, followers, misTold, audit, before, after, errors } =
+    soak;
   const sum = (of: (cell: (typeof cells)[number]) => number) =>
     cells.reduce((total, cell) => total + of(cell), 0);
   const acknowledged = history.changes.filter(
     ({ what, through, result }) => what !== 'create' && through !== 'SQL' && result.kind !== 'unknown',
   ).length;
+  const resumed = followers.reduce((total, follower) => total + follower.resumed, 0);
+  const stretches = followers.flatMap(({ told }) => told);
+  const changes = stretches.reduce((total, { events }) => total + events.size, 0);
   const problems = problemsOf(soak);
   return [
     `Soak, seed ${options.seed}, ${options.seconds} s`,
@@ -49,6 +56,9 @@ export function toText(soak: Soak): string {
     `  errors logged  ${errors.length}: ${countsOf(errors.map(({ method, isInternal }) => `${isInternal ? 'INTERNAL' : 'other'} ${method ?? ''}`))}`,
     `  acknowledged   ${acknowledged} changes of verdicts, held against ${history.validations.length} validations; ${sum((cell) => cell.acknowledged)} of values, against ${sum((cell) => cell.reads)} reads`,
     `  contradictions ${checked.contradictions.length} and ${sum((cell) => cell.contradictions.length)}`,
+    `  lists          ${mix.lists} read to their end`,
+    `  watches        ${resumed} resumed, ${changes} changes told in ${stretches.length} stretches, ${misTold.length} not exactly once`,
+    `  audit          ${audit.records} records in ${audit.chains.length} chains, ${audit.faults.length} faults`,
     ...after.map(
       (resources, replica) =>
         `  replica ${replica}      ${describe(before[replica])} after the first minute, ${describe(resources)} at the end`,

@@ -5,7 +5,12 @@ import { migrate } from '../../../src/db/migrate.js';
 import { prepare } from '../../../src/db/prepared.js';
 import { inTransaction, reading } from '../../../src/db/transaction.js';
 import { createEmptyDatabase } from '../../support/database.js';
-import { hasPgBouncer, startPgBouncer, type PgBouncer } from '../../support/pgbouncer.js';
+import {
+  hasPgBouncer,
+  knowsPreparedStatements,
+  startPgBouncer,
+  type PgBouncer,
+} from '../../support/pgbouncer.js';
 import { byId, requestFor } from '../../support/requests.js';
 import { METHOD_NAMES, Peer } from '../../support/rpc.js';
 import { startTestServer, type TestServer, type TestServerOptions } from '../../support/server.js';
@@ -160,6 +165,33 @@ describe.skipIf(!hasPgBouncer())('a pooler', () => {
       await pooler.stop();
     }
   });
+
+  test.runIf(hasPgBouncer() && knowsPreparedStatements())(
+    'that carries prepared statements has them used, and those that are stale heal (from PgBouncer 1.21 on)',
+    async () => {
+      const pooler = await startPgBouncer(proxy.url, 'transaction', {
+        max_prepared_statements: 100,
+        default_pool_size: 1,
+      });
+      const knex = openDatabase({ url: pooler.url, poolSize: 4, connectTimeoutMs: 5_000 });
+      try {
+        await execute(world.database.url, "CREATE TABLE healing AS SELECT 'kept'::varchar(9) AS value");
+        const all = prepare<{ value: string }>(knex, 'healing', 'SELECT * FROM healing WHERE $1::int = 1');
+        const kept = Array.from({ length: 20 }, () => ({ value: 'kept' }));
+        const asked = async () => (await Promise.all(kept.map(() => all([1])))).flat();
+        expect(await asked()).toEqual(kept);
+        const prepared =
+          "SELECT count(*)::int AS count FROM pg_prepared_statements WHERE statement ~ 'healing'";
+        // Those of the one session that the pooler has are its own.
+        expect(await execute(pooler.url, `${prepared} AND name LIKE 'PGBOUNCER%'`)).toEqual([{ count: 1 }]);
+        await execute(world.database.url, 'ALTER TABLE healing ALTER value TYPE text');
+        expect(await asked()).toEqual(kept);
+      } finally {
+        await knex.destroy();
+        await pooler.stop();
+      }
+    },
+  );
 
   test('may stand before migrations', async () => {
     const empty = await createEmptyDatabase();
