@@ -29,7 +29,7 @@ import { CredentialsAuthenticator } from './authn/authenticator.js';
 import { CertificateCallers, CertificateUsers } from './authn/certificate-callers.js';
 import { CallerLimits } from './rpc/caller-limits.js';
 import type { ChainDependencies } from './rpc/chain.js';
-import { openMethods, type MethodRule } from './rpc/front-door/admission.js';
+import { openMethods, type MethodRule } from './rpc/front-door/method-rules.js';
 import { connectionLimits } from './rpc/front-door/connection-limits.js';
 import { FrontDoor } from './rpc/front-door/front-door.js';
 import { drain, listen, newGrpcServer, renewTls, serverCredentials } from './rpc/grpc-server.js';

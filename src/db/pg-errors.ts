@@ -1,4 +1,4 @@
-import { databaseUnavailable, KeywardError } from '../lib/errors.js';
+import { alreadyExists, databaseUnavailable, KeywardError } from '../lib/errors.js';
 import { codeOf } from '../lib/errno.js';
 
 /** SQLSTATE codes, PostgreSQL documentation, appendix A. */
@@ -74,6 +74,19 @@ function sqlState(error: unknown): string | undefined {
 /** violatedUnique is the name of the unique constraint that a statement broke. */
 export function violatedUnique(error: unknown): string | undefined {
   return sqlState(error) === UNIQUE_VIOLATION ? constraintOf(error) : undefined;
+}
+
+/** namesAreUnique runs a statement that writes a name. ALREADY_EXISTS if it violates the constraint named. */
+export async function namesAreUnique<T>(
+  kind: string,
+  constraint: string,
+  statement: () => PromiseLike<T>,
+): Promise<T> {
+  try {
+    return await statement();
+  } catch (error) {
+    throw violatedUnique(error) === constraint ? alreadyExists(kind, 'name') : error;
+  }
 }
 
 /** violatedForeignKey is the name of the foreign key that a statement broke. */

@@ -27,7 +27,7 @@ import {
 import { callEnded, type CallLog } from './call-log.js';
 import type { CallerLimits } from './caller-limits.js';
 import { toKeywardError, toStatus } from './error-status.js';
-import type { Admission } from './front-door/admission.js';
+import type { Admission } from './front-door/method-rules.js';
 import { admissionOf } from './front-door/request-body.js';
 import type { Handler, Requirements, StreamHandler } from './handlers.js';
 import { answerEach, type BidirectionalCall } from './bidirectional-call.js';

@@ -4,7 +4,7 @@ import type { Clock } from '../lib/clock.js';
 import type { Readiness } from '../telemetry/probe-server.js';
 import type { Logger } from '../telemetry/logger.js';
 import { endStreamOn } from './end-stream.js';
-import { openMethods, type MethodRule } from './front-door/admission.js';
+import { openMethods, type MethodRule } from './front-door/method-rules.js';
 
 export interface HealthDependencies {
   /** Full names of the services, which share one status with the server as a whole (the empty name). */

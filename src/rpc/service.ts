@@ -1,7 +1,7 @@
 import type { Server, UntypedServiceImplementation } from '@grpc/grpc-js';
 import { covers } from '../lib/scopes.js';
 import { chain, conversationChain, Malformed, streamChain, type ChainDependencies } from './chain.js';
-import type { AnswerFromMemory, MethodRule } from './front-door/admission.js';
+import type { AnswerFromMemory, MethodRule } from './front-door/method-rules.js';
 import type { Handler, Handlers, Method, StreamHandler } from './handlers.js';
 import { strictReader } from './strict-utf8.js';
 

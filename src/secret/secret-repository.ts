@@ -5,7 +5,7 @@ import type { Condition } from '../authz/reader-rows.js';
 import { PLATFORM_ACCOUNT_NUMBER, type CallerRights } from '../authz/rights.js';
 import { fromColumns, NOW, toColumns } from '../db/field-columns.js';
 import { listPage } from '../db/list-query.js';
-import { violatedUnique } from '../db/pg-errors.js';
+import { namesAreUnique } from '../db/pg-errors.js';
 import { alreadyExists } from '../lib/errors.js';
 import { formatPgTimestamp, type Instant } from '../lib/instant.js';
 import type { Page, PageQuery } from '../lib/page.js';
@@ -146,7 +146,7 @@ export class SecretRepository {
 
   /** insert makes a secret without a version. Its name must be reserved. */
   async insert(trx: Knex.Transaction, owner: Owner, settings: SecretSettings): Promise<bigint> {
-    const [row] = await namesAreUnique<{ id: bigint }[]>(() =>
+    const [row] = await unique<{ id: bigint }[]>(() =>
       trx('secrets')
         .insert({
           user_profile_id: String(owner.profileId),
@@ -168,7 +168,7 @@ export class SecretRepository {
 
   /** rename gives a secret a name that must be reserved. */
   async rename(trx: Knex.Transaction, id: bigint, name: string): Promise<Secret> {
-    return namesAreUnique(() => this.#change(trx, id, nameColumns(name)));
+    return unique(() => this.#change(trx, id, nameColumns(name)));
   }
 
   /** setDeleted marks a secret as deleted, or as not deleted, for which its name must be reserved. */
@@ -177,7 +177,7 @@ export class SecretRepository {
     id: bigint,
     deletion: { readonly deletedAt: Instant; readonly purgeAt: Instant } | null,
   ): Promise<Secret> {
-    return namesAreUnique(() =>
+    return unique(() =>
       this.#change(trx, id, {
         deleted_at: deletion && formatPgTimestamp(deletion.deletedAt),
         purge_at: deletion && formatPgTimestamp(deletion.purgeAt),
@@ -264,13 +264,9 @@ function nameColumns(name: string): Record<string, unknown> {
   return { name, name_key: foldName(name) };
 }
 
-/** namesAreUnique is for writers that reserve no names, such as an import. */
-async function namesAreUnique<T>(statement: () => PromiseLike<T>): Promise<T> {
-  try {
-    return await statement();
-  } catch (error) {
-    throw violatedUnique(error) === 'secrets_user_profile_id_name_key' ? nameTaken() : error;
-  }
+/** unique runs a statement that writes a name. */
+function unique<T>(statement: () => PromiseLike<T>): Promise<T> {
+  return namesAreUnique('secret', 'secrets_user_profile_id_name_key', statement);
 }
 
 function nameTaken(): Error {

@@ -13,9 +13,8 @@ import type { UserProfileRef, UserRef } from '../authz/refs.js';
 import { PLATFORM_ACCOUNT_NUMBER, type Readable } from '../authz/rights.js';
 import { fromColumns, NOW, toColumns } from '../db/field-columns.js';
 import { listPage } from '../db/list-query.js';
-import { violatedUnique } from '../db/pg-errors.js';
+import { namesAreUnique } from '../db/pg-errors.js';
 import { inTransaction } from '../db/transaction.js';
-import { alreadyExists } from '../lib/errors.js';
 import { formatPgTimestamp, type Instant } from '../lib/instant.js';
 import type { Page, PageQuery } from '../lib/page.js';
 import { ISSUER_COLUMNS, TOKEN_COLUMNS } from './token-columns.js';
@@ -151,7 +150,7 @@ export class TokenRepository {
     secret: NewPlaintext,
     issuer: Issuer | null,
   ): Promise<Token> {
-    const [row] = await namesAreUnique<{ id: bigint }[]>(() =>
+    const [row] = await unique<{ id: bigint }[]>(() =>
       trx('tokens')
         .insert({
           key_id: keyId,
@@ -172,7 +171,7 @@ export class TokenRepository {
   }
 
   async rename(trx: Knex.Transaction, id: bigint, name: string): Promise<Token> {
-    return namesAreUnique(() => this.#change(trx, id, { name }));
+    return unique(() => this.#change(trx, id, { name }));
   }
 
   async setActive(trx: Knex.Transaction, id: bigint, isActive: boolean): Promise<Token> {
@@ -291,14 +290,9 @@ export class TokenRepository {
   }
 }
 
-async function namesAreUnique<T>(statement: () => PromiseLike<T>): Promise<T> {
-  try {
-    return await statement();
-  } catch (error) {
-    throw violatedUnique(error) === 'tokens_user_profile_id_name_key'
-      ? alreadyExists('token', 'name')
-      : error;
-  }
+/** unique runs a statement that writes a name. */
+function unique<T>(statement: () => PromiseLike<T>): Promise<T> {
+  return namesAreUnique('token', 'tokens_user_profile_id_name_key', statement);
 }
 
 function tokenFromRow(row: TokenRow): Token {

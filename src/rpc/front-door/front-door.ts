@@ -13,8 +13,8 @@ import type { Authenticated, AuthenticationLog, Authenticator } from '../authent
 import { callEnded, type CallLog } from '../call-log.js';
 import { toKeywardError, toStatus } from '../error-status.js';
 import { listeningServers, takeStreams, type StreamListener } from '../library.js';
-import type { MethodRules } from './admission.js';
-import { deadlineOf } from './call-timeout.js';
+import type { MethodRules } from './method-rules.js';
+import { deadlineOf } from './deadline.js';
 import { BodyBudget, type CallerShare } from './body-budget.js';
 import { LimitedShare, type Share } from './collected-bytes.js';
 import { MAX_OPEN_CALLS, type Connection } from './connection.js';
@@ -23,7 +23,7 @@ import type { ConnectionLimits } from './connection-limits.js';
 import { discardBody, ignore, RequestBody, type BodyKeeper } from './request-body.js';
 import { closeAnswered, sendStatus } from './response.js';
 import { Turns } from './turns.js';
-import { MAX_CALLS, MAX_STREAMS, WorkUnderWay } from './work-under-way.js';
+import { MAX_CALLS, MAX_STREAMS, LoadLimit } from './load-limit.js';
 
 export interface FrontDoorDependencies extends CallLog {
   readonly methods: MethodRules;
@@ -51,8 +51,8 @@ export class FrontDoor implements BodyKeeper {
   readonly #connections: Connections;
   readonly #budget = new BodyBudget();
   readonly #turns: Turns<Connection>;
-  readonly #work = new WorkUnderWay(MAX_CALLS);
-  readonly #streams = new WorkUnderWay(MAX_STREAMS);
+  readonly #work = new LoadLimit(MAX_CALLS);
+  readonly #streams = new LoadLimit(MAX_STREAMS);
   #waitingStrangers = 0;
   #emptyCalls = 0;
   #library: StreamListener = () => undefined;

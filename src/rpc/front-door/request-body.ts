@@ -9,13 +9,13 @@ import {
 } from '../../lib/errors.js';
 import { streamOf } from '../library.js';
 import type { KnownCaller } from '../authenticator.js';
-import type { Admission, Judged, MethodRule } from './admission.js';
+import type { Admission, Judged, MethodRule } from './method-rules.js';
 import { CallerShare } from './body-budget.js';
-import type { Deadline } from './call-timeout.js';
+import type { Deadline } from './deadline.js';
 import { CollectedBytes, type Share } from './collected-bytes.js';
 import { encodingOf, endOfMessage, FRAME_HEADER, inflated, inflatedAtOnce, isWhole } from './inflate.js';
 import { sendMessage } from './response.js';
-import type { Work } from './work-under-way.js';
+import type { Work } from './load-limit.js';
 
 /** BodyKeeper is whom a body tells what becomes of it. */
 export interface BodyKeeper {

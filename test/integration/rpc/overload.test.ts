@@ -3,7 +3,7 @@ import { connect, constants } from 'node:http2';
 import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
-import { MAX_CALLS } from '../../../src/rpc/front-door/work-under-way.js';
+import { MAX_CALLS } from '../../../src/rpc/front-door/load-limit.js';
 import { framed, RawHttp2, type RawAnswer } from '../../support/raw-http2.js';
 import { encodeRequest, pathOf } from '../../support/rpc.js';
 import { World } from '../../support/world.js';

@@ -1,6 +1,6 @@
 import type { ServiceDefinition } from '@grpc/grpc-js';
 import type { Authenticated, KnownCaller } from '../authenticator.js';
-import type { Work } from './work-under-way.js';
+import type { Work } from './load-limit.js';
 
 /** MethodRule is what the front door has to know of a method. */
 export interface MethodRule {

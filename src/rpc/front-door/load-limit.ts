@@ -5,8 +5,8 @@ export const MAX_STREAMS = 4_000;
 /** Bytes of their requests: what is made of a batch takes many times as much. */
 export const MAX_REQUEST_BYTES = 32 * 1024 * 1024;
 
-/** WorkUnderWay limits the calls that a process works on at once, whoever calls. */
-export class WorkUnderWay {
+/** LoadLimit limits the calls that a process works on at once, whoever calls. */
+export class LoadLimit {
   readonly #most: number;
   #calls = 0;
   #bytes = 0;

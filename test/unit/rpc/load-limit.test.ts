@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
-import { MAX_CALLS, MAX_REQUEST_BYTES, WorkUnderWay } from '../../../src/rpc/front-door/work-under-way.js';
+import { MAX_CALLS, MAX_REQUEST_BYTES, LoadLimit } from '../../../src/rpc/front-door/load-limit.js';
 
 test('as many calls as may be are worked on, and each that ends makes room once', () => {
-  const work = new WorkUnderWay(MAX_CALLS);
+  const work = new LoadLimit(MAX_CALLS);
   const ends = Array.from({ length: MAX_CALLS }, () => work.begin(100)?.hold());
   expect(ends.every((end) => end !== undefined)).toBe(true);
   expect(work.begin(1)).toBeUndefined();
@@ -12,7 +12,7 @@ test('as many calls as may be are worked on, and each that ends makes room once'
 });
 
 test('their requests are limited in bytes, but one alone always may', () => {
-  const work = new WorkUnderWay(MAX_CALLS);
+  const work = new LoadLimit(MAX_CALLS);
   const end = work.begin(MAX_REQUEST_BYTES + 1)?.hold();
   expect(end).toBeDefined();
   expect(work.begin(1)).toBeUndefined();
@@ -22,7 +22,7 @@ test('their requests are limited in bytes, but one alone always may', () => {
 });
 
 test('a call counts until all who hold it are done, and not longer', () => {
-  const work = new WorkUnderWay(1);
+  const work = new LoadLimit(1);
   const call = work.begin(1);
   const [stream, handler] = [call?.hold(), call?.hold()];
   stream?.();
