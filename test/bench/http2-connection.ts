@@ -34,6 +34,7 @@ export class Http2Connection {
   readonly #streams = new Map<number, Stream>();
   #nextStream = 1;
   #window = 65_535;
+  readonly #blocked: PreparedExchange[] = [];
   #rest: Buffer = Buffer.alloc(0);
 
   private constructor(socket: Socket, blocks: { first: Buffer; later: Buffer }, answered: Answered) {
@@ -56,12 +57,17 @@ export class Http2Connection {
     });
   }
 
-  send({ request, response }: PreparedExchange): void {
+  /** send waits until the server allows so much. */
+  send(exchange: PreparedExchange): void {
+    if (exchange.request.length > this.#window) this.#blocked.push(exchange);
+    else this.#send(exchange);
+  }
+
+  #send({ request, response }: PreparedExchange): void {
     const id = this.#nextStream;
     const headers = id === 1 ? this.#first : this.#later;
     this.#nextStream += 2;
     this.#window -= request.length;
-    if (this.#window < 0) throw new Error('more is on its way than the flow control of the server allows');
     const bytes = Buffer.allocUnsafe(headers.length + FRAME_HEADER_BYTES + request.length);
     bytes.set(headers);
     bytes.writeUInt32BE(id, 5);
@@ -98,13 +104,19 @@ export class Http2Connection {
     const id = bytes.readUInt32BE(at + 5);
     const start = at + FRAME_HEADER_BYTES;
     if (type === FRAME.data) this.#onData(id, bytes, start, end);
-    else if (type === FRAME.windowUpdate && id === 0) this.#window += bytes.readUInt32BE(start);
-    else if (type === FRAME.resetStream || type === FRAME.goAway) throw new Error('the server broke off');
+    else if (type === FRAME.windowUpdate && id === 0) this.#allow(bytes.readUInt32BE(start));
+    else if (type === FRAME.resetStream) this.#onReset(id);
+    else if (type === FRAME.goAway) throw new Error('the server broke off');
     else if (type === FRAME.settings && (flags & FLAG.ack) === 0)
       this.#write(frame(FRAME.settings, FLAG.ack, 0, new Uint8Array()));
     else if (type === FRAME.ping && (flags & FLAG.ack) === 0)
       this.#write(frame(FRAME.ping, FLAG.ack, 0, bytes.subarray(start, end)));
     if ((type === FRAME.headers || type === FRAME.data) && (flags & FLAG.endStream) !== 0) this.#onEnd(id);
+  }
+
+  #allow(bytes: number): void {
+    this.#window += bytes;
+    for (const exchange of this.#blocked.splice(0)) this.send(exchange);
   }
 
   #onData(id: number, bytes: Buffer, start: number, end: number): void {
@@ -114,6 +126,14 @@ export class Http2Connection {
     const upTo = received + end - start;
     stream.right &&= upTo <= expected.length && bytes.compare(expected, received, upTo, start, end) === 0;
     stream.received = upTo;
+  }
+
+  /** #onReset is told of a refusal without an answer, or of the end of one: the server may not have come to the end of the call. */
+  #onReset(id: number): void {
+    const stream = this.#streams.get(id);
+    if (stream === undefined) return;
+    stream.right = false;
+    this.#onEnd(id);
   }
 
   #onEnd(id: number): void {

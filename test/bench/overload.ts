@@ -5,11 +5,16 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { connect } from '../../src/client/index.js';
+import { ValidateTokenResponse } from '../../src/gen/keyward/token/v1/token_service.js';
+import { freePort } from '../support/free-port.js';
 import { pathOf, Peer } from '../support/rpc.js';
 import { messageOf } from './http2-frames.js';
-import { residentBytes, startKeyward, stop, type ServerProcess } from './processes.js';
+import type { Load } from './load.js';
+import { observe, type Observed } from './observation.js';
+import { startKeyward, stop, type ServerProcess } from './processes.js';
+import { startLoad } from './scenario.js';
 import { KEY } from './secrets.js';
-import { exchangeOf, FIRST_ID, plaintextOf } from './tokens.js';
+import { exchangeOf, FIRST_ID, plaintextOf, unknownBatchOf, unknownExchangeOf } from './tokens.js';
 
 /** What callers wait for an answer; what comes later is of no use to them. */
 const DEADLINE_SECONDS = 1;
@@ -17,58 +22,75 @@ const STREAMS = 100;
 const MAX_CONNECTIONS = 1000;
 /** How many calls are under way at once, as multiples of what the service answers in the time that callers wait. */
 const LOADS = [2.5, 10];
+/** Texts that are no tokens: as many as are asked for, each again after so long that nobody remembers it. */
+const UNKNOWN = 40_000;
+/** They fit into a frame of HTTP/2, and four of them into what a connection may send unasked. */
+const BATCH = 230;
+const BATCHES = 4;
 
 export interface OverloadExtent {
   readonly seconds: number;
 }
 
-interface Load {
-  readonly load: number;
-  readonly connections: number;
-  readonly seconds: number;
-  readonly run: () => Promise<Run>;
+interface Run {
+  readonly answered: number;
+  readonly inTime: number;
+  readonly shed: number;
 }
 
-interface Outcome {
-  readonly load: number;
-  readonly connections: number;
-  /** Answers within the deadline, a second. */
-  readonly goodput: number;
-  /** Answers that came later, a second. */
-  readonly late: number;
-  /** Calls that got none, a second. */
-  readonly shed: number;
-  /** By how much resident memory rose at most. */
-  readonly moreBytes: number;
+interface Subject {
+  readonly server: ServerProcess;
+  readonly metricsPort: number;
+  /** Another caller, who has had a call before. */
+  readonly peer: Peer;
+  readonly seconds: number;
+}
+
+interface Outcome extends Run, Observed {
   /** Milliseconds of a revocation in the middle of the load, and what it said of itself. */
   readonly revocationMs: number;
   readonly propagation: string;
   /** Milliseconds of a call, a second after the load has ended. */
   readonly calmMs: number;
+  /** Answers that said to be stale, of a caller who asked all the time. */
+  readonly stale: number;
+  /** And calls of theirs that failed. */
+  readonly failed: number;
 }
 
-/** measureOverload asks for far more hits than the service can answer in time, and tells what becomes of them. */
-export async function measureOverload(databaseUrl: string, extent: OverloadExtent): Promise<string> {
-  const settings = { DATABASE_URL: databaseUrl, KEYWARD_FERNET_KEYS: KEY };
-  const server = await startKeyward(settings);
+/** measureOverload asks for far more than the service can answer in time, and tells what becomes of it. */
+export async function measureOverload(databaseUrl: string, { seconds }: OverloadExtent): Promise<string> {
+  const metricsPort = await freePort();
+  const server = await startKeyward({
+    DATABASE_URL: databaseUrl,
+    KEYWARD_FERNET_KEYS: KEY,
+    KEYWARD_HTTP_LISTEN: `127.0.0.1:${metricsPort}`,
+  });
   const peer = new Peer(`127.0.0.1:${server.port}`, { token: plaintextOf(0) });
   const directory = await mkdtemp(join(tmpdir(), 'keyward-overload-'));
+  const subject = { server, metricsPort, peer, seconds };
   try {
     await writeFile(join(directory, 'body'), messageOf(exchangeOf(1).request));
-    const load = (connections: number, streams: number) =>
-      h2load(server.port, directory, connections, streams, extent.seconds);
-    await load(8, 12);
-    const capacity = (await load(8, 12)).answered / extent.seconds;
-    const outcomes: Outcome[] = [];
-    for (const times of LOADS) {
-      const connections = Math.min(
-        MAX_CONNECTIONS,
-        Math.ceil((times * capacity * DEADLINE_SECONDS) / STREAMS),
+    const load = (connections: number, streams: number, duration: number) =>
+      h2load(server.port, directory, connections, streams, duration);
+    const capacity = async () => (await load(8, 12, seconds / 3)).answered / (seconds / 3);
+    await capacity();
+    const lines: string[] = [];
+    for (const [index, times] of LOADS.entries()) {
+      const before = await capacity();
+      const connections = Math.min(MAX_CONNECTIONS, Math.ceil((times * before * DEADLINE_SECONDS) / STREAMS));
+      const outcome = await underLoad(subject, index, () => load(connections, STREAMS, seconds));
+      lines.push(
+        `${times} times as many hits under way as are answered in ${DEADLINE_SECONDS} s (${connections} connections, ${STREAMS} calls on each):`,
+        shareText(outcome, seconds, before, await capacity()),
+        toText(outcome, seconds),
       );
-      const run = () => load(connections, STREAMS);
-      outcomes.push(await overload(server, peer, { load: times, connections, run, seconds: extent.seconds }));
     }
-    return toText(capacity, outcomes);
+    for (const [index, [name, flood]] of FLOODS.entries()) {
+      const outcome = await underLoad(subject, LOADS.length + index, () => flood(subject));
+      lines.push(`${name}:`, toText(outcome, seconds));
+    }
+    return lines.join('\n');
   } finally {
     peer.close();
     await stop(server);
@@ -76,34 +98,82 @@ export async function measureOverload(databaseUrl: string, extent: OverloadExten
   }
 }
 
-async function overload(
-  { port, process: child }: ServerProcess,
-  peer: Peer,
-  { load, connections, run, seconds }: Load,
+/** FLOODS are loads that memory cannot answer. */
+const FLOODS: readonly [string, (subject: Subject) => Promise<Run>][] = [
+  [
+    '10,000 validations of unknown texts under way, by 100 callers',
+    (subject) =>
+      flood(subject, {
+        path: pathOf('validateToken'),
+        connections: 100,
+        inFlight: 100,
+        asked: { exchanges: Array.from({ length: UNKNOWN }, (_, text) => unknownExchangeOf(text)) },
+      }),
+  ],
+  [
+    `${800 * BATCHES} batches of ${BATCH} unknown texts under way, by 500 callers`,
+    (subject) =>
+      flood(subject, {
+        path: pathOf('batchValidateTokens'),
+        connections: 800,
+        inFlight: BATCHES,
+        asked: {
+          exchanges: Array.from({ length: Math.floor(UNKNOWN / BATCH) }, (_, batch) =>
+            unknownBatchOf(UNKNOWN + batch * BATCH, BATCH),
+          ),
+        },
+      }),
+  ],
+];
+
+async function flood({ server, seconds }: Subject, load: Load): Promise<Run> {
+  const generator = await startLoad(server, load);
+  try {
+    const { calls, wrong } = await generator.flood(seconds);
+    return { answered: calls - wrong, inTime: calls - wrong, shed: wrong };
+  } finally {
+    generator.close();
+  }
+}
+
+/** underLoad is what becomes of the load and of others meanwhile. */
+async function underLoad(
+  { server, metricsPort, peer, seconds }: Subject,
+  index: number,
+  load: () => Promise<Run>,
 ): Promise<Outcome> {
-  const before = residentBytes(child);
-  let most = before;
-  const sampling = setInterval(() => {
-    most = Math.max(most, residentBytes(child));
-  }, 50);
-  const running = run().finally(() => {
-    clearInterval(sampling);
-  });
+  const validate = () => timed(() => peer.call('validateToken', { token: plaintextOf(0) }));
+  await validate();
+  const observed = observe(server, metricsPort);
+  const running = load();
+  const over = new AbortController();
+  let stale = 0;
+  let failed = 0;
+  const asking = (async () => {
+    while (!over.signal.aborted) {
+      const { result } = await validate();
+      if (result.code !== 'OK') failed += 1;
+      else if (ValidateTokenResponse.decode(result.response).stale) stale += 1;
+      await delay(100);
+    }
+  })();
+  // Its failure is told when the load is over.
+  asking.catch(() => undefined);
   await delay((seconds * 1000) / 2);
-  const revocation = await timed(() => revoke(port, FIRST_ID + 2 + Math.round(load * 10)));
-  const { answered, inTime, shed } = await running;
+  const revocation = await timed(() => revoke(server.port, FIRST_ID + 2 + 10 * index));
+  const run = await running;
   await delay(1000);
-  const calm = await timed(() => peer.call('validateToken', { token: plaintextOf(0) }));
+  const calm = await validate();
+  over.abort();
+  await asking;
   return {
-    load,
-    connections,
-    goodput: inTime / seconds,
-    late: (answered - inTime) / seconds,
-    shed: shed / seconds,
-    moreBytes: most - before,
+    ...run,
+    ...(await observed()),
     revocationMs: revocation.ms,
     propagation: revocation.result,
     calmMs: calm.ms,
+    stale,
+    failed,
   };
 }
 
@@ -126,12 +196,6 @@ async function revoke(port: number, id: number): Promise<string> {
   } finally {
     client.close();
   }
-}
-
-interface Run {
-  readonly answered: number;
-  readonly inTime: number;
-  readonly shed: number;
 }
 
 async function h2load(
@@ -163,14 +227,17 @@ async function h2load(
   return { answered: answered.length, inTime: inTime.length, shed: rows.length - answered.length };
 }
 
-function toText(capacity: number, outcomes: readonly Outcome[]): string {
-  const lines = outcomes.map((each) => {
-    const share = Math.round((100 * each.goodput) / capacity);
-    return [
-      `${each.load} times as many under way as are answered in ${DEADLINE_SECONDS} s (${each.connections} connections, ${STREAMS} calls on each):`,
-      `  in time ${Math.round(each.goodput)} a second, ${share} % of the capacity; late ${Math.round(each.late)}, without an answer ${Math.round(each.shed)}`,
-      `  ${Math.round(each.moreBytes / 2 ** 20)} MiB more; a revocation ${Math.round(each.revocationMs)} ms, ${each.propagation}; a call afterwards ${each.calmMs.toFixed(1)} ms`,
-    ].join('\n');
-  });
-  return [`capacity ${Math.round(capacity)} calls/s`, ...lines].join('\n');
+function shareText({ inTime, answered }: Run, seconds: number, before: number, after: number): string {
+  const share = Math.round((100 * inTime) / seconds / ((before + after) / 2));
+  const [late, rate] = [answered - inTime, inTime].map((calls) => Math.round(calls / seconds));
+  return `  in time ${rate} a second, ${share} % of the capacity (${Math.round(before)} before, ${Math.round(after)} after); late ${late}`;
+}
+
+function toText(outcome: Outcome, seconds: number): string {
+  const [answered, shed] = [outcome.answered, outcome.shed].map((calls) => Math.round(calls / seconds));
+  const more = Math.round(outcome.moreBytes / 2 ** 20);
+  return [
+    `  answered ${answered} a second, refused or left ${shed}; ${more} MiB more; the event loop at most ${Math.round(outcome.lagMs)} ms late`,
+    `  the lease ${outcome.heldLease ? 'held' : 'LOST'}; a caller with one call at a time: ${outcome.stale} stale answers, ${outcome.failed} failures; a revocation ${Math.round(outcome.revocationMs)} ms, ${outcome.propagation}; a call one second later ${outcome.calmMs.toFixed(1)} ms`,
+  ].join('\n');
 }

@@ -41,7 +41,9 @@ export async function measured<T>(
 export async function startLoad(
   server: ServerProcess,
   load: Load,
-): Promise<Scenario & { run(until: Until): Promise<LoadResult> }> {
+): Promise<
+  Scenario & { run(until: Until): Promise<LoadResult>; flood(seconds: number): Promise<LoadResult> }
+> {
   const child = fork(LOAD_MAIN, { execArgv: ['--import', 'tsx'], serialization: 'advanced' });
   const ask = asker(child);
   await ask({ open: { port: server.port, load } });
@@ -52,6 +54,8 @@ export async function startLoad(
   };
   return {
     run,
+    /** flood may be refused. */
+    flood: async (seconds) => (await ask({ run: { seconds } })) as LoadResult,
     async measure(seconds) {
       const { result, spent } = await measured(server, () => run({ seconds }));
       return {

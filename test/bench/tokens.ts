@@ -111,6 +111,30 @@ export function batchExchangeOf(first: number, size: number): Exchange {
   };
 }
 
+const UNKNOWN_ANSWER = ValidateTokenResponse.fromPartial({ reason: VerdictReason.VERDICT_REASON_UNKNOWN });
+
+/** unknownExchangeOf asks for a text that is no token. */
+export function unknownExchangeOf(text: number): Exchange {
+  return {
+    request: ValidateTokenRequest.encode(requestOf(UNKNOWN + text)).finish(),
+    response: ValidateTokenResponse.encode(UNKNOWN_ANSWER).finish(),
+  };
+}
+
+/** unknownBatchOf asks for `size` such texts from `first` on. */
+export function unknownBatchOf(first: number, size: number): Exchange {
+  const requests = Array.from({ length: size }, (_, index) => requestOf(UNKNOWN + first + index));
+  return {
+    request: BatchValidateTokensRequest.encode({ requests }).finish(),
+    response: BatchValidateTokensResponse.encode({
+      responses: requests.map(() => UNKNOWN_ANSWER),
+    }).finish(),
+  };
+}
+
+/** From this number on there are no tokens. */
+const UNKNOWN = 1e9;
+
 function requestOf(token: number): ValidateTokenRequest {
   return { token: plaintextOf(token), requiredScopes: [] };
 }
