@@ -8,7 +8,8 @@ const MEBIBYTE = 2 ** 20;
 
 /** problemsOf are all that must not be. */
 export function problemsOf(soak: Soak): string[] {
-  const { checked, calls, cells, mix, misTold, audit, before, after, errors, ended, hasRecovered } = soak;
+  const { checked, calls, cells, mix, misTold, audit, before, after, errors, ended, hasRecovered, failures } =
+    soak;
   return [
     ...errors.filter(({ isInternal }) => isInternal).map(({ line }) => `INTERNAL: ${line}`),
     ...calls.wrong.map((text) => `WRONG CODE: ${text}`),
@@ -25,6 +26,7 @@ export function problemsOf(soak: Soak): string[] {
     ...audit.faults.map((fault) => `AUDIT: ${fault.kind} in chain ${fault.chain} at ${fault.seq ?? '?'}`),
     ...grown(before, after).map((text) => `GROWN: ${text}`),
     ...ended.map((replica) => `ENDED: replica ${replica}`),
+    ...failures.map((text) => `FAULT FAILED: ${text}`),
     ...(hasRecovered ? [] : ['NOT RECOVERED: a change afterwards was not complete']),
   ];
 }
