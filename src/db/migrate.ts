@@ -65,9 +65,14 @@ export async function migrate(databaseUrl: string, lockLimitMs = LOCK_LIMIT_MS):
   const database = { url: databaseUrl, poolSize: 1, connectTimeoutMs: 10_000 };
   const locking = openDatabase({ ...database, statementTimeoutMs: LOCK_STATEMENT_MS });
   const knex = openDatabase(database);
+  // The end of a transaction that failed may fail as well, and tells less.
+  let failure: unknown;
   try {
     return await locking.transaction(async (lock) => {
-      await takeLock(lock, lockLimitMs);
+      await takeLock(lock, lockLimitMs).catch((error: unknown) => {
+        failure = error;
+        throw error;
+      });
       // Knex's own lock is a row that outlives a crash; the advisory lock stands in for it.
       await knex.migrate.forceFreeMigrationsLock({ tableName: TABLE, migrationSource });
       const { newer, notServed } = await readSchema(knex);
@@ -80,6 +85,8 @@ export async function migrate(databaseUrl: string, lockLimitMs = LOCK_LIMIT_MS):
       })) as [number, string[]];
       return { applied, newer };
     });
+  } catch (error) {
+    throw failure ?? error;
   } finally {
     await locking.destroy();
     await knex.destroy();
