@@ -4,10 +4,10 @@ import { OPERATOR, type AuditAction, type AuditEntry, type AuditLog } from './au
 import { inTransaction } from './db/transaction.js';
 import { systemClock } from './lib/clock.js';
 import { instantFromMillis } from './lib/instant.js';
-import { DEFAULT_VERSION } from './lib/resource-rules.js';
+import { defaultsOf } from './lib/fields.js';
 import { ALL_SCOPES } from './lib/scopes.js';
 import { TokenRepository } from './token/token-repository.js';
-import { newPlaintext, type Token } from './token/token.js';
+import { newPlaintext, TOKEN_FIELDS, type Token } from './token/token.js';
 import type { Database, Transaction } from './db/knex.js';
 
 // Not a name that a token taken over from another platform is likely to have.
@@ -67,16 +67,9 @@ async function makeAdmin(
   if (admin === undefined) throw new Error('the profile made in this transaction is gone');
   const secret = newPlaintext('');
   const settings = {
+    ...defaultsOf(TOKEN_FIELDS),
     name: ADMIN_TOKEN_NAME,
     description: 'Made by bootstrap.',
-    version: DEFAULT_VERSION,
-    tags: [],
-    annotations: new Map<string, string>(),
-    manifestPath: '',
-    scopes: ALL_SCOPES,
-    expiresAt: null,
-    isActive: true,
-    prefix: '',
   };
   const made = await tokens.insert(trx, randomUUID(), admin, settings, secret, null);
   return { plaintext: secret.plaintext, entries: [...entries, tokenEntry('TOKEN_CREATED', made)] };

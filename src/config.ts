@@ -113,7 +113,7 @@ export const SETTINGS = {
     'KEYWARD_DATABASE_TIMEOUT_SECONDS',
     '5',
     wholeNumber(1, 600),
-    'Seconds, 1 to 600, to wait for a connection, and for one statement or COMMIT, whether the database refuses, is slow or is silent. After that a call is UNAVAILABLE.',
+    'Seconds, 1 to 600, to wait for a connection and a statement, or for all statements and the COMMIT of a change, whether the database refuses, is slow or is silent. After that a call is UNAVAILABLE.',
   ),
   dataDir: setting(
     'KEYWARD_DATA_DIR',

@@ -354,7 +354,7 @@ function addTokensAndAccounts(
     },
     chain,
   );
-  const ofAccounts = addService(server, AccountServiceService, accountHandlers(accountService), chain);
+  const ofAccounts = addService(server, AccountServiceService, accountHandlers(accountService, clock), chain);
   return { chain, methods: [...ofTokens, ...ofAccounts] };
 }
 

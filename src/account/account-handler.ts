@@ -3,35 +3,28 @@ import type {
   CreateAccountRequest,
   CreateUserProfileRequest,
   CreateUserRequest,
-  UpdateAccountRequest,
-  UpdateUserProfileRequest,
-  UpdateUserRequest,
 } from '../gen/keyward/account/v1/account_service.js';
+import type { Clock } from '../lib/clock.js';
+import { instantFromMillis, type Instant } from '../lib/instant.js';
 import { parseListRequest, type ListFields, type ListRequest, type PageQuery } from '../lib/page.js';
 import { recordLocator } from '../lib/public-id.js';
-import { DEFAULT_VERSION, MAX_DESCRIPTION_BYTES, type Description } from '../lib/resource-rules.js';
-import { checked, type Violations } from '../lib/violations.js';
-import { readMask } from '../rpc/field-mask.js';
+import { MAX_DESCRIPTION_BYTES } from '../lib/resource-rules.js';
+import { checked } from '../lib/violations.js';
+import { readChange, readNew } from '../rpc/field-messages.js';
 import type { Handlers } from '../rpc/handlers.js';
 import { toPropagation } from '../rpc/propagation-message.js';
 import { readRepeatable } from '../rpc/repeatable.js';
-import { descriptionReaders } from '../rpc/resource-messages.js';
 import { readUserProfileSelector, readUserSelector } from '../rpc/selectors.js';
 import { ACCOUNT_COLUMNS, USER_COLUMNS, USER_PROFILE_COLUMNS } from './account-columns.js';
 import { readAccountSelector, toAccount, toUser, toUserProfile } from './account-messages.js';
 import type { Caller } from '../authz/caller.js';
 import type { AccountService, Promoted } from './account-service.js';
 import {
-  checkAccount,
+  ACCOUNT_FIELDS,
   checkAccountNumber,
-  checkUser,
   checkUsername,
-  checkUserProfile,
-  type AccountChange,
-  type AccountSettings,
-  type UserChange,
-  type UserProfileChange,
-  type UserSettings,
+  USER_FIELDS,
+  USER_PROFILE_FIELDS,
 } from './account.js';
 
 export { AccountServiceService } from '../gen/keyward/account/v1/account_service.js';
@@ -41,13 +34,20 @@ const WRITE = 'keyward.accounts.write';
 /** The number of switched-off tokens that a response lists. */
 const MAX_DEACTIVATED = 1000;
 
-export function accountHandlers(service: AccountService): Handlers<typeof AccountServiceService> {
+/** The settings of a profile that gets the name of its user. */
+const { name: _name, ...UNNAMED_FIELDS } = USER_PROFILE_FIELDS;
+
+export function accountHandlers(
+  service: AccountService,
+  clock: Clock,
+): Handlers<typeof AccountServiceService> {
+  const now = (): Instant => instantFromMillis(clock.now());
   return {
     createAccount: {
       permission: WRITE,
       maxRequestBytes: MAX_DESCRIPTION_BYTES,
       handle: async (request, caller) => {
-        const { by, accountNumber, settings } = readNewAccount(request, caller);
+        const { by, accountNumber, settings } = readNewAccount(request, caller, now());
         return { account: toAccount(await service.createAccount(by, accountNumber, settings)) };
       },
     },
@@ -61,7 +61,7 @@ export function accountHandlers(service: AccountService): Handlers<typeof Accoun
     listAccounts: {
       permission: READ,
       handle: async (request, caller) => {
-        const page = await service.listAccounts(caller, readList(request, ACCOUNT_COLUMNS));
+        const page = await service.listAccounts(caller, readList(request, ACCOUNT_COLUMNS, caller));
         return { accounts: page.items.map(toAccount), nextPageToken: page.nextPageToken };
       },
     },
@@ -71,7 +71,12 @@ export function accountHandlers(service: AccountService): Handlers<typeof Accoun
       handle: async (request, caller) => {
         const { ref, change } = checked((v) => ({
           ref: readAccountSelector(v, 'selector', request.selector),
-          change: readAccountChange(v, request),
+          change: readChange(
+            v,
+            ACCOUNT_FIELDS,
+            { field: 'account', resource: request.account, mask: request.updateMask },
+            now(),
+          ),
         }));
         const { result, propagation } = await service.updateAccount(caller, ref, request.etag, change);
         return { account: toAccount(result), propagation: toPropagation(propagation) };
@@ -88,7 +93,7 @@ export function accountHandlers(service: AccountService): Handlers<typeof Accoun
     createUser: {
       permission: WRITE,
       handle: async (request, caller) => {
-        const { by, settings } = readNewUser(request, caller);
+        const { by, settings } = readNewUser(request, caller, now());
         return { user: toUser(await service.createUser(by, request.username, settings)) };
       },
     },
@@ -102,7 +107,7 @@ export function accountHandlers(service: AccountService): Handlers<typeof Accoun
     listUsers: {
       permission: READ,
       handle: async (request, caller) => {
-        const page = await service.listUsers(caller, readList(request, USER_COLUMNS));
+        const page = await service.listUsers(caller, readList(request, USER_COLUMNS, caller));
         return { users: page.items.map(toUser), nextPageToken: page.nextPageToken };
       },
     },
@@ -111,7 +116,12 @@ export function accountHandlers(service: AccountService): Handlers<typeof Accoun
       handle: async (request, caller) => {
         const { ref, change } = checked((v) => ({
           ref: readUserSelector(v, 'selector', request.selector),
-          change: readUserChange(v, request),
+          change: readChange(
+            v,
+            USER_FIELDS,
+            { field: 'user', resource: request.user, mask: request.updateMask },
+            now(),
+          ),
         }));
         const { result, propagation } = await service.updateUser(
           caller,
@@ -139,14 +149,13 @@ export function accountHandlers(service: AccountService): Handlers<typeof Accoun
       permission: WRITE,
       maxRequestBytes: MAX_DESCRIPTION_BYTES,
       handle: async (request, caller) => {
-        const { by, user, account, name, description } = readNewUserProfile(request, caller);
+        const { by, user, account, settings, keepTokens } = readNewUserProfile(request, caller, now());
         const { result, propagation } = await service.createUserProfile(
           by,
           user,
           account,
-          name,
-          description,
-          request.keepTokens,
+          settings,
+          keepTokens,
         );
         return {
           userProfile: toUserProfile(result.resource),
@@ -165,7 +174,7 @@ export function accountHandlers(service: AccountService): Handlers<typeof Accoun
     listUserProfiles: {
       permission: READ,
       handle: async (request, caller) => {
-        const page = await service.listUserProfiles(caller, readList(request, USER_PROFILE_COLUMNS));
+        const page = await service.listUserProfiles(caller, readList(request, USER_PROFILE_COLUMNS, caller));
         return { userProfiles: page.items.map(toUserProfile), nextPageToken: page.nextPageToken };
       },
     },
@@ -175,7 +184,12 @@ export function accountHandlers(service: AccountService): Handlers<typeof Accoun
       handle: async (request, caller) => {
         const { ref, change } = checked((v) => ({
           ref: readUserProfileSelector(v, 'selector', request.selector),
-          change: readUserProfileChange(v, request),
+          change: readChange(
+            v,
+            USER_PROFILE_FIELDS,
+            { field: 'user_profile', resource: request.userProfile, mask: request.updateMask },
+            now(),
+          ),
         }));
         const profile = await service.updateUserProfile(caller, ref, request.etag, change);
         return { userProfile: toUserProfile(profile) };
@@ -200,95 +214,51 @@ function toDeactivated({ deactivated }: Promoted<unknown>) {
 }
 
 function readNewAccount(
-  request: CreateAccountRequest,
+  { accountNumber, requestId, ...given }: CreateAccountRequest,
   caller: Caller,
-): {
-  by: Caller;
-  accountNumber: string | undefined;
-  settings: AccountSettings;
-} {
+  now: Instant,
+) {
   return checked((v) => {
-    const accountNumber = request.accountNumber === '' ? undefined : request.accountNumber;
-    const settings = {
-      name: request.name,
-      companyName: request.companyName,
-      isActive: request.isActive ?? true,
-      ...readDescription(request),
-    };
-    if (accountNumber !== undefined) checkAccountNumber(v, 'account_number', accountNumber);
-    checkAccount(v, '', settings);
-    const by = readRepeatable(v, caller, 'CreateAccount', request.requestId);
-    return { by, accountNumber, settings };
-  });
-}
-
-function readNewUser(request: CreateUserRequest, caller: Caller): { by: Caller; settings: UserSettings } {
-  return checked((v) => {
-    const { username, email, firstName, lastName, isStaff, isSuperuser } = request;
-    const settings = { email, firstName, lastName, isActive: request.isActive ?? true, isStaff, isSuperuser };
-    checkUsername(v, 'username', username);
-    checkUser(v, '', settings);
-    return { by: readRepeatable(v, caller, 'CreateUser', request.requestId), settings };
-  });
-}
-
-function readNewUserProfile(request: CreateUserProfileRequest, caller: Caller) {
-  return checked((v) => {
-    const name = request.name === '' ? undefined : request.name;
-    const description = readDescription(request);
-    checkUserProfile(v, '', name === undefined ? description : { name, ...description });
+    if (accountNumber !== '') checkAccountNumber(v, 'account_number', accountNumber);
     return {
-      by: readRepeatable(v, caller, 'CreateUserProfile', request.requestId),
-      user: readUserSelector(v, 'user', request.user),
-      account: readAccountSelector(v, 'account', request.account),
-      name,
-      description,
+      settings: readNew(v, ACCOUNT_FIELDS, given, now),
+      by: readRepeatable(v, caller, 'CreateAccount', requestId),
+      accountNumber: accountNumber === '' ? undefined : accountNumber,
     };
   });
 }
 
-function readDescription(request: CreateAccountRequest | CreateUserProfileRequest): Description {
-  const { description, tags, annotations, manifestPath } = request;
-  const version = request.version === '' ? DEFAULT_VERSION : request.version;
-  return { description, version, tags, annotations, manifestPath };
-}
-
-function readList({ pageSize, pageToken, filter, orderBy }: ListRequest, fields: ListFields): PageQuery {
-  return checked((v) => parseListRequest(v, { pageSize, pageToken, filter, orderBy }, fields));
-}
-
-function readAccountChange(v: Violations, { account, updateMask }: UpdateAccountRequest): AccountChange {
-  const change = readMask<AccountChange>(v, updateMask, {
-    name: () => ({ name: account?.name ?? '' }),
-    company_name: () => ({ companyName: account?.companyName ?? '' }),
-    ...descriptionReaders(account),
-    is_active: () => ({ isActive: account?.isActive ?? false }),
+function readNewUser({ username, requestId, ...given }: CreateUserRequest, caller: Caller, now: Instant) {
+  return checked((v) => {
+    checkUsername(v, 'username', username);
+    return {
+      settings: readNew(v, USER_FIELDS, given, now),
+      by: readRepeatable(v, caller, 'CreateUser', requestId),
+    };
   });
-  checkAccount(v, 'account.', change);
-  return change;
 }
 
-function readUserChange(v: Violations, { user, updateMask }: UpdateUserRequest): UserChange {
-  const change = readMask<UserChange>(v, updateMask, {
-    email: () => ({ email: user?.email ?? '' }),
-    first_name: () => ({ firstName: user?.firstName ?? '' }),
-    last_name: () => ({ lastName: user?.lastName ?? '' }),
-    is_active: () => ({ isActive: user?.isActive ?? false }),
-    is_staff: () => ({ isStaff: user?.isStaff ?? false }),
-    is_superuser: () => ({ isSuperuser: user?.isSuperuser ?? false }),
-  });
-  checkUser(v, 'user.', change);
-  return change;
+function readNewUserProfile(
+  { user, account, name, keepTokens, requestId, ...given }: CreateUserProfileRequest,
+  caller: Caller,
+  now: Instant,
+) {
+  return checked((v) => ({
+    settings:
+      name === ''
+        ? readNew(v, UNNAMED_FIELDS, given, now)
+        : readNew(v, USER_PROFILE_FIELDS, { ...given, name }, now),
+    by: readRepeatable(v, caller, 'CreateUserProfile', requestId),
+    user: readUserSelector(v, 'user', user),
+    account: readAccountSelector(v, 'account', account),
+    keepTokens,
+  }));
 }
 
-function readUserProfileChange(
-  v: Violations,
-  { userProfile, updateMask }: UpdateUserProfileRequest,
-): UserProfileChange {
-  const change = readMask<UserProfileChange>(v, updateMask, {
-    name: () => ({ name: userProfile?.name ?? '' }),
-    ...descriptionReaders(userProfile),
-  });
-  checkUserProfile(v, 'user_profile.', change);
-  return change;
+function readList(
+  { pageSize, pageToken, filter, orderBy }: ListRequest,
+  fields: ListFields,
+  caller: Caller,
+): PageQuery {
+  return checked((v) => parseListRequest(v, { pageSize, pageToken, filter, orderBy }, fields, caller));
 }

@@ -5,50 +5,51 @@ import type {
   UserProfile as UserProfileMessage,
 } from '../gen/keyward/account/v1/account.js';
 import type { Violations } from '../lib/violations.js';
-import { toDescription, toHistory, toIdentity } from '../rpc/resource-messages.js';
+import { toFields, type NotSet } from '../rpc/field-messages.js';
+import { toHistory, toIdentity } from '../rpc/resource-messages.js';
 import { missing, readName, readPublicId } from '../rpc/selectors.js';
-import type { Account, User, UserProfile } from './account.js';
+import {
+  ACCOUNT_FIELDS,
+  USER_FIELDS,
+  USER_PROFILE_FIELDS,
+  type Account,
+  type User,
+  type UserProfile,
+} from './account.js';
 import type { AccountRef } from '../authz/refs.js';
 import { PLATFORM_ACCOUNT_NUMBER } from '../authz/rights.js';
 
 /** The translation between messages and accounts, users and user profiles. */
 
 export function toAccount(account: Account): AccountMessage {
-  return {
+  const others: NotSet<AccountMessage, typeof ACCOUNT_FIELDS> = {
     ...toIdentity('account', account),
-    ...toDescription(account),
     ...toHistory(account),
     accountNumber: account.accountNumber,
-    companyName: account.companyName,
-    isActive: account.isActive,
     isPlatform: account.accountNumber === PLATFORM_ACCOUNT_NUMBER,
   };
+  return { ...toFields(ACCOUNT_FIELDS, account), ...others };
 }
 
 export function toUser(user: User): UserMessage {
-  return {
+  const others: NotSet<UserMessage, typeof USER_FIELDS> = {
     id: user.id,
     username: user.username,
-    email: user.email,
-    firstName: user.firstName,
-    lastName: user.lastName,
-    isActive: user.isActive,
-    isStaff: user.isStaff,
-    isSuperuser: user.isSuperuser,
     ...toHistory(user),
   };
+  return { ...toFields(USER_FIELDS, user), ...others };
 }
 
 export function toUserProfile(profile: UserProfile): UserProfileMessage {
-  return {
+  const others: NotSet<UserProfileMessage, typeof USER_PROFILE_FIELDS> = {
     ...toIdentity('userprofile', profile),
-    ...toDescription(profile),
     ...toHistory(profile),
     userId: profile.userId,
     username: profile.username,
     accountId: profile.accountId,
     accountNumber: profile.accountNumber,
   };
+  return { ...toFields(USER_PROFILE_FIELDS, profile), ...others };
 }
 
 /** readAccountSelector reads a selector; one that names nothing is a violation of `field`. */

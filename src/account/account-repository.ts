@@ -1,18 +1,15 @@
 import type { Knex } from 'knex';
-import { descriptionColumns, descriptionFromRow, type DescriptionRow } from '../db/description-columns.js';
+import { fromColumns, toColumns } from '../db/field-columns.js';
 import { listPage } from '../db/list-query.js';
 import type { Instant } from '../lib/instant.js';
 import type { Page, PageQuery } from '../lib/page.js';
 import { ACCOUNT_COLUMNS } from './account-columns.js';
-import type { Account, AccountChange, AccountSettings } from './account.js';
+import { ACCOUNT_FIELDS, type Account, type AccountChange, type AccountSettings } from './account.js';
 import type { AccountRef } from '../authz/refs.js';
 
-interface AccountRow extends DescriptionRow {
+interface AccountRow {
   id: bigint;
   account_number: string;
-  name: string;
-  company_name: string;
-  is_active: boolean;
   created_at: Instant | null;
   updated_at: Instant | null;
   row_version: bigint;
@@ -50,7 +47,7 @@ export class AccountRepository {
     const [row] = (await trx('accounts')
       .insert({
         account_number: accountNumber,
-        ...changeColumns(settings),
+        ...toColumns(ACCOUNT_FIELDS, settings),
         created_at: trx.raw(NOW),
         updated_at: trx.raw(NOW),
       })
@@ -63,7 +60,7 @@ export class AccountRepository {
   async update(trx: Knex.Transaction, id: bigint, change: AccountChange): Promise<Account> {
     const [row] = (await trx('accounts')
       .where({ id: String(id) })
-      .update({ ...changeColumns(change), updated_at: trx.raw(NOW) })
+      .update({ ...toColumns(ACCOUNT_FIELDS, change), updated_at: trx.raw(NOW) })
       .returning('*')) as AccountRow[];
     if (row === undefined) throw new Error('an account locked in this transaction is gone');
     return accountFromRow(row);
@@ -90,23 +87,11 @@ async function one(query: Knex.QueryBuilder): Promise<Account | undefined> {
   return row && accountFromRow(row);
 }
 
-function changeColumns(change: AccountChange): Record<string, unknown> {
-  return {
-    name: change.name,
-    company_name: change.companyName,
-    is_active: change.isActive,
-    ...descriptionColumns(change),
-  };
-}
-
 function accountFromRow(row: AccountRow): Account {
   return {
     id: row.id,
     accountNumber: row.account_number,
-    name: row.name,
-    companyName: row.company_name,
-    ...descriptionFromRow(row),
-    isActive: row.is_active,
+    ...fromColumns(ACCOUNT_FIELDS, row),
     createdAt: row.created_at,
     updatedAt: row.updated_at,
     rowVersion: row.row_version,

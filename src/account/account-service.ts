@@ -12,7 +12,6 @@ import type { Clock } from '../lib/clock.js';
 import { alreadyExists, etagMismatch, KeywardError, notFound } from '../lib/errors.js';
 import { etagOf } from '../lib/etag.js';
 import type { Page, PageQuery } from '../lib/page.js';
-import type { Description } from '../lib/resource-rules.js';
 import { AccountChanges, type AccountChangesDependencies } from './account-changes.js';
 import {
   accountEntry,
@@ -29,6 +28,7 @@ import {
   type Account,
   type AccountChange,
   type AccountSettings,
+  type NewUserProfile,
   type User,
   type UserChange,
   type UserProfile,
@@ -231,8 +231,7 @@ export class AccountService {
     caller: Caller,
     userRef: UserRef,
     accountRef: AccountRef,
-    name: string | undefined,
-    description: Description,
+    given: NewUserProfile,
     keepTokens: boolean,
   ): Promise<Propagated<Promoted<UserProfile>>> {
     const { users, accounts, profiles } = this.#deps;
@@ -242,7 +241,7 @@ export class AccountService {
         // Whoever gives power to a token holds a lock on its user meanwhile, and counts the profiles.
         const user = existing('user', await users.lock(trx, userRef));
         const account = existing('account', await accounts.find(accountRef, trx));
-        const settings = { ...description, name: name ?? user.username };
+        const settings = { name: user.username, ...given };
         const profile = await profiles.insert(trx, user.id, account.id, settings);
         if (profile === undefined) throw alreadyExists('user profile', 'user_and_account');
         const deactivated = await this.#gains.userJoined(trx, caller, user, keepTokens);

@@ -1,6 +1,7 @@
 import { randomInt } from 'node:crypto';
+import { anything, type ChangeOf, type FieldsOf } from '../lib/fields.js';
 import type { Instant } from '../lib/instant.js';
-import { checkDescription, checkName, checkText, type Description } from '../lib/resource-rules.js';
+import { atMost, checkName, checkText, DESCRIPTION_FIELDS, type Description } from '../lib/resource-rules.js';
 import { codePoints, isAccountNumber } from '../lib/text.js';
 import type { Violations } from '../lib/violations.js';
 
@@ -19,6 +20,13 @@ export interface AccountSettings extends Description {
   readonly isActive: boolean;
 }
 
+export const ACCOUNT_FIELDS = {
+  name: { kind: 'text', check: checkName, list: 'filter and order' },
+  companyName: { kind: 'text', check: atMost(255), list: 'filter' },
+  ...DESCRIPTION_FIELDS,
+  isActive: { kind: 'boolean', check: anything, list: 'filter', ifEmpty: true },
+} as const satisfies FieldsOf<AccountSettings>;
+
 export interface Account extends AccountSettings, Stored {
   readonly accountNumber: string;
 }
@@ -33,6 +41,15 @@ export interface UserSettings {
   readonly isSuperuser: boolean;
 }
 
+export const USER_FIELDS = {
+  email: { kind: 'text', check: checkEmail, list: 'filter' },
+  firstName: { kind: 'text', check: atMost(150), list: 'no' },
+  lastName: { kind: 'text', check: atMost(150), list: 'no' },
+  isActive: { kind: 'boolean', check: anything, list: 'filter', ifEmpty: true },
+  isStaff: { kind: 'boolean', check: anything, list: 'filter' },
+  isSuperuser: { kind: 'boolean', check: anything, list: 'filter' },
+} as const satisfies FieldsOf<UserSettings>;
+
 export interface User extends UserSettings, Stored {
   readonly username: string;
 }
@@ -42,6 +59,14 @@ export interface UserProfileSettings extends Description {
   readonly name: string;
 }
 
+export const USER_PROFILE_FIELDS = {
+  name: { kind: 'text', check: checkName, list: 'filter and order' },
+  ...DESCRIPTION_FIELDS,
+} as const satisfies FieldsOf<UserProfileSettings>;
+
+/** NewUserProfile are the settings of a profile that is made; without a name, it gets that of its user. */
+export type NewUserProfile = Omit<UserProfileSettings, 'name'> & Partial<Pick<UserProfileSettings, 'name'>>;
+
 export interface UserProfile extends UserProfileSettings, Stored {
   readonly userId: bigint;
   readonly username: string;
@@ -50,9 +75,9 @@ export interface UserProfile extends UserProfileSettings, Stored {
 }
 
 /** The changes hold the settings to change, and no others. */
-export type AccountChange = Partial<AccountSettings>;
-export type UserChange = Partial<UserSettings>;
-export type UserProfileChange = Partial<UserProfileSettings>;
+export type AccountChange = ChangeOf<typeof ACCOUNT_FIELDS>;
+export type UserChange = ChangeOf<typeof USER_FIELDS>;
+export type UserProfileChange = ChangeOf<typeof USER_PROFILE_FIELDS>;
 
 /** Django's UnicodeUsernameValidator: what Python's `\w` matches, and `@`, `.`, `+`, `-`. */
 const USERNAME = /^[\p{L}\p{N}_@.+-]+$/u;
@@ -76,26 +101,7 @@ export function checkUsername(v: Violations, field: string, username: string): v
   v.check(USERNAME.test(username), field, 'must consist of letters, digits, "@", ".", "+", "-" and "_"');
 }
 
-/** checkAccount checks those settings of an account that are given. */
-export function checkAccount(v: Violations, prefix: string, settings: AccountChange): void {
-  if (settings.name !== undefined) checkName(v, `${prefix}name`, settings.name);
-  if (settings.companyName !== undefined) checkText(v, `${prefix}company_name`, settings.companyName, 255);
-  checkDescription(v, prefix, settings);
-}
-
-/** checkUser checks those settings of a user that are given. */
-export function checkUser(v: Violations, prefix: string, settings: UserChange): void {
-  const { email, firstName, lastName } = settings;
-  if (email !== undefined) {
-    checkText(v, `${prefix}email`, email, 254);
-    v.check(email === '' || EMAIL.test(email), `${prefix}email`, 'must be an e-mail address or empty');
-  }
-  if (firstName !== undefined) checkText(v, `${prefix}first_name`, firstName, 150);
-  if (lastName !== undefined) checkText(v, `${prefix}last_name`, lastName, 150);
-}
-
-/** checkUserProfile checks those settings of a user profile that are given. */
-export function checkUserProfile(v: Violations, prefix: string, settings: UserProfileChange): void {
-  if (settings.name !== undefined) checkName(v, `${prefix}name`, settings.name);
-  checkDescription(v, prefix, settings);
+function checkEmail(v: Violations, field: string, email: string): void {
+  checkText(v, field, email, 254);
+  v.check(email === '' || EMAIL.test(email), field, 'must be an e-mail address or empty');
 }

@@ -1,5 +1,5 @@
 import { changedFields } from '../audit/audit-log.js';
-import { DEFAULT_VERSION, type Description } from '../lib/resource-rules.js';
+import { defaultsOf } from '../lib/fields.js';
 import type { Instant } from '../lib/instant.js';
 import {
   accountEntry,
@@ -10,7 +10,14 @@ import {
   type Entry,
 } from './account-entries.js';
 import { AccountRepository } from './account-repository.js';
-import type { Account, User, UserProfile } from './account.js';
+import {
+  ACCOUNT_FIELDS,
+  USER_FIELDS,
+  USER_PROFILE_FIELDS,
+  type Account,
+  type User,
+  type UserProfile,
+} from './account.js';
 import { gainsByJoining, PLATFORM_ACCOUNT_NUMBER, promotes } from '../authz/rights.js';
 import { UserProfileRepository } from './user-profile-repository.js';
 import { UserRepository } from './user-repository.js';
@@ -18,14 +25,6 @@ import type { Transaction } from '../db/knex.js';
 
 const ADMIN = 'admin';
 const ADMIN_RANK = { isActive: true, isStaff: true, isSuperuser: true };
-const NO_DESCRIPTION: Description = {
-  description: '',
-  version: DEFAULT_VERSION,
-  tags: [],
-  annotations: new Map(),
-  manifestPath: '',
-};
-
 /** Ensured is a resource that is there, and the record of its making if it was not there before. */
 interface Ensured<T> {
   readonly resource: T;
@@ -86,7 +85,7 @@ async function switchOffKnownToOthers(
 
 async function ensurePlatform(trx: Transaction): Promise<Ensured<Account>> {
   const accounts = new AccountRepository(trx);
-  const settings = { ...NO_DESCRIPTION, name: 'smarter', companyName: 'Smarter', isActive: true };
+  const settings = { ...defaultsOf(ACCOUNT_FIELDS), name: 'smarter', companyName: 'Smarter' };
   const made = await accounts.insert(trx, PLATFORM_ACCOUNT_NUMBER, settings);
   if (made !== undefined) return { resource: made, entries: [accountEntry('ACCOUNT_CREATED', made)] };
   return there(await accounts.find({ by: 'account_number', accountNumber: PLATFORM_ACCOUNT_NUMBER }, trx));
@@ -94,7 +93,7 @@ async function ensurePlatform(trx: Transaction): Promise<Ensured<Account>> {
 
 async function ensureAdmin(trx: Transaction): Promise<Ensured<User>> {
   const users = new UserRepository(trx);
-  const made = await users.insert(trx, ADMIN, { ...ADMIN_RANK, email: '', firstName: '', lastName: '' });
+  const made = await users.insert(trx, ADMIN, { ...defaultsOf(USER_FIELDS), ...ADMIN_RANK });
   if (made !== undefined) return { resource: made, entries: [userEntry('USER_CREATED', made)] };
   return there(await users.find({ by: 'username', username: ADMIN }, trx));
 }
@@ -108,7 +107,10 @@ async function ensureProfile(
   const profiles = new UserProfileRepository(trx);
   const { id: userId, username } = user;
   const { id: accountId, accountNumber } = account;
-  const made = await profiles.insert(trx, userId, accountId, { ...NO_DESCRIPTION, name: username });
+  const made = await profiles.insert(trx, userId, accountId, {
+    ...defaultsOf(USER_PROFILE_FIELDS),
+    name: username,
+  });
   if (made !== undefined) {
     const gains = gainsByJoining(user);
     const off = gains ? await switchOffKnownToOthers(trx, user, now, 'owner_joined_account') : [];

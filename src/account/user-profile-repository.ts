@@ -1,12 +1,17 @@
 import type { Knex } from 'knex';
-import { descriptionColumns, descriptionFromRow, type DescriptionRow } from '../db/description-columns.js';
+import { fromColumns, toColumns } from '../db/field-columns.js';
 import { listPage } from '../db/list-query.js';
 import { violatedForeignKey } from '../db/pg-errors.js';
 import { notFound } from '../lib/errors.js';
 import { formatPgTimestamp, type Instant } from '../lib/instant.js';
 import type { Page, PageQuery } from '../lib/page.js';
 import { USER_PROFILE_COLUMNS } from './account-columns.js';
-import type { UserProfile, UserProfileChange, UserProfileSettings } from './account.js';
+import {
+  USER_PROFILE_FIELDS,
+  type UserProfile,
+  type UserProfileChange,
+  type UserProfileSettings,
+} from './account.js';
 import type { UserProfileRef } from '../authz/refs.js';
 
 /** ProfileSet is one profile, or all of an account or a user. */
@@ -44,9 +49,8 @@ interface OwnedSecretRow {
   account_number: string;
 }
 
-interface UserProfileRow extends DescriptionRow {
+interface UserProfileRow {
   id: bigint;
-  name: string;
   user_id: bigint;
   username: string;
   account_id: bigint;
@@ -108,7 +112,7 @@ export class UserProfileRepository {
         .insert({
           user_id: String(userId),
           account_id: String(accountId),
-          ...changeColumns(settings),
+          ...toColumns(USER_PROFILE_FIELDS, settings),
           created_at: trx.raw(NOW),
           updated_at: trx.raw(NOW),
         })
@@ -122,7 +126,7 @@ export class UserProfileRepository {
   async update(trx: Knex.Transaction, id: bigint, change: UserProfileChange): Promise<UserProfile> {
     await trx('user_profiles')
       .where({ id: String(id) })
-      .update({ ...changeColumns(change), updated_at: trx.raw(NOW) });
+      .update({ ...toColumns(USER_PROFILE_FIELDS, change), updated_at: trx.raw(NOW) });
     return this.#stored(trx, id);
   }
 
@@ -249,15 +253,10 @@ async function referencesExist<T>(statement: () => PromiseLike<T>): Promise<T> {
   }
 }
 
-function changeColumns(change: UserProfileChange): Record<string, unknown> {
-  return { name: change.name, ...descriptionColumns(change) };
-}
-
 function userProfileFromRow(row: UserProfileRow): UserProfile {
   return {
     id: row.id,
-    name: row.name,
-    ...descriptionFromRow(row),
+    ...fromColumns(USER_PROFILE_FIELDS, row),
     userId: row.user_id,
     username: row.username,
     accountId: row.account_id,

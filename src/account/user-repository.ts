@@ -1,20 +1,15 @@
 import type { Knex } from 'knex';
+import { fromColumns, toColumns } from '../db/field-columns.js';
 import { listPage } from '../db/list-query.js';
 import type { Instant } from '../lib/instant.js';
 import type { Page, PageQuery } from '../lib/page.js';
 import { USER_COLUMNS } from './account-columns.js';
-import type { User, UserChange, UserSettings } from './account.js';
+import { USER_FIELDS, type User, type UserChange, type UserSettings } from './account.js';
 import type { UserRef } from '../authz/refs.js';
 
 interface UserRow {
   id: bigint;
   username: string;
-  email: string;
-  first_name: string;
-  last_name: string;
-  is_active: boolean;
-  is_staff: boolean;
-  is_superuser: boolean;
   created_at: Instant | null;
   updated_at: Instant | null;
   row_version: bigint;
@@ -48,7 +43,7 @@ export class UserRepository {
     const [row] = (await trx('users')
       .insert({
         username,
-        ...changeColumns(settings),
+        ...toColumns(USER_FIELDS, settings),
         created_at: trx.raw(NOW),
         updated_at: trx.raw(NOW),
       })
@@ -61,7 +56,7 @@ export class UserRepository {
   async update(trx: Knex.Transaction, id: bigint, change: UserChange): Promise<User> {
     const [row] = (await trx('users')
       .where({ id: String(id) })
-      .update({ ...changeColumns(change), updated_at: trx.raw(NOW) })
+      .update({ ...toColumns(USER_FIELDS, change), updated_at: trx.raw(NOW) })
       .returning('*')) as UserRow[];
     if (row === undefined) throw new Error('a user locked in this transaction is gone');
     return userFromRow(row);
@@ -87,27 +82,11 @@ async function one(query: Knex.QueryBuilder): Promise<User | undefined> {
   return row && userFromRow(row);
 }
 
-function changeColumns(change: UserChange): Record<string, unknown> {
-  return {
-    email: change.email,
-    first_name: change.firstName,
-    last_name: change.lastName,
-    is_active: change.isActive,
-    is_staff: change.isStaff,
-    is_superuser: change.isSuperuser,
-  };
-}
-
 function userFromRow(row: UserRow): User {
   return {
     id: row.id,
     username: row.username,
-    email: row.email,
-    firstName: row.first_name,
-    lastName: row.last_name,
-    isActive: row.is_active,
-    isStaff: row.is_staff,
-    isSuperuser: row.is_superuser,
+    ...fromColumns(USER_FIELDS, row),
     createdAt: row.created_at,
     updatedAt: row.updated_at,
     rowVersion: row.row_version,

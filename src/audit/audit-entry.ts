@@ -1,4 +1,5 @@
 import type { Caller } from '../authz/caller.js';
+import { protoName } from '../lib/fields.js';
 import type { Reason } from '../lib/errors.js';
 
 export const AUDIT_ACTIONS = [
@@ -114,6 +115,5 @@ export function actorOf({ keyId, userId, username, accountNumber, origin }: Call
 /** changedFields is the detail of a change: the names of its fields, as the API has them, and none of their values. */
 export function changedFields(change: object): { readonly fields: string } {
   const names = Object.entries(change).flatMap(([name, value]) => (value === undefined ? [] : [name]));
-  const snakeCase = names.map((name) => name.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`));
-  return { fields: snakeCase.sort().join() };
+  return { fields: names.map(protoName).sort().join() };
 }

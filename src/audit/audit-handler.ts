@@ -14,7 +14,7 @@ export function auditHandlers(service: AuditService): Handlers<typeof AuditServi
       permission: 'keyward.audit.read',
       handle: async ({ pageSize, pageToken, filter, orderBy }, caller) => {
         const page = checked((v) =>
-          parseListRequest(v, { pageSize, pageToken, filter, orderBy }, AUDIT_COLUMNS),
+          parseListRequest(v, { pageSize, pageToken, filter, orderBy }, AUDIT_COLUMNS, caller),
         );
         const { items, nextPageToken } = await service.list(caller, page);
         return { events: items.map(toAuditEvent), nextPageToken };

@@ -28,8 +28,8 @@ export {
 const MAX_TOGETHER = 1000;
 
 /**
- * AuditLog writes what was done, so that it can neither be lost nor changed unseen. A process has two chains of
- * records: one that its changes extend in their own transactions, so that a change and its record are there or are
+ * AuditLog writes what was done, so that it can neither be lost nor changed unseen. A process has chains of
+ * records that its changes extend in their own transactions, so that a change and its record are there or are
  * not there together, and one that it appends to. Both begin with their first record, and their heads are kept in
  * memory: where a chain is not as this process left it, another one begins, and tells of it.
  */
@@ -47,8 +47,8 @@ export class AuditLog {
   }
 
   /**
-   * record writes in the transaction of a change. It must be the last thing in it: it locks a row that all
-   * changes of this process need. A roll-back must come from an error, or it is taken for a commit.
+   * record writes in the transaction of a change. It must be the last thing in it: what it writes follows from
+   * what the transaction has done. A roll-back must come from an error, or it is taken for a commit.
    */
   async record(trx: Transaction, entries: readonly AuditEntry[]): Promise<void> {
     if (entries.length === 0) return;

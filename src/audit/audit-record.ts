@@ -103,12 +103,15 @@ export function extend(
   ids: readonly bigint[],
 ): { readonly records: ChainedRecord[]; readonly head: ChainHead } {
   const records: ChainedRecord[] = [];
+  const storable = storing();
   let last = head;
   for (const [index, { entry, occurredAt }] of entries.entries()) {
     const id = ids[index];
     if (id === undefined) throw new Error('there are fewer numbers than records');
-    const record = { ...storable(entry), id, chain, seq: last.seq + 1n, occurredAt };
-    last = { seq: record.seq, mac: macOf(key, format, record, last.mac) };
+    const { actor, action, outcome, resource, detail } = storable(entry);
+    const seq = last.seq + 1n;
+    const record = { id, chain, seq, occurredAt, actor, action, outcome, resource, detail };
+    last = { seq, mac: macOf(key, format, record, last.mac) };
     records.push({ ...record, mac: last.mac });
   }
   return { records, head: last };
@@ -163,17 +166,32 @@ function textOrNull(value: string | bigint | null | undefined): string | null {
 }
 
 /**
- * storable is an entry whose texts the database can keep, so that no text of a caller, such as a certificate's
- * name, keeps its record from being written.
+ * storing gives what makes entries such that the database can keep their texts, so that no text of a caller, such as a
+ * certificate's name, keeps its record from being written. What entries in a row have in common is looked at once.
  */
-function storable(entry: AuditEntry): AuditEntry {
-  return {
-    ...entry,
-    actor: storableTexts(entry.actor),
-    resource: storableTexts(entry.resource),
-    detail: Object.fromEntries(
-      Object.entries(entry.detail).map(([key, value]) => [replaceUnstorable(key), replaceUnstorable(value)]),
+function storing(): (entry: AuditEntry) => AuditEntry {
+  const actors = remembering((actor: AuditEntry['actor']) => storableTexts(actor));
+  const details = remembering((detail: AuditEntry['detail']) =>
+    Object.fromEntries(
+      Object.entries(detail).map(([key, value]) => [replaceUnstorable(key), replaceUnstorable(value)]),
     ),
+  );
+  // Field by field: for objects of one form the engine is many times as quick.
+  return ({ actor, action, outcome, resource, detail }) => ({
+    actor: actors(actor),
+    action,
+    outcome,
+    resource: storableTexts(resource),
+    detail: details(detail),
+  });
+}
+
+/** remembering is a function that knows its last result. */
+function remembering<Given extends object, Made>(make: (given: Given) => Made): (given: Given) => Made {
+  let last: { readonly given: Given; readonly made: Made } | undefined;
+  return (given) => {
+    if (last?.given !== given) last = { given, made: make(given) };
+    return last.made;
   };
 }
 

@@ -73,22 +73,35 @@ export function insertEvents(parameter: string, head: string): string {
 /** recordsJson tells what records have in common once for all that follow one another. */
 export function recordsJson(records: readonly ChainedRecord[]): string {
   const all: Alike[] = [];
+  let before: ChainedRecord | undefined;
   let last: Alike | undefined;
-  let text = '';
   for (const record of records) {
-    const common = commonOf(record);
-    const next = JSON.stringify(common);
-    if (last === undefined || next !== text) {
-      last = { common, ids: [], seqs: [], macs: [], resources: [] };
+    if (last === undefined || before === undefined || !isAlike(before, record)) {
+      last = { common: commonOf(record), ids: [], seqs: [], macs: [], resources: [] };
       all.push(last);
-      text = next;
     }
+    before = record;
     last.ids.push(String(record.id));
     last.seqs.push(String(record.seq));
     last.macs.push(record.mac.toString('hex'));
     last.resources.push(record.resource.id?.toString() ?? null);
   }
   return JSON.stringify(all.map(({ common, ...lists }) => ({ ...common, ...lists })));
+}
+
+/** isAlike may miss that records are alike, where they are not made of the same parts. */
+function isAlike(one: ChainedRecord, other: ChainedRecord): boolean {
+  return (
+    one.actor === other.actor &&
+    one.detail === other.detail &&
+    one.occurredAt === other.occurredAt &&
+    one.action === other.action &&
+    one.outcome === other.outcome &&
+    one.resource.kind === other.resource.kind &&
+    one.resource.profileId === other.resource.profileId &&
+    one.resource.accountId === other.resource.accountId &&
+    one.resource.accountNumber === other.resource.accountNumber
+  );
 }
 
 function commonOf({ actor, resource, ...record }: ChainedRecord): Record<string, unknown> {

@@ -13,21 +13,25 @@ export interface Locked {
 }
 
 interface LockedRow extends ChainHead {
-  readonly id: bigint;
+  /** The driver gives the elements of bigint[] as text. */
+  readonly ids: readonly string[];
 }
 
 // The name that PostgreSQL gave the sequence of audit_events.id.
 const NEXT_ID = "nextval('audit_events_id_seq')";
 
 // Numbers are drawn when the row is locked, not before: those of the records before are then lower.
-const LOCK = `WITH head AS MATERIALIZED (SELECT seq, mac FROM audit_chains WHERE chain = ? FOR UPDATE)
-  SELECT head.seq, head.mac, ${NEXT_ID} AS id FROM head, generate_series(1, ?::int)`;
+const LOCKED = `SELECT head.seq, head.mac,
+    ARRAY(SELECT ${NEXT_ID} FROM generate_series(1, ?::int) WHERE head.seq IS NOT NULL) AS ids
+  FROM head`;
+
+const LOCK = `WITH head AS MATERIALIZED (SELECT seq, mac FROM audit_chains WHERE chain = ? FOR UPDATE) ${LOCKED}`;
 
 const INSERT_CHAIN = `INSERT INTO audit_chains AS c (chain, purpose, key_id, started_at, format, seq, mac)`;
 
 const BEGIN = `WITH head AS (${INSERT_CHAIN}
     VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (chain) DO UPDATE SET seq = c.seq RETURNING seq, mac)
-  SELECT head.seq, head.mac, ${NEXT_ID} AS id FROM head, generate_series(1, ?::int)`;
+  ${LOCKED}`;
 
 /** lastIs is the SQL condition that the last record of a chain is the one given; that there is none, for the number 0. */
 function lastIs(chain: string, seq: string, mac: string): string {
@@ -127,7 +131,7 @@ export class ChainRepository {
 
   /** drawIds gives numbers for records that are appended at once. */
   async drawIds(count: number): Promise<bigint[]> {
-    return inOrder(await this.#drawIds([count]));
+    return inOrder((await this.#drawIds([count])).map(({ id }) => id));
   }
 
   /**
@@ -148,7 +152,7 @@ export class ChainRepository {
       ? this.#appendFirst([...begun(chain, head), ...values])
       : this.#append([chain.chain, ...heads, ...values]));
     if (!isWritten(result)) return undefined;
-    return inOrder(result.flatMap(({ ids }) => ids.map((id) => ({ id: BigInt(id) }))));
+    return inOrder(result.flatMap(({ ids }) => ids.map(BigInt)));
   }
 
   /** olderKeys lists the keys that were first before one, if all replicas have that one first now. */
@@ -200,13 +204,12 @@ function begun(chain: Chain, { seq, mac }: ChainHead): (string | number | Buffer
   return [chain.chain, purpose, keyId, formatPgTimestamp(startedAt), format, String(seq), mac];
 }
 
-function locked(found: readonly LockedRow[]): Locked | undefined {
-  const [first] = found;
-  return first && { head: { seq: first.seq, mac: first.mac }, ids: inOrder(found) };
+function locked([row]: readonly LockedRow[]): Locked | undefined {
+  return row && { head: { seq: row.seq, mac: row.mac }, ids: inOrder(row.ids.map(BigInt)) };
 }
 
-function inOrder(drawn: readonly { readonly id: bigint }[]): bigint[] {
-  return drawn.map(({ id }) => id).sort((a, b) => (a < b ? -1 : 1));
+function inOrder(ids: bigint[]): bigint[] {
+  return ids.sort((a, b) => (a < b ? -1 : 1));
 }
 
 function isWritten([result]: readonly { readonly written: bigint }[]): boolean {

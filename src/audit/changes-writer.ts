@@ -20,10 +20,21 @@ interface Current {
   readonly first: readonly AuditEntry[];
 }
 
-/** ChangesWriter writes the chain that the changes of a process extend in their own transactions. */
+/** Lane is a chain after the other for one transaction after the other. */
+interface Lane {
+  current: Current;
+}
+
+/**
+ * ChangesWriter writes the chains that the changes of a process extend in their own transactions. A chain is locked until
+ * its transaction ends, and that may have to wait, for its revision or for a slow disk: so transactions that are under way
+ * at the same time have a chain each, and none waits for another. There are as many as there were changes at once.
+ */
 export class ChangesWriter {
   readonly #deps: ChainWriterDependencies;
-  #current: Current | undefined;
+  /** By outermost transaction. */
+  readonly #taken = new WeakMap<Transaction, Lane>();
+  readonly #free: Lane[] = [];
 
   constructor(deps: ChainWriterDependencies) {
     this.#deps = deps;
@@ -31,18 +42,33 @@ export class ChangesWriter {
 
   /** record writes in the transaction of a change, behind a record of tampering if the chain is not as it was. */
   async record(trx: Transaction, entries: readonly AuditEntry[]): Promise<void> {
+    const lane = this.#laneOf(outermost(trx));
     for (let tried = 1; ; tried += 1) {
-      const current = (this.#current ??= this.#begin([]));
-      if (await this.#write(trx, current, entries)) return;
+      if (await this.#write(trx, lane, entries)) return;
+      const { current } = lane;
       const head = current.known.committed;
-      this.#replace(current, head, await this.#deps.chains.compare(current.chain, head, trx));
+      this.#replace(lane, current, head, await this.#deps.chains.compare(current.chain, head, trx));
       if (tried === MAX_CHAINS_TRIED) throw spoilt(current.chain);
     }
   }
 
+  #laneOf(writer: Transaction): Lane {
+    const taken = this.#taken.get(writer);
+    if (taken !== undefined) return taken;
+    const lane = this.#free.pop() ?? { current: this.#begin([]) };
+    this.#taken.set(writer, lane);
+    writer.executionPromise.then(
+      () => this.#free.push(lane),
+      // It may be that the server still works for it, and holds the chain: others are taken first.
+      () => this.#free.unshift(lane),
+    );
+    return lane;
+  }
+
   /** #write gives false, and has written nothing, if the chain is not as this process left it. */
-  async #write(trx: Transaction, current: Current, entries: readonly AuditEntry[]): Promise<boolean> {
+  async #write(trx: Transaction, lane: Lane, entries: readonly AuditEntry[]): Promise<boolean> {
     const { chains } = this.#deps;
+    const { current } = lane;
     const { chain, known, first } = current;
     const occurredAt = now(this.#deps);
     const writer = outermost(trx);
@@ -60,7 +86,7 @@ export class ChangesWriter {
     const { records, head } = extend(chain, locked.head, stamp(all, occurredAt), locked.ids);
     if (!(await chains.extend(trx, chain, locked.head, head, records))) return false;
     known.wrote(head, writer);
-    this.#follow(trx, current);
+    this.#follow(trx, lane, current);
     return true;
   }
 
@@ -68,11 +94,11 @@ export class ChangesWriter {
    * #follow notes the commit of a transaction. Of one within another it is not asked: that is committed only when
    * the outermost is, which the next writer sees.
    */
-  #follow(trx: Transaction, current: Current): void {
+  #follow(trx: Transaction, lane: Lane, current: Current): void {
     if (trx.parentTransaction !== undefined) return;
     const committed = (): void => {
       const cut = current.known.commit(trx);
-      if (cut !== undefined) this.#replace(current, cut, 'HEAD_CHANGED');
+      if (cut !== undefined) this.#replace(lane, current, cut, 'HEAD_CHANGED');
       else this.#durable(current);
     };
     trx.executionPromise.then(committed, () => undefined);
@@ -83,14 +109,12 @@ export class ChangesWriter {
   }
 
   /** #replace begins another chain, with the record of what was found. */
-  #replace(current: Current, head: ChainHead, found: Finding): void {
-    // Several transactions may find the same.
-    if (this.#current !== current) return;
+  #replace(lane: Lane, current: Current, head: ChainHead, found: Finding): void {
+    // It may be found twice: when something is to be written, and when what was written is to be committed.
+    if (lane.current !== current) return;
     const { chain, known, first } = current;
     const tampering = { chain: chain.chain, purpose: chain.purpose, head, found };
-    this.#current = this.#begin(
-      withFirst(known.committed.seq === 0n ? first : [], tamperingEntry(tampering)),
-    );
+    lane.current = this.#begin(withFirst(known.committed.seq === 0n ? first : [], tamperingEntry(tampering)));
     this.#deps.onTampering?.(tampering);
   }
 

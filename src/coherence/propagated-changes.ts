@@ -11,9 +11,11 @@ export interface Propagated<T> {
   readonly propagation: Propagation;
 }
 
-/** Batch is a part of a change that takes more than one transaction. */
-export interface Batch {
-  readonly isLast: boolean;
+/** Begun is a change that is made and may be on its way to other replicas. */
+export interface Begun<T> {
+  readonly result: T;
+  /** seen waits until all replicas have seen it, and every change that was made before it. */
+  readonly seen: () => Promise<Propagation>;
 }
 
 export interface PropagatedChangesDependencies {
@@ -43,33 +45,16 @@ export class PropagatedChanges {
     work: (trx: Transaction) => Promise<T>,
     forget: (result: T) => void,
   ): Promise<Propagated<T>> {
-    const { result, barrier } = await this.#commit(client, work, forget);
-    return { result, propagation: await this.#wait(barrier) };
+    const { result, seen } = await this.begin(client, work, forget);
+    return { result, propagation: await seen() };
   }
 
-  /**
-   * makeInBatches makes a change of any size: it runs `work` again and again, as make does, each time in a transaction of
-   * its own and with what the time before gave, until a batch is the last. It waits once, at the end, and gives that.
-   * What is committed stays so where a later batch fails: `work` must be able to begin with whatever it finds.
-   */
-  async makeInBatches<T extends Batch>(
-    client: Client,
-    work: (trx: Transaction, before: T | undefined) => Promise<T>,
-    forget: (batch: T) => void,
-  ): Promise<Propagated<T>> {
-    let before: T | undefined;
-    for (;;) {
-      const { result, barrier } = await this.#commit(client, (trx) => work(trx, before), forget);
-      if (result.isLast) return { result, propagation: await this.#wait(barrier) };
-      before = result;
-    }
-  }
-
-  async #commit<T>(
+  /** begin does the same without waiting. Of changes that are made in many transactions only the last is waited for. */
+  async begin<T>(
     client: Client,
     work: (trx: Transaction) => Promise<T>,
     forget: (result: T) => void,
-  ): Promise<{ readonly result: T; readonly barrier: string }> {
+  ): Promise<Begun<T>> {
     const { knex, replica, barriers } = this.#deps;
     const barrier = randomUUID();
     const result = await inTransactionFor(
@@ -81,7 +66,7 @@ export class PropagatedChanges {
       },
       forget,
     );
-    return { result, barrier };
+    return { result, seen: () => this.#wait(barrier) };
   }
 
   async #wait(barrier: string): Promise<Propagation> {

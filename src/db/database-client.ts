@@ -21,6 +21,8 @@ export type DatabaseClientConfig = pg.ClientConfig & {
  */
 const FORMATS = { DateStyle: 'ISO, MDY', TimeZone: 'UTC', standard_conforming_strings: 'on' };
 
+/** Part of a statement's time after which silence says something of other connections too. */
+const LONG_SILENCE = 0.5;
 /** How long the farewell of a connection may take before it is cut. */
 const FAREWELL_MS = 1_000;
 const KEEP_ALIVE = { keepAlive: true, keepAliveInitialDelayMillis: 10_000 };
@@ -48,22 +50,23 @@ class ImpostorError extends Error {
  */
 export class DatabaseClient extends pg.Client {
   readonly #limit: StatementLimit;
+  readonly #complete: pg.ClientConfig;
   #isAskedToCancel = false;
   onDistrust: () => void = () => undefined;
 
   constructor(config: DatabaseClientConfig) {
     const complete = withVerifiedTls({ ...KEEP_ALIVE, ...config });
     super(complete);
+    this.#complete = complete;
     guard(this.connection, readLink(config.connectionString));
     askForFormats(this);
     this.#limit = new StatementLimit(this, {
       limitMs: config.limitMs,
       cancel: () => {
-        this.#isAskedToCancel = true;
-        askToCancel(this, complete);
+        this.cancel();
       },
-      onSilence: () => {
-        this.onDistrust();
+      onSilence: (waitedMs) => {
+        if (waitedMs >= config.limitMs * LONG_SILENCE) this.onDistrust();
       },
     });
     this.connection.on('errorMessage', (error: unknown) => {
@@ -74,6 +77,18 @@ export class DatabaseClient extends pg.Client {
   /** isReady tells whether the next statement can be sent: a request to cancel the last one may still be on its way. */
   get isReady(): boolean {
     return !this.#limit.isUnderWay && !this.#isAskedToCancel;
+  }
+
+  /** cancel asks the server to give up what it does for this client, which is of no use to others afterwards. */
+  cancel(): void {
+    if (this.#isAskedToCancel) return;
+    this.#isAskedToCancel = true;
+    askToCancel(this, this.#complete);
+  }
+
+  /** shorten takes from the time of the next statement for how long the connection was waited for. */
+  shorten(byMs: number): void {
+    this.#limit.shorten(byMs);
   }
 
   override end(): Promise<void>;

@@ -4,7 +4,7 @@ import { parsePgTimestamp } from '../lib/instant.js';
 import type { PoolUse } from '../telemetry/metrics.js';
 import { DatabaseClient, type DatabaseClientConfig } from './database-client.js';
 import { withOwnSettings } from './own-settings.js';
-import { LONG_STATEMENT_MS } from './statement-limit.js';
+import { LEAST, LONG_STATEMENT_MS } from './statement-limit.js';
 
 /** Database runs queries, Transaction runs them as one, Query is one in the making: for signatures. */
 export type Database = Knex;
@@ -68,12 +68,25 @@ export function openDatabase(options: DatabaseOptions): Knex {
       createTimeoutMillis: options.connectTimeoutMs,
       ...trust(),
     },
-    acquireConnectionTimeout: options.connectTimeoutMs,
+    // Whoever gets a connection has some time left for a statement.
+    acquireConnectionTimeout: options.connectTimeoutMs * (1 - LEAST),
   });
   // Knex makes its connections of the class that the driver has by this name.
   (knex.client as { driver: { Client: typeof DatabaseClient } }).driver = { Client: DatabaseClient };
   withOwnSettings(knex, limitMs);
+  countWaiting(knex.client as Knex.Client);
   return knex;
+}
+
+/** countWaiting lets the wait for a connection count for the first statement on it, so that both take no longer than one. */
+function countWaiting(client: Knex.Client): void {
+  const acquire = client.acquireConnection.bind(client) as () => Promise<DatabaseClient>;
+  client.acquireConnection = async () => {
+    const began = performance.now();
+    const connection = await acquire();
+    connection.shorten(performance.now() - began);
+    return connection;
+  };
 }
 
 /**

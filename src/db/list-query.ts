@@ -4,7 +4,7 @@ import { KeywardError } from '../lib/errors.js';
 import { nextPageToken, type Page, type PageQuery } from '../lib/page.js';
 import { firstPage, PIECE, type Rows } from '../lib/page-size.js';
 import { isDataException } from './pg-errors.js';
-import { reading } from './transaction.js';
+import { readingFor } from './transaction.js';
 
 /** Column is where a field of a list lives: an SQL expression written in this program, never taken from a request. */
 export interface Column {
@@ -65,7 +65,7 @@ type Row = Readonly<Record<string, string>>;
 
 async function run(knex: Knex, query: Knex.QueryBuilder, page: PageQuery): Promise<Rows<Row>> {
   try {
-    return await reading(() => readPage(knex, query, page.size));
+    return await readingFor(page.reader, knex, (connection) => readPage(knex, connection, query, page.size));
   } catch (error) {
     // Of all values only these come from the request: February 30th, or a page token that was tampered with.
     if (!isDataException(error)) throw error;
@@ -78,15 +78,21 @@ async function run(knex: Knex, query: Knex.QueryBuilder, page: PageQuery): Promi
 }
 
 /** readPage never holds more than a piece besides what the page does: rows may be large, and a list long. */
-async function readPage(knex: Knex, query: Knex.QueryBuilder, size: number): Promise<Rows<Row>> {
-  if (size < PIECE) return firstPage(size, async () => (await query) as Row[]);
-  return knex.transaction(async (trx) => {
+async function readPage(
+  knex: Knex,
+  connection: unknown,
+  query: Knex.QueryBuilder,
+  size: number,
+): Promise<Rows<Row>> {
+  if (size < PIECE) return firstPage(size, async () => (await query.connection(connection)) as Row[]);
+  const read = async (trx: Knex.Transaction): Promise<Rows<Row>> => {
     await trx.raw('DECLARE list NO SCROLL CURSOR FOR ?', [query]);
     return firstPage(size, async (count) => {
       const { rows } = await trx.raw<{ rows: Row[] }>(`FETCH ${count} FROM list`);
       return rows;
     });
-  });
+  };
+  return knex.transaction(read, { connection });
 }
 
 type Ordered = Column & { readonly descending: boolean };

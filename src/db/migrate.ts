@@ -12,6 +12,7 @@ import * as feedEpoch from './migrations/0008-feed-epoch.js';
 import * as doneRequests from './migrations/0009-done-requests.js';
 import * as oldestServed from './migrations/0010-oldest-served.js';
 import * as noticeOfDeletions from './migrations/0011-notice-of-deletions.js';
+import * as manyChanges from './migrations/0012-many-changes.js';
 
 /** Migrations in their order. Never edit one that was released; add another. */
 const MIGRATIONS: readonly { readonly name: string; readonly migration: Knex.Migration }[] = [
@@ -26,6 +27,7 @@ const MIGRATIONS: readonly { readonly name: string; readonly migration: Knex.Mig
   { name: '0009-done-requests', migration: doneRequests },
   { name: '0010-oldest-served', migration: oldestServed },
   { name: '0011-notice-of-deletions', migration: noticeOfDeletions },
+  { name: '0012-many-changes', migration: manyChanges },
 ];
 
 // Names are given here, not read from files, whose endings differ between source and build.

@@ -12,6 +12,12 @@ export const LONG_STATEMENT_MS = 3_600_000;
 /** Part of its time after which the server is asked to give a statement up. If it answers, it is not silent, only slow. */
 const PATIENCE = 0.9;
 
+/** What the server says of its state between two statements, where no transaction is under way. */
+const NO_TRANSACTION = 'I';
+
+/** Part of its time that a statement has at least, whatever was waited for before. */
+export const LEAST = 0.1;
+
 /** What may be committed by the time that it is cancelled, and then is not undone. */
 const COMMITS = /^\s*commit\b/i;
 const WRITES = /\b(?:insert|update|delete|commit)\b/i;
@@ -30,13 +36,13 @@ export interface StatementLimitOptions {
   readonly limitMs: number;
   /** Asks the server to give up what it does for the client. */
   readonly cancel: () => void;
-  /** Told before the connection of a statement without an answer is destroyed. */
-  readonly onSilence: () => void;
+  /** Told before the connection of a statement without an answer is destroyed, with how long that was waited for. */
+  readonly onSilence: (waitedMs: number) => void;
 }
 
 /**
  * StatementLimit bounds each statement of a client from when it is sent to when all of its answer is there, COMMIT
- * included. No setting of a server, role or pooler plays a part in it, nor does the network tell of its own failures.
+ * included, and all statements of a transaction together. No setting of a server, role or pooler plays a part in it, nor does the network tell of its own failures.
  * A connection with a statement that is not answered is destroyed: what came later would be taken for the next answer.
  */
 export class StatementLimit {
@@ -44,6 +50,9 @@ export class StatementLimit {
   readonly #options: StatementLimitOptions;
   #timer: NodeJS.Timeout | undefined;
   #isUnderWay = false;
+  #begunAt = 0;
+  /** Of the time of the next statement. */
+  #usedMs = 0;
 
   constructor(client: pg.Client, options: StatementLimitOptions) {
     this.#client = client;
@@ -60,11 +69,11 @@ export class StatementLimit {
       this.#begin();
       sync();
     };
-    connection.on('readyForQuery', () => {
-      this.#end();
+    connection.on('readyForQuery', ({ status }: { readonly status: string }) => {
+      this.#end(status !== NO_TRANSACTION);
     });
     connection.on('end', () => {
-      this.#end();
+      this.#end(false);
     });
   }
 
@@ -73,31 +82,39 @@ export class StatementLimit {
     return this.#isUnderWay;
   }
 
+  /** shorten takes time from the next statement: who sends it has waited for so long already. */
+  shorten(byMs: number): void {
+    this.#usedMs = byMs;
+  }
+
   #begin(): void {
-    const { limitMs } = this.#options;
+    const whole = this.#options.limitMs;
+    const limitMs = Math.max(whole * LEAST, whole - this.#usedMs);
     clearTimeout(this.#timer);
     this.#isUnderWay = true;
+    this.#begunAt = performance.now();
     this.#timer = setTimeout(() => {
       if (!this.#mayCommit()) this.#options.cancel();
       // What has come while this process stood still is read before the time is up.
       this.#timer = setTimeout(
         () => {
-          this.#giveUp();
+          this.#giveUp(limitMs);
         },
         limitMs - patienceMs(limitMs),
       );
     }, patienceMs(limitMs));
   }
 
-  #end(): void {
+  #end(isInTransaction: boolean): void {
     clearTimeout(this.#timer);
+    const tookMs = this.#isUnderWay ? performance.now() - this.#begunAt : 0;
+    this.#usedMs = isInTransaction ? this.#usedMs + tookMs : 0;
     this.#isUnderWay = false;
   }
 
-  #giveUp(): void {
-    const { limitMs, onSilence } = this.#options;
-    onSilence();
-    const error = new SilentError(`the database has not answered within ${limitMs} ms`);
+  #giveUp(limitMs: number): void {
+    this.#options.onSilence(limitMs);
+    const error = new SilentError(`the database has not answered within ${Math.round(limitMs)} ms`);
     this.#client.connection.emit('error', error);
   }
 

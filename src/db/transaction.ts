@@ -7,9 +7,12 @@
 
 import type { Knex } from 'knex';
 import { clientGone, KeywardError } from '../lib/errors.js';
+import type { DatabaseClient } from './database-client.js';
 import { hasStaleStatements, isOutcomeUnknown, isRetryable, translateDatabaseError } from './pg-errors.js';
 
 const MAX_ATTEMPTS = 5;
+/** How often it is looked whether a client is still there. */
+const LOOK_MS = 100;
 
 /**
  * inTransaction runs `work` in one transaction and commits. A serialization failure or a deadlock runs
@@ -93,6 +96,33 @@ export async function reading<T>(query: () => Promise<T>): Promise<T> {
       if (!mayHelp || attempts === MAX_ATTEMPTS) throw translateDatabaseError(error);
     }
   }
+}
+
+/**
+ * readingFor does so on a connection of its own for a client, and has the server give the query up when that has gone:
+ * nobody waits for it any more, and others may for the connection. The query uses the connection that it is given.
+ */
+export function readingFor<T>(
+  client: Client,
+  knex: Knex,
+  query: (connection: unknown) => Promise<T>,
+): Promise<T> {
+  return reading(async () => {
+    const pool = knex.client as Knex.Client;
+    const connection = (await pool.acquireConnection()) as DatabaseClient;
+    const looking = setInterval(() => {
+      if (client.isGone()) connection.cancel();
+    }, LOOK_MS);
+    try {
+      if (client.isGone()) throw clientGone();
+      return await query(connection);
+    } catch (error) {
+      throw client.isGone() ? clientGone() : error;
+    } finally {
+      clearInterval(looking);
+      await pool.releaseConnection(connection);
+    }
+  });
 }
 
 function outcomeUnknown(cause: unknown): KeywardError {

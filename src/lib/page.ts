@@ -16,6 +16,11 @@ interface Ordering {
   readonly descending: boolean;
 }
 
+/** Reader is who waits for a page. */
+export interface Reader {
+  readonly isGone: () => boolean;
+}
+
 /** PageQuery is a list request that was checked and understood. */
 export interface PageQuery {
   readonly size: number;
@@ -26,6 +31,8 @@ export interface PageQuery {
   readonly after: readonly string[] | undefined;
   /** Marks filter and order: a page token belongs to one of them. */
   readonly fingerprint: string;
+  /** Once they have gone, nothing is read any more. */
+  readonly reader: Reader;
 }
 
 /** Page is one page of a list. */
@@ -47,7 +54,12 @@ const MAX_ORDER = 1000;
 const MAX_PAGE_TOKEN = 8192;
 
 /** parseListRequest checks all four fields; violations name them. */
-export function parseListRequest(v: Violations, request: ListRequest, fields: ListFields): PageQuery {
+export function parseListRequest(
+  v: Violations,
+  request: ListRequest,
+  fields: ListFields,
+  reader: Reader,
+): PageQuery {
   v.check(request.pageSize >= 0, 'page_size', 'must not be negative');
   const size = request.pageSize === 0 ? DEFAULT_SIZE : Math.min(request.pageSize, MAX_SIZE);
   const comparisons = parseFilter(v, request.filter, fields.filter);
@@ -57,7 +69,7 @@ export function parseListRequest(v: Violations, request: ListRequest, fields: Li
     .digest('base64url')
     .slice(0, 16);
   const after = parsePageToken(v, request.pageToken, fingerprint, order.length);
-  return { size, comparisons, order, after, fingerprint };
+  return { size, comparisons, order, after, fingerprint, reader };
 }
 
 /** nextPageToken is opaque to clients and carries no rights: every page is checked anew. */

@@ -1,3 +1,5 @@
+import type { FieldsOf } from './fields.js';
+import { MAX_INSTANT, type Instant } from './instant.js';
 import { codePoints, isSemanticVersion } from './text.js';
 import type { Violations } from './violations.js';
 
@@ -9,8 +11,6 @@ export interface Description {
   readonly annotations: ReadonlyMap<string, string>;
   readonly manifestPath: string;
 }
-
-export const DEFAULT_VERSION = '1.0.0';
 
 const MAX_DESCRIPTION = 10_000;
 const MAX_PATH = 1024;
@@ -48,26 +48,31 @@ export function checkName(v: Violations, field: string, name: string): void {
   );
 }
 
-/** checkDescription checks those of the common fields that are given. */
-export function checkDescription(v: Violations, prefix: string, fields: Partial<Description>): void {
-  if (fields.description !== undefined)
-    checkText(v, `${prefix}description`, fields.description, MAX_DESCRIPTION);
-  if (fields.manifestPath !== undefined)
-    checkText(v, `${prefix}manifest_path`, fields.manifestPath, MAX_PATH);
-  if (fields.version !== undefined) {
-    const valid = fields.version.length <= 255 && isSemanticVersion(fields.version);
-    v.check(valid, `${prefix}version`, 'must be a semantic version of at most 255 characters');
-  }
-  if (fields.tags !== undefined) checkTags(v, `${prefix}tags`, fields.tags);
-  if (fields.annotations !== undefined) checkAnnotations(v, `${prefix}annotations`, fields.annotations);
+/** checkExpiry checks when something shall expire; null is never. */
+export function checkExpiry(v: Violations, field: string, expiresAt: Instant | null, now: Instant): void {
+  if (expiresAt === null) return;
+  const isFuture = expiresAt > now && expiresAt <= MAX_INSTANT;
+  v.check(isFuture, field, 'must lie in the future, before the year 10000');
 }
 
-/** describedBytes is about how many bytes a resource takes in a message, rather more than less. */
-export function describedBytes({ description, manifestPath, tags, annotations }: Description): number {
-  let characters = description.length + manifestPath.length;
-  for (const tag of tags) characters += tag.length;
-  for (const [key, value] of annotations) characters += key.length + value.length;
-  return 10_000 + 3 * characters;
+/** atMost checks a text by its length alone. */
+export function atMost(longest: number): (v: Violations, field: string, text: string) => void {
+  return (v, field, text) => {
+    checkText(v, field, text, longest);
+  };
+}
+
+export const DESCRIPTION_FIELDS = {
+  description: { kind: 'text', check: atMost(MAX_DESCRIPTION), list: 'no' },
+  version: { kind: 'text', check: checkVersion, list: 'no', ifEmpty: '1.0.0' },
+  tags: { kind: 'texts', check: checkTags, list: 'filter' },
+  annotations: { kind: 'map', check: checkAnnotations, list: 'no' },
+  manifestPath: { kind: 'text', check: atMost(MAX_PATH), list: 'no' },
+} as const satisfies FieldsOf<Description>;
+
+function checkVersion(v: Violations, field: string, version: string): void {
+  const isVersion = version.length <= 255 && isSemanticVersion(version);
+  v.check(isVersion, field, 'must be a semantic version of at most 255 characters');
 }
 
 /** describedBytesOf is that of several. */

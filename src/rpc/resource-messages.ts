@@ -2,7 +2,6 @@ import type { Owner } from '../authz/owner.js';
 import { etagOf } from '../lib/etag.js';
 import type { Instant } from '../lib/instant.js';
 import { hashedId, recordLocator, type ResourceKind } from '../lib/public-id.js';
-import type { Description } from '../lib/resource-rules.js';
 import { rfc1034Name } from '../lib/text.js';
 import { toTimestamp } from './timestamp.js';
 
@@ -15,16 +14,6 @@ export function toIdentity(kind: ResourceKind, { id, name }: { readonly id: bigi
     recordLocator: recordLocator(kind, id),
     name,
     rfc1034Name: rfc1034Name(name),
-  };
-}
-
-export function toDescription(fields: Description) {
-  return {
-    description: fields.description,
-    version: fields.version,
-    tags: [...fields.tags],
-    annotations: new Map(fields.annotations),
-    manifestPath: fields.manifestPath,
   };
 }
 
@@ -46,17 +35,4 @@ interface History {
 
 export function toHistory({ createdAt, updatedAt, rowVersion }: History) {
   return { createdAt: toTimestamp(createdAt), updatedAt: toTimestamp(updatedAt), etag: etagOf(rowVersion) };
-}
-
-/** descriptionReaders read the common fields; those of a message that is not there are empty, as in proto3. */
-export function descriptionReaders(
-  message: Description | undefined,
-): Readonly<Record<string, () => Partial<Description>>> {
-  return {
-    description: () => ({ description: message?.description ?? '' }),
-    version: () => ({ version: message?.version ?? '' }),
-    tags: () => ({ tags: message?.tags ?? [] }),
-    annotations: () => ({ annotations: message?.annotations ?? new Map<string, string>() }),
-    manifest_path: () => ({ manifestPath: message?.manifestPath ?? '' }),
-  };
 }

@@ -38,7 +38,7 @@ export function fromDuration(v: Violations, field: string, { seconds, nanos }: D
 }
 
 /** Expiry is how requests say when something ends: at a time, or after a span from now. */
-type Expiry =
+export type Expiry =
   | { readonly $case: 'expiresAt'; readonly value: Timestamp }
   | { readonly $case: 'ttl'; readonly value: Duration }
   | undefined;

@@ -1,4 +1,6 @@
+import { filterByTimes, listColumns, orderByTimes } from '../db/field-columns.js';
 import type { ListColumns } from '../db/list-query.js';
+import { SECRET_FIELDS } from './secret.js';
 
 /** Which fields the lists of SecretService can filter and order by, and where they are. */
 
@@ -8,30 +10,26 @@ export const LATEST_VERSION =
 export const ENABLED_VERSION =
   "(SELECT max(v.number) FROM secret_versions v WHERE v.secret_id = s.id AND v.state = 'ENABLED')";
 
+const SETTINGS = listColumns('s', SECRET_FIELDS);
+
 export const SECRET_COLUMNS: ListColumns = {
   filter: {
-    name: { type: 'text', sql: 's.name' },
+    ...SETTINGS.filter,
     username: { type: 'text', sql: 'u.username' },
     account_number: { type: 'text', sql: 'a.account_number' },
     user_profile_id: { type: 'integer', sql: 's.user_profile_id' },
-    tag: { type: 'tag', sql: 's.tags' },
-    version: { type: 'text', sql: 's.version' },
     latest_version: { type: 'integer', sql: LATEST_VERSION },
-    expires_at: { type: 'time', sql: 's.expires_at' },
     last_accessed_at: { type: 'time', sql: 's.last_accessed_at' },
-    created_at: { type: 'time', sql: 's.created_at' },
-    updated_at: { type: 'time', sql: 's.updated_at' },
+    ...filterByTimes('s'),
     deleted_at: { type: 'time', sql: 's.deleted_at' },
   },
   order: {
     id: { type: 'integer', sql: 's.id' },
-    name: { type: 'text', sql: 's.name' },
+    ...SETTINGS.order,
     username: { type: 'text', sql: 'u.username' },
     account_number: { type: 'text', sql: 'a.account_number' },
-    expires_at: { type: 'time', sql: "coalesce(s.expires_at, 'infinity')" },
     last_accessed_at: { type: 'time', sql: "coalesce(s.last_accessed_at, '-infinity')" },
-    created_at: { type: 'time', sql: "coalesce(s.created_at, '-infinity')" },
-    updated_at: { type: 'time', sql: "coalesce(s.updated_at, '-infinity')" },
+    ...orderByTimes('s'),
   },
 };
 

@@ -1,33 +1,20 @@
 import type { Caller } from '../authz/caller.js';
 import type { UserProfileRef } from '../authz/refs.js';
-import type {
-  CreateSecretRequest,
-  SecretServiceService,
-  UpdateSecretRequest,
-} from '../gen/keyward/secret/v1/secret_service.js';
+import type { CreateSecretRequest, SecretServiceService } from '../gen/keyward/secret/v1/secret_service.js';
 import type { Clock } from '../lib/clock.js';
 import { instantFromMillis, type Instant } from '../lib/instant.js';
 import { parseListRequest } from '../lib/page.js';
-import { checkName, DEFAULT_VERSION, MAX_DESCRIPTION_BYTES } from '../lib/resource-rules.js';
-import { checked, type Violations } from '../lib/violations.js';
-import { readMask } from '../rpc/field-mask.js';
+import { checkName, MAX_DESCRIPTION_BYTES } from '../lib/resource-rules.js';
+import { checked } from '../lib/violations.js';
+import { readChange, readNew } from '../rpc/field-messages.js';
 import type { Handlers } from '../rpc/handlers.js';
 import { readRepeatable } from '../rpc/repeatable.js';
-import { descriptionReaders } from '../rpc/resource-messages.js';
 import { readOwner, readUserProfileSelector } from '../rpc/selectors.js';
-import { fromTimestamp, readExpiry } from '../rpc/timestamp.js';
 import type { CloneService } from './clone-service.js';
 import { SECRET_COLUMNS } from './secret-columns.js';
 import { readPayload, readSecretSelector, toSecret } from './secret-messages.js';
 import type { SecretService } from './secret-service.js';
-import {
-  checkChange,
-  checkSettings,
-  MAX_PAYLOAD,
-  type Payload,
-  type SecretChange,
-  type SecretSettings,
-} from './secret.js';
+import { MAX_PAYLOAD, SECRET_FIELDS, type Payload, type SecretSettings } from './secret.js';
 
 /** The methods about secrets as a whole. */
 type Methods = Pick<
@@ -72,7 +59,7 @@ export function secretHandlers(
     listSecrets: {
       permission: READ,
       handle: async (request, caller) => {
-        const query = checked((v) => parseListRequest(v, request, SECRET_COLUMNS));
+        const query = checked((v) => parseListRequest(v, request, SECRET_COLUMNS, caller));
         const page = await service.list(caller, query, request.showDeleted);
         return { secrets: page.items.map(toSecret), nextPageToken: page.nextPageToken };
       },
@@ -83,7 +70,12 @@ export function secretHandlers(
       handle: async (request, caller) => {
         const { ref, change } = checked((v) => ({
           ref: readSecretSelector(v, 'selector', request.selector),
-          change: readChange(v, request, now()),
+          change: readChange(
+            v,
+            SECRET_FIELDS,
+            { field: 'secret', resource: request.secret, mask: request.updateMask },
+            now(),
+          ),
         }));
         return { secret: toSecret(await service.update(caller, ref, request.etag, change)) };
       },
@@ -134,35 +126,14 @@ export function secretHandlers(
 }
 
 function readCreate(
-  request: CreateSecretRequest,
+  { owner, payload, requestId, ...given }: CreateSecretRequest,
   caller: Caller,
   now: Instant,
 ): { by: Caller; owner: UserProfileRef; settings: SecretSettings; payload: Payload } {
-  return checked((v) => {
-    const settings = {
-      name: request.name,
-      description: request.description,
-      version: request.version === '' ? DEFAULT_VERSION : request.version,
-      tags: request.tags,
-      annotations: request.annotations,
-      manifestPath: request.manifestPath,
-      expiresAt: readExpiry(v, request.expiry, now),
-    };
-    checkSettings(v, settings, now);
-    const payload = readPayload(v, 'payload', request.payload);
-    const by = readRepeatable(v, caller, 'CreateSecret', request.requestId);
-    return { by, owner: readOwner(v, 'owner', request.owner, caller), settings, payload };
-  });
-}
-
-function readChange(v: Violations, { secret, updateMask }: UpdateSecretRequest, now: Instant): SecretChange {
-  const expiresAt = secret?.expiresAt;
-  const change = readMask<SecretChange>(v, updateMask, {
-    ...descriptionReaders(secret),
-    expires_at: () => ({
-      expiresAt: expiresAt === undefined ? null : (fromTimestamp(v, 'secret.expires_at', expiresAt) ?? null),
-    }),
-  });
-  checkChange(v, change, now);
-  return change;
+  return checked((v) => ({
+    settings: readNew(v, SECRET_FIELDS, given, now),
+    payload: readPayload(v, 'payload', payload),
+    by: readRepeatable(v, caller, 'CreateSecret', requestId),
+    owner: readOwner(v, 'owner', owner, caller),
+  }));
 }

@@ -9,12 +9,14 @@ import {
   type SecretVersion as SecretVersionMessage,
 } from '../gen/keyward/secret/v1/secret.js';
 import type { Violations } from '../lib/violations.js';
-import { toDescription, toHistory, toIdentity, toOwner } from '../rpc/resource-messages.js';
+import { toFields, type NotSet } from '../rpc/field-messages.js';
+import { toHistory, toIdentity, toOwner } from '../rpc/resource-messages.js';
 import { missing, readOwnedName, readPublicId } from '../rpc/selectors.js';
 import { toTimestamp } from '../rpc/timestamp.js';
 import type { SecretRef } from './secret-ref.js';
 import {
   checkPayload,
+  SECRET_FIELDS,
   type Payload,
   type PayloadFormat,
   type Secret,
@@ -42,17 +44,16 @@ const utf8 = new TextEncoder();
 const NO_PAYLOAD: Payload = { format: 'BINARY', bytes: new Uint8Array() };
 
 export function toSecret(secret: Secret): SecretMessage {
-  return {
+  const others: NotSet<SecretMessage, typeof SECRET_FIELDS> = {
     ...toIdentity('secret', secret),
-    ...toDescription(secret),
     ...toHistory(secret),
     owner: toOwner(secret.owner),
-    expiresAt: toTimestamp(secret.expiresAt),
     lastAccessedAt: toTimestamp(secret.lastAccessedAt),
     latestVersion: secret.latestVersion,
     deletedAt: toTimestamp(secret.deletedAt),
     purgeAt: toTimestamp(secret.purgeAt),
   };
+  return { ...toFields(SECRET_FIELDS, secret), ...others };
 }
 
 export function toVersion(version: SecretVersion): SecretVersionMessage {

@@ -3,7 +3,7 @@ import { joinOwner, OWNER_COLUMNS, ownerFromRow, whereOwner, type OwnerRow } fro
 import type { Owner } from '../authz/owner.js';
 import type { Condition } from '../authz/reader-rows.js';
 import { PLATFORM_ACCOUNT_NUMBER, type CallerRights } from '../authz/rights.js';
-import { descriptionColumns, descriptionFromRow, type DescriptionRow } from '../db/description-columns.js';
+import { fromColumns, toColumns } from '../db/field-columns.js';
 import { listPage } from '../db/list-query.js';
 import { violatedUnique } from '../db/pg-errors.js';
 import { alreadyExists } from '../lib/errors.js';
@@ -12,12 +12,10 @@ import type { Page, PageQuery } from '../lib/page.js';
 import { foldName } from '../lib/text.js';
 import { ENABLED_VERSION, LATEST_VERSION, SECRET_COLUMNS } from './secret-columns.js';
 import type { SecretRef } from './secret-ref.js';
-import type { Secret, SecretChange, SecretSettings } from './secret.js';
+import { SECRET_FIELDS, type Secret, type SecretChange, type SecretSettings } from './secret.js';
 
-interface SecretRow extends OwnerRow, DescriptionRow {
+interface SecretRow extends OwnerRow {
   id: bigint;
-  name: string;
-  expires_at: Instant | null;
   last_accessed_at: Instant | null;
   latest_version: number;
   enabled_version: number | null;
@@ -155,8 +153,8 @@ export class SecretRepository {
       trx('secrets')
         .insert({
           user_profile_id: String(owner.profileId),
-          ...nameColumns(settings.name),
-          ...changeColumns(settings),
+          ...toColumns(SECRET_FIELDS, settings),
+          name_key: foldName(settings.name),
           created_at: trx.raw(NOW),
           updated_at: trx.raw(NOW),
         })
@@ -168,7 +166,7 @@ export class SecretRepository {
 
   /** update changes settings; without any it only marks the secret as changed. */
   async update(trx: Knex.Transaction, id: bigint, change: SecretChange): Promise<Secret> {
-    return this.#change(trx, id, changeColumns(change));
+    return this.#change(trx, id, toColumns(SECRET_FIELDS, change));
   }
 
   /** rename gives a secret a name that must be reserved. */
@@ -269,13 +267,6 @@ function nameColumns(name: string): Record<string, unknown> {
   return { name, name_key: foldName(name) };
 }
 
-function changeColumns({ expiresAt, ...description }: SecretChange): Record<string, unknown> {
-  return {
-    ...descriptionColumns(description),
-    expires_at: expiresAt == null ? expiresAt : formatPgTimestamp(expiresAt),
-  };
-}
-
 /** namesAreUnique is for writers that reserve no names, such as an import. */
 async function namesAreUnique<T>(statement: () => PromiseLike<T>): Promise<T> {
   try {
@@ -292,10 +283,8 @@ function nameTaken(): Error {
 function secretFromRow(row: SecretRow): Secret {
   return {
     id: row.id,
-    name: row.name,
-    ...descriptionFromRow(row),
+    ...fromColumns(SECRET_FIELDS, row),
     owner: ownerFromRow(row),
-    expiresAt: row.expires_at,
     lastAccessedAt: row.last_accessed_at,
     latestVersion: row.latest_version,
     enabledVersion: row.enabled_version,

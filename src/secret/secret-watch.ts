@@ -6,7 +6,7 @@ import { instantFromMillis } from '../lib/instant.js';
 import { describedBytesOf } from '../lib/resource-rules.js';
 import type { GrantRepository, GrantTerm } from './sharing/grant-repository.js';
 import type { SecretRepository } from './secret-repository.js';
-import { accessToSecret, isOver, type Secret } from './secret.js';
+import { accessToSecret, isOver, SECRET_FIELDS, type Secret } from './secret.js';
 
 export interface SecretWatchDependencies extends ResourceWatchDependencies {
   readonly secrets: Pick<SecretRepository, 'findAll'>;
@@ -26,6 +26,7 @@ export type SecretWatch = ResourceWatch<Secret, SecretFacts>;
 export function secretWatch(deps: SecretWatchDependencies): SecretWatch {
   return new ResourceWatch(deps, {
     kind: 'secret',
+    fields: SECRET_FIELDS,
     read: (ids) =>
       reading(async () => {
         const [secrets, grants] = await Promise.all([deps.secrets.findAll(ids), deps.grants.termsOf(ids)]);

@@ -1,16 +1,34 @@
 import { isUtf8 } from 'node:buffer';
 import type { Owner } from '../authz/owner.js';
 import { accessTo, type Ownership, type CallerRights } from '../authz/rights.js';
-import { MAX_INSTANT, type Instant } from '../lib/instant.js';
-import { checkDescription, checkName, checkText, type Description } from '../lib/resource-rules.js';
+import type { ChangeOf, FieldsOf } from '../lib/fields.js';
+import type { Instant } from '../lib/instant.js';
+import {
+  checkExpiry,
+  checkName,
+  checkText,
+  DESCRIPTION_FIELDS,
+  type Description,
+} from '../lib/resource-rules.js';
 import type { Violations } from '../lib/violations.js';
 
-/** Secret is a secret without its values. */
-export interface Secret extends Description {
-  readonly id: bigint;
+/** The settings of a secret that its owner chooses. */
+export interface SecretSettings extends Description {
   readonly name: string;
-  readonly owner: Owner;
   readonly expiresAt: Instant | null;
+}
+
+export const SECRET_FIELDS = {
+  name: { kind: 'text', check: checkName, list: 'filter and order', notInMask: 'RenameSecret changes it' },
+  ...DESCRIPTION_FIELDS,
+  version: { ...DESCRIPTION_FIELDS.version, list: 'filter' },
+  expiresAt: { kind: 'expiry', check: checkExpiry, list: 'filter and order' },
+} as const satisfies FieldsOf<SecretSettings>;
+
+/** Secret is a secret without its values. */
+export interface Secret extends SecretSettings {
+  readonly id: bigint;
+  readonly owner: Owner;
   readonly lastAccessedAt: Instant | null;
   /** The number of the newest version, whatever its state. */
   readonly latestVersion: number;
@@ -24,14 +42,8 @@ export interface Secret extends Description {
   readonly rowVersion: bigint;
 }
 
-/** The settings of a secret that its owner chooses. */
-export interface SecretSettings extends Description {
-  readonly name: string;
-  readonly expiresAt: Instant | null;
-}
-
 /** SecretChange holds the settings to change, and no others. */
-export type SecretChange = Partial<Omit<SecretSettings, 'name'>>;
+export type SecretChange = ChangeOf<typeof SECRET_FIELDS>;
 
 export type VersionState = 'ENABLED' | 'DISABLED' | 'DESTROYED';
 
@@ -126,31 +138,11 @@ export function isPayloadIntact({ format, bytes }: Payload): boolean {
   return format === 'BINARY' || isUtf8(bytes);
 }
 
-/** checkSettings checks the settings of a new secret. */
-export function checkSettings(v: Violations, settings: SecretSettings, now: Instant): void {
-  checkName(v, 'name', settings.name);
-  checkDescription(v, '', settings);
-  checkExpiry(v, 'expires_at', settings.expiresAt, now);
-}
-
-/** checkChange checks the settings to change; fields are named as in UpdateSecretRequest. */
-export function checkChange(v: Violations, change: SecretChange, now: Instant): void {
-  checkDescription(v, 'secret.', change);
-  if (change.expiresAt !== undefined) checkExpiry(v, 'secret.expires_at', change.expiresAt, now);
-}
-
 /** checkPayload checks a new value. */
 export function checkPayload(v: Violations, field: string, payload: Payload): void {
   const { length } = payload.bytes;
   v.check(length > 0 && length <= MAX_PAYLOAD, field, `must be 1 to ${MAX_PAYLOAD} bytes long`);
   v.check(isPayloadIntact(payload), field, 'must be valid UTF-8 if it is text');
-}
-
-/** checkExpiry checks when a secret or a grant shall expire; null is never. */
-export function checkExpiry(v: Violations, field: string, expiresAt: Instant | null, now: Instant): void {
-  if (expiresAt === null) return;
-  const isFuture = expiresAt > now && expiresAt <= MAX_INSTANT;
-  v.check(isFuture, field, 'must lie in the future, before the year 10000');
 }
 
 export function checkReference(v: Violations, { kind, consumer }: ReferenceSettings): void {

@@ -1,4 +1,6 @@
+import { filterByTimes, listColumns, orderByTimes } from '../db/field-columns.js';
 import type { ListColumns } from '../db/list-query.js';
+import { TOKEN_FIELDS } from './token.js';
 
 /** ISSUER_COLUMNS are filters that tell of others: only of tokens that the caller manages. */
 export const ISSUER_COLUMNS: ListColumns['filter'] = {
@@ -7,31 +9,26 @@ export const ISSUER_COLUMNS: ListColumns['filter'] = {
   issued_by_user_id: { type: 'integer', sql: 'd.issued_by_user_id' },
 };
 
+const SETTINGS = listColumns('t', TOKEN_FIELDS);
+
 /** Which fields ListTokens can filter and order by, and where they are. */
 export const TOKEN_COLUMNS: ListColumns = {
   filter: {
-    name: { type: 'text', sql: 't.name' },
+    ...SETTINGS.filter,
     key_id: { type: 'uuid', sql: 't.key_id' },
     username: { type: 'text', sql: 'u.username' },
     account_number: { type: 'text', sql: 'a.account_number' },
     user_profile_id: { type: 'integer', sql: 't.user_profile_id' },
-    is_active: { type: 'boolean', sql: 't.is_active' },
-    tag: { type: 'tag', sql: 't.tags' },
-    version: { type: 'text', sql: 't.version' },
-    expires_at: { type: 'time', sql: 't.expires_at' },
     last_used_at: { type: 'time', sql: 't.last_used_at' },
-    created_at: { type: 'time', sql: 't.created_at' },
-    updated_at: { type: 'time', sql: 't.updated_at' },
+    ...filterByTimes('t'),
     ...ISSUER_COLUMNS,
   },
   order: {
     id: { type: 'integer', sql: 't.id' },
-    name: { type: 'text', sql: 't.name' },
+    ...SETTINGS.order,
     username: { type: 'text', sql: 'u.username' },
     account_number: { type: 'text', sql: 'a.account_number' },
-    expires_at: { type: 'time', sql: "coalesce(t.expires_at, 'infinity')" },
     last_used_at: { type: 'time', sql: "coalesce(t.last_used_at, '-infinity')" },
-    created_at: { type: 'time', sql: "coalesce(t.created_at, '-infinity')" },
-    updated_at: { type: 'time', sql: "coalesce(t.updated_at, '-infinity')" },
+    ...orderByTimes('t'),
   },
 };

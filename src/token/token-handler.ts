@@ -2,35 +2,22 @@ import type { Caller } from '../authz/caller.js';
 import type { UserProfileRef } from '../authz/refs.js';
 import type { Propagated } from '../coherence/propagated-changes.js';
 import type { TokenServiceService } from '../gen/keyward/token/v1/token_service.js';
-import type {
-  CreateTokenRequest,
-  ListTokensRequest,
-  UpdateTokenRequest,
-} from '../gen/keyward/token/v1/token_service.js';
+import type { CreateTokenRequest, ListTokensRequest } from '../gen/keyward/token/v1/token_service.js';
 import type { Clock } from '../lib/clock.js';
 import { instantFromMillis, type Instant } from '../lib/instant.js';
 import { parseListRequest, type PageQuery } from '../lib/page.js';
-import { DEFAULT_VERSION, checkName, MAX_DESCRIPTION_BYTES } from '../lib/resource-rules.js';
-import { ALL_SCOPES } from '../lib/scopes.js';
+import { checkName, MAX_DESCRIPTION_BYTES } from '../lib/resource-rules.js';
 import { checked, type Violations } from '../lib/violations.js';
 import type { Handlers } from '../rpc/handlers.js';
-import { readMask } from '../rpc/field-mask.js';
+import { readChange, readNew } from '../rpc/field-messages.js';
 import { readRepeatable } from '../rpc/repeatable.js';
 import { toPropagation } from '../rpc/propagation-message.js';
-import { descriptionReaders } from '../rpc/resource-messages.js';
 import { readOwner, readUserSelector } from '../rpc/selectors.js';
-import { fromDuration, fromTimestamp, readExpiry } from '../rpc/timestamp.js';
+import { fromDuration } from '../rpc/timestamp.js';
 import { readTokenSelector, toToken } from './token-messages.js';
 import { TOKEN_COLUMNS } from './token-columns.js';
 import type { TokenService } from './token-service.js';
-import {
-  checkChange,
-  checkGrace,
-  checkSettings,
-  type Token,
-  type TokenChange,
-  type TokenSettings,
-} from './token.js';
+import { checkGrace, TOKEN_FIELDS, type Token, type TokenSettings } from './token.js';
 
 /** The methods that manage tokens. ValidateToken with its other forms, and WatchTokens, have handlers of their own. */
 type ManagingMethods = Omit<
@@ -63,7 +50,7 @@ export function tokenHandlers(service: TokenService, clock: Clock): Handlers<Man
     listTokens: {
       permission: READ,
       handle: async (request, caller) => {
-        const page = await service.list(caller, readList(request));
+        const page = await service.list(caller, readList(request, caller));
         return { tokens: page.items.map(toToken), nextPageToken: page.nextPageToken };
       },
     },
@@ -73,7 +60,12 @@ export function tokenHandlers(service: TokenService, clock: Clock): Handlers<Man
       handle: async (request, caller) => {
         const { ref, change } = checked((v) => ({
           ref: readTokenSelector(v, 'selector', request.selector),
-          change: readChange(v, request, now()),
+          change: readChange(
+            v,
+            TOKEN_FIELDS,
+            { field: 'token', resource: request.token, mask: request.updateMask },
+            now(),
+          ),
         }));
         return toChanged(await service.update(caller, ref, request.etag, change));
       },
@@ -160,27 +152,15 @@ function toChanged({ result, propagation }: Propagated<Token>) {
 }
 
 function readCreate(
-  request: CreateTokenRequest,
+  { owner, requestId, ...given }: CreateTokenRequest,
   caller: Caller,
   now: Instant,
 ): { by: Caller; owner: UserProfileRef; settings: TokenSettings } {
-  return checked((v) => {
-    const settings = {
-      name: request.name,
-      description: request.description,
-      version: request.version === '' ? DEFAULT_VERSION : request.version,
-      tags: request.tags,
-      annotations: request.annotations,
-      manifestPath: request.manifestPath,
-      scopes: request.scopes.length === 0 ? ALL_SCOPES : request.scopes,
-      expiresAt: readExpiry(v, request.expiry, now),
-      isActive: request.isActive ?? true,
-      prefix: request.prefix,
-    };
-    checkSettings(v, settings, now);
-    const by = readRepeatable(v, caller, 'CreateToken', request.requestId);
-    return { by, owner: readOwner(v, 'owner', request.owner, caller), settings };
-  });
+  return checked((v) => ({
+    settings: readNew(v, TOKEN_FIELDS, given, now),
+    by: readRepeatable(v, caller, 'CreateToken', requestId),
+    owner: readOwner(v, 'owner', owner, caller),
+  }));
 }
 
 function readGrace(v: Violations, gracePeriod: { seconds: bigint; nanos: number } | undefined): bigint {
@@ -190,19 +170,6 @@ function readGrace(v: Violations, gracePeriod: { seconds: bigint; nanos: number 
   return grace;
 }
 
-function readList({ pageSize, pageToken, filter, orderBy }: ListTokensRequest): PageQuery {
-  return checked((v) => parseListRequest(v, { pageSize, pageToken, filter, orderBy }, TOKEN_COLUMNS));
-}
-
-function readChange(v: Violations, { token, updateMask }: UpdateTokenRequest, now: Instant): TokenChange {
-  const expiresAt = token?.expiresAt;
-  const change = readMask<TokenChange>(v, updateMask, {
-    ...descriptionReaders(token),
-    scopes: () => ({ scopes: token?.scopes ?? [] }),
-    expires_at: () => ({
-      expiresAt: expiresAt === undefined ? null : (fromTimestamp(v, 'token.expires_at', expiresAt) ?? null),
-    }),
-  });
-  checkChange(v, change, now);
-  return change;
+function readList({ pageSize, pageToken, filter, orderBy }: ListTokensRequest, caller: Caller): PageQuery {
+  return checked((v) => parseListRequest(v, { pageSize, pageToken, filter, orderBy }, TOKEN_COLUMNS, caller));
 }

@@ -1,32 +1,29 @@
 import type { Token as TokenMessage, TokenIssuer, TokenSelector } from '../gen/keyward/token/v1/token.js';
 import { isUuid, mask } from '../lib/text.js';
 import type { Violations } from '../lib/violations.js';
-import { toDescription, toHistory, toIdentity, toOwner } from '../rpc/resource-messages.js';
+import { toFields, type NotSet } from '../rpc/field-messages.js';
+import { toHistory, toIdentity, toOwner } from '../rpc/resource-messages.js';
 import { missing, readOwnedName, readPublicId } from '../rpc/selectors.js';
 import { toTimestamp } from '../rpc/timestamp.js';
 import type { TokenRef } from './token-ref.js';
 import { digestHex } from '../crypto/digest.js';
-import type { Issuer, Token } from './token.js';
+import { TOKEN_FIELDS, type Issuer, type Token } from './token.js';
 
 /** The translation between messages and tokens. */
 
 export function toToken(token: Token): TokenMessage {
-  return {
+  const others: NotSet<TokenMessage, typeof TOKEN_FIELDS> = {
     ...toIdentity('token', token),
-    ...toDescription(token),
     ...toHistory(token),
     keyId: token.keyId,
     owner: toOwner(token.owner),
-    isActive: token.isActive,
-    expiresAt: toTimestamp(token.expiresAt),
-    scopes: [...token.scopes],
     lastUsedAt: toTimestamp(token.lastUsedAt),
     identifier: mask(digestHex(token.digest)),
     tokenKey: token.tokenKey,
-    prefix: token.prefix,
     graceEndsAt: toTimestamp(token.graceEndsAt),
     issuedBy: token.issuedBy === null ? undefined : toIssuer(token.issuedBy),
   };
+  return { ...toFields(TOKEN_FIELDS, token), ...others };
 }
 
 function toIssuer({ keyId = '', username, userId }: Issuer): TokenIssuer {

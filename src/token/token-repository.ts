@@ -11,7 +11,7 @@ import {
 import type { Condition } from '../authz/reader-rows.js';
 import type { UserProfileRef, UserRef } from '../authz/refs.js';
 import { PLATFORM_ACCOUNT_NUMBER, type Readable } from '../authz/rights.js';
-import { descriptionColumns, descriptionFromRow, type DescriptionRow } from '../db/description-columns.js';
+import { fromColumns, toColumns } from '../db/field-columns.js';
 import { listPage } from '../db/list-query.js';
 import { violatedUnique } from '../db/pg-errors.js';
 import { inTransaction } from '../db/transaction.js';
@@ -21,16 +21,19 @@ import type { Page, PageQuery } from '../lib/page.js';
 import { ISSUER_COLUMNS, TOKEN_COLUMNS } from './token-columns.js';
 import type { TokenRef } from './token-ref.js';
 import { digestBytes, digestFromBytes, type Digest } from '../crypto/digest.js';
-import type { Issuer, NewPlaintext, Token, TokenChange, TokenOwner, TokenSettings } from './token.js';
+import {
+  TOKEN_FIELDS,
+  type Issuer,
+  type NewPlaintext,
+  type Token,
+  type TokenChange,
+  type TokenOwner,
+  type TokenSettings,
+} from './token.js';
 
-interface TokenRow extends OwnerRow, DescriptionRow {
+interface TokenRow extends OwnerRow {
   id: bigint;
   key_id: string;
-  name: string;
-  prefix: string;
-  scopes: string[];
-  is_active: boolean;
-  expires_at: Instant | null;
   last_used_at: Instant | null;
   created_at: Instant | null;
   updated_at: Instant | null;
@@ -154,10 +157,7 @@ export class TokenRepository {
         .insert({
           key_id: keyId,
           user_profile_id: String(owner.profileId),
-          name: settings.name,
-          prefix: settings.prefix,
-          is_active: settings.isActive,
-          ...changeColumns(settings),
+          ...toColumns(TOKEN_FIELDS, settings),
           created_at: trx.raw(NOW),
           updated_at: trx.raw(NOW),
         })
@@ -169,7 +169,7 @@ export class TokenRepository {
   }
 
   async update(trx: Knex.Transaction, id: bigint, change: TokenChange): Promise<Token> {
-    return this.#change(trx, id, changeColumns(change));
+    return this.#change(trx, id, toColumns(TOKEN_FIELDS, change));
   }
 
   async rename(trx: Knex.Transaction, id: bigint, name: string): Promise<Token> {
@@ -210,26 +210,25 @@ export class TokenRepository {
 
   /**
    * deleteSome deletes up to `limit` tokens of a user profile, in the order of their names, and gives their numbers. With
-   * `after` it begins behind that name: entries of an index stay for a while after their rows.
+   * `after` it begins behind that name: entries of an index stay for a while after their rows. With `skipLocked` it
+   * leaves those that another transaction holds.
    */
   async deleteSome(
     trx: Knex.Transaction,
     profileId: bigint,
     after: string | undefined,
     limit: number,
+    skipLocked: boolean,
   ): Promise<{ readonly ids: readonly bigint[]; readonly last: string | undefined }> {
-    const query = trx('tokens')
-      .where('user_profile_id', String(profileId))
-      .orderBy('name')
-      .limit(limit)
-      .forUpdate()
-      .select<{ id: bigint; name: string }[]>('id', 'name');
-    const tokens = await (after === undefined ? query : query.where('name', '>', after));
-    const ids = tokens.map(({ id }) => id);
-    await trx('tokens')
-      .whereRaw('id = ANY (?::bigint[])', [ids.map(String)])
-      .delete();
-    return { ids, last: tokens.at(-1)?.name };
+    const { rows } = await trx.raw<{ rows: { id: bigint; name: string }[] }>(
+      `WITH picked AS MATERIALIZED (
+         SELECT id, name FROM tokens WHERE user_profile_id = ? ${after === undefined ? '' : 'AND name > ?'}
+         ORDER BY name LIMIT ? FOR UPDATE ${skipLocked ? 'SKIP LOCKED' : ''}
+       ), deleted AS (DELETE FROM tokens WHERE id = ANY (ARRAY(SELECT id FROM picked)))
+       SELECT id, name FROM picked ORDER BY name`,
+      [String(profileId), ...(after === undefined ? [] : [after]), limit],
+    );
+    return { ids: rows.map(({ id }) => id), last: rows.at(-1)?.name };
   }
 
   /** digestsOf returns all digests of tokens, retired ones included. */
@@ -303,26 +302,13 @@ async function namesAreUnique<T>(statement: () => PromiseLike<T>): Promise<T> {
   }
 }
 
-function changeColumns({ scopes, expiresAt, ...description }: TokenChange): Record<string, unknown> {
-  return {
-    ...descriptionColumns(description),
-    scopes,
-    expires_at: expiresAt == null ? expiresAt : formatPgTimestamp(expiresAt),
-  };
-}
-
 function tokenFromRow(row: TokenRow): Token {
   return {
     id: row.id,
     keyId: row.key_id,
-    name: row.name,
-    ...descriptionFromRow(row),
+    ...fromColumns(TOKEN_FIELDS, row),
     owner: ownerFromRow(row),
-    isActive: row.is_active,
-    expiresAt: row.expires_at,
-    scopes: row.scopes,
     lastUsedAt: row.last_used_at,
-    prefix: row.prefix,
     digest: digestFromBytes(row.digest),
     tokenKey: row.token_key,
     graceEndsAt: row.grace_ends_at,

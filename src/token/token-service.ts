@@ -5,14 +5,8 @@ import type { DoneRequests } from '../idempotency/done-requests.js';
 import type { UserProfileRef, UserRef } from '../authz/refs.js';
 import { accessTo, mayActAs, readable, requireScopes, type CallerRights } from '../authz/rights.js';
 import type { CallerRightsReader } from '../authz/caller-rights-reader.js';
-import {
-  actorOf,
-  changedFields,
-  type AuditAction,
-  type AuditEntry,
-  type AuditLog,
-} from '../audit/audit-log.js';
-import type { Batch, Propagated, PropagatedChanges } from '../coherence/propagated-changes.js';
+import { changedFields, type AuditAction, type AuditEntry, type AuditLog } from '../audit/audit-log.js';
+import type { Propagated, PropagatedChanges } from '../coherence/propagated-changes.js';
 import { inTransactionFor, reading } from '../db/transaction.js';
 import type { Clock } from '../lib/clock.js';
 import { etagMismatch, KeywardError, notFound, notPermitted } from '../lib/errors.js';
@@ -20,8 +14,9 @@ import { etagOf } from '../lib/etag.js';
 import { instantFromMillis, type Instant } from '../lib/instant.js';
 import type { Page, PageQuery } from '../lib/page.js';
 import { recordLocator } from '../lib/public-id.js';
-import { deleteSome, type Place } from './deletion.js';
 import { isGain, type Power } from './gain.js';
+import { Revocation } from './revocation.js';
+import { entryOf } from './token-audit.js';
 import type { TokenRef } from './token-ref.js';
 import type { TokenRepository } from './token-repository.js';
 import type { Digest } from '../crypto/digest.js';
@@ -48,7 +43,7 @@ export interface TokenServiceDependencies {
   readonly rightsReader: CallerRightsReader;
   readonly audit: Pick<AuditLog, 'record'>;
   readonly requests: DoneRequests;
-  readonly changes: Pick<PropagatedChanges, 'make' | 'makeInBatches'>;
+  readonly changes: Pick<PropagatedChanges, 'make' | 'begin'>;
   /** Forgets digests whose verdicts may have changed. Called after commit, before the call returns. */
   readonly evict: (digests: readonly Digest[]) => void;
   /** Forgets the verdicts of all tokens of user profiles. Called as evict is. */
@@ -67,22 +62,6 @@ interface Changed {
   readonly token: Token;
   readonly action?: AuditAction;
   readonly detail?: AuditEntry['detail'];
-}
-
-/** Revocation is how far the deletion of many tokens has come. */
-interface Revocation extends Batch {
-  /** All that were deleted so far. */
-  readonly count: number;
-  /** Whose tokens were deleted in this batch. */
-  readonly profileIds: readonly bigint[];
-  /** Where the next batch begins; undefined for the beginning. */
-  readonly place: Place | undefined;
-}
-
-/** AuditedToken is what records tell of a token. */
-interface AuditedToken {
-  readonly id: bigint;
-  readonly owner: Pick<TokenOwner, 'profileId' | 'accountId' | 'accountNumber'>;
 }
 
 const MAX_CANDIDATES = 10;
@@ -196,53 +175,24 @@ export class TokenService {
    * in batches: where it is broken off, what was deleted stays so, and another call deletes the rest.
    */
   revokeOfUser(caller: Caller, user: UserRef): Promise<Propagated<number>> {
-    return this.#revoke(caller, async (trx, callerRights) => {
+    return new Revocation(this.#deps, caller, async (trx, callerRights) => {
       const profiles = await this.#deps.tokens.profilesOf(trx, user);
       const visible = profiles.filter((profile) => accessTo(callerRights, profile) !== 'none');
       if (visible.length === 0) throw notFound('user');
       const managed = visible.filter((profile) => accessTo(callerRights, profile) === 'manage');
       if (managed.length === 0) throw notPermitted("The caller may not manage this user's tokens.");
       return managed;
-    });
+    }).run();
   }
 
   /** deleteOfProfiles does the same for user profiles that the caller manages. */
   async deleteOfProfiles(caller: Caller, profileIds: readonly bigint[]): Promise<number> {
-    const { result } = await this.#revoke(caller, async (trx, callerRights) => {
+    const revocation = new Revocation(this.#deps, caller, async (trx, callerRights) => {
       const owners = await this.#deps.tokens.owners(trx, profileIds);
       for (const owner of owners) requireAccess(callerRights, owner, 'user profile');
       return owners;
     });
-    return result;
-  }
-
-  async #revoke(
-    caller: Caller,
-    ownersOf: (trx: Transaction, callerRights: CallerRights) => Promise<readonly TokenOwner[]>,
-  ): Promise<Propagated<number>> {
-    const { rightsReader, tokens, audit, changes, evictProfiles } = this.#deps;
-    const { result, propagation } = await changes.makeInBatches<Revocation>(
-      caller,
-      async (trx, before) => {
-        const owners = await ownersOf(trx, await rightsReader.of(caller, trx));
-        const { deleted, place } = await deleteSome(tokens, trx, owners, before?.place);
-        const entries = deleted.flatMap(({ owner, ids }) =>
-          ids.map((id) => entryOf(caller, 'TOKEN_DELETED', { id, owner })),
-        );
-        await audit.record(trx, entries);
-        return {
-          count: (before?.count ?? 0) + entries.length,
-          profileIds: deleted.map(({ owner }) => owner.profileId),
-          place,
-          // Tokens may have been made meanwhile behind the back of the batches before: those begin once more.
-          isLast: place === undefined && before?.place === undefined,
-        };
-      },
-      ({ profileIds }) => {
-        evictProfiles(profileIds);
-      },
-    );
-    return { result: result.count, propagation };
+    return (await revocation.run()).result;
   }
 
   /**
@@ -381,15 +331,4 @@ function requireAccess(callerRights: CallerRights, owner: TokenOwner, kind: stri
 
 function issuerOf({ userId, username, keyId }: Caller): Issuer {
   return { userId, username, keyId };
-}
-
-function entryOf(
-  caller: Caller,
-  action: AuditAction,
-  { id, owner }: AuditedToken,
-  detail: AuditEntry['detail'] = {},
-): AuditEntry {
-  const { profileId, accountId, accountNumber } = owner;
-  const resource = { kind: 'token', id, profileId, accountId, accountNumber } as const;
-  return { actor: actorOf(caller), action, outcome: 'OK', resource, detail };
 }

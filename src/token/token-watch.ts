@@ -4,7 +4,7 @@ import { accessTo } from '../authz/rights.js';
 import { reading } from '../db/transaction.js';
 import { describedBytesOf } from '../lib/resource-rules.js';
 import type { TokenRepository } from './token-repository.js';
-import { shownTo, type Token } from './token.js';
+import { shownTo, TOKEN_FIELDS, type Token } from './token.js';
 
 export interface TokenWatchDependencies extends ResourceWatchDependencies {
   readonly tokens: Pick<TokenRepository, 'findAll'>;
@@ -23,6 +23,7 @@ const TYPES = { created: 'CREATED', updated: 'UPDATED', deleted: 'DELETED', trun
 export function tokenWatch(deps: TokenWatchDependencies): TokenWatch {
   return new ResourceWatch(deps, {
     kind: 'token',
+    fields: TOKEN_FIELDS,
     read: async (ids) => {
       const tokens = await reading(() => deps.tokens.findAll(ids));
       return { tokens: new Map(tokens.map((token) => [token.id, token])) };

@@ -3,9 +3,9 @@ import { digestOf, type Digest } from '../crypto/digest.js';
 import type { Owner } from '../authz/owner.js';
 import { accessTo, type CallerRights } from '../authz/rights.js';
 import type { Instant } from '../lib/instant.js';
-import { MAX_INSTANT } from '../lib/instant.js';
-import { checkDescription, checkName, type Description } from '../lib/resource-rules.js';
-import { checkScopes } from '../lib/scopes.js';
+import { anything, type ChangeOf, type FieldsOf } from '../lib/fields.js';
+import { checkExpiry, checkName, DESCRIPTION_FIELDS, type Description } from '../lib/resource-rules.js';
+import { ALL_SCOPES, checkScopes } from '../lib/scopes.js';
 import type { Violations } from '../lib/violations.js';
 
 /** Where a token belongs. */
@@ -19,17 +19,37 @@ export interface Issuer {
   readonly keyId: string | undefined;
 }
 
+/** The settings of a token that its owner chooses. */
+export interface TokenSettings extends Description {
+  readonly name: string;
+  readonly scopes: readonly string[];
+  readonly expiresAt: Instant | null;
+  readonly isActive: boolean;
+  readonly prefix: string;
+}
+
+export const TOKEN_FIELDS = {
+  name: { kind: 'text', check: checkName, list: 'filter and order', notInMask: 'RenameToken changes it' },
+  ...DESCRIPTION_FIELDS,
+  version: { ...DESCRIPTION_FIELDS.version, list: 'filter' },
+  scopes: { kind: 'texts', check: checkGivenScopes, list: 'no', ifEmpty: ALL_SCOPES },
+  prefix: { kind: 'text', check: checkPrefix, list: 'no', notInMask: 'plaintexts begin with it' },
+  expiresAt: { kind: 'expiry', check: checkExpiry, list: 'filter and order' },
+  isActive: {
+    kind: 'boolean',
+    check: anything,
+    list: 'filter',
+    ifEmpty: true,
+    notInMask: 'ActivateToken, DeactivateToken and ToggleToken change it',
+  },
+} as const satisfies FieldsOf<TokenSettings>;
+
 /** Token is an API key as it is stored: without its plaintext. */
-export interface Token extends Description {
+export interface Token extends TokenSettings {
   readonly id: bigint;
   readonly keyId: string;
-  readonly name: string;
   readonly owner: TokenOwner;
-  readonly isActive: boolean;
-  readonly expiresAt: Instant | null;
-  readonly scopes: readonly string[];
   readonly lastUsedAt: Instant | null;
-  readonly prefix: string;
   /** The digest of the current plaintext. */
   readonly digest: Digest;
   readonly tokenKey: string;
@@ -42,17 +62,8 @@ export interface Token extends Description {
   readonly rowVersion: bigint;
 }
 
-/** The settings of a token that its owner chooses. */
-export interface TokenSettings extends Description {
-  readonly name: string;
-  readonly scopes: readonly string[];
-  readonly expiresAt: Instant | null;
-  readonly isActive: boolean;
-  readonly prefix: string;
-}
-
 /** TokenChange holds the settings to change, and no others. */
-export type TokenChange = Partial<Omit<TokenSettings, 'name' | 'isActive' | 'prefix'>>;
+export type TokenChange = ChangeOf<typeof TOKEN_FIELDS>;
 
 /** A presented text over this many bytes is UNKNOWN without being hashed. */
 export const MAX_PLAINTEXT = 1024;
@@ -80,36 +91,16 @@ export function shownTo(callerRights: CallerRights, token: Token): Token {
   return accessTo(callerRights, token.owner) === 'manage' ? token : { ...token, issuedBy: null };
 }
 
-/** checkSettings checks the settings of a new token. */
-export function checkSettings(v: Violations, settings: TokenSettings, now: Instant): void {
-  checkName(v, 'name', settings.name);
-  checkDescription(v, '', settings);
-  checkScopes(v, 'scopes', settings.scopes);
-  v.check(/^[A-Za-z0-9_-]{0,10}$/.test(settings.prefix), 'prefix', 'must be at most 10 of [A-Za-z0-9_-]');
-  if (settings.expiresAt !== null) checkExpiry(v, 'expires_at', settings.expiresAt, now);
-}
-
-/** checkChange checks the settings to change; fields are named as in UpdateTokenRequest. */
-export function checkChange(v: Violations, change: TokenChange, now: Instant): void {
-  checkDescription(v, 'token.', change);
-  if (change.scopes !== undefined) {
-    v.check(change.scopes.length > 0, 'token.scopes', 'must hold at least one scope');
-    checkScopes(v, 'token.scopes', change.scopes);
-  }
-  if (change.expiresAt !== undefined && change.expiresAt !== null) {
-    checkExpiry(v, 'token.expires_at', change.expiresAt, now);
-  }
-}
-
 /** checkGrace checks a grace period in microseconds. */
 export function checkGrace(v: Violations, field: string, grace: bigint): void {
   v.check(grace >= 0n && grace <= MAX_GRACE, field, 'must be 0 to 30 days');
 }
 
-function checkExpiry(v: Violations, field: string, expiresAt: Instant, now: Instant): void {
-  v.check(
-    expiresAt > now && expiresAt <= MAX_INSTANT,
-    field,
-    'must lie in the future, before the year 10000',
-  );
+function checkGivenScopes(v: Violations, field: string, scopes: readonly string[]): void {
+  v.check(scopes.length > 0, field, 'must hold at least one scope');
+  checkScopes(v, field, scopes);
+}
+
+function checkPrefix(v: Violations, field: string, prefix: string): void {
+  v.check(/^[A-Za-z0-9_-]{0,10}$/.test(prefix), field, 'must be at most 10 of [A-Za-z0-9_-]');
 }

@@ -14,7 +14,7 @@ import {
   type WatchDependencies,
   type WatchOptions,
 } from './feed-watch.js';
-import { describedBytes, type Description } from '../lib/resource-rules.js';
+import { bytesOf, type Fields } from '../lib/fields.js';
 import type { Caller, LiveCall } from '../authz/caller.js';
 import {
   isOwnerChange,
@@ -41,6 +41,8 @@ interface Telling<Resource> {
 /** Subject is the kind of resources that is watched. */
 export interface Subject<Resource, Facts> {
   readonly kind: 'token' | 'secret';
+  /** What its owner sets, of any length. */
+  readonly fields: Fields;
   /** read gets what the changes of some resources are told with: the same for everyone. */
   read(ids: readonly bigint[]): Promise<Facts>;
   /** bytesOf is about what that takes. */
@@ -82,7 +84,7 @@ const MOST_KEPT_SLICES = 100;
 const RIGHTS_SERVE_MS = 1_000;
 
 /** ResourceWatch tells callers of the changes of resources that they may read, as their rights are with each message. */
-export class ResourceWatch<Resource extends Description, Facts extends object> {
+export class ResourceWatch<Resource extends object, Facts extends object> {
   readonly #deps: ResourceWatchDependencies;
   readonly #subject: Subject<Resource, Facts>;
   /** The oldest first. */
@@ -189,6 +191,10 @@ export class ResourceWatch<Resource extends Description, Facts extends object> {
     const telling = this.#subject.tell({ ...change, id }, facts, callerRights);
     if (telling === undefined) return undefined;
     const { resource } = telling;
-    return { ...about, ...telling, bytes: resource === undefined ? 0 : describedBytes(resource) };
+    return {
+      ...about,
+      ...telling,
+      bytes: resource === undefined ? 0 : bytesOf(this.#subject.fields, resource),
+    };
   }
 }

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { connect, type KeywardClient } from '../../src/client/index.js';
 import { execute } from '../support/sql.js';
 import { startKeyward, stop } from './processes.js';
@@ -10,7 +11,8 @@ const TIMEOUT_MS = 3_600_000;
 
 /**
  * measureRevocation lets one call switch off, and another one delete, very many tokens of one user, while other callers
- * of the same process validate, and tells how long both take.
+ * of the same process validate tokens that are remembered, and others that are not, and create tokens. It tells how long
+ * all of that takes.
  */
 export async function measureRevocation(databaseUrl: string, tokens: number): Promise<string> {
   await giveOneUser(databaseUrl, tokens);
@@ -33,11 +35,14 @@ export async function measureRevocation(databaseUrl: string, tokens: number): Pr
     );
     const { revokedCount, propagation } = gone.result;
     return [
-      `no change: ${latencies(quiet.micros)}`,
-      `${tokens} tokens switched off with their user in ${off.seconds.toFixed(1)} s: ${latencies(off.micros)}`,
+      `no change for ${quiet.seconds.toFixed(1)} s`,
+      quiet.meanwhile,
+      `${tokens} tokens switched off with their user in ${off.seconds.toFixed(1)} s`,
+      off.meanwhile,
       `${revokedCount} tokens deleted in ${gone.seconds.toFixed(1)} s, propagation ${
         propagation?.complete === true ? 'complete' : 'not complete'
-      }: ${latencies(gone.micros)}`,
+      }`,
+      gone.meanwhile,
     ].join('\n');
   } finally {
     superuser.close();
@@ -69,32 +74,46 @@ async function giveOneUser(databaseUrl: string, tokens: number): Promise<void> {
 interface Undisturbed<T> {
   readonly result: T;
   readonly seconds: number;
-  /** Of each validation meanwhile, in order of size. */
-  readonly micros: readonly number[];
+  /** How long each kind of call of others took meanwhile. */
+  readonly meanwhile: string;
 }
 
-/** undisturbed validates, one call after the other, for as long as some work takes. */
+/** undisturbed lets others call, one call of each kind after the other, for as long as some work takes. */
 async function undisturbed<T>(client: KeywardClient, work: () => Promise<T>): Promise<Undisturbed<T>> {
-  const micros: number[] = [];
-  const began = performance.now();
   const state = { isOver: false };
+  const began = performance.now();
   const working = work().finally(() => {
     state.isOver = true;
   });
-  while (!state.isOver) {
-    const at = performance.now();
-    const { valid } = await client.tokens.validateToken({ token: plaintextOf(micros.length % 1000) });
-    if (!valid) throw new Error('a token of someone else is refused');
-    micros.push((performance.now() - at) * 1000);
-    await new Promise((resolve) => setTimeout(resolve, 2));
-  }
+  const repeated = async (what: string, pauseMs: number, call: (n: number) => Promise<unknown>) => {
+    const micros: number[] = [];
+    while (!state.isOver) {
+      const at = performance.now();
+      await call(micros.length);
+      micros.push((performance.now() - at) * 1000);
+      await new Promise((resolve) => setTimeout(resolve, pauseMs));
+    }
+    return `  ${latencies(micros.sort((a, b) => a - b))} of ${micros.length} ${what}`;
+  };
+  const lines = await Promise.all([
+    repeated('validations from memory', 2, async (n) => {
+      const { valid } = await client.tokens.validateToken({ token: plaintextOf(n % 1000) });
+      if (!valid) throw new Error('a token of someone else is refused');
+    }),
+    repeated('validations by the database', 10, () => client.tokens.validateToken({ token: randomUUID() })),
+    repeated('tokens created', 50, () =>
+      client.tokens.createToken({
+        owner: { selector: { $case: 'id', value: BigInt(ownerIdOf(1)) } },
+        name: randomUUID(),
+      }),
+    ),
+  ]);
   const result = await working;
-  const seconds = (performance.now() - began) / 1000;
-  return { result, seconds, micros: micros.sort((a, b) => a - b) };
+  return { result, seconds: (performance.now() - began) / 1000, meanwhile: lines.join('\n') };
 }
 
 function latencies(micros: readonly number[]): string {
   const at = (part: number): string =>
     ((micros[Math.min(micros.length - 1, Math.floor(micros.length * part))] ?? NaN) / 1000).toFixed(1);
-  return `${micros.length} validations meanwhile, p50 ${at(0.5)} ms, p99 ${at(0.99)} ms, longest ${at(1)} ms`;
+  return `p50 ${at(0.5)} ms, p99 ${at(0.99)} ms, longest ${at(1)} ms`;
 }

@@ -88,7 +88,7 @@ export async function openAccountApi(): Promise<AccountApi> {
     evictUsers: () => evictions.push('users'),
     newAccountNumber: () => numbers.shift() ?? newAccountNumber(),
   });
-  const handlers = accountHandlers(service);
+  const handlers = accountHandlers(service, systemClock);
   const { profileId } = await knex.transaction((trx) =>
     ensureAdminProfile(trx, instantFromMillis(systemClock.now())),
   );

@@ -11,6 +11,8 @@ declare module 'vitest' {
   interface ProvidedContext {
     /** databaseServerUrl is the tests' PostgreSQL; its database is for administration alone. */
     databaseServerUrl: string;
+    /** leftOut are the files, as globs, that run in the full form alone. */
+    leftOut: readonly string[];
   }
 }
 
@@ -32,6 +34,9 @@ export default async function setup(project: TestProject): Promise<() => Promise
   let database: EmbeddedPostgres | undefined;
   const teardown = async () => {
     await database?.stop();
+    const { leftOut } = project.getProvidedContext();
+    if (leftOut.length > 0)
+      console.warn(`LEFT OUT, and run by npm run test:full:\n  ${leftOut.join('\n  ')}`);
     if (process.env['KEYWARD_TEST_KEEP']) console.log(`The databases of this run are kept in ${dataDir}`);
     else await removeDataDir(dataDir);
   };

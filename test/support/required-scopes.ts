@@ -16,7 +16,7 @@ const HANDLERS: Readonly<Record<MethodName, Requirements>> = {
   ...tokenHandlers(nothing, nothing),
   ...tokenWatchHandlers(nothing),
   ...secretServiceHandlers(nothing, nothing, nothing, nothing),
-  ...accountHandlers(nothing),
+  ...accountHandlers(nothing, nothing),
   ...auditHandlers(nothing),
 };
 

@@ -306,7 +306,9 @@ export function request(
 
 /** page is a list request for all fields of a list. */
 export function page(columns: ListFields, filter = '', orderBy = ''): PageQuery {
-  return checked((v) => parseListRequest(v, { pageSize: 0, pageToken: '', filter, orderBy }, columns));
+  return checked((v) =>
+    parseListRequest(v, { pageSize: 0, pageToken: '', filter, orderBy }, columns, { isGone: () => false }),
+  );
 }
 
 /** outcomes tells how calls ended: OK, or with which reason. */

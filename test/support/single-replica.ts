@@ -14,20 +14,16 @@ export function underLease<Record>(memory: Source<Record>): OutagePolicy<Record>
 }
 
 /** changesAlone makes changes that no other replica has to see. */
-export function changesAlone(knex: Database): Pick<PropagatedChanges, 'make' | 'makeInBatches'> {
+export function changesAlone(knex: Database): Pick<PropagatedChanges, 'make' | 'begin'> {
   const propagation = { complete: true, acknowledged: 0, pending: 0, waitedMs: 0 };
   return {
     make: async (client, work, forget) => ({
       result: await inTransactionFor(client, knex, work, forget),
       propagation,
     }),
-    makeInBatches: async (client, work, forget) => {
-      let result = await inTransactionFor(client, knex, (trx) => work(trx, undefined), forget);
-      while (!result.isLast) {
-        const before = result;
-        result = await inTransactionFor(client, knex, (trx) => work(trx, before), forget);
-      }
-      return { result, propagation };
-    },
+    begin: async (client, work, forget) => ({
+      result: await inTransactionFor(client, knex, work, forget),
+      seen: () => Promise.resolve(propagation),
+    }),
   };
 }

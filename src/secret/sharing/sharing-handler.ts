@@ -6,6 +6,7 @@ import type {
 import type { Clock } from '../../lib/clock.js';
 import { instantFromMillis } from '../../lib/instant.js';
 import { parseListRequest } from '../../lib/page.js';
+import { checkExpiry } from '../../lib/resource-rules.js';
 import { checked } from '../../lib/violations.js';
 import type { Handlers } from '../../rpc/handlers.js';
 import { COMPLETE_AT_COMMIT, toPropagation } from '../../rpc/propagation-message.js';
@@ -16,7 +17,7 @@ import type { ReferenceService } from './reference-service.js';
 import { GRANT_COLUMNS, REFERENCE_COLUMNS } from '../secret-columns.js';
 import { readSecretSelector, toGrant, toReference } from '../secret-messages.js';
 import type { SecretRef } from '../secret-ref.js';
-import { checkExpiry, checkReference, type ReferenceSettings } from '../secret.js';
+import { checkReference, type ReferenceSettings } from '../secret.js';
 
 /** The methods about who uses a secret: consumers, and those to whom it is granted. */
 type Methods = Pick<
@@ -53,7 +54,7 @@ export function sharingHandlers(
       handle: async (request, caller) => {
         const { ref, query } = checked((v) => ({
           ref: readSecretSelector(v, 'secret', request.secret),
-          query: parseListRequest(v, request, REFERENCE_COLUMNS),
+          query: parseListRequest(v, request, REFERENCE_COLUMNS, caller),
         }));
         const page = await references.list(caller, ref, query);
         return { references: page.items.map(toReference), nextPageToken: page.nextPageToken };
@@ -93,7 +94,7 @@ export function sharingHandlers(
       handle: async (request, caller) => {
         const { ref, query } = checked((v) => ({
           ref: readSecretSelector(v, 'secret', request.secret),
-          query: parseListRequest(v, request, GRANT_COLUMNS),
+          query: parseListRequest(v, request, GRANT_COLUMNS, caller),
         }));
         const page = await grants.list(caller, ref, query);
         return { grants: page.items.map(toGrant), nextPageToken: page.nextPageToken };

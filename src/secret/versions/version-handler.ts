@@ -41,7 +41,7 @@ export function versionHandlers(service: VersionService): Handlers<Methods> {
       handle: async (request, caller) => {
         const { ref, query } = checked((v) => ({
           ref: readSecretSelector(v, 'secret', request.secret),
-          query: parseListRequest(v, request, VERSION_COLUMNS),
+          query: parseListRequest(v, request, VERSION_COLUMNS, caller),
         }));
         const page = await service.list(caller, ref, query);
         return { versions: page.items.map(toVersion), nextPageToken: page.nextPageToken };

@@ -64,21 +64,73 @@ describe('one transaction is one revision', () => {
   });
 
   test('a notice that would not fit is one of everything', async () => {
-    await insertTokens(writer, 101, 200);
-    await feed.heard();
-    await writer.query('UPDATE tokens SET is_active = false WHERE id BETWEEN 101 AND 150');
+    await writer.query('BEGIN');
+    await insertTokens(writer, 101, 150);
+    await writer.query('COMMIT');
     expect((await feed.heard())[0]?.digests).toHaveLength(50);
-    await writer.query('UPDATE tokens SET is_active = false WHERE id BETWEEN 101 AND 160');
+    await writer.query('BEGIN');
+    await insertTokens(writer, 201, 260);
+    await writer.query('COMMIT');
     expect(await feed.heard()).toEqual([EVERYTHING]);
     expect(await feed.changes()).toHaveLength(60);
   });
 
-  test('10 thousand tokens switched off in one statement are one notification and one row', async () => {
+  test('10 thousand tokens switched off in one statement are one notification, of their profile, and one row', async () => {
     await insertTokens(writer, 1_001, 11_000);
     await feed.heard();
     await writer.query('UPDATE tokens SET is_active = false WHERE id > 1000');
+    expect(await feed.heard()).toEqual([{ ...NOTHING, profiles: ['1'] }]);
+    const updated = await feed.changes();
+    expect(updated).toHaveLength(10_000);
+    expect(updated.every(({ op, account_id }) => op === 'updated' && account_id === '1')).toBe(true);
+  });
+
+  test('many tokens that go to another profile are everything: they are remembered as those of the one before', async () => {
+    await writer.query(`INSERT INTO accounts (id, account_number, name) VALUES (2, '2', 'two')`);
+    await writer.query("INSERT INTO user_profiles (id, user_id, account_id, name) VALUES (2, 1, 2, 'two')");
+    await insertTokens(writer, 1_001, 2_000);
+    await feed.heard();
+    await writer.query('UPDATE tokens SET user_profile_id = 2 WHERE id > 1000');
     expect(await feed.heard()).toEqual([EVERYTHING]);
-    expect(await feed.changes()).toHaveLength(10_000);
+    await writer.query('BEGIN');
+    await writer.query('UPDATE tokens SET user_profile_id = 1 WHERE id = 1001');
+    await writer.query('DELETE FROM tokens WHERE id > 1000');
+    await writer.query('COMMIT');
+    expect(await feed.heard()).toEqual([EVERYTHING]);
+    expect(await feed.changes()).toHaveLength(1_000);
+  });
+
+  test('what is noted together is merged with what else is done to the same tokens', async () => {
+    await insertTokens(writer, 1_001, 1_100);
+    await feed.heard();
+    await writer.query('BEGIN');
+    await writer.query('UPDATE tokens SET is_active = false WHERE id > 1000');
+    await writer.query('DELETE FROM tokens WHERE id > 1020');
+    await writer.query('DELETE FROM tokens WHERE id IN (1001, 1002)');
+    await writer.query('UPDATE users SET is_active = false');
+    await writer.query('COMMIT');
+    expect(await feed.heard()).toEqual([
+      { ...NOTHING, users: ['1'], profiles: ['1'], digests: digests(1_001, 1_002) },
+    ]);
+    const changes = await feed.changes();
+    expect(changes).toHaveLength(101);
+    expect(new Set(changes.map(({ kind, id }) => `${String(kind)} ${String(id)}`)).size).toBe(101);
+    const ops = changes.map(({ op }) => op);
+    expect(ops.filter((op) => op === 'deleted')).toHaveLength(82);
+    expect(ops.filter((op) => op === 'updated')).toHaveLength(19);
+    const { rows } = await writer.query('SELECT FROM pending_parts UNION ALL SELECT FROM pending_changes');
+    expect(rows).toHaveLength(0);
+  });
+
+  test('few tokens with many plaintexts are deleted, by their profile', async () => {
+    await writer.query(
+      `INSERT INTO token_digests (digest, token_id, token_key, retires_at)
+       SELECT sha512(('old' || n)::bytea), 2, '', now() FROM generate_series(1, 100) n`,
+    );
+    await feed.heard();
+    await writer.query('DELETE FROM tokens WHERE id = 2');
+    expect(await feed.heard()).toEqual([{ ...NOTHING, profiles: ['1'] }]);
+    expect((await feed.changes()).map(({ id, op }) => [id, op])).toEqual([['2', 'deleted']]);
   });
 
   test('10 thousand tokens deleted with their digests are one notification and one row', async () => {
@@ -94,7 +146,6 @@ describe('one transaction is one revision', () => {
   test.each([
     ['another token is changed', () => writer.query('UPDATE tokens SET name = $1 WHERE id = 1', ['other'])],
     ['a plaintext is new', () => insertTokens(writer, 20_001, 20_001)],
-    ['a user is changed', () => writer.query("UPDATE users SET first_name = 'other'")],
   ])('where many tokens are deleted and %s, everything is to be forgotten', async (_what, change) => {
     await insertTokens(writer, 1_001, 2_000);
     await feed.heard();

@@ -77,6 +77,18 @@ test('a statement that takes too long is given up on both sides, also one that w
   expect(await reading(() => knex('rows').pluck('n'))).toEqual([0]);
 });
 
+test('all statements of a transaction together take no longer than one may', async () => {
+  const knex = open(3_000);
+  const sleeps = async (query: Pick<Knex, 'raw'>): Promise<void> => {
+    await query.raw('SELECT pg_sleep(1.8)');
+    await query.raw('SELECT pg_sleep(1.8)');
+  };
+  await sleeps(knex);
+  await expect(inTransaction(knex, sleeps)).rejects.toMatchObject(UNAVAILABLE);
+  // What one transaction used is not taken from the next.
+  await inTransaction(knex, (trx) => trx.raw('SELECT pg_sleep(1.8)'));
+});
+
 test('what a server that has gone silent says later is not taken for the answer to another statement', async () => {
   const knex = open(1_000, proxy.url, 1);
   await reading(() => knex.raw('SELECT 1'));
@@ -96,6 +108,26 @@ test('when one connection is silent the others of its age are not used again, so
   expect(before).toHaveLength(1);
   await expect(soon(reading(() => knex.raw('SELECT 1')))).rejects.toMatchObject(UNAVAILABLE);
   for (let count = 0; count < 4; count += 1) await reading(() => knex.raw('SELECT 1'));
+});
+
+test('a statement has the time that the wait for a connection has left', async () => {
+  const limitMs = 4_000;
+  const knex = openDatabase({
+    url: proxy.url,
+    poolSize: 1,
+    connectTimeoutMs: limitMs,
+    statementTimeoutMs: limitMs,
+  });
+  opened.push(knex);
+  const before = reading(() => knex.raw('SELECT pg_sleep(2.5)'));
+  const begun = performance.now();
+  proxy.loseAnswersTo("'lost'");
+  await expect(reading(() => knex.raw("SELECT 'lost'"))).rejects.toMatchObject(UNAVAILABLE);
+  // With a whole one for the statement it would be 6.5 seconds at least.
+  expect(performance.now() - begun).toBeLessThan(6_000);
+  await before;
+  proxy.mend();
+  expect(await reading(() => knex('rows').pluck('id'))).toEqual([1]);
 });
 
 test('a pool whose connections are silent can be closed', async () => {

@@ -33,6 +33,8 @@ const COLUMNS: ListColumns = {
   },
 };
 
+const STAYS = { isGone: () => false };
+
 let database: TestDatabase;
 let knex: Knex;
 
@@ -59,7 +61,7 @@ async function insert(items: readonly Item[]): Promise<void> {
 
 async function list(request: Partial<ListRequest>): Promise<Page<Item>> {
   const complete = { pageSize: 0, pageToken: '', filter: '', orderBy: '', ...request };
-  const page = checked((v) => parseListRequest(v, complete, COLUMNS));
+  const page = checked((v) => parseListRequest(v, complete, COLUMNS, STAYS));
   const query = knex('items AS i').select('i.id', 'i.name', 'i.at', 'i.is_active', 'i.tags');
   return listPage(knex, query, COLUMNS, page, ({ id, name, at, is_active, tags }: Item) => ({
     id,
@@ -188,7 +190,7 @@ test('a page of large rows ends early, and the database gives few rows that are 
      INSERT INTO items SELECT n, repeat('x', 500000), NULL, true, '{}' FROM generate_series(1, 100) AS n`,
   );
   const page = checked((v) =>
-    parseListRequest(v, { pageSize: 100, pageToken: '', filter: '', orderBy: 'at,id desc' }, COLUMNS),
+    parseListRequest(v, { pageSize: 100, pageToken: '', filter: '', orderBy: 'at,id desc' }, COLUMNS, STAYS),
   );
   const query = knex('items AS i').select('i.id', 'i.name', knex.raw("nextval('given') AS given"));
   const { items: shown, nextPageToken } = await listPage(knex, query, COLUMNS, page, ({ id }: Item) => id);

@@ -18,6 +18,7 @@ const ALL = [
   '0009-done-requests',
   '0010-oldest-served',
   '0011-notice-of-deletions',
+  '0012-many-changes',
 ];
 
 let database: TestDatabase;

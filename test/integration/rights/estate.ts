@@ -285,7 +285,7 @@ function handlersOn(trx: Knex.Transaction): Readonly<Record<string, TestHandler>
     evictOwners: () => undefined,
     evictUsers: () => undefined,
   });
-  return { ...tokenHandlers(tokens, systemClock), ...accountHandlers(accounts) };
+  return { ...tokenHandlers(tokens, systemClock), ...accountHandlers(accounts, systemClock) };
 }
 
 function profileId(userIndex: number, account: number): bigint {

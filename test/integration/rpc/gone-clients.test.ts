@@ -17,12 +17,17 @@ const CHANGES = METHOD_NAMES.filter((name) => !READS_OR_LASTS.test(name));
 type Selected = RequestOf<'deactivateToken'> & RequestOf<'disableSecretVersion'>;
 
 let world: World;
+let client: Client;
 
 beforeAll(async () => {
   world = await World.create({ KEYWARD_DATABASE_TIMEOUT_SECONDS: '60' });
+  client = new Client(...channelArguments({ server: world.server.address }));
 });
 
-afterAll(() => world.close());
+afterAll(async () => {
+  client.close();
+  await world.close();
+});
 
 /** holdChanges makes every change wait just before its end, where it is recorded, until what it gives is run. */
 async function holdChanges(): Promise<() => Promise<void>> {
@@ -55,40 +60,30 @@ async function records(): Promise<unknown> {
   return row?.['count'];
 }
 
+function send(name: MethodName, bytes: Buffer): { cancel: () => void; ended: Promise<number> } {
+  const metadata = new Metadata();
+  metadata.set('authorization', `Bearer ${world.adminToken}`);
+  const same = (value: Buffer): Buffer => value;
+  let cancel = (): void => undefined;
+  const ended = new Promise<number>((resolve) => {
+    const call = client.makeUnaryRequest(
+      pathOf(name),
+      same,
+      same,
+      bytes,
+      metadata,
+      (error: ServiceError | null) => {
+        resolve(error?.code ?? status.OK);
+      },
+    );
+    cancel = () => {
+      call.cancel();
+    };
+  });
+  return { cancel, ended };
+}
+
 describe('a call whose client is gone before the commit changes nothing', () => {
-  let client: Client;
-
-  beforeAll(() => {
-    client = new Client(...channelArguments({ server: world.server.address }));
-  });
-
-  afterAll(() => {
-    client.close();
-  });
-
-  function send(name: MethodName, bytes: Buffer): { cancel: () => void; ended: Promise<number> } {
-    const metadata = new Metadata();
-    metadata.set('authorization', `Bearer ${world.adminToken}`);
-    const same = (value: Buffer): Buffer => value;
-    let cancel = (): void => undefined;
-    const ended = new Promise<number>((resolve) => {
-      const call = client.makeUnaryRequest(
-        pathOf(name),
-        same,
-        same,
-        bytes,
-        metadata,
-        (error: ServiceError | null) => {
-          resolve(error?.code ?? status.OK);
-        },
-      );
-      cancel = () => {
-        call.cancel();
-      };
-    });
-    return { cancel, ended };
-  }
-
   test.each(CHANGES)('%s', async (name) => {
     const request = await requestFor(name, world);
     // Those must have something to do.
@@ -110,6 +105,31 @@ describe('a call whose client is gone before the commit changes nothing', () => 
     }
     await nothingRuns();
     expect(await records()).toBe(before);
+  });
+});
+
+describe('a list whose client is gone is given up by the database', () => {
+  test.each([
+    ['listTokens', 'tokens', {}],
+    ['listTokens', 'tokens', { pageSize: 5 }],
+    ['listSecrets', 'secrets', {}],
+    ['listAuditEvents', 'audit_events', {}],
+  ] as const)('%s of %s, %j', async (name, table, request) => {
+    const holder = new pg.Client({ connectionString: world.database.url });
+    await holder.connect();
+    await holder.query(`BEGIN; LOCK TABLE ${table}`);
+    try {
+      const calls = [1, 2, 3].map(() => send(name, encodeRequest(name, request)));
+      const waiting = () => sessions("wait_event_type = 'Lock'");
+      await vi.waitFor(async () => expect(await waiting()).toBe(calls.length), PATIENCE);
+      for (const call of calls) call.cancel();
+      // The lock is still held, and the limit of a statement is far.
+      await vi.waitFor(async () => expect(await waiting()).toBe(0), { timeout: 20_000, interval: 10 });
+      for (const call of calls) expect(await call.ended).toBe(status.CANCELLED);
+    } finally {
+      await holder.end();
+    }
+    expect(await send(name, encodeRequest(name, request)).ended).toBe(status.OK);
   });
 });
 

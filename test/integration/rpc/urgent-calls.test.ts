@@ -77,3 +77,23 @@ test.each([
     expect((await changes).map(({ code }) => code)).toEqual(Array.from({ length: CHANGES }, () => 'OK'));
   },
 );
+
+test('a change that waits for its revision keeps none waiting that needs no revision', async () => {
+  const token = await world.issue('owner-a');
+  const secret = await world.keep('owner-a');
+  await holder.query('SELECT pg_advisory_lock(7033291505)');
+  const selector = byId(token);
+  const change = admin.call('updateToken', {
+    selector,
+    token: { description: 'x' },
+    updateMask: ['description'],
+  });
+  try {
+    await expect.poll(waitingSessions, { timeout: 15_000 }).toBe(1);
+    const reference = { selector: byId(secret), kind: 'job', consumer: 'nightly' };
+    expect(await admin.call('attachReference', reference)).toMatchObject({ code: 'OK' });
+  } finally {
+    await holder.query('SELECT pg_advisory_unlock_all()');
+  }
+  expect(await change).toMatchObject({ code: 'OK' });
+});

@@ -232,6 +232,7 @@ for (const [name, { available, make }] of Object.entries(sources)) {
           order: [{ field: 'id', descending: false }],
           after: undefined,
           fingerprint: '',
+          reader: { isGone: () => false },
         });
         for (const { username, readable_key_ids: readable, owned_key_ids: owned } of oracle.permissions) {
           const user = oracle.users.find((candidate) => candidate.username === username);

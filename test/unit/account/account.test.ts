@@ -1,12 +1,13 @@
 import { describe, expect, test } from 'vitest';
 import {
-  checkAccount,
+  ACCOUNT_FIELDS,
   checkAccountNumber,
-  checkUser,
   checkUsername,
-  checkUserProfile,
   newAccountNumber,
+  USER_FIELDS,
+  USER_PROFILE_FIELDS,
 } from '../../../src/account/account.js';
+import { checkFields } from '../../../src/lib/fields.js';
 import { KeywardError } from '../../../src/lib/errors.js';
 import { checked, type Violations } from '../../../src/lib/violations.js';
 
@@ -56,7 +57,7 @@ describe('an account number', () => {
 });
 
 describe('an e-mail address', () => {
-  const broken = (email: string) => brokenFields((v) => checkUser(v, '', { email }));
+  const broken = (email: string) => brokenFields((v) => checkFields(v, '', USER_FIELDS, { email }, 0n));
 
   test.each(['', 'a@b', 'zoë@köln.example', `${'x'.repeat(242)}@example.com`])('may be %s', (email) => {
     expect(broken(email)).toEqual([]);
@@ -78,23 +79,24 @@ test('every broken setting of an account, a user and a profile is named at once'
     annotations: new Map([['', '']]),
     manifestPath: 'x'.repeat(1025),
   };
-  const common = ['description', 'manifest_path', 'version', 'tags', 'annotations[0].key'];
+  const common = ['description', 'version', 'tags', 'annotations[0].key', 'manifest_path'];
   const companyName = 'x'.repeat(256);
   expect(
-    brokenFields((v) => checkAccount(v, 'account.', { name: '-', companyName, ...description })),
+    brokenFields((v) =>
+      checkFields(v, 'account.', ACCOUNT_FIELDS, { name: '-', companyName, ...description }, 0n),
+    ),
   ).toEqual(['name', 'company_name', ...common].map((field) => `account.${field}`));
-  expect(brokenFields((v) => checkUserProfile(v, '', { name: '', ...description }))).toEqual([
-    'name',
-    ...common,
-  ]);
+  expect(
+    brokenFields((v) => checkFields(v, '', USER_PROFILE_FIELDS, { name: '', ...description }, 0n)),
+  ).toEqual(['name', ...common]);
   const names = { firstName: 'x'.repeat(151), lastName: '\0' };
-  expect(brokenFields((v) => checkUser(v, 'user.', { email: '?', ...names }))).toEqual(
+  expect(brokenFields((v) => checkFields(v, 'user.', USER_FIELDS, { email: '?', ...names }, 0n))).toEqual(
     ['email', 'first_name', 'last_name'].map((field) => `user.${field}`),
   );
 });
 
 test('settings that are not given are not checked', () => {
-  expect(brokenFields((v) => checkAccount(v, '', {}))).toEqual([]);
-  expect(brokenFields((v) => checkUser(v, '', {}))).toEqual([]);
-  expect(brokenFields((v) => checkUserProfile(v, '', {}))).toEqual([]);
+  expect(brokenFields((v) => checkFields(v, '', ACCOUNT_FIELDS, {}, 0n))).toEqual([]);
+  expect(brokenFields((v) => checkFields(v, '', USER_FIELDS, {}, 0n))).toEqual([]);
+  expect(brokenFields((v) => checkFields(v, '', USER_PROFILE_FIELDS, {}, 0n))).toEqual([]);
 });

@@ -22,7 +22,7 @@ const FOREIGN = {
 };
 
 function parse(request: Partial<ListRequest>): PageQuery {
-  return checked((v) => parseListRequest(v, { ...REQUEST, ...request }, FIELDS));
+  return checked((v) => parseListRequest(v, { ...REQUEST, ...request }, FIELDS, { isGone: () => false }));
 }
 
 function violationsOf(request: Partial<ListRequest>): readonly FieldViolation[] {

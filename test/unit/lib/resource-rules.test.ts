@@ -1,7 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { KeywardError } from '../../../src/lib/errors.js';
-import { checkDescription, checkName, checkText, type Description } from '../../../src/lib/resource-rules.js';
+import { checkFields } from '../../../src/lib/fields.js';
+import {
+  checkName,
+  checkText,
+  DESCRIPTION_FIELDS,
+  type Description,
+} from '../../../src/lib/resource-rules.js';
 import { checked, type Violations } from '../../../src/lib/violations.js';
 import { anyText } from '../../support/arbitrary.js';
 
@@ -126,6 +132,6 @@ describe('common fields', () => {
       ],
     ],
   ])('%#', (fields, expected) => {
-    expect(violations((v) => checkDescription(v, 'p.', fields))).toEqual(expected);
+    expect(violations((v) => checkFields(v, 'p.', DESCRIPTION_FIELDS, fields, 0n))).toEqual(expected);
   });
 });

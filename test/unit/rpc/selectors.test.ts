@@ -1,7 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { hashedId, recordLocator } from '../../../src/lib/public-id.js';
 import { Violations } from '../../../src/lib/violations.js';
-import { readMask } from '../../../src/rpc/field-mask.js';
 import {
   readName,
   readPublicId,
@@ -119,38 +118,6 @@ describe('users and profiles', () => {
       'name must be at most 255 characters long',
     ]);
   });
-});
-
-describe('update masks', () => {
-  const readers: Record<string, () => { description?: string; tags?: string[] }> = {
-    description: () => ({ description: 'x' }),
-    tags: () => ({ tags: ['a'] }),
-  };
-
-  test('only the fields named are read', () => {
-    expect(run((v) => readMask(v, ['tags', 'tags'], readers))).toEqual({
-      value: { tags: ['a'] },
-      violations: [],
-    });
-    expect(run((v) => readMask(v, ['tags', 'description'], readers)).value).toEqual({
-      description: 'x',
-      tags: ['a'],
-    });
-  });
-
-  test.each([[undefined], [[]]])('a mask that names nothing is refused: %j', (mask) => {
-    expect(run((v) => readMask(v, mask, readers)).violations).toEqual([
-      'update_mask must name at least one field',
-    ]);
-  });
-
-  test.each(['*', 'name', 'token.tags', 'constructor', '__proto__', ''])(
-    'a mask that names %j is refused',
-    (path) => {
-      const { violations } = run((v) => readMask(v, ['tags', path, path], readers));
-      expect(violations).toEqual(['update_mask must only name fields of description, tags']);
-    },
-  );
 });
 
 describe('times and spans', () => {

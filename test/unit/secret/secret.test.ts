@@ -1,19 +1,19 @@
 import { describe, expect, test } from 'vitest';
 import { PLATFORM_ACCOUNT_NUMBER, type CallerRights } from '../../../src/authz/rights.js';
+import { checkFields } from '../../../src/lib/fields.js';
 import { KeywardError } from '../../../src/lib/errors.js';
 import { MAX_INSTANT } from '../../../src/lib/instant.js';
+import { checkExpiry } from '../../../src/lib/resource-rules.js';
 import { checked, type Violations } from '../../../src/lib/violations.js';
 import {
   accessToSecret,
-  checkChange,
-  checkExpiry,
   checkPayload,
   checkReference,
-  checkSettings,
   consumerList,
   isOver,
   isReady,
   MAX_PAYLOAD,
+  SECRET_FIELDS,
   type Secret,
   type SecretAccess,
 } from '../../../src/secret/secret.js';
@@ -121,19 +121,22 @@ describe('time', () => {
 describe('settings', () => {
   test('are all checked at once', () => {
     const broken = { ...SETTINGS, name: ' x', version: 'x', tags: [''], expiresAt: NOW };
-    expect(fields((v) => checkSettings(v, broken, NOW))).toEqual([
+    expect(fields((v) => checkFields(v, '', SECRET_FIELDS, broken, NOW))).toEqual([
       'name',
       'version',
       'tags[0]',
       'expires_at',
     ]);
-    expect(fields((v) => checkSettings(v, SETTINGS, NOW))).toEqual([]);
+    expect(fields((v) => checkFields(v, '', SECRET_FIELDS, SETTINGS, NOW))).toEqual([]);
   });
 
   test('that are changed are named as in the request', () => {
     const change = { version: 'x', expiresAt: NOW };
-    expect(fields((v) => checkChange(v, change, NOW))).toEqual(['secret.version', 'secret.expires_at']);
-    expect(fields((v) => checkChange(v, { expiresAt: null }, NOW))).toEqual([]);
+    expect(fields((v) => checkFields(v, 'secret.', SECRET_FIELDS, change, NOW))).toEqual([
+      'secret.version',
+      'secret.expires_at',
+    ]);
+    expect(fields((v) => checkFields(v, 'secret.', SECRET_FIELDS, { expiresAt: null }, NOW))).toEqual([]);
   });
 });
 

@@ -2,14 +2,15 @@ import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { KeywardError } from '../../../src/lib/errors.js';
+import { checkFields } from '../../../src/lib/fields.js';
 import { MAX_INSTANT } from '../../../src/lib/instant.js';
 import { checked, type Violations } from '../../../src/lib/violations.js';
 import { digestBytes, digestFromBytes, digestHex, digestOf } from '../../../src/crypto/digest.js';
 import {
-  checkChange,
   checkGrace,
-  checkSettings,
   newPlaintext,
+  TOKEN_FIELDS,
+  type TokenChange,
   type TokenSettings,
 } from '../../../src/token/token.js';
 import { anyText } from '../../support/arbitrary.js';
@@ -80,14 +81,20 @@ describe('settings', () => {
       ['name', 'version', 'tags[0]', 'scopes[0]', 'prefix'],
     ],
   ])('settings %# break the rules of the fields named', (change, expected) => {
-    expect(fields((v) => checkSettings(v, { ...SETTINGS, ...change }, NOW))).toEqual(expected);
+    expect(fields((v) => checkFields(v, '', TOKEN_FIELDS, { ...SETTINGS, ...change }, NOW))).toEqual(
+      expected,
+    );
   });
 });
 
 test('a change names its fields as the request does, and cannot take all scopes away', () => {
-  const check = (v: Violations): void => checkChange(v, { scopes: [], version: 'x', expiresAt: NOW }, NOW);
-  expect(fields(check)).toEqual(['token.version', 'token.scopes', 'token.expires_at']);
-  expect(fields((v) => checkChange(v, { expiresAt: null }, NOW))).toEqual([]);
+  const broken = (change: TokenChange) => fields((v) => checkFields(v, 'token.', TOKEN_FIELDS, change, NOW));
+  expect(broken({ scopes: [], version: 'x', expiresAt: NOW })).toEqual([
+    'token.version',
+    'token.scopes',
+    'token.expires_at',
+  ]);
+  expect(broken({ expiresAt: null })).toEqual([]);
 });
 
 test.each([

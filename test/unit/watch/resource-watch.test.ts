@@ -44,6 +44,7 @@ beforeEach(() => {
     { broadcast, timers, owners, rights },
     {
       kind: 'token',
+      fields: {},
       read: async () => {
         reads += 1;
         await settled();
