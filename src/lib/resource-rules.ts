@@ -75,13 +75,6 @@ function checkVersion(v: Violations, field: string, version: string): void {
   v.check(isVersion, field, 'must be a semantic version of at most 255 characters');
 }
 
-/** describedBytesOf is that of several. */
-export function describedBytesOf(resources: Iterable<Description>): number {
-  let bytes = 0;
-  for (const resource of resources) bytes += describedBytes(resource);
-  return bytes;
-}
-
 function checkTags(v: Violations, field: string, tags: readonly string[]): void {
   v.check(tags.length <= MAX_TAGS, field, `must be at most ${MAX_TAGS}`);
   v.check(new Set(tags).size === tags.length, field, 'must not contain duplicates');

@@ -3,7 +3,6 @@ import { ResourceWatch, type ResourceWatchDependencies } from '../watch/resource
 import { reading } from '../db/transaction.js';
 import type { Clock } from '../lib/clock.js';
 import { instantFromMillis } from '../lib/instant.js';
-import { describedBytesOf } from '../lib/resource-rules.js';
 import type { GrantRepository, GrantTerm } from './sharing/grant-repository.js';
 import type { SecretRepository } from './secret-repository.js';
 import { accessToSecret, isOver, SECRET_FIELDS, type Secret } from './secret.js';
@@ -32,7 +31,7 @@ export function secretWatch(deps: SecretWatchDependencies): SecretWatch {
         const [secrets, grants] = await Promise.all([deps.secrets.findAll(ids), deps.grants.termsOf(ids)]);
         return { secrets: new Map(secrets.map((secret) => [secret.id, secret])), grants };
       }),
-    bytesOf: ({ secrets }) => describedBytesOf(secrets.values()),
+    resources: ({ secrets }) => secrets.values(),
     tell: (change, { secrets, grants, reach }, callerRights) => {
       const now = instantFromMillis(deps.clock.now());
       const own = new Set(callerRights.profiles.map(({ id }) => id));

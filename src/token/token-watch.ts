@@ -2,7 +2,6 @@ import { ownershipOf } from '../authz/change-audience.js';
 import { ResourceWatch, type ResourceWatchDependencies } from '../watch/resource-watch.js';
 import { accessTo } from '../authz/rights.js';
 import { reading } from '../db/transaction.js';
-import { describedBytesOf } from '../lib/resource-rules.js';
 import type { TokenRepository } from './token-repository.js';
 import { shownTo, TOKEN_FIELDS, type Token } from './token.js';
 
@@ -28,7 +27,7 @@ export function tokenWatch(deps: TokenWatchDependencies): TokenWatch {
       const tokens = await reading(() => deps.tokens.findAll(ids));
       return { tokens: new Map(tokens.map((token) => [token.id, token])) };
     },
-    bytesOf: ({ tokens }) => describedBytesOf(tokens.values()),
+    resources: ({ tokens }) => tokens.values(),
     tell: (change, { tokens, reach }, callerRights) => {
       const token = tokens.get(change.id);
       const owner = token?.owner ?? ownershipOf(change, reach);

@@ -45,8 +45,8 @@ export interface Subject<Resource, Facts> {
   readonly fields: Fields;
   /** read gets what the changes of some resources are told with: the same for everyone. */
   read(ids: readonly bigint[]): Promise<Facts>;
-  /** bytesOf is about what that takes. */
-  bytesOf(facts: Facts): number;
+  /** resources are those among what was read. */
+  resources(facts: Facts): Iterable<Resource>;
   /** tell is what someone may know of a change; undefined for nothing. */
   tell(
     change: Change & { readonly id: bigint },
@@ -122,7 +122,8 @@ export class ResourceWatch<Resource extends object, Facts extends object> {
     shared.facts.then(
       (facts) => {
         if (this.#shared.get(slice) !== shared) return;
-        shared.bytes = this.#subject.bytesOf(facts);
+        for (const each of this.#subject.resources(facts))
+          shared.bytes += bytesOf(this.#subject.fields, each);
         this.#keptBytes += shared.bytes;
         this.#makeRoom();
       },

@@ -50,7 +50,7 @@ beforeEach(() => {
         await settled();
         return {};
       },
-      bytesOf: () => 0,
+      resources: () => [],
       tell: (_change, _facts, { isSuperuser }) =>
         isSuperuser ? { type: 'UPDATED', resource: undefined } : undefined,
     },

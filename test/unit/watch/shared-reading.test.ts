@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import type { LiveCall } from '../../../src/authz/caller.js';
 import type { Change } from '../../../src/coherence/change.js';
 import { instantFromMillis } from '../../../src/lib/instant.js';
-import type { Description } from '../../../src/lib/resource-rules.js';
+import { DESCRIPTION_FIELDS, type Description } from '../../../src/lib/resource-rules.js';
 import type { FeedSlice } from '../../../src/watch/feed-slice.js';
 import {
   ResourceWatch,
@@ -11,10 +11,9 @@ import {
 } from '../../../src/watch/resource-watch.js';
 import { ManualTimers } from '../../support/manual-timers.js';
 
-const MEBIBYTE = 1024 * 1024;
 const SLICES = 40;
 const RESOURCE: Description = {
-  description: '',
+  description: 'x'.repeat(1024 * 1024),
   version: '',
   tags: [],
   annotations: new Map(),
@@ -39,7 +38,8 @@ function watching() {
       read.push(...ids);
       return Promise.resolve({ ids });
     },
-    bytesOf: ({ ids }) => ids.length * MEBIBYTE,
+    fields: DESCRIPTION_FIELDS,
+    resources: ({ ids }) => ids.map(() => RESOURCE),
     tell: () => ({ type: 'UPDATED', resource: RESOURCE }),
   };
   const broadcast = {
