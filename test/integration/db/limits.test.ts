@@ -196,7 +196,7 @@ test('a migration that waits for another one ends where the database falls silen
   await holder.connect();
   await holder.query('SELECT pg_advisory_lock(7033291501)');
   try {
-    const migrated = expect(soon(migrate(proxy.url))).rejects.toThrow(/has not answered within 10000 ms/);
+    const migrated = expect(soon(migrate(proxy.url))).rejects.toThrow(/has not answered within/);
     const waits =
       "SELECT FROM pg_stat_activity WHERE query LIKE '%try_advisory_xact_lock%' AND pid <> pg_backend_pid()";
     await expect.poll(() => execute(database.url, waits), { timeout: 10_000 }).not.toEqual([]);
