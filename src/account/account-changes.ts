@@ -6,15 +6,14 @@ import { notPermitted } from '../lib/errors.js';
 import { resourceOf, type Entry } from './account-entries.js';
 import type { Caller } from '../authz/caller.js';
 import type { DoneRequests } from '../idempotency/done-requests.js';
-import { managesAccounts, type CallerRights } from '../authz/rights.js';
-import type { CallerRightsReader } from '../authz/caller-rights-reader.js';
+import { managesAccounts, type CallerRights, type CallerRightsReader } from '../authz/rights.js';
 
 export interface AccountChangesDependencies {
   readonly knex: Database;
   readonly rightsReader: CallerRightsReader;
   readonly audit: Pick<AuditLog, 'record'>;
   readonly requests: DoneRequests;
-  readonly changes: Pick<PropagatedChanges, 'make'>;
+  readonly changes: Pick<PropagatedChanges, 'make' | 'begin'>;
 }
 
 /** Changed is the result of a change, and its record but for who made it. */
@@ -66,6 +65,23 @@ export class AccountChanges {
     return this.#deps.changes.make(caller, this.#recorded(caller, change), forget);
   }
 
+  /** part makes a part of a change that verdicts depend on, with its records, and does not wait: what comes last does. */
+  async part<T>(
+    caller: Caller,
+    work: (trx: Transaction) => Promise<T>,
+    entriesOf: (done: T) => readonly Entry[],
+    forget: (done: T) => void = () => undefined,
+  ): Promise<T> {
+    const { changes, rightsReader } = this.#deps;
+    const recorded = async (trx: Transaction): Promise<T> => {
+      requireManager(await rightsReader.of(caller, trx));
+      const done = await work(trx);
+      await this.#record(trx, caller, entriesOf(done));
+      return done;
+    };
+    return (await changes.begin(caller, recorded, forget)).result;
+  }
+
   /** #recorded is a change together with its record. */
   #recorded<T>(
     caller: Caller,
@@ -76,13 +92,17 @@ export class AccountChanges {
       requireManager(await this.#deps.rightsReader.of(caller, trx));
       const { result, entry, besides = [] } = await change(trx);
       await this.#deps.requests.done(trx, caller, resourceOf(entry));
-      const actor = actorOf(caller);
-      await this.#deps.audit.record(
-        trx,
-        [entry, ...besides].map((each) => ({ actor, ...each })),
-      );
+      await this.#record(trx, caller, [entry, ...besides]);
       return result;
     };
+  }
+
+  async #record(trx: Transaction, caller: Caller, entries: readonly Entry[]): Promise<void> {
+    const actor = actorOf(caller);
+    await this.#deps.audit.record(
+      trx,
+      entries.map((entry) => ({ actor, ...entry })),
+    );
   }
 }
 

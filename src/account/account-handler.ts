@@ -5,7 +5,7 @@ import type {
   CreateUserRequest,
 } from '../gen/keyward/account/v1/account_service.js';
 import type { Clock } from '../lib/clock.js';
-import { instantFromMillis, type Instant } from '../lib/instant.js';
+import { presentOf, type Instant } from '../lib/instant.js';
 import { parseListRequest, type ListFields, type ListRequest, type PageQuery } from '../lib/page.js';
 import { recordLocator } from '../lib/public-id.js';
 import { MAX_DESCRIPTION_BYTES } from '../lib/resource-rules.js';
@@ -31,8 +31,6 @@ export { AccountServiceService } from '../gen/keyward/account/v1/account_service
 
 const READ = 'keyward.accounts.read';
 const WRITE = 'keyward.accounts.write';
-/** The number of switched-off tokens that a response lists. */
-const MAX_DEACTIVATED = 1000;
 
 /** The settings of a profile that gets the name of its user. */
 const { name: _name, ...UNNAMED_FIELDS } = USER_PROFILE_FIELDS;
@@ -41,7 +39,7 @@ export function accountHandlers(
   service: AccountService,
   clock: Clock,
 ): Handlers<typeof AccountServiceService> {
-  const now = (): Instant => instantFromMillis(clock.now());
+  const now = (): Instant => presentOf(clock);
   return {
     createAccount: {
       permission: WRITE,
@@ -207,10 +205,13 @@ export function accountHandlers(
 }
 
 function toDeactivated({ deactivated }: Promoted<unknown>) {
-  const deactivatedTokens = deactivated
-    .slice(0, MAX_DEACTIVATED)
-    .map(({ id, keyId, name }) => ({ id, recordLocator: recordLocator('token', id), keyId, name }));
-  return { deactivatedTokens, deactivatedCount: deactivated.length };
+  const deactivatedTokens = deactivated.first.map(({ id, keyId, name }) => ({
+    id,
+    recordLocator: recordLocator('token', id),
+    keyId,
+    name,
+  }));
+  return { deactivatedTokens, deactivatedCount: deactivated.count };
 }
 
 function readNewAccount(

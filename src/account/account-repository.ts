@@ -1,5 +1,5 @@
 import type { Knex } from 'knex';
-import { fromColumns, toColumns } from '../db/field-columns.js';
+import { fromColumns, NOW, toColumns } from '../db/field-columns.js';
 import { listPage } from '../db/list-query.js';
 import type { Instant } from '../lib/instant.js';
 import type { Page, PageQuery } from '../lib/page.js';
@@ -14,8 +14,6 @@ interface AccountRow {
   updated_at: Instant | null;
   row_version: bigint;
 }
-
-const NOW = 'statement_timestamp()';
 
 /** AccountRepository is every SQL statement about accounts. What writes needs a transaction. */
 export class AccountRepository {

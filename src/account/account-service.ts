@@ -9,8 +9,8 @@ import { changedFields } from '../audit/audit-log.js';
 import type { Propagated } from '../coherence/propagated-changes.js';
 import type { OwnerFacts } from '../token/verdict-cache.js';
 import type { Clock } from '../lib/clock.js';
-import { alreadyExists, etagMismatch, KeywardError, notFound } from '../lib/errors.js';
-import { etagOf } from '../lib/etag.js';
+import { alreadyExists, KeywardError, notFound } from '../lib/errors.js';
+import { requireEtag } from '../lib/etag.js';
 import type { Page, PageQuery } from '../lib/page.js';
 import { AccountChanges, type AccountChangesDependencies } from './account-changes.js';
 import {
@@ -38,8 +38,15 @@ import {
 import type { Caller } from '../authz/caller.js';
 import { OwnerGains } from './owner-gains.js';
 import type { AccountRef, UserProfileRef, UserRef } from '../authz/refs.js';
-import { PLATFORM_ACCOUNT_NUMBER } from '../authz/rights.js';
-import type { DeactivatedToken, ProfileSet, UserProfileRepository } from './user-profile-repository.js';
+import { gainsByJoining, PLATFORM_ACCOUNT_NUMBER, promotes } from '../authz/rights.js';
+import {
+  added,
+  OwnerBatches,
+  type Deleted,
+  type OwnerBatchesDependencies,
+  type SwitchedOff,
+} from './owner-batches.js';
+import type { ProfileSet, UserProfileRepository } from './user-profile-repository.js';
 import type { UserRepository } from './user-repository.js';
 import type { Transaction } from '../db/knex.js';
 
@@ -47,8 +54,7 @@ export interface AccountServiceDependencies extends AccountChangesDependencies {
   readonly accounts: AccountRepository;
   readonly users: UserRepository;
   readonly profiles: UserProfileRepository;
-  /** Deletes the tokens of user profiles, however many, and counts them: see TokenService. */
-  readonly tokens: { deleteOfProfiles(caller: Caller, profileIds: readonly bigint[]): Promise<number> };
+  readonly tokens: OwnerBatchesDependencies['tokens'];
   readonly clock: Clock;
   /** The scopes of callers with a client certificate; empty where the service takes none. */
   readonly certificateScopes: readonly string[];
@@ -63,25 +69,25 @@ export interface AccountServiceDependencies extends AccountChangesDependencies {
 /** Promoted is a user or a user profile after a change, with the tokens that were switched off for it. */
 export interface Promoted<T> {
   readonly resource: T;
-  readonly deactivated: readonly DeactivatedToken[];
+  readonly deactivated: SwitchedOff;
 }
 
 /** Random account numbers to try: with a billion accounts, each is taken once in a thousand times. */
 const MAX_NUMBERS_TRIED = 10;
-
-/** Tokens that are deleted together with their owner; more take batches. */
-const MAX_AT_ONCE = 1_000;
 
 /** AccountService is what can be done with accounts, users and user profiles. Superusers alone may do it. */
 export class AccountService {
   readonly #deps: AccountServiceDependencies;
   readonly #changes: AccountChanges;
   readonly #gains: OwnerGains;
+  readonly #batches: OwnerBatches;
 
   constructor(deps: AccountServiceDependencies) {
     this.#deps = deps;
     this.#changes = new AccountChanges(deps);
     this.#gains = new OwnerGains(deps);
+    const [changes, gains] = [this.#changes, this.#gains];
+    this.#batches = new OwnerBatches({ ...deps, changes, gains, evictUser: (user) => this.#evictUser(user) });
   }
 
   /** createAccount makes an account; without a number, one is made at random. */
@@ -141,7 +147,7 @@ export class AccountService {
       requireNotPlatform(account);
       return account;
     };
-    const before = await this.#deleteManyTokens(caller, force, async (trx) => ({
+    const before = await this.#deleteMany(caller, force, async (trx) => ({
       accountId: (await lock(trx)).id,
     }));
     return this.#changes.propagate(
@@ -187,27 +193,36 @@ export class AccountService {
     change: UserChange,
     keepTokens: boolean,
   ): Promise<Propagated<Promoted<User>>> {
-    return this.#changes.propagate(
-      caller,
-      async (trx) => {
-        const before = current('user', await this.#deps.users.lock(trx, ref), etag);
-        const user = await this.#deps.users.update(trx, before.id, change);
-        const deactivated = await this.#gains.userChanged(trx, caller, before, user, keepTokens);
-        const detail = { ...changedFields(change), ...keptTokens(keepTokens) };
-        return {
-          result: { resource: user, deactivated },
-          entry: userEntry('USER_EDITED', user, detail),
-          besides: deactivated.map((token) => deactivatedTokenEntry(token, 'owner_promoted')),
-        };
-      },
-      ({ resource }) => this.#evictUser(resource),
+    const lock = async (trx: Transaction): Promise<User> =>
+      current('user', await this.#deps.users.lock(trx, ref), etag);
+    const promoted = async (trx: Transaction): Promise<User | undefined> => {
+      const user = await lock(trx);
+      const { isStaff = user.isStaff, isSuperuser = user.isSuperuser } = change;
+      return promotes(user, { isStaff, isSuperuser }) ? user : undefined;
+    };
+    return this.#batches.gaining(caller, 'owner_promoted', promoted, (switchedOff) =>
+      this.#changes.propagate(
+        caller,
+        async (trx) => {
+          const before = await lock(trx);
+          const user = await this.#deps.users.update(trx, before.id, change);
+          const tokens = await this.#gains.userChanged(trx, caller, before, user, keepTokens);
+          const detail = { ...changedFields(change), ...keptTokens(keepTokens) };
+          return {
+            result: { resource: user, deactivated: added(switchedOff, tokens) },
+            entry: userEntry('USER_EDITED', user, detail),
+            besides: tokens.map((token) => deactivatedTokenEntry(token, 'owner_promoted')),
+          };
+        },
+        ({ resource }) => this.#evictUser(resource),
+      ),
     );
   }
 
   async deleteUser(caller: Caller, ref: UserRef, etag: string, force: boolean): Promise<Propagated<User>> {
     const lock = async (trx: Transaction): Promise<User> =>
       current('user', await this.#deps.users.lock(trx, ref), etag);
-    const before = await this.#deleteManyTokens(caller, force, async (trx) => ({
+    const before = await this.#deleteMany(caller, force, async (trx) => ({
       userId: (await lock(trx)).id,
     }));
     return this.#changes.propagate(
@@ -235,23 +250,32 @@ export class AccountService {
     keepTokens: boolean,
   ): Promise<Propagated<Promoted<UserProfile>>> {
     const { users, accounts, profiles } = this.#deps;
-    return this.#changes.propagate(
-      caller,
-      async (trx) => {
-        // Whoever gives power to a token holds a lock on its user meanwhile, and counts the profiles.
-        const user = existing('user', await users.lock(trx, userRef));
-        const account = existing('account', await accounts.find(accountRef, trx));
-        const settings = { name: user.username, ...given };
-        const profile = await profiles.insert(trx, user.id, account.id, settings);
-        if (profile === undefined) throw alreadyExists('user profile', 'user_and_account');
-        const deactivated = await this.#gains.userJoined(trx, caller, user, keepTokens);
-        return {
-          result: { resource: profile, deactivated },
-          entry: userProfileEntry('USER_PROFILE_CREATED', profile, keptTokens(keepTokens)),
-          besides: deactivated.map((token) => deactivatedTokenEntry(token, 'owner_joined_account')),
-        };
-      },
-      ({ resource: { userId } }) => this.#deps.evictOwners((owner) => owner.userId === userId),
+    // Whoever gives power to a token holds a lock on its user meanwhile, and counts the profiles.
+    const lock = async (trx: Transaction): Promise<User> => existing('user', await users.lock(trx, userRef));
+    const joining = async (trx: Transaction): Promise<User | undefined> => {
+      const user = await lock(trx);
+      const { id } = existing('account', await accounts.find(accountRef, trx));
+      const isMember = await profiles.isMember(trx, user.id, id);
+      return !isMember && gainsByJoining(user) ? user : undefined;
+    };
+    return this.#batches.gaining(caller, 'owner_joined_account', joining, (switchedOff) =>
+      this.#changes.propagate(
+        caller,
+        async (trx) => {
+          const user = await lock(trx);
+          const account = existing('account', await accounts.find(accountRef, trx));
+          const settings = { name: user.username, ...given };
+          const profile = await profiles.insert(trx, user.id, account.id, settings);
+          if (profile === undefined) throw alreadyExists('user profile', 'user_and_account');
+          const tokens = await this.#gains.userJoined(trx, caller, user, keepTokens);
+          return {
+            result: { resource: profile, deactivated: added(switchedOff, tokens) },
+            entry: userProfileEntry('USER_PROFILE_CREATED', profile, keptTokens(keepTokens)),
+            besides: tokens.map((token) => deactivatedTokenEntry(token, 'owner_joined_account')),
+          };
+        },
+        ({ resource: { userId } }) => this.#deps.evictOwners((owner) => owner.userId === userId),
+      ),
     );
   }
 
@@ -287,7 +311,7 @@ export class AccountService {
   ): Promise<Propagated<UserProfile>> {
     const lock = async (trx: Transaction): Promise<UserProfile> =>
       current('user profile', await this.#deps.profiles.lock(trx, ref), etag);
-    const before = await this.#deleteManyTokens(caller, force, async (trx) => ({
+    const before = await this.#deleteMany(caller, force, async (trx) => ({
       profileId: (await lock(trx)).id,
     }));
     return this.#changes.propagate(
@@ -296,7 +320,7 @@ export class AccountService {
         const profile = await lock(trx);
         const set = { profileId: profile.id };
         const { tokens, secrets } = await this.#deps.profiles.countOf(trx, set);
-        const dependents = { tokens: tokens + before, secrets };
+        const dependents = { tokens: tokens + before.tokens, secrets: secrets + before.secrets };
         if (tokens + secrets > 0 && !force) throw inUse('user profile', dependents);
         const deleted = await this.#deps.profiles.deleteOf(trx, set);
         const entry = userProfileEntry('USER_PROFILE_DELETED', profile, asTexts(dependents));
@@ -306,19 +330,12 @@ export class AccountService {
     );
   }
 
-  /**
-   * #deleteManyTokens deletes the tokens of a set of profiles in batches, if there are too many for one transaction, and
-   * counts them. What is broken off then goes on where the call is made again.
-   */
-  async #deleteManyTokens(
+  #deleteMany(
     caller: Caller,
     force: boolean,
     find: (trx: Transaction) => Promise<ProfileSet>,
-  ): Promise<number> {
-    if (!force) return 0;
-    const { profiles, tokens } = this.#deps;
-    const found = await this.#changes.look(caller, async (trx) => profiles.countOf(trx, await find(trx)));
-    return found.tokens > MAX_AT_ONCE ? tokens.deleteOfProfiles(caller, found.ids) : 0;
+  ): Promise<Deleted> {
+    return force ? this.#batches.deleteMany(caller, find) : Promise.resolve({ tokens: 0, secrets: 0 });
   }
 
   /** #deleteProfiles deletes what belongs to an account or a user, and tells how much, or refuses to if there is anything. */
@@ -327,10 +344,14 @@ export class AccountService {
     kind: string,
     set: ProfileSet,
     force: boolean,
-    deletedBefore: number,
+    before: Deleted,
   ): Promise<{ readonly counts: Readonly<Record<string, string>>; readonly secrets: readonly Entry[] }> {
     const { profiles, tokens, secrets } = await this.#deps.profiles.countOf(trx, set);
-    const dependents = { user_profiles: profiles, tokens: tokens + deletedBefore, secrets };
+    const dependents = {
+      user_profiles: profiles,
+      tokens: tokens + before.tokens,
+      secrets: secrets + before.secrets,
+    };
     if (profiles > 0 && !force) throw inUse(kind, dependents);
     const deleted = await this.#deps.profiles.deleteOf(trx, set);
     return { counts: asTexts(dependents), secrets: deleted.map(deletedSecretEntry) };
@@ -340,7 +361,7 @@ export class AccountService {
     this.#deps.evictOwners((owner) => owner.accountId === id);
   }
 
-  #evictUser({ id }: User): void {
+  #evictUser({ id }: Pick<User, 'id'>): void {
     this.#deps.evictOwners((owner) => owner.userId === id);
     this.#deps.evictUsers();
   }
@@ -363,7 +384,7 @@ function current<T extends { readonly rowVersion: bigint }>(
   etag: string,
 ): T {
   const resource = existing(kind, found);
-  if (etag !== '' && etag !== etagOf(resource.rowVersion)) throw etagMismatch(kind);
+  requireEtag(kind, etag, resource);
   return resource;
 }
 

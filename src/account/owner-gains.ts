@@ -1,6 +1,6 @@
 import type { Transaction } from '../db/knex.js';
 import type { Clock } from '../lib/clock.js';
-import { instantFromMillis, type Instant } from '../lib/instant.js';
+import { presentOf, type Instant } from '../lib/instant.js';
 import { ALL_SCOPES, firstNotCovered } from '../lib/scopes.js';
 import type { Account, User, UserSettings } from './account.js';
 import type { Caller } from '../authz/caller.js';
@@ -12,6 +12,14 @@ export interface OwnerGainsDependencies {
   readonly clock: Clock;
   /** The scopes of callers with a client certificate; empty where the service takes none. */
   readonly certificateScopes: readonly string[];
+}
+
+/** Tokens that are switched off together. */
+export const MAX_SWITCHED_OFF = 2_000;
+
+/** TooManyTokens says that more would have to be switched off together. */
+export class TooManyTokens extends Error {
+  override readonly name = 'TooManyTokens';
 }
 
 /** State is whether a user or an account is switched on. */
@@ -67,33 +75,47 @@ export class OwnerGains {
     return gainsByJoining(user) ? this.#tokensGain(trx, caller, user, !keepTokens) : [];
   }
 
+  /** switchOffSome switches off, before a user gains, tokens that must not; it is refused where that would be. */
+  async switchOffSome(trx: Transaction, caller: Caller, user: User): Promise<readonly DeactivatedToken[]> {
+    this.#requireCertificateCovered(caller);
+    await this.#requireTokensCovered(trx, caller, { userId: user.id }, { exceptKnownToOthers: true });
+    return this.#switchOff(trx, user, MAX_SWITCHED_OFF);
+  }
+
   async #tokensGain(
     trx: Transaction,
     caller: Caller,
-    { id: userId }: User,
+    user: User,
     switchOff: boolean,
   ): Promise<readonly DeactivatedToken[]> {
-    const { profiles } = this.#deps;
-    const deactivated = switchOff
-      ? await profiles.deactivateKnownToOthers(trx, { userIds: [userId] }, this.#now(), {
-          keepUnknown: false,
-        })
-      : [];
-    await this.#requireTokensCovered(trx, caller, { userId });
+    const deactivated = switchOff ? await this.#switchOff(trx, user, MAX_SWITCHED_OFF + 1) : [];
+    if (deactivated.length > MAX_SWITCHED_OFF) throw new TooManyTokens();
+    await this.#requireTokensCovered(trx, caller, { userId: user.id });
     return deactivated;
+  }
+
+  #switchOff(trx: Transaction, { id }: User, most: number): Promise<DeactivatedToken[]> {
+    const options = { keepUnknown: false, most };
+    return this.#deps.profiles.deactivateKnownToOthers(trx, { userIds: [id] }, this.#now(), options);
   }
 
   #requireCertificateCovered(caller: Caller): void {
     requireScopes(caller, this.#deps.certificateScopes);
   }
 
-  async #requireTokensCovered(trx: Transaction, caller: Caller, set: ProfileSet): Promise<void> {
+  async #requireTokensCovered(
+    trx: Transaction,
+    caller: Caller,
+    set: ProfileSet,
+    { exceptKnownToOthers = false } = {},
+  ): Promise<void> {
     if (firstNotCovered(caller.scopes, ALL_SCOPES) === undefined) return;
-    requireScopes(caller, await this.#deps.profiles.liveScopesOf(trx, set, this.#now()));
+    const { profiles } = this.#deps;
+    requireScopes(caller, await profiles.liveScopesOf(trx, set, this.#now(), exceptKnownToOthers));
   }
 
   #now(): Instant {
-    return instantFromMillis(this.#deps.clock.now());
+    return presentOf(this.#deps.clock);
   }
 }
 

@@ -1,5 +1,5 @@
 import type { Knex } from 'knex';
-import { fromColumns, toColumns } from '../db/field-columns.js';
+import { fromColumns, NOW, toColumns } from '../db/field-columns.js';
 import { listPage } from '../db/list-query.js';
 import { violatedForeignKey } from '../db/pg-errors.js';
 import { notFound } from '../lib/errors.js';
@@ -37,16 +37,10 @@ export interface DeactivatedToken {
   readonly id: bigint;
   readonly keyId: string;
   readonly name: string;
+  readonly userId: bigint;
   readonly profileId: bigint;
   readonly accountId: bigint;
   readonly accountNumber: string;
-}
-
-interface OwnedSecretRow {
-  id: bigint;
-  user_profile_id: bigint;
-  account_id: bigint;
-  account_number: string;
 }
 
 interface UserProfileRow {
@@ -60,9 +54,13 @@ interface UserProfileRow {
   row_version: bigint;
 }
 
-const NOW = 'statement_timestamp()';
 /** True for a token t that is switched on and has not expired. */
 const LIVE = '(t.is_active AND (t.expires_at IS NULL OR t.expires_at >= :now))';
+
+/** True for a token t of a profile p whose plaintext is accepted and was given to someone else, or may have been. */
+const knownToOthers = (keepUnknown: boolean): string => `EXISTS (SELECT FROM token_digests d
+  WHERE d.token_id = t.id AND (d.retires_at IS NULL OR d.retires_at >= :now)
+    AND d.issued_by_user_id ${keepUnknown ? '<>' : 'IS DISTINCT FROM'} p.user_id)`;
 
 /** What a profile refers to, by the constraint that breaks when that is gone. */
 const REFERENCES: Readonly<Record<string, string>> = {
@@ -153,27 +151,49 @@ export class UserProfileRepository {
   /** deleteOf deletes profiles for good with the tokens and secrets that they own, and returns those secrets. */
   async deleteOf(trx: Knex.Transaction, set: ProfileSet): Promise<readonly OwnedSecret[]> {
     await trx('tokens').whereIn('user_profile_id', profilesIn(trx, set).select('id')).delete();
-    const secrets = await trx('secrets as s')
-      .join('user_profiles as p', 'p.id', 's.user_profile_id')
-      .join('accounts as a', 'a.id', 'p.account_id')
-      .whereIn('s.user_profile_id', profilesIn(trx, set).select('id'))
-      .orderBy('s.id')
-      .select<OwnedSecretRow[]>('s.id', 's.user_profile_id', 'p.account_id', 'a.account_number');
-    await trx('secrets').whereIn('user_profile_id', profilesIn(trx, set).select('id')).delete();
+    const secrets = await this.deleteSecrets(trx, set, null);
     await profilesIn(trx, set).delete();
-    return secrets.map((secret) => ({
-      id: secret.id,
-      profileId: secret.user_profile_id,
-      accountId: secret.account_id,
-      accountNumber: secret.account_number,
-    }));
+    return secrets;
   }
 
-  /** liveScopesOf lists each scope that one of the tokens has which are switched on and have not expired. */
-  async liveScopesOf(trx: Knex.Transaction, set: ProfileSet, now: Instant): Promise<string[]> {
+  async isMember(trx: Knex.Transaction, userId: bigint, accountId: bigint): Promise<boolean> {
+    const found = await trx('user_profiles')
+      .where({ user_id: String(userId), account_id: String(accountId) })
+      .pluck('id');
+    return found.length > 0;
+  }
+
+  /** deleteSecrets deletes secrets of profiles for good, `most` at most, and returns them. */
+  async deleteSecrets(trx: Knex.Transaction, set: ProfileSet, most: number | null): Promise<OwnedSecret[]> {
+    const { rows } = await trx.raw<{ rows: OwnedSecret[] }>(
+      `WITH owned AS MATERIALIZED (
+         SELECT id FROM secrets WHERE user_profile_id IN (?) LIMIT CAST(? AS bigint) FOR UPDATE
+       ), deleted AS (
+         DELETE FROM secrets s USING user_profiles p, accounts a
+         WHERE s.id = ANY (ARRAY(SELECT id FROM owned)) AND p.id = s.user_profile_id AND a.id = p.account_id
+         RETURNING s.id, p.id AS "profileId", a.id AS "accountId", a.account_number AS "accountNumber")
+       SELECT * FROM deleted ORDER BY id`,
+      [profilesIn(trx, set).select('id'), most],
+    );
+    return rows;
+  }
+
+  /**
+   * liveScopesOf lists each scope that one of the tokens has which are switched on and have not expired, or only of those that
+   * deactivateKnownToOthers would leave.
+   */
+  async liveScopesOf(
+    trx: Knex.Transaction,
+    set: ProfileSet,
+    now: Instant,
+    exceptKnownToOthers: boolean,
+  ): Promise<string[]> {
     const rows = await trx('tokens as t')
+      .join('user_profiles as p', 'p.id', 't.user_profile_id')
       .whereIn('t.user_profile_id', profilesIn(trx, set).select('id'))
-      .whereRaw(LIVE, { now: formatPgTimestamp(now) })
+      .whereRaw(exceptKnownToOthers ? `${LIVE} AND NOT ${knownToOthers(false)}` : LIVE, {
+        now: formatPgTimestamp(now),
+      })
       .select<{ scope: string }[]>(trx.raw('DISTINCT unnest(t.scopes) AS scope'));
     return rows.map(({ scope }) => scope);
   }
@@ -181,28 +201,28 @@ export class UserProfileRepository {
   /**
    * deactivateKnownToOthers switches off those tokens that are switched on, have not expired, and have a plaintext that
    * is accepted and was given to someone else than their user. Where it is not known to whom it was given, they stay if
-   * `keepUnknown` says so. It returns them in the order of their numbers.
+   * `keepUnknown` says so. It returns them in the order of their numbers, `most` at most.
    */
   async deactivateKnownToOthers(
     trx: Knex.Transaction,
     tokens: TokenSet,
     now: Instant,
-    { keepUnknown }: { readonly keepUnknown: boolean },
+    { keepUnknown, most = null }: { readonly keepUnknown: boolean; readonly most?: number | null },
   ): Promise<DeactivatedToken[]> {
     const [column, ids] = belonging(tokens);
-    const isOther = keepUnknown ? '<>' : 'IS DISTINCT FROM';
     const { rows } = await trx.raw<{ rows: DeactivatedToken[] }>(
-      `WITH deactivated AS (
+      `WITH known AS MATERIALIZED (
+         SELECT t.id FROM tokens t JOIN user_profiles p ON p.id = t.user_profile_id
+         WHERE ${column} = ANY (CAST(:ids AS bigint[])) AND ${LIVE} AND ${knownToOthers(keepUnknown)}
+         LIMIT CAST(:most AS bigint) FOR UPDATE OF t
+       ), deactivated AS (
          UPDATE tokens t SET is_active = false, updated_at = ${NOW}
          FROM user_profiles p JOIN accounts a ON a.id = p.account_id
-         WHERE p.id = t.user_profile_id AND ${column} = ANY (CAST(:ids AS bigint[])) AND ${LIVE} AND EXISTS (
-           SELECT FROM token_digests d
-           WHERE d.token_id = t.id AND (d.retires_at IS NULL OR d.retires_at >= :now)
-             AND d.issued_by_user_id ${isOther} p.user_id)
-         RETURNING t.id, t.key_id AS "keyId", t.name, p.id AS "profileId",
+         WHERE p.id = t.user_profile_id AND t.id = ANY (ARRAY(SELECT id FROM known))
+         RETURNING t.id, t.key_id AS "keyId", t.name, p.user_id AS "userId", p.id AS "profileId",
            a.id AS "accountId", a.account_number AS "accountNumber")
        SELECT * FROM deactivated ORDER BY id`,
-      { ids: ids.map(String), now: formatPgTimestamp(now) },
+      { ids: ids.map(String), now: formatPgTimestamp(now), most },
     );
     return rows;
   }

@@ -7,7 +7,7 @@
  */
 
 import type { Transaction } from '../db/knex.js';
-import { GroupCommit } from '../lib/group-commit.js';
+import { Batcher, writing } from '../lib/batcher.js';
 import { AppendingWriter } from './appending-writer.js';
 import type { Actor, AuditAction, AuditEntry, AuditResource } from './audit-entry.js';
 import { KEY_PURPOSE, type Stamped } from './audit-record.js';
@@ -37,13 +37,16 @@ export class AuditLog {
   readonly #deps: ChainWriterDependencies;
   readonly #changes: ChangesWriter;
   readonly #appender: AppendingWriter;
-  readonly #appending: GroupCommit<Stamped>;
+  readonly #appending: Batcher<Stamped, void>;
 
   constructor(deps: ChainWriterDependencies) {
     this.#deps = deps;
     this.#changes = new ChangesWriter(deps);
     this.#appender = new AppendingWriter(deps);
-    this.#appending = new GroupCommit((entries) => this.#appender.append(entries), MAX_TOGETHER);
+    this.#appending = new Batcher(
+      writing((entries) => this.#appender.append(entries)),
+      { maxItems: MAX_TOGETHER },
+    );
   }
 
   /**

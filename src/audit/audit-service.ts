@@ -1,6 +1,5 @@
 import type { Caller } from '../authz/caller.js';
-import type { CallerRights } from '../authz/rights.js';
-import type { CallerRightsReader } from '../authz/caller-rights-reader.js';
+import type { CallerRights, CallerRightsReader } from '../authz/rights.js';
 import { reading } from '../db/transaction.js';
 import type { Page, PageQuery } from '../lib/page.js';
 import type { AuditRepository, VisibleEvents } from './audit-repository.js';

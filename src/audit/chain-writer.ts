@@ -1,6 +1,6 @@
 import type { Clock } from '../lib/clock.js';
 import { databaseUnavailable, KeywardError } from '../lib/errors.js';
-import { instantFromMillis, type Instant } from '../lib/instant.js';
+import { presentOf, type Instant } from '../lib/instant.js';
 import type { AuditEntry } from './audit-entry.js';
 import type { AuditKeys, Chain, ChainHead, Stamped } from './audit-record.js';
 import type { ChainRepository } from './chain-repository.js';
@@ -27,7 +27,7 @@ export function withFirst(first: readonly AuditEntry[], entry: AuditEntry): read
 }
 
 export function now({ clock }: Pick<ChainWriterDependencies, 'clock'>): Instant {
-  return instantFromMillis(clock.now());
+  return presentOf(clock);
 }
 
 export function stamp(entries: readonly AuditEntry[], occurredAt: Instant): Stamped[] {

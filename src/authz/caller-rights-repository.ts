@@ -2,8 +2,7 @@ import type { Knex } from 'knex';
 import { prepare } from '../db/prepared.js';
 import { credentialsRefused } from '../lib/errors.js';
 import type { Caller } from './caller.js';
-import type { CallerRights } from './rights.js';
-import type { CallerRightsReader } from './caller-rights-reader.js';
+import type { CallerRights, CallerRightsReader } from './rights.js';
 import type { UserRightsReader } from './watcher-rights.js';
 
 interface CallerRightsRow {

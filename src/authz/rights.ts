@@ -8,6 +8,7 @@
 
 import { KeywardError } from '../lib/errors.js';
 import { firstNotCovered } from '../lib/scopes.js';
+import type { Transaction } from '../db/knex.js';
 import type { Caller } from './caller.js';
 
 /**
@@ -25,6 +26,12 @@ export interface CallerRights {
   readonly isSuperuser: boolean;
   /** The user's profiles; without one a user has no rights, not even a superuser. */
   readonly profiles: readonly { readonly id: bigint; readonly accountId: bigint }[];
+}
+
+/** CallerRightsReader reads a caller's present rights from the database: rights are never remembered. */
+export interface CallerRightsReader {
+  /** CREDENTIALS_REFUSED if the user is gone or switched off. */
+  of(caller: Caller, trx?: Transaction): Promise<CallerRights>;
 }
 
 /** Ownership is where a resource belongs. */

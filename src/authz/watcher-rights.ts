@@ -1,4 +1,4 @@
-import { GroupRead } from '../lib/group-read.js';
+import { Batcher } from '../lib/batcher.js';
 import { credentialsRefused } from '../lib/errors.js';
 import type { Caller } from './caller.js';
 import type { CallerRights } from './rights.js';
@@ -16,15 +16,15 @@ const MAX_TOGETHER = 1000;
  * all users share a statement.
  */
 export class WatcherRights {
-  readonly #reading: GroupRead<bigint, CallerRights | undefined>;
+  readonly #reading: Batcher<bigint, CallerRights | undefined>;
 
   constructor(rightsReader: UserRightsReader) {
-    this.#reading = new GroupRead((userIds) => rightsReader.ofUsers(userIds), MAX_TOGETHER);
+    this.#reading = new Batcher((userIds) => rightsReader.ofUsers(userIds), { maxItems: MAX_TOGETHER });
   }
 
   /** of is what a caller may do by now. CREDENTIALS_REFUSED if the user is gone or switched off. */
   async of({ userId }: Caller): Promise<CallerRights> {
-    const callerRights = await this.#reading.one(userId);
+    const callerRights = await this.#reading.add(userId);
     if (callerRights === undefined) throw credentialsRefused();
     return callerRights;
   }

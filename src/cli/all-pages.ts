@@ -5,12 +5,20 @@ interface PageRequest {
   readonly pageToken: string;
 }
 
+interface Page<Item> {
+  readonly items: readonly Item[];
+  readonly nextPageToken: string;
+}
+
+type FetchPage<Item> = (request: PageRequest) => Promise<Page<Item>>;
+
+/** firstPage reads as much of a list as the service gives in one answer. */
+export function firstPage<Item>(fetch: FetchPage<Item>): Promise<Page<Item>> {
+  return fetch({ pageSize: PAGE_SIZE, pageToken: '' });
+}
+
 /** allPages reads a list to its end. */
-export async function allPages<Item>(
-  fetch: (
-    request: PageRequest,
-  ) => Promise<{ readonly items: readonly Item[]; readonly nextPageToken: string }>,
-): Promise<Item[]> {
+export async function allPages<Item>(fetch: FetchPage<Item>): Promise<Item[]> {
   const all: Item[] = [];
   let pageToken = '';
   do {

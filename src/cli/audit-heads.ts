@@ -1,9 +1,10 @@
 import { createReadStream } from 'node:fs';
-import { open, readFile, rename, writeFile } from 'node:fs/promises';
+import { open, readFile } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
 import { formatHeads, HeadsReader } from '../audit/heads-format.js';
 import type { SavedHead } from '../audit/verify.js';
 import { systemClock } from '../lib/clock.js';
+import { replacePrivately } from '../lib/private-file.js';
 
 /**
  * readHeads reads what writeHeads wrote, and what services wrote to KEYWARD_AUDIT_HEADS_FILE: lines, of which the newest
@@ -16,9 +17,8 @@ export async function readHeads(files: readonly string[]): Promise<SavedHead[]> 
 }
 
 /** writeHeads replaces the file as a whole, so that it is never cut short. */
-export async function writeHeads(file: string, heads: readonly SavedHead[]): Promise<void> {
-  await writeFile(`${file}.new`, formatHeads(heads, systemClock.now()), { mode: 0o600 });
-  await rename(`${file}.new`, file);
+export function writeHeads(file: string, heads: readonly SavedHead[]): Promise<void> {
+  return replacePrivately(file, formatHeads(heads, systemClock.now()));
 }
 
 async function readInto(reader: HeadsReader, file: string): Promise<void> {

@@ -4,6 +4,7 @@ import { verifyAudit } from '../audit/verify.js';
 import { readHeads, writeHeads } from './audit-heads.js';
 import { formatReport, reportJson } from './audit-report.js';
 import { printJsonText, printText, showLine } from './io/output.js';
+import { addTo } from './repeatable.js';
 import { withTargetDatabase } from './target-database.js';
 
 interface Options {
@@ -47,10 +48,6 @@ function verifyCommand(): Command {
       if (!report.isIntact) throw new Error('the audit log is not proved to be as it was written');
       if (saveHeads !== undefined) await writeHeads(saveHeads, report.heads);
     });
-}
-
-function addTo(file: string, files: readonly string[]): readonly string[] {
-  return [...files, file];
 }
 
 function showProgress(checked: bigint, total: bigint): void {

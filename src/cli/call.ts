@@ -1,3 +1,4 @@
+import { text as textOf } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { createFileRegistry, fromBinary, fromJsonString, toBinary, toJsonString } from '@bufbuild/protobuf';
 import { FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt';
@@ -18,7 +19,6 @@ import { clientOptions, withClientOptions, type GivenOptions } from './client-op
 import { detailLines } from './io/failure.js';
 import { io } from './io/io.js';
 import { printErrorText, printJsonText } from './io/output.js';
-import { readAll } from './io/stdin.js';
 
 const PROTOS = fileURLToPath(new URL('../../proto', import.meta.url));
 const INCLUDED = [PROTOS, `${PROTOS}/vendor`];
@@ -42,7 +42,7 @@ export function callCommand(command: Command): void {
     )
     .option('--json', 'print each response as one line, and a failure as JSON on standard error')
     .action(async (method: string, request: string, given: GivenOptions) => {
-      const text = request === '-' ? await readAll(io().stdin) : request;
+      const text = request === '-' ? await textOf(io().stdin) : request;
       const options = clientOptions(given);
       try {
         const responses = call(options, method, text, given.json === true ? 0 : 2);

@@ -7,6 +7,7 @@ import { MalformedKey, readKeys } from '../crypto/read-keys.js';
 import { createFileOnce } from '../db/embedded/create-once.js';
 import { systemClock } from '../lib/clock.js';
 import { makePrivateDirectory, readPrivately } from '../lib/private-file.js';
+import { codeOf } from '../lib/errno.js';
 
 /**
  * openKeyring gives the keys that the settings name. With a database of one's own they must name some; the
@@ -69,7 +70,7 @@ async function readKeysFile(path: string, onWarning: (line: string) => void): Pr
     }
   } catch (error) {
     if (error instanceof ConfigError) throw error;
-    const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown';
+    const code = codeOf(error) ?? 'unknown';
     throw new ConfigError(`the file of KEYWARD_FERNET_KEYS_FILE cannot be read: ${code}`, { cause: error });
   }
 }

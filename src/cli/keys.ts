@@ -9,8 +9,9 @@ import type {
 import { FernetKey } from '../crypto/fernet.js';
 import { clientOptions, withClientOptions, type GivenOptions } from './client-options.js';
 import { printJsonLine, printJsonText, printLine, printText, showLine } from './io/output.js';
-import { progressBar } from './io/progress-bar.js';
 import { withClient } from './with-client.js';
+
+const BAR_WIDTH = 30;
 
 /** The status decrypts everything. */
 const STATUS_TIMEOUT_MS = 600_000;
@@ -122,4 +123,12 @@ function remark({ isConfigured, isPrimary, versionCount }: KeyUsage): string {
 
 function options(given: GivenOptions): ClientOptions {
   return { ...clientOptions(given), timeoutMs: STATUS_TIMEOUT_MS };
+}
+
+/** progressBar is one line that shows how much of a work is done. */
+function progressBar(done: bigint, total: bigint): string {
+  const share = total === 0n ? 1 : Number(done) / Number(total);
+  const filled = Math.floor(share * BAR_WIDTH);
+  const bar = '#'.repeat(filled) + '.'.repeat(BAR_WIDTH - filled);
+  return `[${bar}] ${Math.floor(share * 100)} %, ${done} of ${total}`;
 }

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { ConfigError, loadConfig, type Config } from '../config.js';
 import { Redacted } from '../lib/redacted.js';
+import { codeOf } from '../lib/errno.js';
 
 /**
  * readConfig reads the settings, and puts the password of DATABASE_PASSWORD_FILE into the database's URLs.
@@ -25,7 +26,7 @@ function readPassword(file: string): string {
     const password = readFileSync(file, 'utf8').replace(/[\r\n]+$/, '');
     if (password !== '') return password;
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown';
+    const code = codeOf(error) ?? 'unknown';
     throw new ConfigError(`the file of DATABASE_PASSWORD_FILE cannot be read: ${code}`, { cause: error });
   }
   throw new ConfigError('the file of DATABASE_PASSWORD_FILE is empty');

@@ -1,7 +1,7 @@
+import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { withIo, type Io } from './io/io.js';
 import { printErrorText, printText } from './io/output.js';
-import { version } from './version.js';
 
 /** Entry is a command: its line in the help, and how its options and its action are added. */
 interface Entry {
@@ -47,6 +47,10 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
   secret: {
     description: 'Keep secrets, and read their values. Only "access" shows a value.',
     load: async () => (await import('./secret/secret.js')).secretCommand,
+  },
+  token: {
+    description: 'Make tokens, look at them, change and revoke them. A token is an API key.',
+    load: async () => (await import('./token/token.js')).tokenCommand,
   },
   validate: {
     description:
@@ -105,4 +109,11 @@ async function programFor(args: readonly string[]): Promise<Command> {
 function prepare(command: Command): void {
   command.configureOutput({ writeOut: printText, writeErr: printErrorText }).exitOverride();
   for (const subcommand of command.commands) prepare(subcommand);
+}
+
+/** version is the package's. */
+function version(): string {
+  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
+  const { version: found } = JSON.parse(text) as { version: string };
+  return found;
 }

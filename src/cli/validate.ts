@@ -4,6 +4,8 @@ import { explained } from './io/call-failure.js';
 import { clientOptions, warnOfCommandLine, withClientOptions, type GivenOptions } from './client-options.js';
 import { io } from './io/io.js';
 import { printErrorLine, printJsonLine, printLine } from './io/output.js';
+import { addTo } from './repeatable.js';
+import { slicesOf } from '../lib/slices.js';
 
 /** Verdict is what the command prints of an answer. */
 interface Verdict {
@@ -16,8 +18,15 @@ interface Verdict {
   readonly stale?: true;
 }
 
-const MAX_BATCH = 1000;
-const MAX_BATCH_CHARACTERS = 512 * 1024;
+interface ValidateOptions extends GivenOptions {
+  readonly scope?: readonly string[];
+}
+
+const HELP = `
+Example:
+  echo "$KEYWARD_TOKEN" | keyward validate --scope orders:read`;
+
+const BATCH = { maxItems: 1000, maxSize: 512 * 1024 };
 
 /** validateCommand is `keyward validate`. */
 export function validateCommand(command: Command): void {
@@ -27,8 +36,10 @@ export function validateCommand(command: Command): void {
       'the text; with "-" (the default) one text a line is read from standard input, and one verdict a line printed; a line that begins with a quotation mark is a JSON string',
       '-',
     )
+    .option('--scope <scope>', 'a scope that it must hold to pass; may be given more than once', addTo)
     .option('--json', 'print verdicts as JSON, one a line')
-    .action(async (token: string, given: GivenOptions) => {
+    .addHelpText('after', HELP)
+    .action(async (token: string, { scope: requiredScopes = [], ...given }: ValidateOptions) => {
       if (token !== '-') warnOfCommandLine('the text that is asked about');
       const options = clientOptions(given);
       const client = connect(options);
@@ -39,8 +50,8 @@ export function validateCommand(command: Command): void {
       try {
         if (token === '-' && io().stdin.isTTY === true)
           printErrorLine('Type or paste texts, one a line, to ask about each. Ctrl-D ends.');
-        if (token === '-') await validateLines(client, print);
-        else print(toVerdict(await client.tokens.validateToken({ token })));
+        if (token === '-') await validateLines(client, requiredScopes, print);
+        else print(toVerdict(await client.tokens.validateToken({ token, requiredScopes })));
       } catch (error) {
         throw explained(error, options);
       } finally {
@@ -50,7 +61,11 @@ export function validateCommand(command: Command): void {
 }
 
 /** validateLines answers the lines that have come together, in their order, before it reads on. */
-async function validateLines(client: KeywardClient, print: (verdict: Verdict) => void): Promise<void> {
+async function validateLines(
+  client: KeywardClient,
+  requiredScopes: readonly string[],
+  print: (verdict: Verdict) => void,
+): Promise<void> {
   let rest = '';
   let lineNumber = 0;
   const validateAll = async (lines: readonly string[]): Promise<void> => {
@@ -58,9 +73,9 @@ async function validateLines(client: KeywardClient, print: (verdict: Verdict) =>
       lineNumber += 1;
       return line.trim() === '' ? [] : [parseLine(line, lineNumber)];
     });
-    for (const batch of batches(tokens)) {
+    for (const batch of slicesOf(tokens, ({ length }) => length, BATCH)) {
       const { responses } = await client.tokens.batchValidateTokens({
-        requests: batch.map((token) => ({ token })),
+        requests: batch.map((token) => ({ token, requiredScopes })),
       });
       for (const response of responses) print(toVerdict(response));
     }
@@ -73,22 +88,6 @@ async function validateLines(client: KeywardClient, print: (verdict: Verdict) =>
     await validateAll(lines);
   }
   await validateAll([rest]);
-}
-
-/** batches cuts a list into batches that fit into one request, by number and by size. */
-function* batches(tokens: readonly string[]): Generator<string[]> {
-  let batch: string[] = [];
-  let size = 0;
-  for (const token of tokens) {
-    if (batch.length === MAX_BATCH || (batch.length > 0 && size + token.length > MAX_BATCH_CHARACTERS)) {
-      yield batch;
-      batch = [];
-      size = 0;
-    }
-    batch.push(token);
-    size += token.length;
-  }
-  if (batch.length > 0) yield batch;
 }
 
 /** parseLine takes a line as it is, or for what it says as a JSON string: texts that are no line have to be written so. */

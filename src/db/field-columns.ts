@@ -3,6 +3,9 @@ import { mapFields, protoName, type Fields, type Kind, type SettingsOf, type Val
 import { formatPgTimestamp, type Instant } from '../lib/instant.js';
 import type { Column, ListColumns } from './list-query.js';
 
+/** NOW is what times of making and changing are written with: one for all rows of a statement. */
+export const NOW = 'statement_timestamp()';
+
 /** Storage is how a kind of field is kept. */
 interface Storage<Value> {
   readonly toColumn: (value: Value) => unknown;

@@ -74,17 +74,20 @@ export function openDatabase(options: DatabaseOptions): Knex {
   // Knex makes its connections of the class that the driver has by this name.
   (knex.client as { driver: { Client: typeof DatabaseClient } }).driver = { Client: DatabaseClient };
   withOwnSettings(knex, limitMs);
-  countWaiting(knex.client as Knex.Client);
+  countWaiting(knex.client as Knex.Client, Math.max(0, options.connectTimeoutMs - limitMs));
   return knex;
 }
 
-/** countWaiting lets the wait for a connection count for the first statement on it, so that both take no longer than one. */
-function countWaiting(client: Knex.Client): void {
+/**
+ * countWaiting lets the wait for a connection, but for a time that is free, count for the first statement on it: both
+ * together take no longer than the longer of their limits.
+ */
+function countWaiting(client: Knex.Client, freeMs: number): void {
   const acquire = client.acquireConnection.bind(client) as () => Promise<DatabaseClient>;
   client.acquireConnection = async () => {
     const began = performance.now();
     const connection = await acquire();
-    connection.shorten(performance.now() - began);
+    connection.shorten(Math.max(0, performance.now() - began - freeMs));
     return connection;
   };
 }

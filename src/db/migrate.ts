@@ -13,6 +13,7 @@ import * as doneRequests from './migrations/0009-done-requests.js';
 import * as oldestServed from './migrations/0010-oldest-served.js';
 import * as noticeOfDeletions from './migrations/0011-notice-of-deletions.js';
 import * as manyChanges from './migrations/0012-many-changes.js';
+import { MIGRATION_LOCK } from './advisory-locks.js';
 
 /** Migrations in their order. Never edit one that was released; add another. */
 const MIGRATIONS: readonly { readonly name: string; readonly migration: Knex.Migration }[] = [
@@ -51,8 +52,6 @@ export interface Migrated {
 }
 
 const TABLE = 'keyward_migrations';
-// Any fixed number; it only has to differ from other users of advisory locks in the same database.
-const MIGRATION_LOCK = 7_033_291_501;
 const LOCK_POLL_MS = 100;
 /** For how long another migration is waited for. */
 const LOCK_LIMIT_MS = 600_000;

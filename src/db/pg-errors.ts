@@ -1,4 +1,5 @@
 import { databaseUnavailable, KeywardError } from '../lib/errors.js';
+import { codeOf } from '../lib/errno.js';
 
 /** SQLSTATE codes, PostgreSQL documentation, appendix A. */
 const UNIQUE_VIOLATION = '23505';
@@ -66,7 +67,7 @@ const UNAVAILABLE_MESSAGES =
 
 /** sqlState is the SQLSTATE of a PostgreSQL error, undefined for anything else. */
 function sqlState(error: unknown): string | undefined {
-  const code = errorCode(error);
+  const code = codeOf(error);
   return code !== undefined && /^[0-9A-Z]{5}$/.test(code) ? code : undefined;
 }
 
@@ -114,17 +115,13 @@ function isUnavailable(error: unknown): boolean {
   if (state === PROTOCOL_VIOLATION && !('severity' in error && error.severity === 'FATAL')) return false;
   if (state !== undefined && (UNAVAILABLE_CODES.has(state) || UNAVAILABLE_CLASSES.has(state.slice(0, 2))))
     return true;
-  const code = errorCode(error);
+  const code = codeOf(error);
   if (code === undefined ? UNAVAILABLE_MESSAGES.test(error.message) : isUnreachable(code)) return true;
   return error instanceof AggregateError && error.errors.some(isUnavailable);
 }
 
 function isUnreachable(code: string): boolean {
   return UNAVAILABLE_SYSTEM_CODES.has(code) || TLS_CODES.test(code);
-}
-
-function errorCode(error: unknown): string | undefined {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
 }
 
 function constraintOf(error: unknown): string {

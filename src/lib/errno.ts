@@ -1,4 +1,11 @@
-/** hasCode tells whether a caught value carries this error code (a system errno name or an SQLSTATE). */
+/** codeOf is the code that a caught value carries: a system errno name, an SQLSTATE, or the exit code of a program. */
+export function codeOf(error: unknown): string | undefined {
+  if (!(error instanceof Error) || !('code' in error)) return undefined;
+  return typeof error.code === 'string' || typeof error.code === 'number' ? String(error.code) : undefined;
+}
+
+/** hasCode tells whether a caught value carries one of these codes. */
 export function hasCode(error: unknown, ...codes: readonly string[]): boolean {
-  return error instanceof Error && 'code' in error && codes.includes(String(error.code));
+  const code = codeOf(error);
+  return code !== undefined && codes.includes(code);
 }

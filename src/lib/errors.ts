@@ -34,6 +34,7 @@ export type Reason =
   | 'REQUEST_TIMEOUT'
   | 'TOO_MANY_CONNECTIONS'
   | 'OVERLOADED'
+  | 'DEADLINE_PASSED'
   | 'DATABASE_UNAVAILABLE'
   | 'INTERNAL';
 
@@ -173,6 +174,11 @@ export function requestTimeout(seconds: number): KeywardError {
 export function openCallsTooLarge(mostBytes: number): KeywardError {
   const message = `Calls without credentials take more than ${mostBytes} bytes on this connection.`;
   return new KeywardError('REQUEST_TOO_LARGE', message, { metadata: { limit_bytes: String(mostBytes) } });
+}
+
+/** deadlinePassed is for calls that had to wait for longer than their clients did. */
+export function deadlinePassed(): KeywardError {
+  return new KeywardError('DEADLINE_PASSED', 'The deadline passed before the call was judged.');
 }
 
 /** overloaded is for calls that would be worked on beside too many others. */

@@ -24,7 +24,7 @@ export interface Values {
 export type Kind = keyof Values;
 
 /** FieldOf is all that is to be known of a field of a kind. Its column has the name that it has in the proto. */
-export interface FieldOf<K extends Kind> {
+interface FieldOf<K extends Kind> {
   readonly kind: K;
   readonly check: (v: Violations, field: string, value: Values[K], now: Instant) => void;
   /** What lists can do with it. A list is filtered by single texts of `texts`. */
@@ -100,6 +100,13 @@ function charactersOf(value: Values[Kind] | undefined): number {
   if (typeof value === 'string') return value.length;
   if (value === null || typeof value !== 'object') return 0;
   return [...value].flat().reduce((sum, text) => sum + text.length, 0);
+}
+
+/** bytesOfAll is that of several. */
+export function bytesOfAll(fields: Fields, resources: Iterable<object>): number {
+  let bytes = 0;
+  for (const resource of resources) bytes += bytesOf(fields, resource);
+  return bytes;
 }
 
 /** protoName is the name of a field in the proto, and so of its column. */

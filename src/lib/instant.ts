@@ -1,3 +1,5 @@
+import type { Clock } from './clock.js';
+
 /**
  * Instant is a point in time in microseconds since 1970-01-01T00:00:00Z: what PostgreSQL keeps,
  * so that nothing is lost between the two.
@@ -10,6 +12,11 @@ export const MAX_INSTANT: Instant = 253_402_300_799_999_999n;
 
 const PG_TIMESTAMP =
   /^(\d{4,6})-(\d\d)-(\d\d) (\d\d):(\d\d):(\d\d)(?:\.(\d{1,6}))?([+-])(\d\d)(?::(\d\d))?(?::(\d\d))?( BC)?$/;
+
+/** presentOf is the time by a clock. */
+export function presentOf(clock: Clock): Instant {
+  return instantFromMillis(clock.now());
+}
 
 export function instantFromMillis(millis: number): Instant {
   return BigInt(Math.round(millis * 1000));

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { closeSync, constants, fstatSync, openSync, readFileSync, type Stats } from 'node:fs';
-import { lstat, mkdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { lchown, lstat, mkdir, open, rename, rm, stat } from 'node:fs/promises';
 import { hasCode } from './errno.js';
 
 /** NotPrivateError says why a file or directory is not used: somebody else may have read or changed it. */
@@ -76,15 +76,37 @@ function openWithoutLinks(path: string): number | undefined {
   }
 }
 
+type Content = string | Uint8Array;
+
 /**
  * writePrivately writes a file that only its owner can read, or replaces one as a whole, so that it is never cut
- * short and never keeps a wider mode.
+ * short and never keeps a wider mode. What makes the content is called when the file is open, so that nothing is made
+ * which has no place.
  */
-export async function writePrivately(path: string, content: string | Uint8Array): Promise<void> {
+export async function writePrivately(
+  path: string,
+  content: Content | (() => Promise<Content>),
+): Promise<void> {
   if (!(await isReplaceable(path))) throw new Error(`${path} is there already and is no regular file`);
+  await replacePrivately(path, content);
+}
+
+/** replacePrivately does so whatever is at the path, a link too; the file may be given to another user. */
+export async function replacePrivately(
+  path: string,
+  content: Content | (() => Promise<Content>),
+  owner?: { readonly uid: number; readonly gid: number },
+): Promise<void> {
   const temporary = `${path}.${randomUUID()}`;
   try {
-    await writeFile(temporary, content, { mode: 0o600, flag: 'wx', flush: true });
+    const file = await open(temporary, 'wx', 0o600);
+    try {
+      await file.writeFile(typeof content === 'function' ? await content() : content);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    if (owner !== undefined) await lchown(temporary, owner.uid, owner.gid);
     await rename(temporary, path);
   } catch (error) {
     await rm(temporary, { force: true });

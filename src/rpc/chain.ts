@@ -77,6 +77,7 @@ export class Malformed {
 /**
  * The interceptors in their order, outermost first:
  *
+ * 0. `countWork` counts the call as work until all is done, even if its client has gone before.
  * 1. `accessLog` sees, logs and counts every call, refused ones too, with the status it ended in.
  * 2. `explainFaults` makes a foreseen error of every fault, so that what is outside it only meets those.
  * 3. `authenticate` judges the credentials, where the front door did not do so with the request at hand. It comes
@@ -89,6 +90,15 @@ export class Malformed {
  */
 function interceptors(dependencies: ChainDependencies): readonly Interceptor[] {
   const { authenticator, authentications, limits, ...log } = dependencies;
+  const countWork: Interceptor = (next) => async (call) => {
+    const end = call.admission?.work?.hold();
+    try {
+      return await next(call);
+    } finally {
+      end?.();
+    }
+  };
+
   const accessLog: Interceptor = (next) => async (call) => {
     try {
       const response = await next(call);
@@ -150,7 +160,7 @@ function interceptors(dependencies: ChainDependencies): readonly Interceptor[] {
     return next(call);
   };
 
-  return [accessLog, explainFaults, authenticate, limitCaller, authorize, refuseMalformed];
+  return [countWork, accessLog, explainFaults, authenticate, limitCaller, authorize, refuseMalformed];
 }
 
 /** chain makes the library's handler of a method: all interceptors, then the handler itself. */

@@ -1,6 +1,6 @@
 import { logVerbosity, Server, ServerCredentials, setLogVerbosity } from '@grpc/grpc-js';
 import type { Config } from '../config.js';
-import { keepPaddedFields, replaceTls } from './library.js';
+import { replaceTls, setSessionOptions } from './library.js';
 import type { ServerTls } from './server-tls.js';
 import { keepStreamsYoung } from './young-streams.js';
 
@@ -16,7 +16,7 @@ export function newGrpcServer(): Server {
     'grpc.max_receive_message_length': 4 * 1024 * 1024,
     'grpc.enable_channelz': 0,
   });
-  keepPaddedFields(server);
+  setSessionOptions(server);
   return server;
 }
 

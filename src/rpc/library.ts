@@ -52,17 +52,22 @@ export function takeStreams(
   listening.on('stream', make(library.bind(listening) as StreamListener));
 }
 
-/**
- * keepPaddedFields lets header fields with spaces around them come in: Node drops them otherwise without a word, so that of
- * credentials with a space behind them nothing would be left, and a call with a client certificate besides would
- * be that one's. Node can do so from 22.17 and 24.2 on; an older one drops them.
- */
-export function keepPaddedFields(server: Server): void {
+/** setSessionOptions gives Node options for the HTTP/2 sessions of a server that the library does not know of. */
+export function setSessionOptions(server: Server): void {
   const options: unknown = Reflect.get(server, 'commonServerOptions');
-  if (typeof options === 'object' && options !== null) {
-    Reflect.set(options, 'strictFieldWhitespaceValidation', false);
-  }
+  if (typeof options === 'object' && options !== null) Object.assign(options, SESSION_OPTIONS);
 }
+
+const SESSION_OPTIONS = {
+  /**
+   * Header fields with spaces around them come in: Node drops them otherwise without a word, so that of credentials with a
+   * space behind them nothing would be left, and a call with a client certificate besides would be that one's. Node can do so
+   * from 22.17 and 24.2 on; an older one drops them.
+   */
+  strictFieldWhitespaceValidation: false,
+  /** An other end that is not read for a while cannot answer PINGs. More than these are not sent. */
+  maxOutstandingPings: 100,
+};
 
 /** streamStateOf is where Node keeps the open streams of a session; undefined if it is elsewhere. */
 export function streamStateOf(session: object): { streams: object } | undefined {
@@ -107,12 +112,20 @@ export function startReading(session: Http2Session): boolean {
   return true;
 }
 
+/** isConnected asks the system, which knows also of a connection that is not read that it was reset. */
+export function isConnected(session: Http2Session): boolean {
+  const handle = handleOf(session);
+  return typeof handle?.getpeername !== 'function' || Reflect.apply(handle.getpeername, handle, [{}]) === 0;
+}
+
 /** SocketHandle is what stands for a socket of the system, or for TLS on one. */
 interface SocketHandle {
   readonly readStart?: unknown;
   readonly readStop?: unknown;
   /** Bytes that the system has not taken yet. */
   readonly writeQueueSize?: unknown;
+  /** Tells an error by its number, and success by 0. */
+  readonly getpeername?: unknown;
 }
 
 function handleOf(session: Http2Session): SocketHandle | undefined {

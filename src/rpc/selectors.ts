@@ -92,15 +92,21 @@ type OwnedNameRef =
   | { readonly by: 'owner'; readonly owner: UserProfileRef; readonly name: string }
   | { readonly by: 'account'; readonly accountNumber: string; readonly name: string };
 
-export function readOwnedName(v: Violations, field: string, { owner, name: given }: OwnedName): OwnedNameRef {
+/** readOwnedName reads such a name: one of the caller's own profile if no owner is given. */
+export function readOwnedName(
+  v: Violations,
+  field: string,
+  { owner, name: given }: OwnedName,
+  caller: Caller,
+): OwnedNameRef {
   const name = readName(v, `${field}.name`, given, 255);
   switch (owner?.$case) {
-    case 'userProfile':
-      return { by: 'owner', owner: readUserProfileSelector(v, `${field}.user_profile`, owner.value), name };
     case 'accountNumber':
       return { by: 'account', accountNumber: readName(v, `${field}.account_number`, owner.value, 255), name };
+    case 'userProfile':
+      return { by: 'owner', owner: readUserProfileSelector(v, `${field}.user_profile`, owner.value), name };
     case undefined:
-      return missing(v, `${field}.owner`);
+      return { by: 'owner', owner: readOwner(v, `${field}.owner`, undefined, caller), name };
   }
 }
 

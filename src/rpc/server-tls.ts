@@ -2,6 +2,7 @@ import { createPrivateKey, X509Certificate, type KeyObject } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { createSecureContext } from 'node:tls';
 import { ConfigError, SETTINGS, type Config } from '../config.js';
+import { codeOf } from '../lib/errno.js';
 
 /** ServerTls is what the settings of TLS name: PEM, of which each part was read and fits the others. */
 export interface ServerTls {
@@ -48,7 +49,7 @@ async function readPem(setting: TlsSetting, path: string): Promise<Buffer> {
   try {
     return await readFile(path);
   } catch (cause) {
-    const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown';
+    const code = codeOf(cause) ?? 'unknown';
     const why = code === 'ENOENT' ? 'there is no such file' : code;
     throw new ConfigError(`${SETTINGS[setting].variable}: ${path} cannot be read: ${why}`, { cause });
   }

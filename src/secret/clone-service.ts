@@ -2,15 +2,14 @@ import type { Caller } from '../authz/caller.js';
 import type { Owner } from '../authz/owner.js';
 import type { UserProfileRef } from '../authz/refs.js';
 import { meantByName } from '../authz/reader-rows.js';
-import type { CallerRights } from '../authz/rights.js';
-import type { CallerRightsReader } from '../authz/caller-rights-reader.js';
+import type { CallerRights, CallerRightsReader } from '../authz/rights.js';
 import type { RefusalLog } from '../audit/refusal-log.js';
 import type { Keyring } from '../crypto/keyring.js';
 import type { Database, Transaction } from '../db/knex.js';
 import { inTransactionFor } from '../db/transaction.js';
 import type { Clock } from '../lib/clock.js';
 import { notFound } from '../lib/errors.js';
-import { instantFromMillis } from '../lib/instant.js';
+import { presentOf } from '../lib/instant.js';
 import { noneEnabled, requireAccess, requireNotExpired } from './access/access.js';
 import { findManagedOwner } from './new-owner.js';
 import type { BindingService } from './binding/binding-service.js';
@@ -103,7 +102,7 @@ export class CloneService {
     if (source === undefined || source.deletedAt !== null) throw notFound('secret');
     const { access } = theOnly(await finder.visible(callerRights, [source], trx));
     requireAccess(access);
-    requireNotExpired(source.expiresAt, instantFromMillis(clock.now()));
+    requireNotExpired(source.expiresAt, presentOf(clock));
     return source;
   }
 

@@ -6,7 +6,7 @@ import type { Database, Transaction } from '../db/knex.js';
 import { inTransactionFor } from '../db/transaction.js';
 import type { Clock } from '../lib/clock.js';
 import { notFound } from '../lib/errors.js';
-import { instantFromMillis } from '../lib/instant.js';
+import { presentOf } from '../lib/instant.js';
 import { doneBy, type Done } from './secret-audit.js';
 import type { SecretFinder } from './secret-finder.js';
 import type { SecretRef } from './secret-ref.js';
@@ -92,7 +92,7 @@ export class SecretChanges {
 
   /** #becameReady tells whether the secret's value can be had and could not before. */
   #becameReady(before: Secret | undefined, after: Secret): readonly Done[] {
-    const now = instantFromMillis(this.#deps.clock.now());
+    const now = presentOf(this.#deps.clock);
     const wasReady = before !== undefined && isReady(before, now);
     return !wasReady && isReady(after, now) ? [{ action: 'SECRET_READY' }] : [];
   }

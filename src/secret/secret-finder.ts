@@ -1,17 +1,16 @@
 import type { Caller } from '../authz/caller.js';
 import { meantByName } from '../authz/reader-rows.js';
-import type { CallerRights } from '../authz/rights.js';
-import type { CallerRightsReader } from '../authz/caller-rights-reader.js';
+import type { CallerRights, CallerRightsReader } from '../authz/rights.js';
 import type { Transaction } from '../db/knex.js';
 import type { Clock } from '../lib/clock.js';
-import { etagMismatch, KeywardError, notFound, notPermitted } from '../lib/errors.js';
-import { etagOf } from '../lib/etag.js';
-import { instantFromMillis } from '../lib/instant.js';
-import { recordLocator } from '../lib/public-id.js';
+import { notFound, notPermitted } from '../lib/errors.js';
+import { requireEtag } from '../lib/etag.js';
+import { presentOf } from '../lib/instant.js';
 import type { GrantRepository } from './sharing/grant-repository.js';
 import type { SecretRef } from './secret-ref.js';
 import type { SecretRepository } from './secret-repository.js';
 import { accessToSecret, type Secret, type SecretAccess } from './secret.js';
+import { onlyOne } from '../lib/only-one.js';
 
 /** FoundSecret is a secret that the caller may read, and what else the caller may do with it. */
 export interface FoundSecret {
@@ -28,8 +27,6 @@ export interface SecretFinderDependencies {
 
 /** Purpose is what a secret is looked for, but to read about it: to have its value, or to manage it. */
 type Purpose = 'access' | 'manage';
-
-const MAX_CANDIDATES = 10;
 
 /** SecretFinder finds the secrets that callers name, and tells absence, prohibition and permission apart. */
 export class SecretFinder {
@@ -99,7 +96,7 @@ export class SecretFinder {
     requireManage(found);
     const secret = await this.#deps.secrets.lock(trx, found.secret.id);
     if (secret === undefined) throw notFound('secret');
-    if (etag !== '' && etag !== etagOf(secret.rowVersion)) throw etagMismatch('secret');
+    requireEtag('secret', etag, secret);
     return { secret, callerRights };
   }
 
@@ -111,7 +108,7 @@ export class SecretFinder {
     if (secrets.length === 0 || profiles.length === 0) return new Set();
     const profileIds = profiles.map(({ id }) => id);
     const secretIds = secrets.map(({ id }) => id);
-    const now = instantFromMillis(this.#deps.clock.now());
+    const now = presentOf(this.#deps.clock);
     return this.#deps.grants.secretsGrantedTo(profileIds, secretIds, now, trx);
   }
 }
@@ -129,11 +126,5 @@ export function ableTo(purpose: Purpose, found: readonly FoundSecret[]): readonl
 
 /** theOnly is the one secret among those that a reference names for the caller. */
 export function theOnly(found: readonly FoundSecret[]): FoundSecret {
-  const [only, ...others] = found;
-  if (only === undefined) throw notFound('secret');
-  if (others.length === 0) return only;
-  const candidates = found.slice(0, MAX_CANDIDATES).map(({ secret }) => recordLocator('secret', secret.id));
-  throw new KeywardError('NAME_AMBIGUOUS', 'More than one secret of this account has this name.', {
-    metadata: { candidates: candidates.join(',') },
-  });
+  return onlyOne('secret', found, ({ secret }) => secret.id);
 }

@@ -2,7 +2,7 @@ import type { Caller } from '../authz/caller.js';
 import type { UserProfileRef } from '../authz/refs.js';
 import type { CreateSecretRequest, SecretServiceService } from '../gen/keyward/secret/v1/secret_service.js';
 import type { Clock } from '../lib/clock.js';
-import { instantFromMillis, type Instant } from '../lib/instant.js';
+import { presentOf, type Instant } from '../lib/instant.js';
 import { parseListRequest } from '../lib/page.js';
 import { checkName, MAX_DESCRIPTION_BYTES } from '../lib/resource-rules.js';
 import { checked } from '../lib/violations.js';
@@ -39,7 +39,7 @@ export function secretHandlers(
   cloning: CloneService,
   clock: Clock,
 ): Handlers<Methods> {
-  const now = (): Instant => instantFromMillis(clock.now());
+  const now = (): Instant => presentOf(clock);
   return {
     createSecret: {
       permission: WRITE,
@@ -52,7 +52,7 @@ export function secretHandlers(
     getSecret: {
       permission: READ,
       handle: async (request, caller) => {
-        const ref = checked((v) => readSecretSelector(v, 'secret', request.secret));
+        const ref = checked((v) => readSecretSelector(v, 'secret', request.secret, caller));
         return { secret: toSecret(await service.get(caller, ref)) };
       },
     },
@@ -69,7 +69,7 @@ export function secretHandlers(
       maxRequestBytes: MAX_DESCRIPTION_BYTES,
       handle: async (request, caller) => {
         const { ref, change } = checked((v) => ({
-          ref: readSecretSelector(v, 'selector', request.selector),
+          ref: readSecretSelector(v, 'selector', request.selector, caller),
           change: readChange(
             v,
             SECRET_FIELDS,
@@ -85,7 +85,7 @@ export function secretHandlers(
       handle: async (request, caller) => {
         const ref = checked((v) => {
           checkName(v, 'new_name', request.newName);
-          return readSecretSelector(v, 'selector', request.selector);
+          return readSecretSelector(v, 'selector', request.selector, caller);
         });
         return { secret: toSecret(await service.rename(caller, ref, request.etag, request.newName)) };
       },
@@ -99,7 +99,7 @@ export function secretHandlers(
           checkName(v, 'new_name', newName);
           return {
             by: readRepeatable(v, caller, 'CloneSecret', requestId),
-            secret: readSecretSelector(v, 'selector', selector),
+            secret: readSecretSelector(v, 'selector', selector, caller),
             owner: owner && readUserProfileSelector(v, 'owner', owner),
           };
         });
@@ -109,7 +109,7 @@ export function secretHandlers(
     deleteSecret: {
       permission: WRITE,
       handle: async ({ selector, etag, force }, caller) => {
-        const ref = checked((v) => readSecretSelector(v, 'selector', selector));
+        const ref = checked((v) => readSecretSelector(v, 'selector', selector, caller));
         return { secret: toSecret(await service.delete(caller, ref, etag, force)) };
       },
     },
@@ -118,7 +118,7 @@ export function secretHandlers(
       // It brings back grants, too.
       alsoNeeds,
       handle: async ({ selector, etag }, caller) => {
-        const ref = checked((v) => readSecretSelector(v, 'selector', selector));
+        const ref = checked((v) => readSecretSelector(v, 'selector', selector, caller));
         return { secret: toSecret(await service.undelete(caller, ref, etag)) };
       },
     },

@@ -1,3 +1,4 @@
+import type { Caller } from '../authz/caller.js';
 import {
   SecretFormat,
   SecretVersionState,
@@ -118,10 +119,11 @@ export function readSecretSelector(
   v: Violations,
   field: string,
   message: SecretSelector | undefined,
+  caller: Caller,
 ): SecretRef {
   const selector = message?.selector;
   if (selector === undefined) return missing(v, field);
   return selector.$case === 'ownedName'
-    ? readOwnedName(v, `${field}.owned_name`, selector.value)
+    ? readOwnedName(v, `${field}.owned_name`, selector.value, caller)
     : readPublicId(v, field, 'secret', selector);
 }

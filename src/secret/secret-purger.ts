@@ -2,7 +2,7 @@ import { SERVICE, type AuditLog } from '../audit/audit-log.js';
 import type { Database } from '../db/knex.js';
 import { inTransaction } from '../db/transaction.js';
 import type { Clock } from '../lib/clock.js';
-import { instantFromMillis } from '../lib/instant.js';
+import { presentOf } from '../lib/instant.js';
 import { PeriodicTask } from '../lib/periodic-task.js';
 import type { Logger } from '../telemetry/logger.js';
 import { resourceOf } from './secret-audit.js';
@@ -60,7 +60,7 @@ export class SecretPurger {
   #purgeBatch(): Promise<number> {
     const { knex, secrets, audit, clock } = this.#deps;
     return inTransaction(knex, async (trx) => {
-      const due = await secrets.lockDue(trx, instantFromMillis(clock.now()), BATCH);
+      const due = await secrets.lockDue(trx, presentOf(clock), BATCH);
       await secrets.remove(
         trx,
         due.map(({ id }) => id),

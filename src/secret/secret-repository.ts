@@ -3,7 +3,7 @@ import { joinOwner, OWNER_COLUMNS, ownerFromRow, whereOwner, type OwnerRow } fro
 import type { Owner } from '../authz/owner.js';
 import type { Condition } from '../authz/reader-rows.js';
 import { PLATFORM_ACCOUNT_NUMBER, type CallerRights } from '../authz/rights.js';
-import { fromColumns, toColumns } from '../db/field-columns.js';
+import { fromColumns, NOW, toColumns } from '../db/field-columns.js';
 import { listPage } from '../db/list-query.js';
 import { violatedUnique } from '../db/pg-errors.js';
 import { alreadyExists } from '../lib/errors.js';
@@ -13,6 +13,7 @@ import { foldName } from '../lib/text.js';
 import { ENABLED_VERSION, LATEST_VERSION, SECRET_COLUMNS } from './secret-columns.js';
 import type { SecretRef } from './secret-ref.js';
 import { SECRET_FIELDS, type Secret, type SecretChange, type SecretSettings } from './secret.js';
+import { NAME_LOCK } from '../db/advisory-locks.js';
 
 interface SecretRow extends OwnerRow {
   id: bigint;
@@ -25,10 +26,6 @@ interface SecretRow extends OwnerRow {
   purge_at: Instant | null;
   row_version: bigint;
 }
-
-const NOW = 'statement_timestamp()';
-/** Any fixed number; it only has to differ from those of other users of two-part advisory locks. */
-const NAME_LOCK = 703_329_151;
 
 /** SecretRepository is every SQL statement about secrets themselves. What writes needs a transaction. */
 export class SecretRepository {

@@ -8,14 +8,14 @@
 
 import type { Caller } from '../authz/caller.js';
 import type { UserProfileRef } from '../authz/refs.js';
-import type { CallerRightsReader } from '../authz/caller-rights-reader.js';
+import type { CallerRightsReader } from '../authz/rights.js';
 import { changedFields, type AuditAction } from '../audit/audit-log.js';
 import type { Keyring } from '../crypto/keyring.js';
 import type { Database, Transaction } from '../db/knex.js';
 import { inTransactionFor, reading } from '../db/transaction.js';
 import type { Clock } from '../lib/clock.js';
 import { KeywardError, scopeMissing } from '../lib/errors.js';
-import { instantFromMillis, type Instant } from '../lib/instant.js';
+import { presentOf, type Instant } from '../lib/instant.js';
 import type { Page, PageQuery } from '../lib/page.js';
 import { covers, type Permission } from '../lib/scopes.js';
 import { findManagedOwner } from './new-owner.js';
@@ -147,7 +147,7 @@ export class SecretService {
   }
 
   #now(): Instant {
-    return instantFromMillis(this.#deps.clock.now());
+    return presentOf(this.#deps.clock);
   }
 }
 

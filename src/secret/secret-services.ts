@@ -1,5 +1,5 @@
 import type { DoneRequests } from '../idempotency/done-requests.js';
-import type { CallerRightsReader } from '../authz/caller-rights-reader.js';
+import type { CallerRightsReader } from '../authz/rights.js';
 import type { AuditLog } from '../audit/audit-log.js';
 import type { RefusalLog } from '../audit/refusal-log.js';
 import type { Keyring } from '../crypto/keyring.js';
@@ -7,7 +7,6 @@ import type { Database } from '../db/knex.js';
 import type { Clock } from '../lib/clock.js';
 import type { Timers } from '../lib/timers.js';
 import type { Logger } from '../telemetry/logger.js';
-import { AccessReader } from './access/access-reader.js';
 import { AccessRepository } from './access/access-repository.js';
 import { AccessService } from './access/access-service.js';
 import { AccessTimes } from './access/access-times.js';
@@ -77,12 +76,7 @@ export function secretServices(deps: SecretServicesDependencies): SecretServices
     secrets: new SecretService(shared),
     clones: new CloneService(shared),
     versions: new VersionService(shared),
-    access: new AccessService({
-      ...shared,
-      reader: new AccessReader(accesses),
-      times: accessTimes,
-      limitMs: deps.accessLimitMs,
-    }),
+    access: new AccessService({ ...shared, accesses, times: accessTimes, limitMs: deps.accessLimitMs }),
     references: new ReferenceService(shared),
     grants: new GrantService(shared),
     bindings,

@@ -2,7 +2,8 @@ import { ownershipOf } from '../authz/change-audience.js';
 import { ResourceWatch, type ResourceWatchDependencies } from '../watch/resource-watch.js';
 import { reading } from '../db/transaction.js';
 import type { Clock } from '../lib/clock.js';
-import { instantFromMillis } from '../lib/instant.js';
+import { presentOf } from '../lib/instant.js';
+import { bytesOfAll } from '../lib/fields.js';
 import type { GrantRepository, GrantTerm } from './sharing/grant-repository.js';
 import type { SecretRepository } from './secret-repository.js';
 import { accessToSecret, isOver, SECRET_FIELDS, type Secret } from './secret.js';
@@ -31,9 +32,9 @@ export function secretWatch(deps: SecretWatchDependencies): SecretWatch {
         const [secrets, grants] = await Promise.all([deps.secrets.findAll(ids), deps.grants.termsOf(ids)]);
         return { secrets: new Map(secrets.map((secret) => [secret.id, secret])), grants };
       }),
-    resources: ({ secrets }) => secrets.values(),
+    bytesOf: ({ secrets }) => bytesOfAll(SECRET_FIELDS, secrets.values()),
     tell: (change, { secrets, grants, reach }, callerRights) => {
-      const now = instantFromMillis(deps.clock.now());
+      const now = presentOf(deps.clock);
       const own = new Set(callerRights.profiles.map(({ id }) => id));
       const isGranted = grants.some(
         ({ secretId, profileId, expiresAt }) =>

@@ -28,6 +28,8 @@ import { SECRETS, TARGET_TABLES, TOKENS } from './target-tables.js';
 import { query } from './target-store.js';
 import { importTokens } from './token-batch.js';
 import { readKnoxOnly, readTokens } from './token-rows.js';
+import { hasCode } from '../lib/errno.js';
+import { IMPORT_LOCK } from '../db/advisory-locks.js';
 
 export interface Progress {
   readonly kind: Kind;
@@ -65,8 +67,6 @@ const OTHER_TABLES = ['knox_authtoken', 'taggit_tag', 'taggit_taggeditem', 'djan
 /** Tables whose rows Keyward has no place for, but that hang on rows that it takes. */
 const STAYING_TABLES = ['account_accountcontact', 'auth_user_groups', 'auth_user_user_permissions'];
 
-// Any fixed number; it only has to differ from other users of advisory locks in the same database.
-const IMPORT_LOCK = 7_033_291_502;
 /** How often a batch is tried that fails because something else writes at the same time. */
 const ATTEMPTS = 5;
 /** unique_violation, serialization_failure, deadlock_detected: what a concurrent writer can cause. */
@@ -277,5 +277,5 @@ function batchFailed(kind: Kind, cause: unknown): SmarterImportError {
 }
 
 function isConcurrencyError(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && CONCURRENCY_ERRORS.has(String(error.code));
+  return hasCode(error, ...CONCURRENCY_ERRORS);
 }

@@ -3,7 +3,7 @@ import type { DeactivationCause } from '../account/account-entries.js';
 import { gainsByJoining, promotes, type Rank } from '../authz/rights.js';
 import type { TokenSet, UserProfileRepository } from '../account/user-profile-repository.js';
 import type { Clock } from '../lib/clock.js';
-import { instantFromMillis } from '../lib/instant.js';
+import { presentOf } from '../lib/instant.js';
 import type { BatchReport } from './report.js';
 import { query } from './target-store.js';
 
@@ -81,7 +81,7 @@ export class Promotions {
   ): Promise<void> {
     if (Object.values(tokens).every((ids: readonly bigint[]) => ids.length === 0)) return;
     const { profiles, clock } = this.#deps;
-    const now = instantFromMillis(clock.now());
+    const now = presentOf(clock);
     const deactivated = await profiles.deactivateKnownToOthers(trx, tokens, now, { keepUnknown: true });
     for (const token of deactivated) report.switchedOff(token, cause);
   }

@@ -1,3 +1,5 @@
+import { Batcher } from '../lib/batcher.js';
+
 /** Fetch asks for several digests at once; the result lacks those that are unknown. */
 export type Fetch<Facts> = (digests: readonly string[]) => Promise<Map<string, Facts>>;
 
@@ -15,14 +17,13 @@ export type Deliver<Facts, Answer> = (load: {
   readonly startedAt: number;
 }) => Answer;
 
-interface Pending<Answer> {
+/** Load is a miss that is being loaded, or waits for that. */
+interface Load<Answer> {
   readonly digest: string;
   readonly startedAt: number;
   current: boolean;
   hasBegun: boolean;
-  readonly promise: Promise<Answer>;
-  readonly resolve: (answer: Answer) => void;
-  readonly reject: (error: unknown) => void;
+  answer: Promise<Answer> | undefined;
 }
 
 /** Queries under way at once. Further misses wait and are then fetched together, which is faster than more queries. */
@@ -36,9 +37,12 @@ const MAX_DIGESTS_A_QUERY = 500;
 export class MissLoader<Facts, Answer> {
   readonly #fetch: Fetch<Facts>;
   readonly #deliver: Deliver<Facts, Answer>;
-  readonly #pending = new Map<string, Pending<Answer>>();
-  readonly #queue: Pending<Answer>[] = [];
-  #queries = 0;
+  readonly #pending = new Map<string, Load<Answer>>();
+  readonly #loading = new Batcher<Load<Answer>, Answer>((loads) => this.#query(loads), {
+    maxItems: MAX_DIGESTS_A_QUERY,
+    maxBatches: MAX_QUERIES,
+    isEager: true,
+  });
 
   constructor(fetch: Fetch<Facts>, deliver: Deliver<Facts, Answer>) {
     this.#fetch = fetch;
@@ -46,13 +50,12 @@ export class MissLoader<Facts, Answer> {
   }
 
   load(digest: string, startedAt: number): Promise<Answer> {
-    const waiting = this.#pending.get(digest);
-    if (waiting !== undefined) return waiting.promise;
-    const pending = newPending<Answer>(digest, startedAt);
-    this.#pending.set(digest, pending);
-    this.#queue.push(pending);
-    this.#startQueries();
-    return pending.promise;
+    const pending = this.#pending.get(digest);
+    if (pending?.answer !== undefined) return pending.answer;
+    const load: Load<Answer> = { digest, startedAt, current: true, hasBegun: false, answer: undefined };
+    this.#pending.set(digest, load);
+    load.answer = this.#loading.add(load);
+    return load.answer;
   }
 
   /** loadAnew is load by a query that begins after the call: it joins no other that is under way. */
@@ -70,48 +73,24 @@ export class MissLoader<Facts, Answer> {
   }
 
   outdateAll(): void {
-    for (const pending of this.#pending.values()) pending.current = false;
+    for (const load of this.#pending.values()) load.current = false;
     this.#pending.clear();
   }
 
-  #startQueries(): void {
-    while (this.#queue.length > 0 && this.#queries < MAX_QUERIES) {
-      void this.#query(this.#queue.splice(0, MAX_DIGESTS_A_QUERY));
-    }
-  }
-
-  async #query(batch: readonly Pending<Answer>[]): Promise<void> {
-    this.#queries += 1;
-    for (const pending of batch) pending.hasBegun = true;
+  async #query(loads: readonly Load<Answer>[]): Promise<Answer[]> {
+    for (const load of loads) load.hasBegun = true;
     try {
-      const found = await this.#fetch([...new Set(batch.map((pending) => pending.digest))]);
-      for (const pending of batch) {
-        this.#settle(pending);
-        pending.resolve(this.#deliver({ ...pending, facts: found.get(pending.digest) }));
-      }
-    } catch (error) {
-      for (const pending of batch) {
-        this.#settle(pending);
-        pending.reject(error);
-      }
+      const found = await this.#fetch([...new Set(loads.map(({ digest }) => digest))]);
+      return loads.map((load) => {
+        this.#settle(load);
+        return this.#deliver({ ...load, facts: found.get(load.digest) });
+      });
     } finally {
-      this.#queries -= 1;
-      this.#startQueries();
+      for (const load of loads) this.#settle(load);
     }
   }
 
-  #settle(pending: Pending<Answer>): void {
-    if (this.#pending.get(pending.digest) === pending) this.#pending.delete(pending.digest);
+  #settle(load: Load<Answer>): void {
+    if (this.#pending.get(load.digest) === load) this.#pending.delete(load.digest);
   }
-}
-
-function newPending<Answer>(digest: string, startedAt: number): Pending<Answer> {
-  let resolve: Pending<Answer>['resolve'] | undefined;
-  let reject: Pending<Answer>['reject'] | undefined;
-  const promise = new Promise<Answer>((resolvePromise, rejectPromise) => {
-    resolve = resolvePromise;
-    reject = rejectPromise;
-  });
-  if (resolve === undefined || reject === undefined) throw new Error('a promise runs its executor at once');
-  return { digest, startedAt, current: true, hasBegun: false, promise, resolve, reject };
 }

@@ -1,7 +1,6 @@
 import type { AuditLog } from '../audit/audit-log.js';
 import type { Caller } from '../authz/caller.js';
-import type { CallerRights } from '../authz/rights.js';
-import type { CallerRightsReader } from '../authz/caller-rights-reader.js';
+import type { CallerRights, CallerRightsReader } from '../authz/rights.js';
 import type { Begun, Propagated, PropagatedChanges } from '../coherence/propagated-changes.js';
 import type { Transaction } from '../db/knex.js';
 import { entriesBy } from './token-audit.js';

@@ -4,7 +4,7 @@ import type { Propagated } from '../coherence/propagated-changes.js';
 import type { TokenServiceService } from '../gen/keyward/token/v1/token_service.js';
 import type { CreateTokenRequest, ListTokensRequest } from '../gen/keyward/token/v1/token_service.js';
 import type { Clock } from '../lib/clock.js';
-import { instantFromMillis, type Instant } from '../lib/instant.js';
+import { presentOf, type Instant } from '../lib/instant.js';
 import { parseListRequest, type PageQuery } from '../lib/page.js';
 import { checkName, MAX_DESCRIPTION_BYTES } from '../lib/resource-rules.js';
 import { checked, type Violations } from '../lib/violations.js';
@@ -29,7 +29,7 @@ const READ = 'keyward.tokens.read';
 const WRITE = 'keyward.tokens.write';
 
 export function tokenHandlers(service: TokenService, clock: Clock): Handlers<ManagingMethods> {
-  const now = (): Instant => instantFromMillis(clock.now());
+  const now = (): Instant => presentOf(clock);
   return {
     createToken: {
       permission: WRITE,
@@ -43,7 +43,7 @@ export function tokenHandlers(service: TokenService, clock: Clock): Handlers<Man
     getToken: {
       permission: READ,
       handle: async (request, caller) => {
-        const ref = checked((v) => readTokenSelector(v, 'token', request.token));
+        const ref = checked((v) => readTokenSelector(v, 'token', request.token, caller));
         return { token: toToken(await service.get(caller, ref)) };
       },
     },
@@ -59,7 +59,7 @@ export function tokenHandlers(service: TokenService, clock: Clock): Handlers<Man
       maxRequestBytes: MAX_DESCRIPTION_BYTES,
       handle: async (request, caller) => {
         const { ref, change } = checked((v) => ({
-          ref: readTokenSelector(v, 'selector', request.selector),
+          ref: readTokenSelector(v, 'selector', request.selector, caller),
           change: readChange(
             v,
             TOKEN_FIELDS,
@@ -75,7 +75,7 @@ export function tokenHandlers(service: TokenService, clock: Clock): Handlers<Man
       handle: async (request, caller) => {
         const ref = checked((v) => {
           checkName(v, 'new_name', request.newName);
-          return readTokenSelector(v, 'selector', request.selector);
+          return readTokenSelector(v, 'selector', request.selector, caller);
         });
         return toChanged(await service.rename(caller, ref, request.etag, request.newName));
       },
@@ -87,7 +87,7 @@ export function tokenHandlers(service: TokenService, clock: Clock): Handlers<Man
           checkName(v, 'new_name', request.newName);
           return {
             by: readRepeatable(v, caller, 'CloneToken', request.requestId),
-            ref: readTokenSelector(v, 'selector', request.selector),
+            ref: readTokenSelector(v, 'selector', request.selector, caller),
           };
         });
         const { token, plaintext } = await service.clone(by, ref, request.newName);
@@ -97,21 +97,21 @@ export function tokenHandlers(service: TokenService, clock: Clock): Handlers<Man
     activateToken: {
       permission: WRITE,
       handle: async ({ selector, etag }, caller) => {
-        const ref = checked((v) => readTokenSelector(v, 'selector', selector));
+        const ref = checked((v) => readTokenSelector(v, 'selector', selector, caller));
         return toChanged(await service.setActive(caller, ref, etag, true));
       },
     },
     deactivateToken: {
       permission: WRITE,
       handle: async ({ selector, etag }, caller) => {
-        const ref = checked((v) => readTokenSelector(v, 'selector', selector));
+        const ref = checked((v) => readTokenSelector(v, 'selector', selector, caller));
         return toChanged(await service.setActive(caller, ref, etag, false));
       },
     },
     toggleToken: {
       permission: WRITE,
       handle: async ({ selector, etag }, caller) => {
-        const ref = checked((v) => readTokenSelector(v, 'selector', selector));
+        const ref = checked((v) => readTokenSelector(v, 'selector', selector, caller));
         return toChanged(await service.setActive(caller, ref, etag, 'toggle'));
       },
     },
@@ -120,7 +120,7 @@ export function tokenHandlers(service: TokenService, clock: Clock): Handlers<Man
       handle: async ({ selector, etag, gracePeriod, requestId }, caller) => {
         const { by, ref, grace } = checked((v) => ({
           by: readRepeatable(v, caller, 'RotateToken', requestId),
-          ref: readTokenSelector(v, 'selector', selector),
+          ref: readTokenSelector(v, 'selector', selector, caller),
           grace: readGrace(v, gracePeriod),
         }));
         const { result, propagation } = await service.rotate(by, ref, etag, grace);
@@ -131,7 +131,7 @@ export function tokenHandlers(service: TokenService, clock: Clock): Handlers<Man
     revokeToken: {
       permission: WRITE,
       handle: async ({ selector, etag }, caller) => {
-        const ref = checked((v) => readTokenSelector(v, 'selector', selector));
+        const ref = checked((v) => readTokenSelector(v, 'selector', selector, caller));
         const { propagation } = await service.revoke(caller, ref, etag);
         return { propagation: toPropagation(propagation) };
       },

@@ -1,4 +1,5 @@
 import type { Token as TokenMessage, TokenIssuer, TokenSelector } from '../gen/keyward/token/v1/token.js';
+import type { Caller } from '../authz/caller.js';
 import { isUuid, mask } from '../lib/text.js';
 import type { Violations } from '../lib/violations.js';
 import { toFields, type NotSet } from '../rpc/field-messages.js';
@@ -35,6 +36,7 @@ export function readTokenSelector(
   v: Violations,
   field: string,
   message: TokenSelector | undefined,
+  caller: Caller,
 ): TokenRef {
   const selector = message?.selector;
   if (selector === undefined) return missing(v, field);
@@ -43,7 +45,7 @@ export function readTokenSelector(
       v.check(isUuid(selector.value), `${field}.key_id`, 'must be a UUID with hyphens');
       return { by: 'key_id', keyId: selector.value };
     case 'ownedName':
-      return readOwnedName(v, `${field}.owned_name`, selector.value);
+      return readOwnedName(v, `${field}.owned_name`, selector.value, caller);
     default:
       return readPublicId(v, field, 'token', selector);
   }

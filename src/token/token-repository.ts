@@ -11,7 +11,7 @@ import {
 import type { Condition } from '../authz/reader-rows.js';
 import type { UserProfileRef, UserRef } from '../authz/refs.js';
 import { PLATFORM_ACCOUNT_NUMBER, type Readable } from '../authz/rights.js';
-import { fromColumns, toColumns } from '../db/field-columns.js';
+import { fromColumns, NOW, toColumns } from '../db/field-columns.js';
 import { listPage } from '../db/list-query.js';
 import { violatedUnique } from '../db/pg-errors.js';
 import { inTransaction } from '../db/transaction.js';
@@ -48,7 +48,6 @@ interface TokenRow extends OwnerRow {
 
 /** Retired digests of a token that are kept, so that they are EXPIRED and not UNKNOWN. Older ones go. */
 const MAX_RETIRED_DIGESTS = 10;
-const NOW = 'statement_timestamp()';
 const ISSUER_FIELDS = Object.values(ISSUER_COLUMNS).map(({ sql }) => sql);
 
 /** TokenRepository is every SQL statement about tokens. What writes needs a transaction. */

@@ -3,17 +3,22 @@ import type { Caller } from '../authz/caller.js';
 import { meantByName, type Condition } from '../authz/reader-rows.js';
 import type { DoneRequests } from '../idempotency/done-requests.js';
 import type { UserProfileRef, UserRef } from '../authz/refs.js';
-import { accessTo, mayActAs, readable, requireScopes, type CallerRights } from '../authz/rights.js';
-import type { CallerRightsReader } from '../authz/caller-rights-reader.js';
+import {
+  accessTo,
+  mayActAs,
+  readable,
+  requireScopes,
+  type CallerRights,
+  type CallerRightsReader,
+} from '../authz/rights.js';
 import { changedFields, type AuditAction, type AuditEntry, type AuditLog } from '../audit/audit-log.js';
 import type { Propagated, PropagatedChanges } from '../coherence/propagated-changes.js';
 import { inTransactionFor, reading } from '../db/transaction.js';
 import type { Clock } from '../lib/clock.js';
-import { etagMismatch, KeywardError, notFound, notPermitted } from '../lib/errors.js';
-import { etagOf } from '../lib/etag.js';
-import { instantFromMillis, type Instant } from '../lib/instant.js';
+import { KeywardError, notFound, notPermitted } from '../lib/errors.js';
+import { requireEtag } from '../lib/etag.js';
+import { presentOf, type Instant } from '../lib/instant.js';
 import type { Page, PageQuery } from '../lib/page.js';
-import { recordLocator } from '../lib/public-id.js';
 import { isGain, type Power } from './gain.js';
 import { Revocation } from './revocation.js';
 import { entryOf } from './token-audit.js';
@@ -30,6 +35,7 @@ import {
   type TokenSettings,
 } from './token.js';
 import type { Database, Transaction } from '../db/knex.js';
+import { onlyOne } from '../lib/only-one.js';
 
 /** IssuedToken is a token together with its plaintext, which exists nowhere else. */
 export interface IssuedToken {
@@ -63,8 +69,6 @@ interface Changed {
   readonly action?: AuditAction;
   readonly detail?: AuditEntry['detail'];
 }
-
-const MAX_CANDIDATES = 10;
 
 /** TokenService is what can be done with tokens, and who may do it. */
 export class TokenService {
@@ -213,7 +217,7 @@ export class TokenService {
       await this.#deps.tokens.findOwner(trx, { by: 'id', id: found.owner.profileId });
       const current = await this.#deps.tokens.lock(trx, found.id);
       if (current === undefined) throw notFound('token');
-      if (etag !== '' && etag !== etagOf(current.rowVersion)) throw etagMismatch('token');
+      requireEtag('token', etag, current);
       const before = await this.#deps.tokens.digestsOf(trx, [current.id]);
       const changed = await change(trx, current);
       await this.#requirePower(trx, caller, callerRights, current, changed.token);
@@ -271,15 +275,8 @@ export class TokenService {
     meant?: Condition,
   ): Promise<Token> {
     const found = await this.#deps.tokens.find(ref, trx, meant);
-    const [token, ...others] = found.filter(({ owner }) => accessTo(callerRights, owner) !== 'none');
-    if (token === undefined) throw notFound('token');
-    if (others.length === 0) return token;
-    const candidates = [token, ...others]
-      .slice(0, MAX_CANDIDATES)
-      .map(({ id }) => recordLocator('token', id));
-    throw new KeywardError('NAME_AMBIGUOUS', 'More than one token of this account has this name.', {
-      metadata: { candidates: candidates.join(',') },
-    });
+    const readable = found.filter(({ owner }) => accessTo(callerRights, owner) !== 'none');
+    return onlyOne('token', readable, ({ id }) => id);
   }
 
   async #findManageable(callerRights: CallerRights, ref: TokenRef, trx: Transaction): Promise<Token> {
@@ -318,7 +315,7 @@ export class TokenService {
   }
 
   #now(): Instant {
-    return instantFromMillis(this.#deps.clock.now());
+    return presentOf(this.#deps.clock);
   }
 }
 

@@ -2,6 +2,7 @@ import { ownershipOf } from '../authz/change-audience.js';
 import { ResourceWatch, type ResourceWatchDependencies } from '../watch/resource-watch.js';
 import { accessTo } from '../authz/rights.js';
 import { reading } from '../db/transaction.js';
+import { bytesOfAll } from '../lib/fields.js';
 import type { TokenRepository } from './token-repository.js';
 import { shownTo, TOKEN_FIELDS, type Token } from './token.js';
 
@@ -27,7 +28,7 @@ export function tokenWatch(deps: TokenWatchDependencies): TokenWatch {
       const tokens = await reading(() => deps.tokens.findAll(ids));
       return { tokens: new Map(tokens.map((token) => [token.id, token])) };
     },
-    resources: ({ tokens }) => tokens.values(),
+    bytesOf: ({ tokens }) => bytesOfAll(TOKEN_FIELDS, tokens.values()),
     tell: (change, { tokens, reach }, callerRights) => {
       const token = tokens.get(change.id);
       const owner = token?.owner ?? ownershipOf(change, reach);

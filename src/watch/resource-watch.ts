@@ -45,8 +45,8 @@ export interface Subject<Resource, Facts> {
   readonly fields: Fields;
   /** read gets what the changes of some resources are told with: the same for everyone. */
   read(ids: readonly bigint[]): Promise<Facts>;
-  /** resources are those among what was read. */
-  resources(facts: Facts): Iterable<Resource>;
+  /** bytesOf is about what that takes. */
+  bytesOf(facts: Facts): number;
   /** tell is what someone may know of a change; undefined for nothing. */
   tell(
     change: Change & { readonly id: bigint },
@@ -78,8 +78,8 @@ interface Shared<Facts> {
 }
 
 /** Most that is kept of what was read, for those who come to the same slice later. Whoever is further behind reads it again. */
-const MOST_KEPT_BYTES = 16 * 1024 * 1024;
-const MOST_KEPT_SLICES = 100;
+const MAX_KEPT_BYTES = 16 * 1024 * 1024;
+const MAX_KEPT_SLICES = 100;
 /** For how long rights serve further watches of the user that come to the same slice. */
 const RIGHTS_SERVE_MS = 1_000;
 
@@ -122,8 +122,7 @@ export class ResourceWatch<Resource extends object, Facts extends object> {
     shared.facts.then(
       (facts) => {
         if (this.#shared.get(slice) !== shared) return;
-        for (const each of this.#subject.resources(facts))
-          shared.bytes += bytesOf(this.#subject.fields, each);
+        shared.bytes = this.#subject.bytesOf(facts);
         this.#keptBytes += shared.bytes;
         this.#makeRoom();
       },
@@ -139,7 +138,7 @@ export class ResourceWatch<Resource extends object, Facts extends object> {
   #makeRoom(): void {
     for (const slice of this.#shared.keys()) {
       const { size } = this.#shared;
-      if (size === 1 || (size <= MOST_KEPT_SLICES && this.#keptBytes <= MOST_KEPT_BYTES)) return;
+      if (size === 1 || (size <= MAX_KEPT_SLICES && this.#keptBytes <= MAX_KEPT_BYTES)) return;
       this.#forget(slice);
     }
   }

@@ -1,7 +1,6 @@
 import { fork, spawnSync, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
-import { createServer, type AddressInfo } from 'node:net';
 import { cpus } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { credentials } from '@grpc/grpc-js';
@@ -9,6 +8,7 @@ import {
   HealthCheckResponse_ServingStatus as ServingStatus,
   HealthClient,
 } from '../../src/gen/grpc/health/v1/health.js';
+import { freePort } from '../support/free-port.js';
 
 /** KEYWARD is the program as it is built here. */
 export const KEYWARD = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
@@ -121,15 +121,6 @@ function pin(pid: number, cores: string): void {
     stdio: 'ignore',
   });
   if (status !== 0) throw new Error(`taskset cannot keep process ${pid} to cores ${cores}`);
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }
 
 async function untilServing(child: ChildProcess, port: number, limit: number): Promise<void> {

@@ -38,6 +38,7 @@ interface Kind {
   readonly create: (settings: Message) => Promise<object | undefined>;
   readonly get: (id: bigint) => Promise<object | undefined>;
   readonly update: (id: bigint, resource: Message, mask: string) => Promise<unknown>;
+  readonly clone?: (id: bigint, newName: string) => Promise<object | undefined>;
   /** watch begins to watch; what it gives waits for the next change of the resource. */
   readonly watch: () => Promise<(id: bigint) => Promise<Told>>;
 }
@@ -82,6 +83,7 @@ const KINDS: Readonly<Record<keyof typeof NOT_SETTINGS, Kind>> = {
     get: async (id) => (await admin.tokens.getToken({ token: byId({ id }) })).token,
     update: (id, token, path) =>
       admin.tokens.updateToken({ selector: byId({ id }), token, updateMask: [path] }),
+    clone: async (id, newName) => (await admin.tokens.cloneToken({ selector: byId({ id }), newName })).token,
     watch: () => watchTokens(({ tokenId }, id) => tokenId === id),
   },
   secret: {
@@ -94,6 +96,8 @@ const KINDS: Readonly<Record<keyof typeof NOT_SETTINGS, Kind>> = {
     get: async (id) => (await admin.secrets.getSecret({ secret: byId({ id }) })).secret,
     update: (id, secret, path) =>
       admin.secrets.updateSecret({ selector: byId({ id }), secret, updateMask: [path] }),
+    clone: async (id, newName) =>
+      (await admin.secrets.cloneSecret({ selector: byId({ id }), newName })).secret,
     watch: watchSecrets,
   },
   account: {
@@ -152,7 +156,7 @@ function givenTo(fields: Fields, settings: object): Message {
 }
 
 describe.each(names)('%s', (name) => {
-  const { method, fields, samples, audited, create, get, update, watch } = KINDS[name];
+  const { method, fields, samples, audited, create, get, update, clone, watch } = KINDS[name];
   const [first, second] = samples.map((each): Message => toFields(fields, each as SettingsOf<Fields>));
   const settings = Object.keys(fields);
   const inMask = settings.filter((field) => fields[field]?.notInMask === undefined);
@@ -184,6 +188,14 @@ describe.each(names)('%s', (name) => {
     expect(made).toMatchObject(existing(first));
     expect(await get(made.id)).toEqual(made);
   });
+
+  if (clone !== undefined) {
+    test('a clone has them all, but the name', async () => {
+      const made = (await create({ ...givenTo(fields, samples[0]), name: world.newName() })) as Made;
+      const name = world.newName();
+      expect(await clone(made.id, name)).toMatchObject({ ...first, name });
+    });
+  }
 
   describe('update', () => {
     let made: Made;

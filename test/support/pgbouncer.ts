@@ -1,11 +1,11 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { chown, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { vi } from 'vitest';
 import { execute } from './sql.js';
+import { freePort } from './free-port.js';
 
 /** NOBODY runs the pooler where the tests run as root: PgBouncer refuses to. */
 const NOBODY = 65534;
@@ -82,13 +82,4 @@ export async function startPgBouncer(
     throw new Error(`PgBouncer does not answer: ${log}`, { cause: error });
   }
   return { url, stop };
-}
-
-async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, '127.0.0.1');
-  await once(probe, 'listening');
-  const { port } = probe.address() as AddressInfo;
-  probe.close();
-  await once(probe, 'close');
-  return port;
 }

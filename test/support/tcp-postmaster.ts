@@ -1,7 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chown, writeFile } from 'node:fs/promises';
-import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Cluster } from '../../src/db/embedded/cluster.js';
@@ -9,6 +8,7 @@ import { asArguments, programSurroundings, type Settings } from '../../src/db/em
 import { DEFAULT_SETTINGS } from '../../src/db/embedded/server.js';
 import { untilGone } from './postmaster.js';
 import { execute } from './sql.js';
+import { freePort } from './free-port.js';
 
 /** TcpPostmaster is a PostgreSQL that listens on a port, as those of other people do, and those of earlier Keywards did. */
 export interface TcpPostmaster {
@@ -63,13 +63,4 @@ async function answers(url: string): Promise<boolean> {
     () => true,
     () => false,
   );
-}
-
-async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, '127.0.0.1');
-  await once(probe, 'listening');
-  const { port } = probe.address() as AddressInfo;
-  probe.close();
-  await once(probe, 'close');
-  return port;
 }

@@ -2,6 +2,7 @@ import { SETTINGS, type Config } from '../../config.js';
 import { addressText } from '../../lib/listen-address.js';
 import { ProbeServer } from '../../telemetry/probe-server.js';
 import type { Logger } from '../../telemetry/logger.js';
+import { hasCode } from '../../lib/errno.js';
 
 /**
  * openFace opens the face of health and metrics, if one is wanted. It goes on without one where nobody asked
@@ -29,6 +30,5 @@ export async function openFace(
 }
 
 function isTaken(error: unknown): boolean {
-  const cause = error instanceof Error ? error.cause : undefined;
-  return cause instanceof Error && 'code' in cause && cause.code === 'EADDRINUSE';
+  return error instanceof Error && hasCode(error.cause, 'EADDRINUSE');
 }

@@ -4,10 +4,11 @@ import { writePrivately } from '../../lib/private-file.js';
 import { printable } from '../../lib/text.js';
 import { io } from '../io/io.js';
 import { printBytes, printJson, printText } from '../io/output.js';
-import { commandAboutSecret, withSecret, type GivenSecret } from './target.js';
+import { type GivenTarget } from '../target.js';
+import { commandAboutSecret, withSecret } from './target.js';
 import { readVersionNumber } from '../version-number.js';
 
-interface AccessOptions extends GivenSecret {
+interface AccessOptions extends GivenTarget {
   readonly includeExpired?: true;
   readonly out?: string;
 }

@@ -1,13 +1,14 @@
 import type { Command } from 'commander';
 import { report, timeText } from '../io/output.js';
-import { commandAboutSecret, theSecret, withSecret, type GivenSecret } from './target.js';
+import { type GivenTarget } from '../target.js';
+import { commandAboutSecret, theSecret, withSecret } from './target.js';
 
 export function deleteCommand(): Command {
   return commandAboutSecret('delete')
     .description('Delete a secret. Until it is gone for good, "undelete" brings it back.')
     .option('--force', 'delete it although consumers use it')
     .option('--json', 'print the deleted secret as JSON')
-    .action(async (text: string, given: GivenSecret & { readonly force?: true }) => {
+    .action(async (text: string, given: GivenTarget & { readonly force?: true }) => {
       const secret = await withSecret(text, given, async ({ secrets }, selector) =>
         theSecret(await secrets.deleteSecret({ selector, force: given.force === true })),
       );
@@ -22,7 +23,7 @@ export function undeleteCommand(): Command {
       'Bring a deleted secret back, by its record locator or number: "list --deleted" shows them. Your token needs the scopes keyward.secrets.write and keyward.secrets.access.',
     )
     .option('--json', 'print the secret as JSON')
-    .action(async (text: string, given: GivenSecret) => {
+    .action(async (text: string, given: GivenTarget) => {
       const secret = await withSecret(text, given, async ({ secrets }, selector) =>
         theSecret(await secrets.undeleteSecret({ selector })),
       );

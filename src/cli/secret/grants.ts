@@ -1,11 +1,12 @@
 import { Option, type Command } from 'commander';
 import type { KeywardClient, SecretGrant, SecretSelector } from '../../client/index.js';
 import { allPages } from '../all-pages.js';
-import { EXPIRY_HELP, readExpiry, type Expiry } from '../expiry.js';
+import { EXPIRY_HELP, expiryField, readExpiry, type Expiry } from '../expiry.js';
 import { printJson, printTable, report, timeText } from '../io/output.js';
-import { commandAboutSecret, readProfile, withSecret, type GivenSecret } from './target.js';
+import { readProfile, type GivenTarget } from '../target.js';
+import { commandAboutSecret, withSecret } from './target.js';
 
-interface GrantsOptions extends GivenSecret {
+interface GrantsOptions extends GivenTarget {
   readonly grant?: string;
   readonly revoke?: string;
   readonly expires?: Expiry;
@@ -54,9 +55,8 @@ async function grantTo(
   profile: string,
   expires: Expiry | undefined,
 ): Promise<SecretGrant | undefined> {
-  const expiry =
-    expires?.at === undefined ? {} : ({ expiry: { $case: 'expiresAt', value: expires.at } } as const);
-  return (await secrets.grantAccess({ selector, userProfile: readProfile(profile), ...expiry })).grant;
+  const request = { selector, userProfile: readProfile(profile), ...expiryField(expires) };
+  return (await secrets.grantAccess(request)).grant;
 }
 
 function list({ secrets }: KeywardClient, secret: SecretSelector): Promise<SecretGrant[]> {

@@ -2,14 +2,15 @@ import { InvalidArgumentError, Option, type Command } from 'commander';
 import type { KeywardClient, SecretReference, SecretSelector } from '../../client/index.js';
 import { allPages } from '../all-pages.js';
 import { printJson, printTable, report, timeText } from '../io/output.js';
-import { commandAboutSecret, withSecret, type GivenSecret } from './target.js';
+import { type GivenTarget } from '../target.js';
+import { commandAboutSecret, withSecret } from './target.js';
 
 interface Consumer {
   readonly kind: string;
   readonly consumer: string;
 }
 
-interface RefsOptions extends GivenSecret {
+interface RefsOptions extends GivenTarget {
   readonly attach?: Consumer;
   readonly detach?: Consumer;
 }

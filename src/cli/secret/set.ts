@@ -8,12 +8,14 @@ import {
   type UserProfileSelector,
 } from '../../client/index.js';
 import { allPages } from '../all-pages.js';
-import { EXPIRY_HELP, readExpiry, type Expiry } from '../expiry.js';
+import { EXPIRY_HELP, expiryField, readExpiry, type Expiry } from '../expiry.js';
 import { readValue, withValue, type GivenValue } from '../io/given-value.js';
 import { report } from '../io/output.js';
-import { commandAboutSecret, theSecret, theVersion, withSecret, type GivenSecret } from './target.js';
+import { addTo } from '../repeatable.js';
+import { type GivenTarget } from '../target.js';
+import { commandAboutSecret, theSecret, theVersion, withSecret } from './target.js';
 
-interface SetOptions extends GivenSecret, GivenValue {
+interface SetOptions extends GivenTarget, GivenValue {
   readonly description?: string;
   readonly tag?: readonly string[];
   readonly expires?: Expiry;
@@ -43,10 +45,6 @@ export function setCommand(): Command {
       const { created, version, recordLocator = '' } = result;
       report(given, result, created ? `Made ${recordLocator}, version 1.` : `Added version ${version}.`);
     });
-}
-
-function addTo(tag: string, tags: readonly string[] = []): readonly string[] {
-  return [...tags, tag];
 }
 
 /** giveValue gives a secret that there is a value, and tells its number; undefined if a name names none. */
@@ -91,22 +89,22 @@ async function create(
   payload: SecretPayload,
   given: SetOptions,
 ): Promise<Secret> {
-  const { expiresAt, ...settings } = changesOf(given).changes;
-  const expiry =
-    expiresAt === undefined ? {} : ({ expiry: { $case: 'expiresAt', value: expiresAt } } as const);
+  const { expiresAt: _, ...settings } = changesOf(given).changes;
+  const expiry = expiryField(given.expires);
   return theSecret(await secrets.createSecret({ ...newNameOf(selector), ...settings, ...expiry, payload }));
 }
 
 /** newNameOf is what a new secret would be called, and whose it would be; undefined if that is not said. */
 function newNameOf({
   selector,
-}: SecretSelector): { readonly owner: UserProfileSelector; readonly name: string } | undefined {
+}: SecretSelector): { readonly owner?: UserProfileSelector; readonly name: string } | undefined {
   if (selector?.$case !== 'ownedName') return undefined;
   const { owner, name } = selector.value;
-  return owner?.$case === 'userProfile' ? { owner: owner.value, name } : undefined;
+  if (owner === undefined) return { name };
+  return owner.$case === 'userProfile' ? { owner: owner.value, name } : undefined;
 }
 
-interface RotateOptions extends GivenSecret, GivenValue {
+interface RotateOptions extends GivenTarget, GivenValue {
   readonly disableOld?: true;
 }
 

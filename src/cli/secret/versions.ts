@@ -8,10 +8,11 @@ import {
 } from '../../client/index.js';
 import { allPages } from '../all-pages.js';
 import { printJson, printTable, timeText } from '../io/output.js';
-import { commandAboutSecret, theVersion, withSecret, type GivenSecret } from './target.js';
+import { type GivenTarget } from '../target.js';
+import { commandAboutSecret, theVersion, withSecret } from './target.js';
 import { readVersionNumber } from '../version-number.js';
 
-interface VersionsOptions extends GivenSecret {
+interface VersionsOptions extends GivenTarget {
   readonly disable?: number;
   readonly enable?: number;
   readonly destroy?: number;

@@ -15,9 +15,7 @@ import {
   socketUrl,
   urlOf,
 } from './socket.js';
-
-/** USERS_LOCK is an advisory lock that each user of the server shares: "keyward" in ASCII. */
-export const USERS_LOCK = '30229394876363364';
+import { USERS_LOCK } from '../advisory-locks.js';
 
 const POLL_MS = 25;
 

@@ -1,6 +1,5 @@
 import { execFile, spawn } from 'node:child_process';
-import { randomUUID } from 'node:crypto';
-import { lchown, open, readFile, realpath, rename, rm, writeFile } from 'node:fs/promises';
+import { open, readFile, realpath, rm } from 'node:fs/promises';
 import { once } from 'node:events';
 import { basename, join } from 'node:path';
 import { performance } from 'node:perf_hooks';
@@ -11,6 +10,7 @@ import type { Cluster } from './cluster.js';
 import { EmbeddedPostgresError } from './errors.js';
 import { asArguments, isAlive, programSurroundings, type Settings } from './program.js';
 import { SOCKET_PORT, socketPath } from './socket.js';
+import { replacePrivately } from '../../lib/private-file.js';
 
 /** DEFAULT_SETTINGS: durable, without a port, small, and silent about what it stores. */
 export const DEFAULT_SETTINGS: Settings = {
@@ -119,17 +119,8 @@ export async function spawnPostmaster(
  * writeHba replaces the cluster's rules of who may connect, those of an earlier version too. The directory is the
  * database's user's: a file that is there is never written to, wherever it leads.
  */
-async function writeHba({ path, user }: Cluster): Promise<void> {
-  const file = join(path, 'pg_hba.conf');
-  const temporary = `${file}.${randomUUID()}`;
-  try {
-    await writeFile(temporary, HBA, { mode: 0o600, flag: 'wx', flush: true });
-    if (user) await lchown(temporary, user.uid, user.gid);
-    await rename(temporary, file);
-  } catch (error) {
-    await rm(temporary, { force: true });
-    throw error;
-  }
+function writeHba({ path, user }: Cluster): Promise<void> {
+  return replacePrivately(join(path, 'pg_hba.conf'), HBA, user);
 }
 
 /**

@@ -22,7 +22,7 @@ import {
 } from './cluster.js';
 import { createDirectoryOnce, syncDirectory } from './create-once.js';
 import { EmbeddedPostgresError } from './errors.js';
-import { USERS_LOCK } from './membership.js';
+import { USERS_LOCK } from '../advisory-locks.js';
 import { findOldPrograms, type OldPrograms } from './old-programs.js';
 import { DEFAULT_SETTINGS, readPidFile, spawnPostmaster, stopServer } from './server.js';
 import { sizeOf, whyNotStarted } from './server-log.js';

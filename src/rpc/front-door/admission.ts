@@ -1,5 +1,6 @@
 import type { ServiceDefinition } from '@grpc/grpc-js';
 import type { Authenticated, KnownCaller } from '../authenticator.js';
+import type { Work } from './work-under-way.js';
 
 /** MethodRule is what the front door has to know of a method. */
 export interface MethodRule {
@@ -54,6 +55,8 @@ export interface Admission {
   readonly known: KnownCaller | undefined;
   /** Set if the call had to wait for its credentials to be judged. */
   readonly judged: Judged | undefined;
+  /** What the call counts as; undefined where it counts as nothing. */
+  readonly work: Work | undefined;
   /** Aborted, with the error that it ends in, when a message of a stream is refused. */
   readonly fault: AbortController | undefined;
 }

@@ -1,10 +1,10 @@
 import type { Http2Session } from 'node:http2';
 import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
-import { openStreams, startReading, stopReading } from '../library.js';
+import { isConnected, openStreams, startReading, stopReading } from '../library.js';
 import type { Credentials } from '../authenticator.js';
 import { LimitedShare, type Share } from './collected-bytes.js';
-import { bodyOf } from './request-body.js';
+import { bodyOf, ignore } from './request-body.js';
 import { ReadingShare, type Source } from './turns.js';
 
 /** ConnectionTrust is what a connection has shown: nothing yet, a call to an open method, or good credentials. */
@@ -83,6 +83,23 @@ export class Connection implements Source {
   resume(): void {
     this.#isPaused = false;
     this.regulate();
+  }
+
+  /**
+   * probe ends the connection if its other end has gone, which it cannot be seen to do while it is not read. Where that was in
+   * good order, a PING makes the other system tell so.
+   */
+  probe(): void {
+    if (this.#session === undefined || this.#session.destroyed) return;
+    if (!isConnected(this.#session)) {
+      this.socket.destroy();
+      return;
+    }
+    this.#session.ping(ignore);
+    // Node begins to read when it has written over TLS.
+    setImmediate(() => {
+      this.regulate();
+    });
   }
 
   /** misused tells of a call that sent too much: without another that is good the connection is closed. */

@@ -14,16 +14,16 @@ import { callEnded, type CallLog } from '../call-log.js';
 import { toKeywardError, toStatus } from '../error-status.js';
 import { listeningServers, takeStreams, type StreamListener } from '../library.js';
 import type { MethodRules } from './admission.js';
-import { boundedTimeout } from './call-timeout.js';
+import { deadlineOf } from './call-timeout.js';
 import { BodyBudget, type CallerShare } from './body-budget.js';
 import { LimitedShare, type Share } from './collected-bytes.js';
 import { MAX_OPEN_CALLS, type Connection } from './connection.js';
 import { Connections } from './connections.js';
 import type { ConnectionLimits } from './connection-limits.js';
 import { discardBody, ignore, RequestBody, type BodyKeeper } from './request-body.js';
-import { sendStatus } from './response.js';
+import { closeAnswered, sendStatus } from './response.js';
 import { Turns } from './turns.js';
-import { WorkUnderWay } from './work-under-way.js';
+import { MAX_CALLS, MAX_STREAMS, WorkUnderWay } from './work-under-way.js';
 
 export interface FrontDoorDependencies extends CallLog {
   readonly methods: MethodRules;
@@ -51,7 +51,8 @@ export class FrontDoor implements BodyKeeper {
   readonly #connections: Connections;
   readonly #budget = new BodyBudget();
   readonly #turns: Turns<Connection>;
-  readonly #work = new WorkUnderWay();
+  readonly #work = new WorkUnderWay(MAX_CALLS);
+  readonly #streams = new WorkUnderWay(MAX_STREAMS);
   #waitingStrangers = 0;
   #emptyCalls = 0;
   #library: StreamListener = () => undefined;
@@ -132,14 +133,16 @@ export class FrontDoor implements BodyKeeper {
     return this.#connections.of(stream.session)?.openShare ?? NO_SHARE;
   }
 
-  mayWork({ stream, rule }: RequestBody, bytes: number): boolean {
+  mayWork(body: RequestBody, bytes: number): boolean {
+    const { stream, rule } = body;
     if (rule.isOpen) return true;
-    const end = this.#work.begin(bytes);
-    if (end !== undefined) stream.once('close', end);
-    return end !== undefined;
+    body.work = (rule.lasts ? this.#streams : this.#work).begin(bytes);
+    if (body.work !== undefined) stream.once('close', body.work.hold());
+    return body.work !== undefined;
   }
 
-  enter({ stream, headers, flags, rawHeaders }: RequestBody): void {
+  enter({ stream, headers, flags, rawHeaders, deadline }: RequestBody): void {
+    if (deadline !== undefined) headers['grpc-timeout'] = deadline.toHeader();
     this.#library(stream, headers, flags, rawHeaders);
   }
 
@@ -176,12 +179,11 @@ export class FrontDoor implements BodyKeeper {
       discardBody(stream);
       this.#library(stream, headers, flags, rawHeaders);
       // Node would keep the stream for as long as the client does not end it.
-      if (stream.headersSent) stream.close(constants.NGHTTP2_NO_ERROR);
+      if (stream.headersSent) closeAnswered(stream);
       return;
     }
-    const timeout = headers['grpc-timeout'];
-    if (typeof timeout === 'string') headers['grpc-timeout'] = boundedTimeout(timeout);
     const body = new RequestBody(stream, headers, flags, rawHeaders, rule, connection.early, this);
+    body.deadline = deadlineOf(headers);
     connection.activeAt = this.interval;
     if (connection.isSurplus) {
       stream.on('error', ignore);

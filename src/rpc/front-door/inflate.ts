@@ -1,5 +1,6 @@
 import { gunzip, gunzipSync, inflate, inflateSync, type InputType, type ZlibOptions } from 'node:zlib';
 import { KeywardError, requestTooLarge } from '../../lib/errors.js';
+import { hasCode } from '../../lib/errno.js';
 
 /** Encoding is one that gRPC messages may be compressed in. */
 export type Encoding = 'gzip' | 'deflate';
@@ -53,8 +54,19 @@ function framed(message: Buffer): Buffer {
 }
 
 function failure(error: unknown, most: number): KeywardError {
-  const isTooLarge = error instanceof Error && 'code' in error && error.code === 'ERR_BUFFER_TOO_LARGE';
-  return isTooLarge
+  return hasCode(error, 'ERR_BUFFER_TOO_LARGE')
     ? requestTooLarge(most)
     : new KeywardError('MALFORMED_REQUEST', 'The compressed message cannot be read.', { cause: error });
+}
+
+/** endOfMessage is where the message that begins there ends; undefined if its length is not there yet. */
+export function endOfMessage(bytes: Buffer, start: number): number | undefined {
+  return bytes.length - start < FRAME_HEADER
+    ? undefined
+    : start + FRAME_HEADER + bytes.readUInt32BE(start + 1);
+}
+
+/** isWhole tells whether a piece is one message to the letter, and not longer than that. */
+export function isWhole(piece: Buffer, mostBytes: number): boolean {
+  return endOfMessage(piece, 0) === piece.length && piece.length - FRAME_HEADER <= mostBytes;
 }

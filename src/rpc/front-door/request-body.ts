@@ -1,13 +1,21 @@
 import { Readable } from 'node:stream';
 import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
-import { KeywardError, overloaded, requestTooLarge, tooMuchUnfinished } from '../../lib/errors.js';
+import {
+  deadlinePassed,
+  KeywardError,
+  overloaded,
+  requestTooLarge,
+  tooMuchUnfinished,
+} from '../../lib/errors.js';
 import { streamOf } from '../library.js';
 import type { KnownCaller } from '../authenticator.js';
 import type { Admission, Judged, MethodRule } from './admission.js';
 import { CallerShare } from './body-budget.js';
+import type { Deadline } from './call-timeout.js';
 import { CollectedBytes, type Share } from './collected-bytes.js';
-import { encodingOf, FRAME_HEADER, inflated, inflatedAtOnce } from './inflate.js';
+import { encodingOf, endOfMessage, FRAME_HEADER, inflated, inflatedAtOnce, isWhole } from './inflate.js';
 import { sendMessage } from './response.js';
+import type { Work } from './work-under-way.js';
 
 /** BodyKeeper is whom a body tells what becomes of it. */
 export interface BodyKeeper {
@@ -92,7 +100,10 @@ export class RequestBody implements Admission {
   judging: { readonly requestId: string; readonly startedAt: number } | undefined;
   known: KnownCaller | undefined;
   judged: Judged | undefined;
+  work: Work | undefined;
   readonly fault: AbortController | undefined;
+  /** undefined where the client has none. */
+  deadline: Deadline | undefined;
   /** Who calls, once the call is admitted; undefined where nobody has to be known. */
   userId: bigint | undefined;
   /** True once the client has sent its last byte. */
@@ -163,8 +174,15 @@ export class RequestBody implements Admission {
     const { rule } = this;
     this.userId = userId;
     const collected = this.#collected;
-    if (collected?.moveTo(this.#shareOfCaller()) === false) {
-      this.fail(tooMuchUnfinished());
+    const isLate = this.deadline?.isPassed === true;
+    if (isLate || collected?.moveTo(this.#shareOfCaller()) === false) {
+      this.stream.on('error', ignore);
+      this.fail(isLate ? deadlinePassed() : tooMuchUnfinished());
+      return;
+    }
+    if (rule.isConversation && !this.#keeper.mayWork(this, 0)) {
+      this.stream.on('error', ignore);
+      this.fail(overloaded());
       return;
     }
     this.#phase = rule.isConversation ? 'talking' : 'receiving';
@@ -229,6 +247,7 @@ export class RequestBody implements Admission {
   #deliver(frame: Buffer): boolean {
     const { stream, headers, rule } = this;
     this.#hasMessage = true;
+    if (this.deadline?.isPassed === true) return this.#refuse(deadlinePassed());
     if (this.#answerFromMemory(frame)) return true;
     if (!this.#keeper.mayWork(this, frame.length)) return this.#refuse(overloaded());
     const encoding = frame[0] === 1 ? encodingOf(headers['grpc-encoding']) : undefined;
@@ -374,17 +393,6 @@ export class RequestBody implements Admission {
 }
 
 const NOTHING = Buffer.alloc(0);
-
-/** endOfMessage is where the message that begins there ends; undefined if its length is not there yet. */
-function endOfMessage(bytes: Buffer, start: number): number | undefined {
-  return bytes.length - start < FRAME_HEADER
-    ? undefined
-    : start + FRAME_HEADER + bytes.readUInt32BE(start + 1);
-}
-
-function isWhole(piece: Buffer, mostBytes: number): boolean {
-  return endOfMessage(piece, 0) === piece.length && piece.length - FRAME_HEADER <= mostBytes;
-}
 
 function secondMessage(): KeywardError {
   return new KeywardError('MALFORMED_REQUEST', 'The method takes one message.');

@@ -29,8 +29,8 @@ function sendOkTrailers(this: ServerHttp2Stream): void {
 }
 
 /**
- * sendStatus refuses a call in the way and with the bytes of the library, which touches a stream no more once it is closed. What
- * is still to come of the request is dropped.
+ * sendStatus refuses a call in the way and with the bytes of the library, which may have the stream too, but answers no more.
+ * What is still to come of the request is dropped.
  */
 export function sendStatus(stream: ServerHttp2Stream, { code, details, metadata }: StatusObject): void {
   if (stream.destroyed || stream.closed || stream.headersSent) return;
@@ -41,5 +41,22 @@ export function sendStatus(stream: ServerHttp2Stream, { code, details, metadata 
     ...metadata.toHttp2Headers(),
   };
   stream.respond(trailers, { endStream: true });
-  stream.close(constants.NGHTTP2_NO_ERROR);
+  stream.respond = respondNoMore;
+  closeAnswered(stream);
+}
+
+function respondNoMore(): void {
+  // The stream has its answer.
+}
+
+/**
+ * closeAnswered closes a stream whose answer is on its way: its client need not end the request. It does so when nothing is
+ * being read: from Node 22 on, a stream that is closed while its connection is read loses an answer that is not yet sent.
+ */
+export function closeAnswered(stream: ServerHttp2Stream): void {
+  setImmediate(close, stream);
+}
+
+function close(stream: ServerHttp2Stream): void {
+  if (!stream.destroyed) stream.close(constants.NGHTTP2_NO_ERROR);
 }

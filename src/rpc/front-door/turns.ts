@@ -13,6 +13,9 @@ const TURN_MS = 800;
 const FEW_CALLS = 4;
 /** What a connection counts for that nobody knows: as many as it may have. */
 const MAX_CALLS = 100;
+/** How often it is looked whether a connection that waits is still there; more seldom the longer it waits. */
+const PROBE_MS = 300;
+const PROBES_OF_A_WAIT = 20;
 /** The clock is asked once in so many calls. */
 const CALLS_BETWEEN_LOOKS = 16;
 
@@ -22,6 +25,8 @@ export interface Source {
   /** pause has what comes wait until `resume`. It is repeated, as Node may begin to read by itself. */
   pause(): void;
   resume(): void;
+  /** probe ends it if the other end has gone: nothing else finds that out, and all that it sent would be answered in its turn. */
+  probe(): void;
 }
 
 /** ReadingShare is what was read of a connection. */
@@ -34,6 +39,8 @@ export class ReadingShare {
   begunAt = 0;
   /** From when on it has waited for a turn, until it has had it. */
   waitsSince: number | undefined;
+  /** When it was last known to be there, while it waits. */
+  probedAt = 0;
 }
 
 export interface TurnsOptions<Connection extends Source> {
@@ -152,7 +159,7 @@ export class Turns<Connection extends Source> {
       // Node takes one new connection in each turn of the event loop, and those are long where much is read.
       this.#rest(this.#hasNew && !this.#isResting);
       if (!this.#isResting) this.#letIn();
-      for (const each of this.#waiting) each.pause();
+      for (const each of this.#waiting) this.#keepWaiting(each, now);
     }
     this.#round += 1;
     this.#calls = 0;
@@ -193,8 +200,19 @@ export class Turns<Connection extends Source> {
 
   #wait(connection: Connection, now: number): void {
     connection.share.waitsSince ??= now;
+    if (!this.#waiting.has(connection)) connection.share.probedAt = now;
     this.#busy.delete(connection);
     this.#waiting.add(connection);
+    connection.pause();
+  }
+
+  #keepWaiting(connection: Connection, now: number): void {
+    const { share } = connection;
+    const every = Math.max(PROBE_MS, (now - since(connection)) / PROBES_OF_A_WAIT);
+    if (now - share.probedAt >= every) {
+      share.probedAt = now;
+      connection.probe();
+    }
     connection.pause();
   }
 

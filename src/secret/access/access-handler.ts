@@ -34,7 +34,7 @@ export function accessHandlers(service: AccessService): Handlers<Methods> {
         toResponse(
           await service.access(
             caller,
-            checked((v) => readRequest(v, '', request)),
+            checked((v) => readRequest(v, '', request, caller)),
           ),
         ),
     },
@@ -43,26 +43,33 @@ export function accessHandlers(service: AccessService): Handlers<Methods> {
       maxRequestBytes: MAX_REQUESTS * MAX_REQUEST_BYTES,
       onMissingScope,
       handle: async ({ requests }, caller) => {
-        const results = await service.accessMany(caller, readBatch(requests));
+        const results = await service.accessMany(caller, readBatch(requests, caller));
         return { results: results.map(toResult) };
       },
     },
   };
 }
 
-function readBatch(requests: readonly AccessSecretRequest[]): AccessRequest[] {
+function readBatch(requests: readonly AccessSecretRequest[], caller: Caller): AccessRequest[] {
   return checked((v) => {
     v.check(requests.length > 0, 'requests', 'must not be empty');
     v.check(requests.length <= MAX_REQUESTS, 'requests', `must be at most ${MAX_REQUESTS}`);
-    return v.any ? [] : requests.map((request, index) => readRequest(v, `requests[${index}].`, request));
+    return v.any
+      ? []
+      : requests.map((request, index) => readRequest(v, `requests[${index}].`, request, caller));
   });
 }
 
-function readRequest(v: Violations, prefix: string, request: AccessSecretRequest): AccessRequest {
+function readRequest(
+  v: Violations,
+  prefix: string,
+  request: AccessSecretRequest,
+  caller: Caller,
+): AccessRequest {
   const { secret, version, includeExpired, skipAccessTime } = request;
   v.check(version >= 0, `${prefix}version`, 'must not be negative');
   return {
-    ref: readSecretSelector(v, `${prefix}secret`, secret),
+    ref: readSecretSelector(v, `${prefix}secret`, secret, caller),
     version: version === 0 ? null : version,
     includeExpired,
     skipAccessTime,

@@ -1,17 +1,17 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Caller } from '../../authz/caller.js';
-import type { CallerRightsReader } from '../../authz/caller-rights-reader.js';
+import type { CallerRightsReader } from '../../authz/rights.js';
 import type { AuditEntry, AuditLog } from '../../audit/audit-log.js';
 import type { RefusalLog } from '../../audit/refusal-log.js';
 import type { Keyring } from '../../crypto/keyring.js';
 import { reading } from '../../db/transaction.js';
+import { Batcher } from '../../lib/batcher.js';
 import type { Clock } from '../../lib/clock.js';
 import { databaseUnavailable, KeywardError, notFound } from '../../lib/errors.js';
-import { instantFromMillis, type Instant } from '../../lib/instant.js';
+import { presentOf, type Instant } from '../../lib/instant.js';
 import { requireFit } from '../../lib/page-size.js';
 import { TimedOut, within, type Timers } from '../../lib/timers.js';
-import type { AccessReader } from './access-reader.js';
-import type { AccessQuery, AccessTime } from './access-repository.js';
+import type { AccessQuery, AccessRepository, AccessTime } from './access-repository.js';
 import type { AccessTimes } from './access-times.js';
 import { judgeAccess, type AccessedSecret, type AccessFacts, type Wanted } from './access.js';
 import type { BindingService } from '../binding/binding-service.js';
@@ -28,7 +28,7 @@ export interface AccessRequest extends Wanted {
 }
 
 export interface AccessServiceDependencies {
-  readonly reader: AccessReader;
+  readonly accesses: Pick<AccessRepository, 'facts'>;
   readonly finder: SecretFinder;
   readonly rightsReader: CallerRightsReader;
   readonly keyring: Keyring;
@@ -53,6 +53,9 @@ interface Decision {
 
 type NamedRef = Extract<SecretRef, { readonly by: 'account' }>;
 
+/** Many small reads are one; with values of the largest size it is still a few megabytes. */
+const MAX_TOGETHER = 64;
+
 /** What an answer takes besides its value, and what one takes that tells why there is none. */
 const VALUE_FRAME = 40;
 const REFUSAL_BYTES = 5_400;
@@ -67,9 +70,11 @@ const REFUSAL_BYTES = 5_400;
  */
 export class AccessService {
   readonly #deps: AccessServiceDependencies;
+  readonly #reading: Batcher<AccessQuery, AccessFacts>;
 
   constructor(deps: AccessServiceDependencies) {
     this.#deps = deps;
+    this.#reading = new Batcher((queries) => deps.accesses.facts(queries), { maxItems: MAX_TOGETHER });
   }
 
   access(caller: Caller, request: AccessRequest): Promise<AccessedSecret> {
@@ -79,8 +84,7 @@ export class AccessService {
   async #access(caller: Caller, request: AccessRequest): Promise<AccessedSecret> {
     const ref = await this.#resolve(caller, request.ref);
     const unbound = await this.#deps.bindings.unbound();
-    const found =
-      ref instanceof KeywardError ? ref : await this.#deps.reader.one(queryOf(caller, ref, request));
+    const found = ref instanceof KeywardError ? ref : await this.#reading.add(queryOf(caller, ref, request));
     const result = await this.#deliver(this.#decide(caller, request, found, unbound));
     if (result instanceof KeywardError) throw result;
     return result;
@@ -104,9 +108,9 @@ export class AccessService {
       return ref === undefined || ref instanceof KeywardError ? [] : [queryOf(caller, ref, request)];
     });
     const unbound = await this.#deps.bindings.unbound();
-    const facts = (await this.#deps.reader.many(queries)).values();
+    const facts = (queries.length === 0 ? [] : await this.#deps.accesses.facts(queries)).values();
     const allFound = refs.map((ref) => (ref instanceof KeywardError ? ref : next(facts)));
-    const now = instantFromMillis(this.#deps.clock.now());
+    const now = presentOf(this.#deps.clock);
     requireFit(requests.map((request, index) => answerBytes(allFound[index], request, now)));
     const decisions: Decision[] = [];
     for (const [index, request] of requests.entries()) {
@@ -143,7 +147,7 @@ export class AccessService {
     found: AccessFacts | KeywardError,
     unbound: Unbound,
   ): Decision {
-    const now = instantFromMillis(this.#deps.clock.now());
+    const now = presentOf(this.#deps.clock);
     if (found instanceof KeywardError) return refusal(caller, request, found, undefined, {});
     const detail = detailOf(found);
     try {

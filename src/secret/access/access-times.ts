@@ -1,4 +1,4 @@
-import { GroupCommit } from '../../lib/group-commit.js';
+import { Batcher, writing } from '../../lib/batcher.js';
 import type { Instant } from '../../lib/instant.js';
 import { LatestTimes } from '../../lib/latest-times.js';
 import { PeriodicTask } from '../../lib/periodic-task.js';
@@ -17,7 +17,10 @@ const MAX_LATE = 10_000;
 export class AccessTimes {
   readonly #secrets: Pick<AccessRepository, 'recordAccess'>;
   readonly #logger: Logger;
-  readonly #writing = new GroupCommit<AccessTime>((times) => this.#write(times), MAX_TOGETHER);
+  readonly #writing = new Batcher(
+    writing<AccessTime>((times) => this.#write(times)),
+    { maxItems: MAX_TOGETHER },
+  );
   readonly #late = new LatestTimes<Instant>(MAX_LATE);
   readonly #flushing = new PeriodicTask(() => this.#flush());
 

@@ -1,6 +1,7 @@
 import type { Knex } from 'knex';
 import type { Binding, Place, StoredValue } from './binding.js';
 import type { PayloadFormat } from '../secret.js';
+import { COMPLETION_LOCK } from '../../db/advisory-locks.js';
 
 /** PlacedValue is a value that was stored before there were bindings, and where. */
 export interface PlacedValue extends Place {
@@ -15,8 +16,6 @@ interface Row {
   ciphertext: Buffer;
 }
 
-// Any fixed number; it only has to differ from other users of advisory locks in the same database.
-const COMPLETION_LOCK = 7_033_291_506;
 /** As the condition of the index that holds them and nothing else. */
 const UNBOUND = 'ciphertext IS NOT NULL AND binding IS NULL';
 

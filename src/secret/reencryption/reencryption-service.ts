@@ -1,12 +1,11 @@
 import type { Caller } from '../../authz/caller.js';
-import { managesAccounts } from '../../authz/rights.js';
-import type { CallerRightsReader } from '../../authz/caller-rights-reader.js';
+import { managesAccounts, type CallerRightsReader } from '../../authz/rights.js';
 import { actorOf, type AuditLog } from '../../audit/audit-log.js';
 import { Undecryptable, type Keyring, type UndecryptableReason } from '../../crypto/keyring.js';
 import type { Database, Transaction } from '../../db/knex.js';
 import { inTransactionFor, reading } from '../../db/transaction.js';
 import { notPermitted } from '../../lib/errors.js';
-import { GroupCommit } from '../../lib/group-commit.js';
+import { Batcher } from '../../lib/batcher.js';
 import { Violations } from '../../lib/violations.js';
 import type { BindingService } from '../binding/binding-service.js';
 import { bind } from '../binding/binding.js';
@@ -19,6 +18,7 @@ import type {
   VersionRef,
 } from './reencryption-repository.js';
 import { isInPlace, type Unbound } from '../sealed-value.js';
+import { slicesOf } from '../../lib/slices.js';
 
 export interface ReencryptionServiceDependencies {
   readonly knex: Database;
@@ -84,18 +84,12 @@ interface Batch {
   readonly failed: readonly VersionRef[];
 }
 
-/** Asked is a call that waits for the status. */
-interface Asked {
-  status: ReencryptionStatus | undefined;
-}
-
 const MAX_ASKED_TOGETHER = 1000;
 const DEFAULT_BATCH = 200;
 const MAX_BATCH = 1000;
 const MAX_UNDECRYPTABLE_SHOWN = 100;
 // Together they keep one stretch of encryption, between two queries, to a few milliseconds.
-const SLICE_VERSIONS = 100;
-const SLICE_BYTES = 262_144;
+const SLICE = { maxItems: 100, maxSize: 262_144 };
 /** What others had locked is tried again. It ends even if others go on writing with another key. */
 const MAX_PASSES = 10;
 
@@ -105,10 +99,13 @@ const MAX_PASSES = 10;
  */
 export class ReencryptionService {
   readonly #deps: ReencryptionServiceDependencies;
-  readonly #reading = new GroupCommit<Asked>(async (all) => {
-    const status = await this.#readStatus();
-    for (const asked of all) asked.status = status;
-  }, MAX_ASKED_TOGETHER);
+  readonly #reading = new Batcher<Caller, ReencryptionStatus>(
+    async (callers) => {
+      const status = await this.#readStatus();
+      return callers.map(() => status);
+    },
+    { maxItems: MAX_ASKED_TOGETHER },
+  );
 
   constructor(deps: ReencryptionServiceDependencies) {
     this.#deps = deps;
@@ -149,10 +146,7 @@ export class ReencryptionService {
    */
   async status(caller: Caller): Promise<ReencryptionStatus> {
     await this.#read(caller, () => Promise.resolve());
-    const asked: Asked = { status: undefined };
-    await this.#reading.add(asked);
-    if (asked.status === undefined) throw new Error('a question for the status was not answered');
-    return asked.status;
+    return this.#reading.add(caller);
   }
 
   async #readStatus(): Promise<ReencryptionStatus> {
@@ -216,7 +210,7 @@ export class ReencryptionService {
       const locked = await versions.lockOutside(trx, keyring.primaryId, range, whereLocked);
       const toDo = locked.filter((ref) => !failedBefore.has(keyOf(ref)));
       const failed: VersionRef[] = [];
-      for (const slice of slicesOf(toDo)) {
+      for (const slice of slicesOf(toDo, sizeOf, SLICE)) {
         const { replaced, notReencrypted } = this.#reencrypt(await versions.read(slice, trx));
         failed.push(...notReencrypted);
         await versions.write(trx, replaced);
@@ -281,7 +275,8 @@ export class ReencryptionService {
     do {
       const range = { after, limit };
       const found = await reading(() => list(range));
-      for (const slice of slicesOf(found)) yield await reading(() => this.#deps.versions.read(slice));
+      for (const slice of slicesOf(found, sizeOf, SLICE))
+        yield await reading(() => this.#deps.versions.read(slice));
       after = found.at(-1);
     } while (after !== undefined);
   }
@@ -345,22 +340,10 @@ function keyUsage(
   }));
 }
 
-/** slicesOf cuts versions into parts that are encrypted in one go. */
-function* slicesOf(versions: readonly ListedVersion[]): Generator<ListedVersion[]> {
-  let slice: ListedVersion[] = [];
-  let bytes = 0;
-  for (const version of versions) {
-    if (slice.length === SLICE_VERSIONS || (slice.length > 0 && bytes + version.size > SLICE_BYTES)) {
-      yield slice;
-      slice = [];
-      bytes = 0;
-    }
-    slice.push(version);
-    bytes += version.size;
-  }
-  if (slice.length > 0) yield slice;
-}
-
 function keyOf({ secretId, number }: VersionRef): string {
   return `${secretId}/${number}`;
+}
+
+function sizeOf({ size }: ListedVersion): number {
+  return size;
 }

@@ -2,7 +2,7 @@ import { findOwner } from '../../authz/owner-rows.js';
 import type { Owner } from '../../authz/owner.js';
 import type { Caller } from '../../authz/caller.js';
 import type { UserProfileRef } from '../../authz/refs.js';
-import type { CallerRightsReader } from '../../authz/caller-rights-reader.js';
+import type { CallerRightsReader } from '../../authz/rights.js';
 import type { Transaction } from '../../db/knex.js';
 import { reading } from '../../db/transaction.js';
 import { notFound } from '../../lib/errors.js';

@@ -1,5 +1,5 @@
 import type { Caller } from '../../authz/caller.js';
-import type { CallerRightsReader } from '../../authz/caller-rights-reader.js';
+import type { CallerRightsReader } from '../../authz/rights.js';
 import { reading } from '../../db/transaction.js';
 import { notFound } from '../../lib/errors.js';
 import type { Page, PageQuery } from '../../lib/page.js';

@@ -1,10 +1,11 @@
+import type { Caller } from '../../authz/caller.js';
 import type { SecretServiceService } from '../../gen/keyward/secret/v1/secret_service.js';
 import type {
   AttachReferenceRequest,
   DetachReferenceRequest,
 } from '../../gen/keyward/secret/v1/secret_service.js';
 import type { Clock } from '../../lib/clock.js';
-import { instantFromMillis } from '../../lib/instant.js';
+import { presentOf } from '../../lib/instant.js';
 import { parseListRequest } from '../../lib/page.js';
 import { checkExpiry } from '../../lib/resource-rules.js';
 import { checked } from '../../lib/violations.js';
@@ -37,14 +38,14 @@ export function sharingHandlers(
     attachReference: {
       permission: WRITE,
       handle: async (request, caller) => {
-        const { ref, reference } = readReference(request);
+        const { ref, reference } = readReference(request, caller);
         return { reference: toReference(await references.attach(caller, ref, reference)) };
       },
     },
     detachReference: {
       permission: WRITE,
       handle: async (request, caller) => {
-        const { ref, reference } = readReference(request);
+        const { ref, reference } = readReference(request, caller);
         await references.detach(caller, ref, reference);
         return {};
       },
@@ -53,7 +54,7 @@ export function sharingHandlers(
       permission: READ,
       handle: async (request, caller) => {
         const { ref, query } = checked((v) => ({
-          ref: readSecretSelector(v, 'secret', request.secret),
+          ref: readSecretSelector(v, 'secret', request.secret, caller),
           query: parseListRequest(v, request, REFERENCE_COLUMNS, caller),
         }));
         const page = await references.list(caller, ref, query);
@@ -65,12 +66,12 @@ export function sharingHandlers(
       // Whoever grants could grant to himself.
       alsoNeeds: ['keyward.secrets.access'],
       handle: async ({ selector, userProfile, expiry }, caller) => {
-        const now = instantFromMillis(clock.now());
+        const now = presentOf(clock);
         const { ref, grantee, expiresAt } = checked((v) => {
           const end = readExpiry(v, expiry, now);
           checkExpiry(v, 'expires_at', end, now);
           return {
-            ref: readSecretSelector(v, 'selector', selector),
+            ref: readSecretSelector(v, 'selector', selector, caller),
             grantee: readUserProfileSelector(v, 'user_profile', userProfile),
             expiresAt: end,
           };
@@ -82,7 +83,7 @@ export function sharingHandlers(
       permission: WRITE,
       handle: async ({ selector, userProfile }, caller) => {
         const { ref, grantee } = checked((v) => ({
-          ref: readSecretSelector(v, 'selector', selector),
+          ref: readSecretSelector(v, 'selector', selector, caller),
           grantee: readUserProfileSelector(v, 'user_profile', userProfile),
         }));
         await grants.revoke(caller, ref, grantee);
@@ -93,7 +94,7 @@ export function sharingHandlers(
       permission: READ,
       handle: async (request, caller) => {
         const { ref, query } = checked((v) => ({
-          ref: readSecretSelector(v, 'secret', request.secret),
+          ref: readSecretSelector(v, 'secret', request.secret, caller),
           query: parseListRequest(v, request, GRANT_COLUMNS, caller),
         }));
         const page = await grants.list(caller, ref, query);
@@ -103,13 +104,16 @@ export function sharingHandlers(
   };
 }
 
-function readReference({ selector, kind, consumer }: AttachReferenceRequest | DetachReferenceRequest): {
+function readReference(
+  { selector, kind, consumer }: AttachReferenceRequest | DetachReferenceRequest,
+  caller: Caller,
+): {
   ref: SecretRef;
   reference: ReferenceSettings;
 } {
   const reference = { kind, consumer };
   return checked((v) => {
     checkReference(v, reference);
-    return { ref: readSecretSelector(v, 'selector', selector), reference };
+    return { ref: readSecretSelector(v, 'selector', selector, caller), reference };
   });
 }

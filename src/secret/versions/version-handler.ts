@@ -30,7 +30,7 @@ export function versionHandlers(service: VersionService): Handlers<Methods> {
       handle: async (request, caller) => {
         const { by, ref, payload } = checked((v) => ({
           by: readRepeatable(v, caller, 'AddSecretVersion', request.requestId),
-          ref: readSecretSelector(v, 'selector', request.selector),
+          ref: readSecretSelector(v, 'selector', request.selector, caller),
           payload: readPayload(v, 'payload', request.payload),
         }));
         return { version: toVersion(await service.add(by, ref, request.etag, payload)) };
@@ -40,7 +40,7 @@ export function versionHandlers(service: VersionService): Handlers<Methods> {
       permission: READ,
       handle: async (request, caller) => {
         const { ref, query } = checked((v) => ({
-          ref: readSecretSelector(v, 'secret', request.secret),
+          ref: readSecretSelector(v, 'secret', request.secret, caller),
           query: parseListRequest(v, request, VERSION_COLUMNS, caller),
         }));
         const page = await service.list(caller, ref, query);
@@ -68,7 +68,7 @@ function stateHandler(
     handle: async ({ selector, version, etag }, caller) => {
       const ref = checked((v) => {
         v.check(version > 0, 'version', 'must be above 0');
-        return readSecretSelector(v, 'selector', selector);
+        return readSecretSelector(v, 'selector', selector, caller);
       });
       return { version: toVersion(await service.setState(caller, ref, version, etag, state)) };
     },

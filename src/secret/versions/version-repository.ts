@@ -9,6 +9,7 @@ import type { BoundValue, Place } from '../binding/binding.js';
 import type { SealedValue } from '../sealed-value.js';
 import { VERSION_COLUMNS } from '../secret-columns.js';
 import type { PayloadFormat, SecretVersion, VersionState } from '../secret.js';
+import { NOW } from '../../db/field-columns.js';
 
 interface VersionRow {
   secret_id: bigint;
@@ -98,7 +99,7 @@ export class VersionRepository {
       ciphertext,
       binding: binding.mac,
       binding_key_id: binding.keyId,
-      created_at: trx.raw('statement_timestamp()'),
+      created_at: trx.raw(NOW),
       created_by: username,
       created_by_user_id: String(userId),
     });

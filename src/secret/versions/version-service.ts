@@ -1,13 +1,12 @@
 import type { Caller } from '../../authz/caller.js';
-import type { CallerRights } from '../../authz/rights.js';
-import type { CallerRightsReader } from '../../authz/caller-rights-reader.js';
+import type { CallerRights, CallerRightsReader } from '../../authz/rights.js';
 import type { AuditAction } from '../../audit/audit-log.js';
 import type { Keyring } from '../../crypto/keyring.js';
 import type { Transaction } from '../../db/knex.js';
 import { reading } from '../../db/transaction.js';
 import type { Clock } from '../../lib/clock.js';
 import { KeywardError, notFound } from '../../lib/errors.js';
-import { instantFromMillis } from '../../lib/instant.js';
+import { presentOf } from '../../lib/instant.js';
 import type { Page, PageQuery } from '../../lib/page.js';
 import type { Place } from '../binding/binding.js';
 import { sealValue } from '../sealed-value.js';
@@ -103,8 +102,7 @@ export class VersionService {
         metadata: { state: version.state },
       });
     }
-    if (state === 'DESTROYED')
-      return versions.destroy(trx, callerRights, version, instantFromMillis(clock.now()));
+    if (state === 'DESTROYED') return versions.destroy(trx, callerRights, version, presentOf(clock));
     return versions.setEnabled(trx, callerRights, version, state === 'ENABLED');
   }
 }

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { keepLog } from '../../support/run-log.js';
 import { ServerProcess } from '../../support/server-process.js';
 import { startTcpProxy, type TcpProxy } from '../../support/tcp-proxy.js';
-import { freeLowPort } from './free-low-port.js';
+import { freeLowPort } from '../../support/free-port.js';
 
 export interface SiteOptions {
   readonly index: number;

@@ -21,8 +21,8 @@ export interface Followed {
   readonly watch: (client: KeywardClient, resumeToken: string | undefined) => AsyncIterable<Message>;
 }
 
-const LONGEST_WATCH_MS = 6_000;
-const LONGEST_PAUSE_MS = 1_000;
+const MAX_WATCH_MS = 6_000;
+const MAX_PAUSE_MS = 1_000;
 /** So that a watch on which nothing happens can be left. */
 const HEARTBEAT = { seconds: 1n, nanos: 0 };
 /** What was watched is over, and has to be listed anew. */
@@ -78,8 +78,8 @@ export class Follower {
 
   async run(isOver: () => boolean): Promise<void> {
     while (!isOver()) {
-      await this.#follow(this.#random.below(LONGEST_WATCH_MS));
-      await delay(this.#random.below(LONGEST_PAUSE_MS));
+      await this.#follow(this.#random.below(MAX_WATCH_MS));
+      await delay(this.#random.below(MAX_PAUSE_MS));
     }
   }
 

@@ -42,7 +42,7 @@ const MAX_PAUSE_MS = 80;
 const MAX_VALIDATED = 20;
 const MAX_WATCH_MS = 3_000;
 const PAGE = 50;
-const LONGEST_UNTIL_CANCELLED_MS = 30;
+const MAX_UNTIL_CANCELLED_MS = 30;
 
 /** A call of a kind. Those that validate give what they were told, to be held against what is so. */
 interface Call {
@@ -127,14 +127,14 @@ const CALLS: Readonly<Record<string, Call>> = {
     fickle.call(
       fickle.tokens.listTokens.bind(fickle.tokens),
       ListTokensRequest.fromPartial({ pageSize: 1_000 }),
-      delay(random.below(LONGEST_UNTIL_CANCELLED_MS)),
+      delay(random.below(MAX_UNTIL_CANCELLED_MS)),
     ),
   ),
   'cancelled CreateAccount': often(4, ({ fickle }, mix, random) =>
     fickle.call(
       fickle.accounts.createAccount.bind(fickle.accounts),
       CreateAccountRequest.fromPartial({ name: mix.newName() }),
-      delay(random.below(LONGEST_UNTIL_CANCELLED_MS)),
+      delay(random.below(MAX_UNTIL_CANCELLED_MS)),
     ),
   ),
 };

@@ -7,11 +7,11 @@ import { UnfinishedBodies } from '../../support/unfinished-bodies.js';
 import type { DurablePostgres } from '../campaign/durable-postgres.js';
 import { drawDuration, inflict, MEANS, shuffled, type FaultPlan, type Means } from '../campaign/faults.js';
 import { FAULT_KINDS, SOAK_KINDS, TURN_KINDS } from '../campaign/history.js';
+import { PUBLISH_LOCK } from '../../../src/db/advisory-locks.js';
 
 type SoakMeans = Pick<Means, 'inflict' | 'isForAll'>;
 
 /** Any number; it is that of the migrations. */
-const PUBLISH_LOCK = 7_033_291_505;
 const SETTINGS = [
   "DateStyle TO 'German, DMY'",
   "IntervalStyle TO 'sql_standard'",

@@ -65,7 +65,7 @@ export function toText(soak: Soak): string {
       (resources, replica) =>
         `  replica ${replica}      ${describe(before[replica])} after the first minute, ${describe(resources)} at the end`,
     ),
-    ...problems.slice(0, MAX_SHOWN),
+    ...mostOfEach(problems),
     ...errors
       .filter(({ isInternal }) => !isInternal)
       .slice(0, MAX_SHOWN)
@@ -83,4 +83,15 @@ function describe(resources: Resources | undefined): string {
 
 function seconds(ms: number): string {
   return `${(ms / 1_000).toFixed(1)} s`;
+}
+
+/** mostOfEach are the first problems of each kind, which is the first word of their texts. */
+function mostOfEach(problems: readonly string[]): string[] {
+  const counts = new Map<string, number>();
+  return problems.filter((text) => {
+    const kind = text.split(':', 1)[0] ?? '';
+    const count = (counts.get(kind) ?? 0) + 1;
+    counts.set(kind, count);
+    return count <= MAX_SHOWN;
+  });
 }

@@ -282,6 +282,17 @@ test('a certificate names no profile, so its caller must name the owner of a new
   expect(outcome).toMatchObject({ code: 'INVALID_ARGUMENT', violations: [{ field: 'owner' }] });
 });
 
+test('for the same reason it names no token by a name alone', async () => {
+  const selector = { selector: { $case: 'ownedName', value: { name: world.newName() } } } as const;
+  const outcome = await peers
+    .get('staff of the account, by certificate')
+    ?.call('getToken', { token: selector });
+  expect(outcome).toMatchObject({
+    code: 'INVALID_ARGUMENT',
+    violations: [{ field: 'token.owned_name.owner' }],
+  });
+});
+
 test('a token beside a certificate is what counts', async () => {
   const { address } = await world.startServer(MUTUAL_TLS);
   const peer = (token: string) => new Peer(address, { ...certificateOptions('staff-a'), token });

@@ -17,7 +17,7 @@ import { keyward, runKeyward, type CommandResult } from '../../support/keyward-c
 import { TEST_KEY } from '../../support/keyring.js';
 import { execute } from '../../support/sql.js';
 import { NASTY, unprintableIn } from '../../support/unprintable.js';
-import { existing, World, type Kept } from '../../support/world.js';
+import { existing, World, type Issued, type Kept } from '../../support/world.js';
 
 /** What each command that asks a service is given besides its options. */
 const CLIENT_COMMANDS: Readonly<Record<string, readonly string[]>> = {
@@ -33,12 +33,23 @@ const CLIENT_COMMANDS: Readonly<Record<string, readonly string[]>> = {
   'secret grants': ['$SECRET'],
   'secret delete': ['$SECRET', '--force'],
   'secret undelete': ['$SECRET'],
+  'token create': [NASTY, '--out', '-'],
+  'token list': [],
+  'token get': ['$KEY'],
+  'token validate': ['$TOKEN'],
+  'token rotate': ['$KEY', '--out', '-'],
+  'token deactivate': ['$KEY'],
+  'token activate': ['$KEY'],
+  'token clone': ['$KEY', NASTY, '--out', '-'],
+  'token rename': ['$KEY', NASTY],
+  'token revoke': ['$KEY', '--etag', NASTY],
   validate: ['$TOKEN'],
   call: ['keyward.secret.v1.SecretService/ListSecrets'],
   health: [],
 };
 /** Those that show such texts if all goes well. */
-const SHOW_TEXTS = /^(call|validate|secret (list|get|versions|refs|grants)) /;
+const SHOW_TEXTS =
+  /^(call|validate|secret (list|get|versions|refs|grants)|token (list|get|validate|activate)) /;
 /** These ask no service. */
 const OTHER_COMMANDS = [
   ...['serve', 'migrate', 'bootstrap', 'import-smarter', 'upgrade-database', 'audit verify', 'keys generate'],
@@ -66,10 +77,12 @@ test('every command is looked at here', async () => {
 describe('of a service that keeps texts of others', () => {
   let world: World;
   let kept: Kept;
+  let issued: Issued;
 
   beforeAll(async () => {
     world = await World.create();
     kept = await world.keep('owner-a');
+    issued = await world.issue('owner-a');
     const selector = { selector: { $case: 'id', value: kept.id } } as const;
     await world.admin.secrets.grantAccess({
       selector,
@@ -81,6 +94,8 @@ describe('of a service that keeps texts of others', () => {
     const statements = [
       `UPDATE secrets SET name = $1, description = $1, version = $1, tags = ARRAY[$1], manifest_path = $1,
          annotations = jsonb_build_object($1, $1)`,
+      `UPDATE tokens SET name = $1, description = $1, version = $1, tags = ARRAY[$1], manifest_path = $1,
+         annotations = jsonb_build_object($1, $1) WHERE id = ${issued.id}`,
       'UPDATE secret_grants SET granted_by = $1',
       'UPDATE secret_references SET kind = $1, consumer = $1',
       `UPDATE users SET username = $1 || username, first_name = $1, email = $1 WHERE username <> 'admin'`,
@@ -99,6 +114,7 @@ describe('of a service that keeps texts of others', () => {
     const values: Readonly<Record<string, string>> = {
       $SECRET: kept.secret.recordLocator,
       $TOKEN: world.tokenOf('owner-a'),
+      $KEY: issued.recordLocator,
     };
     return runKeyward(
       args.map((argument) => values[argument] ?? argument),
@@ -150,6 +166,9 @@ describe('of a service that keeps texts of others', () => {
       ['secret', 'list', '--filter', NASTY],
       ['secret', 'get', NASTY, '--owner', `${NASTY}@1111-1111-1111`],
       ['secret', NASTY],
+      ['token', 'create', 'x', '--out', `${NASTY}/${NASTY}`],
+      ['token', 'create', 'x', '--annotation', NASTY],
+      ['token', 'get', NASTY],
       ['call', NASTY],
       ['call', 'keyward.token.v1.TokenService/ListTokens', `"${NASTY}`],
       ['secret', 'list', '--token-file', NASTY],
@@ -222,7 +241,9 @@ describe('of a service whose errors mean harm', () => {
   }
 
   test.each(Object.keys(CLIENT_COMMANDS))('keyward %s prints nothing that a terminal obeys', async (name) => {
-    const args = existing(CLIENT_COMMANDS[name]).map((argument) => (argument === '$SECRET' ? '1' : argument));
+    const args = existing(CLIENT_COMMANDS[name]).map((argument) =>
+      /^\$(SECRET|KEY)$/.test(argument) ? '1' : argument,
+    );
     const env = { KEYWARD_SERVER: address, KEYWARD_TOKEN: 'x' };
     const result = await runKeyward([...name.split(' '), ...args], { env, input: 'value' });
     expect(result).toMatchObject({ code: 1, stdout: '' });

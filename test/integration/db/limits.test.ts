@@ -7,6 +7,7 @@ import { inTransaction, reading } from '../../../src/db/transaction.js';
 import { createTestDatabase, type TestDatabase } from '../../support/database.js';
 import { execute } from '../../support/sql.js';
 import { startTcpProxy, type TcpProxy } from '../../support/tcp-proxy.js';
+import { MIGRATION_LOCK } from '../../../src/db/advisory-locks.js';
 
 const UNAVAILABLE = { reason: 'DATABASE_UNAVAILABLE' };
 /** What is bounded ends within this, on a busy machine; unbounded it would not end in the time of a test. */
@@ -211,7 +212,7 @@ test('a migration that waits for another one ends where the database falls silen
 test('a migration waits for another one in limited time, and names its session', async () => {
   const holder = new pg.Client({ connectionString: database.url });
   await holder.connect();
-  await holder.query('SELECT pg_advisory_lock(7033291501)');
+  await holder.query(`SELECT pg_advisory_lock(${MIGRATION_LOCK})`);
   try {
     const { rows } = await holder.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
     await expect(soon(migrate(database.url, 300))).rejects.toThrow(

@@ -127,7 +127,6 @@ export const profileSelector = (field: string, key = field) => [
 const ownedName = (owner: object | undefined, name = 'a') => one('ownedName', { owner, name });
 
 const BAD_OWNED_NAMES: readonly (readonly [string, object])[] = [
-  ['owned_name.owner', ownedName(undefined)],
   ['owned_name.name', ownedName({ $case: 'accountNumber', value: '1' }, '')],
   ['owned_name.name', ownedName({ $case: 'accountNumber', value: '1' }, long(256))],
   ['owned_name.name', ownedName({ $case: 'accountNumber', value: '1' }, NUL)],

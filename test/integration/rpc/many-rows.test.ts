@@ -2,16 +2,19 @@ import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { openDatabase } from '../../../src/db/knex.js';
 import { translateDatabaseError } from '../../../src/db/pg-errors.js';
 import { connect, type KeywardClient, type UserProfile } from '../../../src/client/index.js';
+import { extent } from '../../support/extent.js';
 import { framed, RawHttp2 } from '../../support/raw-http2.js';
 import { byId } from '../../support/requests.js';
 import { encodeRequest, pathOf } from '../../support/rpc.js';
 import { execute } from '../../support/sql.js';
-import { ACCOUNT_A, existing, World } from '../../support/world.js';
+import { ACCOUNT_A, ACCOUNT_B, existing, World } from '../../support/world.js';
 
 /** Enough for a revocation to be broken off in the midst of it. */
 const VERY_MANY = 10_000;
 /** More than are deleted in one transaction. */
 const MANY = 1_200;
+/** More than bind parameters, and more than what one transaction switches off. */
+const OWNED = extent('MANY_OWNED', 4_500, 70_000);
 const PATIENCE = { timeout: 60_000, interval: 5 };
 
 let world: World;
@@ -88,7 +91,7 @@ test('a token that is made behind a batch is deleted as well', async () => {
     `CREATE FUNCTION make_one() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
        -- With a whole batch: not again when that one is deleted.
        INSERT INTO tokens (key_id, user_profile_id, name)
-       SELECT gen_random_uuid(), user_profile_id, ' ' FROM old_rows OFFSET 500 LIMIT 1 ON CONFLICT DO NOTHING;
+       SELECT gen_random_uuid(), user_profile_id, ' ' FROM old_rows OFFSET 400 LIMIT 1 ON CONFLICT DO NOTHING;
        RETURN NULL; END $$;
      CREATE TRIGGER make_one AFTER DELETE ON tokens REFERENCING OLD TABLE AS old_rows
        FOR EACH STATEMENT WHEN (pg_trigger_depth() = 0) EXECUTE FUNCTION make_one()`,
@@ -127,6 +130,100 @@ test.each(['user', 'profile', 'account'] as const)(
     expect(await deletionsRecorded(profile)).toBe(MANY);
   },
 );
+
+/** knownToOthers makes an owner all but one of whose tokens were given to somebody else. */
+async function knownToOthers(): Promise<UserProfile> {
+  const profile = await newOwner(OWNED);
+  await execute(
+    world.database.url,
+    `UPDATE token_digests SET issued_by_user_id = CASE WHEN t.name = $1::text || '-1' THEN $2::bigint ELSE 1 END
+     FROM tokens t WHERE t.id = token_id AND t.user_profile_id = $1::bigint`,
+    [String(profile.id), String(profile.userId)],
+  );
+  return profile;
+}
+
+/** largestSince is how many changes the largest transaction has made since a moment, which the clock of the database tells. */
+async function largestSince(at: unknown): Promise<number> {
+  const [row] = await execute(
+    world.database.url,
+    'SELECT max(jsonb_array_length(changes)) AS changes FROM change_feed WHERE committed_at > $1',
+    [at],
+  );
+  return Number(row?.['changes']);
+}
+
+async function databaseNow(): Promise<unknown> {
+  return (await execute(world.database.url, 'SELECT clock_timestamp()::text AS now'))[0]?.['now'];
+}
+
+function switchedOff(profile: UserProfile, cause: string): Promise<number> {
+  return count(
+    `audit_events e JOIN tokens t ON t.id = e.resource_id AND NOT t.is_active
+     WHERE e.action = 'TOKEN_DEACTIVATED' AND e.resource_profile_id = $1 AND e.detail ->> 'cause' = $2`,
+    [String(profile.id), cause],
+  );
+}
+
+test('a user with any number of tokens that others know is promoted, and they are switched off first', async () => {
+  const profile = await knownToOthers();
+  const begun = await databaseNow();
+  const { user, deactivatedCount, deactivatedTokens } = await patient.accounts.updateUser({
+    selector: byId({ id: profile.userId }),
+    user: { isSuperuser: true },
+    updateMask: ['is_superuser'],
+  });
+  expect(user).toMatchObject({ isSuperuser: true });
+  expect(deactivatedCount).toBe(OWNED - 1);
+  expect(new Set(deactivatedTokens.map(({ id }) => id)).size).toBe(1_000);
+  expect(await switchedOff(profile, 'owner_promoted')).toBe(OWNED - 1);
+  expect(await largestSince(begun)).toBeLessThan(OWNED / 2);
+}, 300_000);
+
+test('a user with any number of tokens that others know joins an account, and they are switched off first', async () => {
+  const profile = await knownToOthers();
+  const { deactivatedCount } = await patient.accounts.createUserProfile({
+    user: byId({ id: profile.userId }),
+    account: { selector: { $case: 'accountNumber', value: ACCOUNT_B } },
+  });
+  expect(deactivatedCount).toBe(OWNED - 1);
+  expect(await switchedOff(profile, 'owner_joined_account')).toBe(OWNED - 1);
+}, 300_000);
+
+test('a promotion that is refused switches none of many tokens off', async () => {
+  const profile = await knownToOthers();
+  const scopes = ['keyward.accounts.write'];
+  const { plaintext } = await world.issue('admin', { scopes });
+  const narrow = world.client(plaintext);
+  const promotion = narrow.accounts.updateUser({
+    selector: byId({ id: profile.userId }),
+    user: { isSuperuser: true },
+    updateMask: ['is_superuser'],
+  });
+  // The token that stays may do everything.
+  await expect(promotion).rejects.toMatchObject({ reason: 'SCOPE_NOT_HELD' });
+  expect(await switchedOff(profile, 'owner_promoted')).toBe(0);
+}, 300_000);
+
+test('an owner of any number of secrets is deleted with force, each with its record', async () => {
+  const profile = await newOwner(1);
+  const ofProfile = [String(profile.id)];
+  await execute(
+    world.database.url,
+    `WITH made AS (
+       INSERT INTO secrets (user_profile_id, name, name_key)
+       SELECT $1::bigint, 'many-' || n, 'many-' || n FROM generate_series(1, $2::int) n RETURNING id)
+     INSERT INTO secret_versions (secret_id, number, state, format, destroyed_at)
+     SELECT id, 1, 'DESTROYED', 'TEXT', now() FROM made`,
+    [profile.id, OWNED],
+  );
+  const begun = await databaseNow();
+  await patient.accounts.deleteUser({ selector: byId({ id: profile.userId }), force: true });
+  expect(await largestSince(begun)).toBeLessThan(OWNED / 2);
+  expect(await count('secrets WHERE user_profile_id = $1', ofProfile)).toBe(0);
+  const purged = "audit_events WHERE action = 'SECRET_PURGED' AND resource_profile_id = $1";
+  expect(await count(purged, ofProfile)).toBe(OWNED);
+}, 300_000);
 
 test('a statement with more values than 16 bits count is a fault of the program, a pooler without a connection is not', async () => {
   const { url } = world.database;

@@ -1,7 +1,8 @@
 import { once } from 'node:events';
 import { connect, constants } from 'node:http2';
+import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
-import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { MAX_CALLS } from '../../../src/rpc/front-door/work-under-way.js';
 import { framed, RawHttp2, type RawAnswer } from '../../support/raw-http2.js';
 import { encodeRequest, pathOf } from '../../support/rpc.js';
@@ -68,6 +69,96 @@ test('one call more than are worked on at once is refused, and memory answers al
   await unlock();
   expect(new Set((await Promise.all(waiting)).map(({ code }) => code))).toEqual(new Set(['OK']));
   await expect.poll(callsUnderWay, PATIENCE).toBe(0);
+});
+
+describe('a call whose deadline passes while it waits is not judged', () => {
+  const timeout = { 'grpc-timeout': '50m' };
+  const misses = () => world.server.metric('keyward_cache_misses_total');
+  let wire: RawHttp2;
+
+  beforeEach(async () => {
+    wire = await RawHttp2.open(Number(world.server.address.split(':')[1]));
+  });
+  afterEach(() => {
+    wire.close();
+  });
+
+  function passed(code: string): object {
+    return {
+      code,
+      received: expect.toSatisfy((bytes: Buffer) => bytes.includes('DEADLINE_PASSED')) as Buffer,
+    };
+  }
+
+  test('for its credentials', async () => {
+    const [{ plaintext }, { plaintext: asked }] = [
+      await world.issue('staff-a'),
+      await world.issue('staff-a'),
+    ];
+    const headers = { authorization: `Bearer ${plaintext}` };
+    const before = await misses();
+    const unlock = await lockDigests();
+    const late = wire.call(VALIDATE, messageFor(asked), { ...headers, ...timeout }, LIMIT_MS);
+    await expect.poll(misses, PATIENCE).toBe(before + 1);
+    await delay(50);
+    await unlock();
+    expect(await late).toMatchObject(passed('DEADLINE_EXCEEDED'));
+    expect(await misses()).toBe(before + 1);
+    expect(await wire.call(VALIDATE, messageFor(asked), headers, LIMIT_MS)).toMatchObject({ code: 'OK' });
+  });
+
+  test('for its request, even if memory knows the answer', async () => {
+    const late = wire.begin(VALIDATE, { authorization: `Bearer ${caller}`, ...timeout }, LIMIT_MS);
+    await delay(60);
+    late.end(messageFor(caller));
+    expect(await late.answer).toMatchObject(passed('DEADLINE_EXCEEDED'));
+  });
+
+  test('and one that is in time has what is left', async () => {
+    const headers = { authorization: `Bearer ${caller}`, 'grpc-timeout': '20S' };
+    expect(await wire.call(VALIDATE, messageFor(caller), headers, LIMIT_MS)).toMatchObject({ code: 'OK' });
+    const { plaintext } = await world.issue('staff-a');
+    expect(await wire.call(VALIDATE, messageFor(plaintext), headers, LIMIT_MS)).toMatchObject({ code: 'OK' });
+  });
+});
+
+test('a call whose client goes counts as work until the database has answered', async () => {
+  const { plaintext } = await world.issue('staff-a');
+  const session = connect(`http://${world.server.address}`).on('error', () => undefined);
+  onTestFinished(() => {
+    session.destroy();
+  });
+  const unlock = await lockDigests();
+  const stream = session.request({
+    ':method': 'POST',
+    ':path': VALIDATE,
+    'content-type': 'application/grpc',
+    authorization: `Bearer ${caller}`,
+  });
+  stream.on('error', () => undefined).end(messageFor(plaintext));
+  await expect.poll(callsUnderWay, PATIENCE).toBe(1);
+  stream.close(constants.NGHTTP2_CANCEL);
+  await once(stream, 'close');
+  // The service has heard of it by the time that it has answered another call on the same connection.
+  const next = session.request({
+    ':method': 'POST',
+    ':path': '/nothing',
+    'content-type': 'application/grpc',
+  });
+  next
+    .on('error', () => undefined)
+    .resume()
+    .end();
+  await once(next, 'close');
+  expect(await callsUnderWay()).toBe(1);
+  await unlock();
+  await expect.poll(callsUnderWay, PATIENCE).toBe(0);
+});
+
+test('streams that stay open take no place of calls', async () => {
+  const watch = world.as('staff-a').tokens.watchTokens({});
+  await watch[Symbol.asyncIterator]().next();
+  expect(await callsUnderWay()).toBe(0);
 });
 
 test('a call whose client goes while its credentials are judged is not counted for ever', async () => {

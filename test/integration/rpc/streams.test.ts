@@ -29,6 +29,7 @@ import { ManualClock } from '../../support/manual-clock.js';
 import { framed } from '../../support/raw-http2.js';
 import { Peer } from '../../support/rpc.js';
 import { underLease } from '../../support/single-replica.js';
+import { ANY_OWNER } from '../../support/verdict-facts.js';
 
 type Stream = (
   ...args: Parameters<StreamHandler<RotateEncryptionKeyRequest, RotateEncryptionKeyResponse>['stream']>
@@ -96,17 +97,7 @@ async function serve(stream: Stream): Promise<KeywardClient> {
 function factsOf(digest: string): [string, VerdictFacts][] {
   const scope = SCOPES[digest];
   if (scope === undefined) return [];
-  const owner = {
-    profileId: 1n,
-    userId: 1n,
-    username: 'alice',
-    accountId: 1n,
-    accountNumber: '0000-0000-0001',
-    isStaff: true,
-    isSuperuser: false,
-    userIsActive: true,
-    accountIsActive: true,
-  };
+  const owner = ANY_OWNER;
   const token = { tokenId: 1n, keyId: '3f2504e0-4f89-41d3-9a0c-0305e82c3301', name: 'key', isActive: true };
   return [[digest, { digest, ...token, expiresAt: null, scopes: [scope], owner }]];
 }

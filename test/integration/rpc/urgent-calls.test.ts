@@ -4,6 +4,7 @@ import { byId } from '../../support/requests.js';
 import { Peer } from '../../support/rpc.js';
 import { execute } from '../../support/sql.js';
 import { World } from '../../support/world.js';
+import { PUBLISH_LOCK } from '../../../src/db/advisory-locks.js';
 
 const POOL = 5;
 /** More changes than there are connections. */
@@ -42,7 +43,7 @@ test.each([
   ['a row that somebody has locked', 'BEGIN; SELECT FROM tokens FOR UPDATE', 'ROLLBACK'],
   [
     'the lock under which changes are published',
-    'SELECT pg_advisory_lock(7033291505)',
+    `SELECT pg_advisory_lock(${PUBLISH_LOCK})`,
     'SELECT pg_advisory_unlock_all()',
   ],
 ])(

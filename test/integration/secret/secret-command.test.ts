@@ -1,16 +1,16 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { SecretCommand } from '../../support/secret-command.js';
+import { GroupCommand } from '../../support/group-command.js';
 import { execute } from '../../support/sql.js';
 import { ACCOUNT_A, ACCOUNT_B, World, type Kept } from '../../support/world.js';
 
 const TIME = expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/) as string;
 
 let world: World;
-let secret: SecretCommand;
+let secret: GroupCommand;
 
 beforeAll(async () => {
   world = await World.create();
-  secret = new SecretCommand(world);
+  secret = new GroupCommand(world, 'secret');
 });
 
 afterAll(() => world.close());
@@ -46,13 +46,10 @@ describe('which secret', () => {
     expect(await secret.failed(['set', world.newName(), '--account', ACCOUNT_A], 'x')).toMatch(unknown);
   });
 
-  test('must be told otherwise where the token may not ask whose it is', async () => {
+  test('needs no scope but that of the access if only a name is told', async () => {
     const kept = await world.keep('owner-a');
     const { plaintext } = await world.issue('owner-a', { scopes: ['keyward.secrets.access'] });
-    expect(await secret.failed(['access', kept.name], '', plaintext)).toBe(
-      'keyward: a name alone does not tell whose secret it is; give --owner, --account or the record locator\n',
-    );
-    expect(await secret.done(['access', kept.name, '--account', ACCOUNT_A], '', plaintext)).toBe(kept.value);
+    expect(await secret.done(['access', kept.name], '', plaintext)).toBe(kept.value);
   });
 
   test('of several with one name in an account is asked for, with those there are', async () => {

@@ -3,7 +3,7 @@ import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { SecretCommand } from '../../support/secret-command.js';
+import { GroupCommand } from '../../support/group-command.js';
 import { newValue, textOf, World } from '../../support/world.js';
 
 const LARGEST = 65_536;
@@ -11,12 +11,12 @@ const LARGEST = 65_536;
 const withTerminal = test.skipIf(process.platform !== 'linux');
 
 let world: World;
-let secret: SecretCommand;
+let secret: GroupCommand;
 let directory: string;
 
 beforeAll(async () => {
   world = await World.create();
-  secret = new SecretCommand(world);
+  secret = new GroupCommand(world, 'secret');
   directory = await mkdtemp(join(tmpdir(), 'keyward-secret-'));
 });
 

@@ -8,6 +8,7 @@ import {
   type Expected,
   type SmarterDatabase,
 } from '../../support/smarter-source.js';
+import { IMPORT_LOCK } from '../../../src/db/advisory-locks.js';
 
 let expected: Expected;
 let target: ImportTarget;
@@ -206,7 +207,7 @@ test('a token whose two owners differ belongs to the profile and is switched off
 
 test('of two imports at once the second is refused', async () => {
   await target.knex.transaction(async (trx) => {
-    await trx.raw('SELECT pg_advisory_xact_lock(7033291502)');
+    await trx.raw(`SELECT pg_advisory_xact_lock(${IMPORT_LOCK})`);
     await expect(target.run(source.url)).rejects.toThrow('Another import into this database is running.');
   });
 });

@@ -8,19 +8,7 @@ import {
   USER_PROFILE_FIELDS,
 } from '../../../src/account/account.js';
 import { checkFields } from '../../../src/lib/fields.js';
-import { KeywardError } from '../../../src/lib/errors.js';
-import { checked, type Violations } from '../../../src/lib/violations.js';
-
-/** brokenFields are the fields of which a check complains. */
-function brokenFields(check: (v: Violations) => void): string[] {
-  try {
-    checked(check);
-    return [];
-  } catch (error) {
-    if (!(error instanceof KeywardError)) throw error;
-    return error.violations.map(({ field }) => field);
-  }
-}
+import { brokenFields } from '../../support/violations.js';
 
 describe('a username', () => {
   test.each(['a', 'zoë.müller', 'carol@example.com', '_x+y-z', '用户1', 'x'.repeat(150), '𝒳'.repeat(150)])(

@@ -13,19 +13,9 @@ import { UsageRecorder } from '../../../src/token/usage-recorder.js';
 import { VerdictRecord } from '../../../src/token/verdict.js';
 import { Verdicts } from '../../../src/token/verdicts.js';
 import { ManualClock } from '../../support/manual-clock.js';
+import { ANY_OWNER } from '../../support/verdict-facts.js';
 
-const OWNER = {
-  profileId: 1n,
-  userId: 1n,
-  username: 'alice',
-  accountId: 1n,
-  accountNumber: '0000-0000-0001',
-  isStaff: true,
-  isSuperuser: false,
-  userIsActive: true,
-  accountIsActive: true,
-  current: true,
-};
+const OWNER = { ...ANY_OWNER, current: true };
 const FACTS = {
   digest: '',
   tokenId: 1n,

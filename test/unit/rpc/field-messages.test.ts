@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { anything, type Fields } from '../../../src/lib/fields.js';
-import { Violations } from '../../../src/lib/violations.js';
 import { readChange, readNew } from '../../../src/rpc/field-messages.js';
+import { readWith } from '../../support/violations.js';
 
 const TABLE = {
   name: { kind: 'text', check: anything, list: 'no', notInMask: 'it is fixed' },
@@ -15,21 +15,8 @@ const TABLE = {
 const at = { seconds: 5n, nanos: 0 };
 const NOW = 1_000_000n;
 
-/** run gives what a reader reads, and what it complains of. */
-function run<T>(read: (v: Violations) => T): { value: T; violations: string[] } {
-  const v = new Violations();
-  const value = read(v);
-  try {
-    v.throwIfAny();
-    return { value, violations: [] };
-  } catch (error) {
-    const { violations } = error as { violations: { field: string; rule: string }[] };
-    return { value, violations: violations.map(({ field, rule }) => `${field} ${rule}`) };
-  }
-}
-
 function change(mask: readonly string[] | undefined, resource = {}) {
-  return run((v) => readChange(v, TABLE, { field: 'thing', resource, mask }, NOW));
+  return readWith((v) => readChange(v, TABLE, { field: 'thing', resource, mask }, NOW));
 }
 
 describe('update masks', () => {
@@ -76,13 +63,13 @@ test('a new resource has what the table says where the request gives nothing', (
     notes: new Map(),
     expiry: undefined,
   };
-  expect(run((v) => readNew(v, TABLE, empty, NOW))).toEqual({
+  expect(readWith((v) => readNew(v, TABLE, empty, NOW))).toEqual({
     value: { name: '', manifestPath: '/', tags: ['a'], isActive: true, notes: new Map(), expiresAt: null },
     violations: ['manifest_path was checked'],
   });
   const ttl = { $case: 'ttl', value: at } as const;
   const given = { ...empty, name: 'n', tags: ['b'], isActive: false, expiry: ttl };
-  expect(run((v) => readNew(v, TABLE, given, NOW)).value).toEqual({
+  expect(readWith((v) => readNew(v, TABLE, given, NOW)).value).toEqual({
     name: 'n',
     manifestPath: '/',
     tags: ['b'],

@@ -1,6 +1,5 @@
 import { describe, expect, test } from 'vitest';
 import { hashedId, recordLocator } from '../../../src/lib/public-id.js';
-import { Violations } from '../../../src/lib/violations.js';
 import {
   readName,
   readPublicId,
@@ -9,21 +8,8 @@ import {
 } from '../../../src/rpc/selectors.js';
 import { fromDuration, fromTimestamp, toTimestamp } from '../../../src/rpc/timestamp.js';
 import { MAX_INSTANT, MIN_INSTANT } from '../../../src/lib/instant.js';
-import { KeywardError } from '../../../src/lib/errors.js';
 import fc from 'fast-check';
-
-/** run gives what was read, and the violations that reading added. */
-function run<T>(read: (v: Violations) => T): { value: T; violations: string[] } {
-  const v = new Violations();
-  const value = read(v);
-  try {
-    v.throwIfAny();
-    return { value, violations: [] };
-  } catch (error) {
-    if (!(error instanceof KeywardError)) throw error;
-    return { value, violations: error.violations.map(({ field, rule }) => `${field} ${rule}`) };
-  }
-}
+import { readWith } from '../../support/violations.js';
 
 const NOTHING = { by: 'id', id: 0n };
 
@@ -34,7 +20,7 @@ describe('public ids', () => {
       { $case: 'hashedId', value: hashedId(7n) },
       { $case: 'recordLocator', value: recordLocator('account', 7n) },
     ] as const) {
-      expect(run((v) => readPublicId(v, 'account', 'account', selector))).toEqual({
+      expect(readWith((v) => readPublicId(v, 'account', 'account', selector))).toEqual({
         value: { by: 'id', id: 7n },
         violations: [],
       });
@@ -44,7 +30,7 @@ describe('public ids', () => {
   test.each(['', 'x', hashedId(0n), hashedId(-1n), hashedId(2n ** 63n), `${hashedId(7n)} `])(
     'the hashed id %j names nothing, like one that does not exist',
     (value) => {
-      expect(run((v) => readPublicId(v, 'account', 'account', { $case: 'hashedId', value }))).toEqual({
+      expect(readWith((v) => readPublicId(v, 'account', 'account', { $case: 'hashedId', value }))).toEqual({
         value: NOTHING,
         violations: [],
       });
@@ -53,24 +39,26 @@ describe('public ids', () => {
 
   test('a record locator of another kind names nothing', () => {
     const selector = { $case: 'recordLocator', value: recordLocator('token', 7n) } as const;
-    expect(run((v) => readPublicId(v, 'account', 'account', selector)).value).toEqual(NOTHING);
+    expect(readWith((v) => readPublicId(v, 'account', 'account', selector)).value).toEqual(NOTHING);
   });
 
   test.each([0n, -1n])('the number %s is refused', (value) => {
-    expect(run((v) => readPublicId(v, 'account', 'account', { $case: 'id', value })).violations).toEqual([
-      'account.id must be above 0',
-    ]);
+    expect(readWith((v) => readPublicId(v, 'account', 'account', { $case: 'id', value })).violations).toEqual(
+      ['account.id must be above 0'],
+    );
   });
 });
 
 describe('users and profiles', () => {
   test('by id, and by name', () => {
-    expect(run((v) => readUserSelector(v, 'user', { selector: { $case: 'id', value: 7n } })).value).toEqual({
+    expect(
+      readWith((v) => readUserSelector(v, 'user', { selector: { $case: 'id', value: 7n } })).value,
+    ).toEqual({
       by: 'id',
       id: 7n,
     });
     expect(
-      run((v) => readUserSelector(v, 'user', { selector: { $case: 'username', value: 'é ü' } })),
+      readWith((v) => readUserSelector(v, 'user', { selector: { $case: 'username', value: 'é ü' } })),
     ).toEqual({
       value: { by: 'username', username: 'é ü' },
       violations: [],
@@ -79,13 +67,13 @@ describe('users and profiles', () => {
       $case: 'membership',
       value: { username: 'alice', accountNumber: '0000-0000-0001' },
     } as const;
-    expect(run((v) => readUserProfileSelector(v, 'owner', { selector: membership })).value).toEqual({
+    expect(readWith((v) => readUserProfileSelector(v, 'owner', { selector: membership })).value).toEqual({
       by: 'membership',
       username: 'alice',
       accountNumber: '0000-0000-0001',
     });
     expect(
-      run((v) => readUserProfileSelector(v, 'owner', { selector: { $case: 'id', value: 7n } })).value,
+      readWith((v) => readUserProfileSelector(v, 'owner', { selector: { $case: 'id', value: 7n } })).value,
     ).toEqual({ by: 'id', id: 7n });
   });
 
@@ -93,11 +81,11 @@ describe('users and profiles', () => {
     'a selector that names nothing is refused: %j',
     (message) => {
       const rule = 'must name one, by exactly one of its fields';
-      expect(run((v) => readUserSelector(v, 'user', message))).toEqual({
+      expect(readWith((v) => readUserSelector(v, 'user', message))).toEqual({
         value: NOTHING,
         violations: [`user ${rule}`],
       });
-      expect(run((v) => readUserProfileSelector(v, 'owner', message))).toEqual({
+      expect(readWith((v) => readUserProfileSelector(v, 'owner', message))).toEqual({
         value: NOTHING,
         violations: [`owner ${rule}`],
       });
@@ -106,15 +94,17 @@ describe('users and profiles', () => {
 
   test('all that is wrong with a membership is told', () => {
     const membership = { $case: 'membership', value: { username: '', accountNumber: 'x\0' } } as const;
-    expect(run((v) => readUserProfileSelector(v, 'owner', { selector: membership })).violations).toEqual([
-      'owner.membership.username is required',
-      'owner.membership.account_number must not contain NUL or unpaired surrogates',
-    ]);
+    expect(readWith((v) => readUserProfileSelector(v, 'owner', { selector: membership })).violations).toEqual(
+      [
+        'owner.membership.username is required',
+        'owner.membership.account_number must not contain NUL or unpaired surrogates',
+      ],
+    );
   });
 
   test('a name is read whatever it is, if the database can hold it', () => {
-    expect(run((v) => readName(v, 'name', ' -é🔑/ ', 255)).violations).toEqual([]);
-    expect(run((v) => readName(v, 'name', 'x'.repeat(256), 255)).violations).toEqual([
+    expect(readWith((v) => readName(v, 'name', ' -é🔑/ ', 255)).violations).toEqual([]);
+    expect(readWith((v) => readName(v, 'name', 'x'.repeat(256), 255)).violations).toEqual([
       'name must be at most 255 characters long',
     ]);
   });
@@ -125,7 +115,10 @@ describe('times and spans', () => {
     fc.assert(
       fc.property(fc.bigInt(MIN_INSTANT, MAX_INSTANT), (instant) => {
         const timestamp = toTimestamp(instant) ?? { seconds: 0n, nanos: -1 };
-        expect(run((v) => fromTimestamp(v, 'at', timestamp))).toEqual({ value: instant, violations: [] });
+        expect(readWith((v) => fromTimestamp(v, 'at', timestamp))).toEqual({
+          value: instant,
+          violations: [],
+        });
       }),
     );
     expect(toTimestamp(null)).toBeUndefined();
@@ -138,15 +131,15 @@ describe('times and spans', () => {
     [{ seconds: -62_135_596_801n, nanos: 0 }],
     [{ seconds: 2n ** 63n - 1n, nanos: 0 }],
   ])('the timestamp %# is refused', (timestamp) => {
-    expect(run((v) => fromTimestamp(v, 'at', timestamp)).violations).toEqual([
+    expect(readWith((v) => fromTimestamp(v, 'at', timestamp)).violations).toEqual([
       'at must be a valid timestamp of the years 1 to 9999',
     ]);
   });
 
   test('what is finer than a microsecond is dropped', () => {
-    expect(run((v) => fromTimestamp(v, 'at', { seconds: -1n, nanos: 1_999 })).value).toBe(-999_999n);
-    expect(run((v) => fromDuration(v, 'for', { seconds: 1n, nanos: 1_999 })).value).toBe(1_000_001n);
-    expect(run((v) => fromDuration(v, 'for', { seconds: 0n, nanos: -1_999 })).value).toBe(-1n);
+    expect(readWith((v) => fromTimestamp(v, 'at', { seconds: -1n, nanos: 1_999 })).value).toBe(-999_999n);
+    expect(readWith((v) => fromDuration(v, 'for', { seconds: 1n, nanos: 1_999 })).value).toBe(1_000_001n);
+    expect(readWith((v) => fromDuration(v, 'for', { seconds: 0n, nanos: -1_999 })).value).toBe(-1n);
   });
 
   test.each([
@@ -156,6 +149,8 @@ describe('times and spans', () => {
     [{ seconds: 315_576_000_001n, nanos: 0 }],
     [{ seconds: -315_576_000_001n, nanos: 0 }],
   ])('the duration %# is refused', (duration) => {
-    expect(run((v) => fromDuration(v, 'for', duration)).violations).toEqual(['for must be a valid duration']);
+    expect(readWith((v) => fromDuration(v, 'for', duration)).violations).toEqual([
+      'for must be a valid duration',
+    ]);
   });
 });

@@ -14,6 +14,8 @@ class FakeConnection implements Source {
   /** When the calls that wait in the socket were sent. */
   sentAt: number;
   readonly waits: number[] = [];
+  readonly probes: number[] = [];
+  isGone = false;
 
   constructor(calls: number, now: number) {
     this.#calls = calls;
@@ -26,6 +28,14 @@ class FakeConnection implements Source {
 
   resume(): void {
     this.isPaused = false;
+  }
+
+  probe(): void {
+    this.probes.push(now);
+    if (this.isGone) {
+      connections.splice(connections.indexOf(this), 1);
+      turns.left(this);
+    }
   }
 
   /** read has its calls answered. */
@@ -91,6 +101,16 @@ test('every connection has its turn', () => {
   expect(Math.min(...all.map(({ waits }) => waits.length))).toBeGreaterThan(3);
 });
 
+test('who was let in, but had to wait again before it was read, keeps its place', () => {
+  // Those with few calls are read in each round, and leave so little time that not all who are let in are come to.
+  open(20, 4);
+  const busy = open(200, BUSY_CALLS);
+  run(200_000);
+  const longest = busy.map(({ waits, sentAt }) => Math.max(...waits, now - sentAt)).sort((a, b) => a - b);
+  const median = longest[100] ?? NaN;
+  expect(longest.at(-1)).toBeLessThan(1.3 * median);
+});
+
 test('connections with few calls never wait, new ones only a little', () => {
   const calm = open(20, 1);
   run(100);
@@ -108,6 +128,25 @@ test('many connections with few calls each take turns too where they are too muc
   const all = open(4_000, 4);
   run(20_000);
   expect(inTime(all)).toBeGreaterThan(0.5);
+});
+
+test('a connection that waits is looked at, more seldom the longer it waits, and not read if its other end has gone', () => {
+  const all = open(350, BUSY_CALLS);
+  run(30_000);
+  const patient = all.reduce((a, b) => (a.waits.length < b.waits.length ? a : b));
+  const intervals = patient.probes.slice(1).map((at, index) => at - (patient.probes[index] ?? 0));
+  expect(Math.min(...intervals)).toBeGreaterThanOrEqual(300);
+  expect(Math.max(...intervals)).toBeLessThan(2_000);
+  expect(patient.probes.length).toBeLessThan(100);
+  const gone = all.filter(({ isPaused }) => isPaused);
+  for (const each of gone) {
+    each.isGone = true;
+    each.waits.length = 0;
+  }
+  run(2_500);
+  // But for a few whose turn came before they were looked at.
+  expect(connections.length).toBeLessThan(15);
+  expect(gone.filter(({ waits }) => waits.length > 0).length).toBeLessThan(20);
 });
 
 test('when it is over everything is read again', () => {

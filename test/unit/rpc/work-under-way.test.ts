@@ -2,8 +2,8 @@ import { expect, test } from 'vitest';
 import { MAX_CALLS, MAX_REQUEST_BYTES, WorkUnderWay } from '../../../src/rpc/front-door/work-under-way.js';
 
 test('as many calls as may be are worked on, and each that ends makes room once', () => {
-  const work = new WorkUnderWay();
-  const ends = Array.from({ length: MAX_CALLS }, () => work.begin(100));
+  const work = new WorkUnderWay(MAX_CALLS);
+  const ends = Array.from({ length: MAX_CALLS }, () => work.begin(100)?.hold());
   expect(ends.every((end) => end !== undefined)).toBe(true);
   expect(work.begin(1)).toBeUndefined();
   ends[0]?.();
@@ -12,11 +12,24 @@ test('as many calls as may be are worked on, and each that ends makes room once'
 });
 
 test('their requests are limited in bytes, but one alone always may', () => {
-  const work = new WorkUnderWay();
-  const end = work.begin(MAX_REQUEST_BYTES + 1);
+  const work = new WorkUnderWay(MAX_CALLS);
+  const end = work.begin(MAX_REQUEST_BYTES + 1)?.hold();
   expect(end).toBeDefined();
   expect(work.begin(1)).toBeUndefined();
   end?.();
   expect(work.begin(MAX_REQUEST_BYTES)).toBeDefined();
   expect(work.calls).toBe(1);
+});
+
+test('a call counts until all who hold it are done, and not longer', () => {
+  const work = new WorkUnderWay(1);
+  const call = work.begin(1);
+  const [stream, handler] = [call?.hold(), call?.hold()];
+  stream?.();
+  expect(work.calls).toBe(1);
+  handler?.();
+  expect(work.calls).toBe(0);
+  // Who takes it up when its client has gone already.
+  call?.hold()();
+  expect(work.calls).toBe(0);
 });

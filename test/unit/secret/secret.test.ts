@@ -1,10 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { PLATFORM_ACCOUNT_NUMBER, type CallerRights } from '../../../src/authz/rights.js';
 import { checkFields } from '../../../src/lib/fields.js';
-import { KeywardError } from '../../../src/lib/errors.js';
 import { MAX_INSTANT } from '../../../src/lib/instant.js';
 import { checkExpiry } from '../../../src/lib/resource-rules.js';
-import { checked, type Violations } from '../../../src/lib/violations.js';
 import {
   accessToSecret,
   checkPayload,
@@ -17,6 +15,7 @@ import {
   type Secret,
   type SecretAccess,
 } from '../../../src/secret/secret.js';
+import { brokenFields } from '../../support/violations.js';
 
 const NOW = 1_769_817_600_000_000n;
 const OWNER = {
@@ -50,16 +49,6 @@ const SECRET: Secret = {
   purgeAt: null,
   rowVersion: 1n,
 };
-
-function fields(check: (v: Violations) => void): string[] {
-  try {
-    checked(check);
-    return [];
-  } catch (error) {
-    if (!(error instanceof KeywardError)) throw error;
-    return error.violations.map(({ field }) => field);
-  }
-}
 
 describe('what a caller may do with a secret', () => {
   const MEMBER: CallerRights = {
@@ -110,39 +99,41 @@ describe('time', () => {
   });
 
   test.each([NOW, NOW - 1n, MAX_INSTANT + 1n])('an expiry at %s is refused', (expiresAt) => {
-    expect(fields((v) => checkExpiry(v, 'expires_at', expiresAt, NOW))).toEqual(['expires_at']);
+    expect(brokenFields((v) => checkExpiry(v, 'expires_at', expiresAt, NOW))).toEqual(['expires_at']);
   });
 
   test.each([null, NOW + 1n, MAX_INSTANT])('an expiry at %s is taken', (expiresAt) => {
-    expect(fields((v) => checkExpiry(v, 'expires_at', expiresAt, NOW))).toEqual([]);
+    expect(brokenFields((v) => checkExpiry(v, 'expires_at', expiresAt, NOW))).toEqual([]);
   });
 });
 
 describe('settings', () => {
   test('are all checked at once', () => {
     const broken = { ...SETTINGS, name: ' x', version: 'x', tags: [''], expiresAt: NOW };
-    expect(fields((v) => checkFields(v, '', SECRET_FIELDS, broken, NOW))).toEqual([
+    expect(brokenFields((v) => checkFields(v, '', SECRET_FIELDS, broken, NOW))).toEqual([
       'name',
       'version',
       'tags[0]',
       'expires_at',
     ]);
-    expect(fields((v) => checkFields(v, '', SECRET_FIELDS, SETTINGS, NOW))).toEqual([]);
+    expect(brokenFields((v) => checkFields(v, '', SECRET_FIELDS, SETTINGS, NOW))).toEqual([]);
   });
 
   test('that are changed are named as in the request', () => {
     const change = { version: 'x', expiresAt: NOW };
-    expect(fields((v) => checkFields(v, 'secret.', SECRET_FIELDS, change, NOW))).toEqual([
+    expect(brokenFields((v) => checkFields(v, 'secret.', SECRET_FIELDS, change, NOW))).toEqual([
       'secret.version',
       'secret.expires_at',
     ]);
-    expect(fields((v) => checkFields(v, 'secret.', SECRET_FIELDS, { expiresAt: null }, NOW))).toEqual([]);
+    expect(brokenFields((v) => checkFields(v, 'secret.', SECRET_FIELDS, { expiresAt: null }, NOW))).toEqual(
+      [],
+    );
   });
 });
 
 describe('a value', () => {
   const of = (format: 'TEXT' | 'BINARY', bytes: Uint8Array) =>
-    fields((v) => checkPayload(v, 'payload', { format, bytes }));
+    brokenFields((v) => checkPayload(v, 'payload', { format, bytes }));
 
   test.each([1, MAX_PAYLOAD])('of %s bytes is taken', (length) => {
     expect(of('TEXT', Buffer.alloc(length, 'x'))).toEqual([]);
@@ -166,7 +157,8 @@ describe('a value', () => {
 });
 
 describe('a reference', () => {
-  const check = (kind: string, consumer: string) => fields((v) => checkReference(v, { kind, consumer }));
+  const check = (kind: string, consumer: string) =>
+    brokenFields((v) => checkReference(v, { kind, consumer }));
 
   test.each(['sql_connection.password', 'provider.api_key', 'a', 'a.b.c_1', 'k'.repeat(100)])(
     'of the kind %s is taken',

@@ -1,10 +1,8 @@
 import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { KeywardError } from '../../../src/lib/errors.js';
 import { checkFields } from '../../../src/lib/fields.js';
 import { MAX_INSTANT } from '../../../src/lib/instant.js';
-import { checked, type Violations } from '../../../src/lib/violations.js';
 import { digestBytes, digestFromBytes, digestHex, digestOf } from '../../../src/crypto/digest.js';
 import {
   checkGrace,
@@ -14,6 +12,7 @@ import {
   type TokenSettings,
 } from '../../../src/token/token.js';
 import { anyText } from '../../support/arbitrary.js';
+import { brokenFields } from '../../support/violations.js';
 
 const NOW = 1_769_817_600_000_000n;
 const SETTINGS: TokenSettings = {
@@ -28,16 +27,6 @@ const SETTINGS: TokenSettings = {
   isActive: true,
   prefix: '',
 };
-
-function fields(check: (v: Violations) => void): string[] {
-  try {
-    checked(check);
-    return [];
-  } catch (error) {
-    if (!(error instanceof KeywardError)) throw error;
-    return error.violations.map(({ field }) => field);
-  }
-}
 
 test('a digest is the SHA-512 of the UTF-8 bytes, and survives its byte and hex forms', () => {
   fc.assert(
@@ -81,14 +70,15 @@ describe('settings', () => {
       ['name', 'version', 'tags[0]', 'scopes[0]', 'prefix'],
     ],
   ])('settings %# break the rules of the fields named', (change, expected) => {
-    expect(fields((v) => checkFields(v, '', TOKEN_FIELDS, { ...SETTINGS, ...change }, NOW))).toEqual(
+    expect(brokenFields((v) => checkFields(v, '', TOKEN_FIELDS, { ...SETTINGS, ...change }, NOW))).toEqual(
       expected,
     );
   });
 });
 
 test('a change names its fields as the request does, and cannot take all scopes away', () => {
-  const broken = (change: TokenChange) => fields((v) => checkFields(v, 'token.', TOKEN_FIELDS, change, NOW));
+  const broken = (change: TokenChange) =>
+    brokenFields((v) => checkFields(v, 'token.', TOKEN_FIELDS, change, NOW));
   expect(broken({ scopes: [], version: 'x', expiresAt: NOW })).toEqual([
     'token.version',
     'token.scopes',
@@ -103,5 +93,5 @@ test.each([
   [-1n, ['grace_period']],
   [30n * 86_400_000_000n + 1n, ['grace_period']],
 ])('a grace period of %s microseconds', (grace, expected) => {
-  expect(fields((v) => checkGrace(v, 'grace_period', grace))).toEqual(expected);
+  expect(brokenFields((v) => checkGrace(v, 'grace_period', grace))).toEqual(expected);
 });

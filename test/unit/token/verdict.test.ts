@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { judge, VerdictRecord, type KnownReason, type VerdictFacts } from '../../../src/token/verdict.js';
+import { ANY_OWNER } from '../../support/verdict-facts.js';
 
 const NOW = Date.UTC(2026, 0, 31);
 const FACTS: VerdictFacts = {
@@ -11,17 +12,7 @@ const FACTS: VerdictFacts = {
   isActive: true,
   expiresAt: null,
   scopes: ['billing.*'],
-  owner: {
-    profileId: 1n,
-    userId: 1n,
-    username: 'alice',
-    accountId: 1n,
-    accountNumber: '0000-0000-0001',
-    isStaff: true,
-    isSuperuser: false,
-    userIsActive: true,
-    accountIsActive: true,
-  },
+  owner: ANY_OWNER,
 };
 
 /** What is wrong with a token, in the order in which the protocol lists the reasons. */

@@ -7,6 +7,7 @@ import { VerdictRecord, type VerdictFacts } from '../../../src/token/verdict.js'
 import { Verdicts } from '../../../src/token/verdicts.js';
 import { ManualClock } from '../../support/manual-clock.js';
 import { underLease } from '../../support/single-replica.js';
+import { ANY_OWNER } from '../../support/verdict-facts.js';
 
 const TEXT = `ab_${'0123456789abcdef'.repeat(4)}`;
 
@@ -29,17 +30,7 @@ beforeEach(() => {
     isActive: true,
     expiresAt: null,
     scopes: ['a'],
-    owner: {
-      profileId: 1n,
-      userId: 1n,
-      username: 'alice',
-      accountId: 1n,
-      accountNumber: '0000-0000-0001',
-      isStaff: true,
-      isSuperuser: false,
-      userIsActive: true,
-      accountIsActive: true,
-    },
+    owner: ANY_OWNER,
   };
   const cache = new VerdictCache<VerdictFacts, VerdictRecord>({
     fetch: (digests) => {

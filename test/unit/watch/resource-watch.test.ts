@@ -50,7 +50,7 @@ beforeEach(() => {
         await settled();
         return {};
       },
-      resources: () => [],
+      bytesOf: () => 0,
       tell: (_change, _facts, { isSuperuser }) =>
         isSuperuser ? { type: 'UPDATED', resource: undefined } : undefined,
     },

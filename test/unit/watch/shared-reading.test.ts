@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import type { LiveCall } from '../../../src/authz/caller.js';
 import type { Change } from '../../../src/coherence/change.js';
 import { instantFromMillis } from '../../../src/lib/instant.js';
-import { DESCRIPTION_FIELDS, type Description } from '../../../src/lib/resource-rules.js';
+import type { Description } from '../../../src/lib/resource-rules.js';
 import type { FeedSlice } from '../../../src/watch/feed-slice.js';
 import {
   ResourceWatch,
@@ -11,9 +11,10 @@ import {
 } from '../../../src/watch/resource-watch.js';
 import { ManualTimers } from '../../support/manual-timers.js';
 
+const MEBIBYTE = 1024 * 1024;
 const SLICES = 40;
 const RESOURCE: Description = {
-  description: 'x'.repeat(1024 * 1024),
+  description: '',
   version: '',
   tags: [],
   annotations: new Map(),
@@ -34,12 +35,12 @@ function watching() {
   const read: bigint[] = [];
   const subject: Subject<Description, { readonly ids: readonly bigint[] }> = {
     kind: 'token',
+    fields: {},
     read: (ids) => {
       read.push(...ids);
       return Promise.resolve({ ids });
     },
-    fields: DESCRIPTION_FIELDS,
-    resources: ({ ids }) => ids.map(() => RESOURCE),
+    bytesOf: ({ ids }) => ids.length * MEBIBYTE,
     tell: () => ({ type: 'UPDATED', resource: RESOURCE }),
   };
   const broadcast = {

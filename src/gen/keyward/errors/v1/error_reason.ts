@@ -189,6 +189,11 @@ export enum ErrorReason {
    */
   ERROR_REASON_OVERLOADED = 34,
   /**
+   * ERROR_REASON_DEADLINE_PASSED - DEADLINE_EXCEEDED. The deadline of the call passed while it waited, for its
+   * credentials to be judged or for its request to be read. Nothing of it was done.
+   */
+  ERROR_REASON_DEADLINE_PASSED = 37,
+  /**
    * ERROR_REASON_REQUEST_ALREADY_DONE - ALREADY_EXISTS. A call of the caller's user with the same `request_id` and of the
    * same method was done before; this one changed nothing. ErrorInfo metadata
    * `resource_type` is the kind of what that call made or changed, such as `token`,

@@ -166,7 +166,10 @@ export interface SecretSelector {
 
 /** OwnedSecretName names a secret by its owner and its name. */
 export interface OwnedSecretName {
-  /** Exactly one must be given. */
+  /**
+   * The profile of the token that the caller presents if neither is given; callers who
+   * present a certificate must give one.
+   */
   owner?:
     | //
     /** The user profile that owns the secret. */

@@ -207,7 +207,10 @@ export interface TokenSelector {
 
 /** OwnedName names a token by its owner and its name. */
 export interface OwnedName {
-  /** Exactly one must be given. */
+  /**
+   * The profile of the token that the caller presents if neither is given; callers who
+   * present a certificate must give one.
+   */
   owner?:
     | //
     /** The user profile that owns the token. */

@@ -8,17 +8,19 @@ import type { World } from './world.js';
 
 const MAIN = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 
-/** SecretCommand is `keyward secret` against a world's service, as its superuser unless another token is given. */
-export class SecretCommand {
+/** GroupCommand is `keyward secret` or `keyward token` against a world's service, as its superuser unless another token is given. */
+export class GroupCommand {
   readonly world: World;
+  readonly #group: 'secret' | 'token';
 
-  constructor(world: World) {
+  constructor(world: World, group: 'secret' | 'token') {
     this.world = world;
+    this.#group = group;
   }
 
   /** run runs a command to its end in this process, with what is on its standard input. */
   run(args: readonly string[], input = '', token = this.world.adminToken): Promise<CommandResult> {
-    return runKeyward(['secret', ...args], { env: this.#env(token), input });
+    return runKeyward([this.#group, ...args], { env: this.#env(token), input });
   }
 
   /** done runs a command that must succeed without a word on standard error, and gives what it printed. */
@@ -42,7 +44,7 @@ export class SecretCommand {
 
   /** bytes runs a command in a process of its own, which must succeed, and gives the bytes that it printed. */
   async bytes(args: readonly string[]): Promise<Buffer> {
-    const { stdout } = await promisify(execFile)(process.execPath, [MAIN, 'secret', ...args], {
+    const { stdout } = await promisify(execFile)(process.execPath, [MAIN, this.#group, ...args], {
       env: this.#env(this.world.adminToken),
       encoding: 'buffer',
     });
@@ -51,7 +53,7 @@ export class SecretCommand {
 
   /** onTerminal runs a command on a terminal, types the lines, and gives all that the terminal showed. */
   onTerminal(args: readonly string[], prompt?: string, typed = ''): Promise<string> {
-    return onTerminal(['secret', ...args], { env: this.#env(this.world.adminToken), prompt, typed });
+    return onTerminal([this.#group, ...args], { env: this.#env(this.world.adminToken), prompt, typed });
   }
 
   #env(token: string): NodeJS.ProcessEnv {
