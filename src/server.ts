@@ -33,6 +33,7 @@ import { openMethods, type MethodRule } from './rpc/front-door/admission.js';
 import { connectionLimits } from './rpc/front-door/connection-limits.js';
 import { FrontDoor } from './rpc/front-door/front-door.js';
 import { drain, listen, newGrpcServer, renewTls, serverCredentials } from './rpc/grpc-server.js';
+import { keepStreamsYoung } from './rpc/young-streams.js';
 import { Health } from './rpc/health.js';
 import { reflectionServices } from './rpc/reflection.js';
 import { readServerTls } from './rpc/server-tls.js';
@@ -218,6 +219,8 @@ async function start(dependencies: ServerDependencies, closer: Closer): Promise<
 
   await coherence.start(closer);
   const port = await listen(server, config.listen, serverCredentials(await readServerTls(config)));
+  const young = config.http2GcWorkaround ? keepStreamsYoung(server, logger) : undefined;
+  metrics.watchYoungStreams(() => young?.areKept === true);
   frontDoor.guard(server);
   closer.add('the calls under way', () => {
     const drained = drain(server, config.shutdownSeconds * 1000);

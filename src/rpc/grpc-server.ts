@@ -2,7 +2,6 @@ import { logVerbosity, Server, ServerCredentials, setLogVerbosity } from '@grpc/
 import type { Config } from '../config.js';
 import { replaceTls, setSessionOptions } from './library.js';
 import type { ServerTls } from './server-tls.js';
-import { keepStreamsYoung } from './young-streams.js';
 
 /**
  * newGrpcServer makes the library's server with limits that keep memory flat under overload. It silences the
@@ -40,10 +39,8 @@ export function listen(
 ): Promise<number> {
   return new Promise((resolve, reject) => {
     server.bindAsync(`${host}:${port}`, credentials, (error, bound) => {
-      if (error === null) {
-        keepStreamsYoung(server);
-        resolve(bound);
-      } else
+      if (error === null) resolve(bound);
+      else
         reject(
           new Error(`cannot listen on ${host}:${port} (KEYWARD_LISTEN): ${error.message}`, { cause: error }),
         );

@@ -52,6 +52,18 @@ export function watchWork(registry: Registry, use: () => WorkUse): void {
   });
 }
 
+/** watchYoungStreams shows whether ended streams are collected young. */
+export function watchYoungStreams(registry: Registry, areKept: () => boolean): void {
+  new Gauge({
+    name: 'keyward_http2_gc_workaround',
+    help: 'Whether ended HTTP/2 streams are collected young: 1, or 0 if it is switched off or finds nothing to do.',
+    registers: [registry],
+    collect() {
+      this.set(areKept() ? 1 : 0);
+    },
+  });
+}
+
 /** watchConnections shows them. They are read when somebody looks. */
 export function watchConnections(
   registry: Registry,

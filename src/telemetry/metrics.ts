@@ -12,6 +12,7 @@ import { CoherenceMetrics } from './coherence-metrics.js';
 import {
   watchConnections,
   watchWork,
+  watchYoungStreams,
   type ConnectionCounts,
   type ConnectionUse,
   type WorkUse,
@@ -104,6 +105,11 @@ export class Metrics {
   /** watchConnections shows the connections of clients, of which there may be `most`; call it once. */
   watchConnections(counts: ConnectionCounts, use: () => ConnectionUse, most: number): void {
     watchConnections(this.#registry, counts, use, most);
+  }
+
+  /** watchYoungStreams shows whether ended streams are collected young; call it once. */
+  watchYoungStreams(areKept: () => boolean): void {
+    watchYoungStreams(this.#registry, areKept);
   }
 
   /** watchWork shows how many calls are worked on; call it once. */

@@ -26,6 +26,7 @@ test('nothing has to be set', () => {
     listen: { host: '127.0.0.1', port: 50051 },
     httpListen: { host: '127.0.0.1', port: 9464 },
     workers: 1,
+    http2GcWorkaround: true,
     databaseUrl: undefined,
     databaseListenUrl: undefined,
     databasePasswordFile: undefined,

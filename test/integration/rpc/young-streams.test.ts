@@ -1,7 +1,8 @@
-import { once } from 'node:events';
+import { EventEmitter, once } from 'node:events';
 import http2, { type Http2Session } from 'node:http2';
 import type { AddressInfo } from 'node:net';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import type { Server } from '@grpc/grpc-js';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { drain, listen, newGrpcServer, serverCredentials } from '../../../src/rpc/grpc-server.js';
 import { loadConfig } from '../../../src/config.js';
 import { StreamTable } from '../../../src/rpc/stream-table.js';
@@ -55,8 +56,25 @@ test('this version of grpc-js tells its listening sockets', async () => {
   const grpc = newGrpcServer();
   const config = loadConfig({ KEYWARD_LISTEN: '127.0.0.1:0' });
   await listen(grpc, config.listen, serverCredentials(undefined));
-  expect(keepStreamsYoung(grpc)).toBe(1);
+  const warn = vi.fn();
+  expect(keepStreamsYoung(grpc, { warn }).areKept).toBe(true);
+  expect(warn).not.toHaveBeenCalled();
   await drain(grpc, 1_000);
+});
+
+test('where there is nothing to do, that is told once', () => {
+  const warn = vi.fn();
+  expect(keepStreamsYoung(newGrpcServer(), { warn }).areKept).toBe(false);
+  expect(warn).toHaveBeenCalledTimes(1);
+
+  const listening = new EventEmitter();
+  const other = { http2Servers: new Map([[listening, undefined]]) };
+  const young = keepStreamsYoung(other as unknown as Server, { warn });
+  listening.emit('session', { [Symbol('state')]: { streams: new Map() } });
+  expect(young.areKept).toBe(true);
+  for (let each = 0; each < 3; each += 1) listening.emit('session', {});
+  expect(young.areKept).toBe(false);
+  expect(warn).toHaveBeenCalledTimes(2);
 });
 
 test('this version of Node serves with the other table, and holds no ended stream in it', async () => {

@@ -274,8 +274,8 @@ export interface UpdateUserResponse {
     | Propagation
     | undefined;
   /**
-   * The tokens that the promotion switched off, in the order of their ids; the first
-   * 1000 if there are more.
+   * The tokens that the promotion switched off, in the order of their ids; 1000 of
+   * them if there are more.
    */
   deactivatedTokens: DeactivatedToken[];
   /** Number of all tokens that the promotion switched off. */
@@ -366,8 +366,8 @@ export interface CreateUserProfileResponse {
     | Propagation
     | undefined;
   /**
-   * The user's tokens that were switched off, in the order of their ids; the first
-   * 1000 if there are more.
+   * The user's tokens that were switched off, in the order of their ids; 1000 of
+   * them if there are more.
    */
   deactivatedTokens: DeactivatedToken[];
   /** Number of all tokens that were switched off. */
@@ -3200,7 +3200,7 @@ export const DeleteUserProfileResponse: MessageFns<DeleteUserProfileResponse> = 
  * service answers by what was before any more, or after some seconds if a replica
  * does not react; `propagation` tells which.
  *
- * Where more than a thousand tokens are deleted with their owner, they go first, in
+ * Where more than a thousand tokens or secrets are deleted with their owner, they go first, in
  * batches, at some thousands a second: give the call a deadline that
  * fits. What is deleted stays so where the call ends before it is done; another call
  * deletes the rest.
