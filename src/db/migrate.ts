@@ -55,20 +55,25 @@ const TABLE = 'keyward_migrations';
 const LOCK_POLL_MS = 100;
 /** For how long another migration is waited for. */
 const LOCK_LIMIT_MS = 600_000;
+/** Statements that ask for the lock wait for nothing: a server that is slower than that is silent. */
+const LOCK_STATEMENT_MS = 10_000;
 
 /**
  * migrate brings the schema of a database up to date. One that a newer version has made stays as it is; throws if it does
  * not serve this one. It holds an advisory lock meanwhile: others wait, and a crash leaves nothing locked.
  */
 export async function migrate(databaseUrl: string, lockLimitMs = LOCK_LIMIT_MS): Promise<Migrated> {
-  const knex = openDatabase({
-    url: databaseUrl,
-    poolSize: 2,
-    connectTimeoutMs: 10_000,
-  });
+  const database = { url: databaseUrl, poolSize: 1, connectTimeoutMs: 10_000 };
+  const locking = openDatabase({ ...database, statementTimeoutMs: LOCK_STATEMENT_MS });
+  const knex = openDatabase(database);
+  // The end of a transaction that failed may fail as well, and tells less.
+  let failure: unknown;
   try {
-    return await knex.transaction(async (lock) => {
-      await takeLock(lock, lockLimitMs);
+    return await locking.transaction(async (lock) => {
+      await takeLock(lock, lockLimitMs).catch((error: unknown) => {
+        failure = error;
+        throw error;
+      });
       // Knex's own lock is a row that outlives a crash; the advisory lock stands in for it.
       await knex.migrate.forceFreeMigrationsLock({ tableName: TABLE, migrationSource });
       const { newer, notServed } = await readSchema(knex);
@@ -81,7 +86,10 @@ export async function migrate(databaseUrl: string, lockLimitMs = LOCK_LIMIT_MS):
       })) as [number, string[]];
       return { applied, newer };
     });
+  } catch (error) {
+    throw failure ?? error;
   } finally {
+    await locking.destroy();
     await knex.destroy();
   }
 }

@@ -1,5 +1,4 @@
 import { KeywardError } from '../lib/errors.js';
-import { PIECE } from '../lib/page-size.js';
 import type { Timer, Timers } from '../lib/timers.js';
 import type { Revision } from '../coherence/change.js';
 import { isAfter, restOf, slicesOf, type FeedSlice, type Position, type Start } from './feed-slice.js';
@@ -27,6 +26,8 @@ export interface FeedWatcher {
   close(): void;
 }
 
+/** Changes in one slice. */
+const SLICE = 100;
 /** Revisions read at once. */
 const PAGE = 100;
 /** Changes that a watcher may be behind what is read; what is read for it is kept until then. */
@@ -118,7 +119,7 @@ export class FeedBroadcast {
     const page = await this.#feed.changesAfter(from, PAGE);
     if (page === 'another epoch') throw epochChanged();
     if (page === 'pruned') throw await this.#outOfRange(from);
-    return slicesOf(from.epoch, page, PIECE);
+    return slicesOf(from.epoch, page, SLICE);
   }
 
   async #outOfRange({ epoch, revision }: Head): Promise<KeywardError> {

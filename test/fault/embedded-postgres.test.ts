@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { startEmbeddedPostgres } from '../../src/db/embedded-postgres.js';
 import { makeDataDir, removeDataDir, unfinishedIn } from '../support/data-dir.js';
 import { killOwnerDuringCreation, startOwner } from '../support/embedded-owner.js';
-import { isAlive, postmasterOf, untilGone } from '../support/postmaster.js';
+import { childrenOf, isAlive, postmasterOf, untilGone } from '../support/postmaster.js';
 import { execute } from '../support/sql.js';
 
 let dataDir: string;
@@ -38,6 +38,27 @@ describe('the embedded database', () => {
     await next.stop();
     await untilGone(pid);
   });
+
+  it('does not hold up for ever who starts or stops while its server stands still', async () => {
+    const owner = await startOwner(dataDir);
+    await commitRow(owner.url, 'acknowledged');
+    const pid = await postmasterOf(dataDir);
+    await owner.kill();
+    const user = await startEmbeddedPostgres({ dataDir });
+    const all = [pid, ...(await childrenOf(pid))];
+    for (const each of all) process.kill(each, 'SIGSTOP');
+    try {
+      await expect(startEmbeddedPostgres({ dataDir })).rejects.toThrow();
+      await user.stop();
+      expect(isAlive(pid)).toBe(true);
+    } finally {
+      for (const each of all) if (isAlive(each)) process.kill(each, 'SIGCONT');
+    }
+    const next = await startEmbeddedPostgres({ dataDir });
+    expect(await rowsIn(next.url)).toEqual([{ value: 'acknowledged' }]);
+    await next.stop();
+    await untilGone(pid);
+  }, 120_000);
 
   it('is made afresh after a kill -9 in the middle of its creation, and nothing of the first try stays', async () => {
     const mark = await killOwnerDuringCreation(dataDir);

@@ -14,7 +14,7 @@ const VALUE = '🔑'.repeat(4_096);
 const HEAP_MEBIBYTES = 384;
 const LISTS = 5;
 const PAGES = 3;
-const ROUNDS = 8;
+const ROUNDS = 5;
 
 let world: World;
 let server: ServerProcess;

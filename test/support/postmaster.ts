@@ -29,3 +29,9 @@ export async function untilGone(pid: number): Promise<void> {
     await delay(20);
   }
 }
+
+/** childrenOf lists the processes that a process has started; none where the system does not tell. */
+export async function childrenOf(pid: number): Promise<number[]> {
+  const text = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8').catch(() => '');
+  return text.split(' ').filter(Boolean).map(Number);
+}

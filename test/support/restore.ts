@@ -1,6 +1,6 @@
-/** BACK_UP copies all tables into a schema of their own, as a dump does. Statements of one transaction. */
+/** BACK_UP copies all tables, as they are at one moment, into a schema of their own, as a dump does. Statements of one transaction. */
 export const BACK_UP = `
-  BEGIN;
+  BEGIN ISOLATION LEVEL REPEATABLE READ;
   DROP SCHEMA IF EXISTS backup CASCADE;
   CREATE SCHEMA backup;
   DO $$ DECLARE name text; BEGIN

@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { status } from '@grpc/grpc-js';
 import { usesTls, type ClientOptions } from '../../client/channel.js';
 import { KeywardCallError } from '../../client/index.js';
@@ -14,6 +16,9 @@ class CallFailure extends Error {
 /** What the library says where the other end hangs up without a word: it speaks something else, or wants a certificate. */
 const HUNG_UP = /Last error: (?:Failed to connect \(|[^]*(?:ECONNRESET|socket hang up|certificate required))/;
 
+/** What it says where nobody listens. */
+const REFUSED = /Last error: [^]*ECONNREFUSED/;
+
 /** explained adds to a failed call what may be the cause on this side, and which option changes it. */
 export function explained(error: unknown, options: ClientOptions): unknown {
   if (!(error instanceof KeywardCallError)) return error;
@@ -27,7 +32,9 @@ export function explained(error: unknown, options: ClientOptions): unknown {
 
 function hintOf({ code, message }: KeywardCallError, options: ClientOptions): string | undefined {
   if (code === status.UNAUTHENTICATED) return aboutToken(options);
-  if (code !== status.UNAVAILABLE || !HUNG_UP.test(message)) return undefined;
+  if (code !== status.UNAVAILABLE) return undefined;
+  if (REFUSED.test(message) && isOwn(options)) return aboutService();
+  if (!HUNG_UP.test(message)) return undefined;
   if (!usesTls(options))
     return 'it hangs up on a client without TLS: if it serves TLS, give --tls, and --ca <file> for an authority of its own';
   return options.cert === undefined
@@ -35,20 +42,36 @@ function hintOf({ code, message }: KeywardCallError, options: ClientOptions): st
     : 'it hangs up during TLS: it may not accept the certificate of --cert';
 }
 
-function aboutToken({ server, token, cert }: ClientOptions): string {
-  const isOwn = server === undefined || isLoopback(server);
+/** isOwn tells whether the service is one of this machine. */
+function isOwn({ server }: ClientOptions): boolean {
+  return server === undefined || isLoopback(server);
+}
+
+function aboutService(): string {
+  const database = hasDatabase()
+    ? ''
+    : `, and there is no database: DATABASE_URL is not set, and there is no ${dirname(ownAdminTokenFile())} (KEYWARD_DATA_DIR)`;
+  return `no service runs there${database}; "keyward serve" starts one`;
+}
+
+function hasDatabase(): boolean {
+  return (io().env['DATABASE_URL'] ?? '') !== '' || existsSync(dirname(ownAdminTokenFile()));
+}
+
+function aboutToken(options: ClientOptions): string {
+  const { token, cert } = options;
   const file = ownAdminTokenFile();
   if (token === undefined) {
     if (cert !== undefined)
       return 'no token was given, and the certificate of --cert names no user who may call';
-    const looked = isOwn
+    const looked = isOwn(options)
       ? `, and there is no ${file} (KEYWARD_DATA_DIR)`
       : '; the admin token of this machine is for this machine alone';
     return `no token was given, neither by --token-file nor in KEYWARD_TOKEN${looked}`;
   }
   const refused = 'is refused: it is not known there, is switched off, or has expired';
   if (token === io().env['KEYWARD_TOKEN']) return `the token in KEYWARD_TOKEN ${refused}`;
-  return isOwn && token === adminToken()
+  return isOwn(options) && token === adminToken()
     ? `the token in ${file} ${refused}; "keyward bootstrap --reissue" makes a new one`
     : `the token that was given ${refused}`;
 }

@@ -8,7 +8,7 @@ import { openCluster, type Cluster } from '../../../src/db/embedded/cluster.js';
 import { DEFAULT_SETTINGS, readPidFile, spawnPostmaster } from '../../../src/db/embedded/server.js';
 import { prepareSocketDirectory, socketUrl } from '../../../src/db/embedded/socket.js';
 import { makeDataDir, removeDataDir } from '../../support/data-dir.js';
-import { isAlive, untilGone } from '../../support/postmaster.js';
+import { childrenOf, isAlive, untilGone } from '../../support/postmaster.js';
 
 const run = promisify(execFile);
 
@@ -190,10 +190,4 @@ export class DurablePostgres {
 
 function ignore(): void {
   // Nobody reads it.
-}
-
-/** childrenOf lists the processes that a process has started; none where the system does not tell. */
-async function childrenOf(pid: number): Promise<number[]> {
-  const text = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8').catch(() => '');
-  return text.split(' ').filter(Boolean).map(Number);
 }

@@ -19,6 +19,9 @@ export interface TurnsOptions {
   readonly recorder: Recorder;
 }
 
+/** Of a restore: whoever writes meanwhile, whom no gate holds back, may deadlock with it. */
+const MOST_ATTEMPTS = 5;
+
 /** Turns let the database go back to what it was, and the estates with it. */
 export class Turns {
   readonly #options: TurnsOptions;
@@ -32,7 +35,7 @@ export class Turns {
     const { postgres } = this.#options;
     const takeBack = await this.#atRest(() => postgres.execute(BACK_UP));
     await delay(durationMs);
-    await this.#turn(takeBack, () => postgres.execute(RESTORE));
+    await this.#turn(takeBack, () => repeated(() => postgres.execute(RESTORE)));
   }
 
   /** promote goes on with an older physical copy, on another timeline. */
@@ -77,5 +80,16 @@ export class Turns {
         recorder.changes.push({ ...change, result: { kind: 'committed' }, verdicts: estate.verdicts() });
       }
     });
+  }
+}
+
+/** repeated does some work that can be done again until it succeeds, up to a limit. */
+async function repeated<T>(work: () => Promise<T>): Promise<T> {
+  for (let attempts = 1; ; attempts += 1) {
+    try {
+      return await work();
+    } catch (error) {
+      if (attempts === MOST_ATTEMPTS) throw error;
+    }
   }
 }

@@ -132,8 +132,11 @@ export class World {
       const estate = present(estates[at]);
       return new Driver({ estate, changes, gate, seed, replicas: REPLICAS }).run(this.isOver);
     });
-    await work();
-    this.#isOver = true;
+    try {
+      await work();
+    } finally {
+      this.#isOver = true;
+    }
     await Promise.all(driving);
     const hasRecovered = await this.#areComplete();
     await asking;

@@ -42,6 +42,8 @@ export interface SoakFaultOptions {
   readonly only: readonly string[];
   /** Token of a user who owns secrets. */
   readonly user: string;
+  /** onFailure is told of a fault that could not be made, or not be ended. */
+  readonly onFailure: (kind: string, error: unknown) => void;
   /** Clients of somebody else, one for each replica, with short deadlines. */
   readonly crowd: readonly KeywardClient[];
 }
@@ -184,7 +186,8 @@ export async function inflictEvery(
     const kind = nextKind();
     const next = recorder.now() + intervalMs;
     const site = random.pick(kind === 'replica killed' ? sites.slice(1) : sites);
-    await inflict({ kind, site, durationMs: drawDuration(random) }, all[kind], plan);
+    const fault = { kind, site, durationMs: drawDuration(random) };
+    await inflict(fault, all[kind], plan).catch((error: unknown) => options.onFailure(kind, error));
     await delay(Math.max(0, next - recorder.now()));
   }
 }

@@ -8,7 +8,8 @@ const MEBIBYTE = 2 ** 20;
 
 /** problemsOf are all that must not be. */
 export function problemsOf(soak: Soak): string[] {
-  const { checked, calls, cells, mix, misTold, audit, before, after, errors, ended, hasRecovered } = soak;
+  const { checked, calls, cells, mix, misTold, audit, before, after, errors, ended, hasRecovered, failures } =
+    soak;
   return [
     ...errors.filter(({ isInternal }) => isInternal).map(({ line }) => `INTERNAL: ${line}`),
     ...calls.wrong.map((text) => `WRONG CODE: ${text}`),
@@ -25,6 +26,7 @@ export function problemsOf(soak: Soak): string[] {
     ...audit.faults.map((fault) => `AUDIT: ${fault.kind} in chain ${fault.chain} at ${fault.seq ?? '?'}`),
     ...grown(before, after).map((text) => `GROWN: ${text}`),
     ...ended.map((replica) => `ENDED: replica ${replica}`),
+    ...failures.map((text) => `FAULT FAILED: ${text}`),
     ...(hasRecovered ? [] : ['NOT RECOVERED: a change afterwards was not complete']),
   ];
 }
@@ -63,7 +65,7 @@ export function toText(soak: Soak): string {
       (resources, replica) =>
         `  replica ${replica}      ${describe(before[replica])} after the first minute, ${describe(resources)} at the end`,
     ),
-    ...problems.slice(0, MAX_SHOWN),
+    ...mostOfEach(problems),
     ...errors
       .filter(({ isInternal }) => !isInternal)
       .slice(0, MAX_SHOWN)
@@ -81,4 +83,15 @@ function describe(resources: Resources | undefined): string {
 
 function seconds(ms: number): string {
   return `${(ms / 1_000).toFixed(1)} s`;
+}
+
+/** mostOfEach are the first problems of each kind, which is the first word of their texts. */
+function mostOfEach(problems: readonly string[]): string[] {
+  const counts = new Map<string, number>();
+  return problems.filter((text) => {
+    const kind = text.split(':', 1)[0] ?? '';
+    const count = (counts.get(kind) ?? 0) + 1;
+    counts.set(kind, count);
+    return count <= MAX_SHOWN;
+  });
 }

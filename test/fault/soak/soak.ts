@@ -49,6 +49,8 @@ export interface Soak {
   /** Replicas that ended by themselves. */
   readonly ended: readonly number[];
   readonly hasRecovered: boolean;
+  /** Faults that were not made as they should be. */
+  readonly failures: readonly string[];
 }
 
 /** LoggedError is an entry of a replica's log. */
@@ -90,6 +92,11 @@ async function run(options: SoakOptions, opened: Opened): Promise<Soak> {
   const turns = new Turns({ postgres, estates, others: cells, gate, recorder });
   const durationMs = seconds * 1_000;
   const plan = { seed, sites, postgres, recorder, turns, hasTurns: true, durationMs, log };
+  const failures: string[] = [];
+  const onFailure = (kind: string, error: unknown) => {
+    failures.push(`${kind}: ${String(error)}`);
+    log(`${kind} FAILED: ${String(error)}`);
+  };
   const ask = () => resourcesOf(sites, postgres);
   let before: readonly Resources[] = [];
   let after: readonly Resources[] = [];
@@ -100,7 +107,7 @@ async function run(options: SoakOptions, opened: Opened): Promise<Soak> {
     await delay(FIRST_MS);
     before = await ask();
     const until = startedAt + durationMs - INTERVAL_MS - REST_MS;
-    await inflictEvery(INTERVAL_MS, until, plan, { seed, only, user, crowd });
+    await inflictEvery(INTERVAL_MS, until, plan, { seed, only, user, crowd, onFailure });
     await delay(REST_MS);
     after = await resourcesWhenCalm(before, ask);
   });
@@ -112,7 +119,7 @@ async function run(options: SoakOptions, opened: Opened): Promise<Soak> {
   addHistory(calls, recorder);
   const checked = check(recorder, { leaseMs: TTL_MS, maxStaleMs: MAX_STALE_SECONDS * 1_000 });
   const audit = await verifyAt(postgres.url);
-  const seen = { history: recorder, checked, calls, cells, mix, followers, audit };
+  const seen = { history: recorder, checked, calls, cells, mix, followers, audit, failures };
   return { options, ...seen, misTold: tail.misTold(followers), before, after, errors, ended, hasRecovered };
 }
 

@@ -1,8 +1,8 @@
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
-import { removeDataDir } from '../../support/data-dir.js';
+import { makeDataDir, removeDataDir } from '../../support/data-dir.js';
 import { keyward, runKeyward } from '../../support/keyward-command.js';
 import { TEST_KEY } from '../../support/keyring.js';
 import { execute } from '../../support/sql.js';
@@ -39,7 +39,36 @@ test('what checks or takes over says so where there is no database, and makes no
     expect([code, stdout]).toEqual([1, '']);
     expect(stderr).toMatch(/^keyward: there is no database: DATABASE_URL is not set, [^\n]*nowhere[^\n]*\n$/);
   }
+  const nobody = { KEYWARD_SERVER: '127.0.0.1:1', KEYWARD_TOKEN: 'any' };
+  for (const command of [['keys', 'status'], ['keys', 'rotate', '--dry-run'], ['health']]) {
+    const { code, stdout, stderr } = await runKeyward(command, { env: { ...here.env, ...nobody } });
+    expect([code, stdout]).toEqual([1, '']);
+    expect(stderr).toMatch(
+      /^keyward: UNAVAILABLE: [^\n]*\(no service runs there, and there is no database: [^\n]*nowhere[^\n]*\n$/,
+    );
+  }
+  const { code, stderr } = await runKeyward(['upgrade-database'], here);
+  expect([code, stderr]).toEqual([
+    1,
+    expect.stringMatching(/^keyward: there is no database: [^\n]*nowhere[^\n]*\n$/),
+  ]);
   expect(await readdir(parent)).toEqual([]);
+});
+
+test('upgrade-database tells a directory in which there is no cluster', async () => {
+  const dataDir = await makeDataDir();
+  try {
+    await mkdir(join(dataDir, 'postgres'));
+    const { code, stderr } = await runKeyward(['upgrade-database'], {
+      env: { DATABASE_URL: '', KEYWARD_DATA_DIR: dataDir },
+    });
+    expect([code, stderr]).toEqual([
+      1,
+      expect.stringMatching(/^keyward: There is no database in [^\n]*PG_VERSION\.\n$/),
+    ]);
+  } finally {
+    await removeDataDir(dataDir);
+  }
 });
 
 test('the token that bootstrap prints is the one in the file where commands look for it', async () => {

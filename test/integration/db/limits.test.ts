@@ -192,6 +192,23 @@ test('a COMMIT without an answer may have been made, and says so', async () => {
   expect(await reading(() => knex('rows').pluck('n'))).toEqual([5]);
 });
 
+test('a migration that waits for another one ends where the database falls silent', async () => {
+  const holder = new pg.Client({ connectionString: database.url });
+  await holder.connect();
+  await holder.query('SELECT pg_advisory_lock(7033291501)');
+  try {
+    const migrated = expect(soon(migrate(proxy.url))).rejects.toThrow(/has not answered within/);
+    const waits =
+      "SELECT FROM pg_stat_activity WHERE query LIKE '%try_advisory_xact_lock%' AND pid <> pg_backend_pid()";
+    await expect.poll(() => execute(database.url, waits), { timeout: 10_000 }).not.toEqual([]);
+    proxy.silence();
+    await migrated;
+  } finally {
+    proxy.mend();
+    await holder.end();
+  }
+}, 60_000);
+
 test('a migration waits for another one in limited time, and names its session', async () => {
   const holder = new pg.Client({ connectionString: database.url });
   await holder.connect();

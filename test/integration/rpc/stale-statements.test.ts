@@ -71,7 +71,7 @@ test('a statement is sent again without what its connection has prepared, whatev
   }
 });
 
-test('a transaction whose statement has gone stale is run again on a new connection, and takes effect once', async () => {
+test('a transaction whose statement has gone stale, or is gone, is run again on a new connection, and takes effect once', async () => {
   const { url } = world.database;
   const knex = openDatabase({ url, poolSize: POOL, connectTimeoutMs: 5_000 });
   try {
@@ -87,7 +87,9 @@ test('a transaction whose statement has gone stale is run again on a new connect
     await Promise.all(Array.from({ length: POOL }, count));
     await execute(url, 'ALTER TABLE counted ALTER n TYPE bigint');
     await count();
-    expect(await reading(() => knex('counted').pluck('n'))).toEqual([BigInt(POOL + 1)]);
+    await Promise.all(Array.from({ length: POOL }, () => knex.raw('DEALLOCATE ALL')));
+    await count();
+    expect(await reading(() => knex('counted').pluck('n'))).toEqual([BigInt(POOL + 2)]);
   } finally {
     await knex.destroy();
   }

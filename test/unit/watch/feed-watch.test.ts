@@ -85,8 +85,8 @@ test('nor do so many of them that there is no silence', async () => {
   }
   expect(told.map(({ at, news }) => [at, news.position])).toEqual([
     [0, { epoch: EPOCH, revision: 0n, skip: 0 }],
-    [15_000, { epoch: EPOCH, revision: 0n, skip: 300 }],
-    [30_000, { epoch: EPOCH, revision: 0n, skip: 600 }],
+    [15_000, { epoch: EPOCH, revision: 0n, skip: 1_500 }],
+    [30_000, { epoch: EPOCH, revision: 0n, skip: 3_000 }],
   ]);
 });
 

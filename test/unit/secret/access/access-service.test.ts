@@ -21,7 +21,7 @@ test('an access that is not read in time, whatever it waits for, is UNAVAILABLE,
   const never = new Promise<never>(() => undefined);
   const service = new AccessService({
     bindings: { unbound: () => Promise.resolve(undefined) },
-    reader: { one: () => never, many: () => never },
+    accesses: { facts: () => never },
     timers,
     limitMs: LIMIT_MS,
   } as unknown as AccessServiceDependencies);
