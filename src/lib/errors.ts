@@ -176,11 +176,6 @@ export function openCallsTooLarge(mostBytes: number): KeywardError {
   return new KeywardError('REQUEST_TOO_LARGE', message, { metadata: { limit_bytes: String(mostBytes) } });
 }
 
-/** deadlinePassed is for calls that had to wait for longer than their clients did. */
-export function deadlinePassed(): KeywardError {
-  return new KeywardError('DEADLINE_PASSED', 'The deadline passed before the call was judged.');
-}
-
 /** overloaded is for calls that would be worked on beside too many others. */
 export function overloaded(): KeywardError {
   return new KeywardError(

@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http2';
+import { KeywardError } from '../../lib/errors.js';
 
 /** How the library reads the header `grpc-timeout`. */
 const TIMEOUT = /(\d{1,8})\s*([HMSmun])/;
@@ -24,8 +25,10 @@ export class Deadline {
     this.#at = performance.now() + timeoutMs;
   }
 
-  get isPassed(): boolean {
-    return performance.now() >= this.#at;
+  /** refusal is for a call that waited for longer than its client does; undefined for one that is in time. */
+  get refusal(): KeywardError | undefined {
+    if (performance.now() < this.#at) return undefined;
+    return new KeywardError('DEADLINE_PASSED', 'The deadline passed before the call was judged.');
   }
 
   /** toHeader is the header `grpc-timeout` for what is left, which is never nothing. */

@@ -1,12 +1,6 @@
 import { Readable } from 'node:stream';
 import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
-import {
-  deadlinePassed,
-  KeywardError,
-  overloaded,
-  requestTooLarge,
-  tooMuchUnfinished,
-} from '../../lib/errors.js';
+import { KeywardError, overloaded, requestTooLarge, tooMuchUnfinished } from '../../lib/errors.js';
 import { streamOf } from '../library.js';
 import type { KnownCaller } from '../authenticator.js';
 import type { Admission, Judged, MethodRule } from './method-rules.js';
@@ -174,10 +168,10 @@ export class RequestBody implements Admission {
     const { rule } = this;
     this.userId = userId;
     const collected = this.#collected;
-    const isLate = this.deadline?.isPassed === true;
-    if (isLate || collected?.moveTo(this.#shareOfCaller()) === false) {
+    const late = this.deadline?.refusal;
+    if (late !== undefined || collected?.moveTo(this.#shareOfCaller()) === false) {
       this.stream.on('error', ignore);
-      this.fail(isLate ? deadlinePassed() : tooMuchUnfinished());
+      this.fail(late ?? tooMuchUnfinished());
       return;
     }
     if (rule.isConversation && !this.#keeper.mayWork(this, 0)) {
@@ -247,7 +241,8 @@ export class RequestBody implements Admission {
   #deliver(frame: Buffer): boolean {
     const { stream, headers, rule } = this;
     this.#hasMessage = true;
-    if (this.deadline?.isPassed === true) return this.#refuse(deadlinePassed());
+    const late = this.deadline?.refusal;
+    if (late !== undefined) return this.#refuse(late);
     if (this.#answerFromMemory(frame)) return true;
     if (!this.#keeper.mayWork(this, frame.length)) return this.#refuse(overloaded());
     const encoding = frame[0] === 1 ? encodingOf(headers['grpc-encoding']) : undefined;
