@@ -26,17 +26,44 @@ function formsOf(text) {
 const [outputFile, canaryFile] = process.argv.slice(2);
 if (canaryFile === undefined) throw new Error('usage: check-canaries.mjs OUTPUT CANARIES');
 const output = readFileSync(outputFile, 'utf8');
-const lowerCase = output.toLowerCase();
 const canaries = [...new Set(readFileSync(canaryFile, 'utf8').split('\n'))].filter((text) => text !== '');
 
-let found = 0;
-for (const [index, text] of canaries.entries()) {
-  for (const [form, needle] of Object.entries(formsOf(text))) {
-    const at = form.endsWith('hex') ? lowerCase.indexOf(needle) : output.indexOf(needle);
-    if (at === -1) continue;
-    found += 1;
-    console.error(`line ${output.slice(0, at).split('\n').length} holds canary ${index + 1}: the ${form}`);
+/** Needles are looked up by as many characters at each place of the output: there are tens of thousands of them. */
+const PREFIX = 8;
+
+/** placesOf gives where each needle that is there begins. */
+function placesOf(needles, text) {
+  const byPrefix = new Map();
+  for (const needle of needles) {
+    const prefix = needle.slice(0, PREFIX);
+    byPrefix.set(prefix, [...(byPrefix.get(prefix) ?? []), needle]);
   }
+  const places = new Map();
+  const tooShort = needles.filter(({ length }) => length < PREFIX);
+  for (const needle of tooShort) if (text.includes(needle)) places.set(needle, text.indexOf(needle));
+  for (let at = 0; at + PREFIX <= text.length; at += 1) {
+    for (const needle of byPrefix.get(text.slice(at, at + PREFIX)) ?? []) {
+      if (!places.has(needle) && text.startsWith(needle, at)) places.set(needle, at);
+    }
+  }
+  return places;
+}
+const forms = canaries.flatMap((text, index) =>
+  Object.entries(formsOf(text)).map(([form, needle]) => ({ canary: index + 1, form, needle })),
+);
+const isHex = ({ form }) => form.endsWith('hex');
+const needlesOf = (some) => [...new Set(some.map(({ needle }) => needle))];
+const hexPlaces = placesOf(needlesOf(forms.filter(isHex)), output.toLowerCase());
+const places = placesOf(needlesOf(forms.filter((form) => !isHex(form))), output);
+
+let found = 0;
+for (const each of forms) {
+  const at = (isHex(each) ? hexPlaces : places).get(each.needle);
+  if (at === undefined) continue;
+  found += 1;
+  console.error(
+    `line ${output.slice(0, at).split('\n').length} holds canary ${each.canary}: the ${each.form}`,
+  );
 }
 if (found > 0) process.exit(1);
 if (canaries.length === 0) {
