@@ -47,6 +47,8 @@ interface TokenRow extends OwnerRow {
 
 /** Retired digests of a token that are kept, so that they are EXPIRED and not UNKNOWN. Older ones go. */
 const MAX_RETIRED_DIGESTS = 10;
+/** Past by every clock, and still in the order in which digests were retired. */
+const LONG_AGO = "(clock_timestamp() - interval '1000 years')";
 const ISSUER_FIELDS = Object.values(ISSUER_COLUMNS).map(({ sql }) => sql);
 
 /** TokenRepository is every SQL statement about tokens. What writes needs a transaction. */
@@ -186,7 +188,7 @@ export class TokenRepository {
     retiresAt: Instant | null,
     issuer: Issuer | null,
   ): Promise<Token> {
-    const at = retiresAt === null ? '-infinity' : formatPgTimestamp(retiresAt);
+    const at = retiresAt === null ? trx.raw(LONG_AGO) : formatPgTimestamp(retiresAt);
     await trx('token_digests')
       .where({ token_id: String(id) })
       .update({ retires_at: trx.raw("least(coalesce(retires_at, 'infinity'), ?::timestamptz)", [at]) });

@@ -210,6 +210,18 @@ describe('rotation and copies', () => {
     expect(await Promise.all([token.plaintext, next].map(verdict))).toEqual(['UNKNOWN', 'UNKNOWN']);
   });
 
+  test('the ten plaintexts before the present one are expired, and older ones unknown', async () => {
+    const token = await world.issue('owner-a');
+    const plaintexts = [token.plaintext];
+    for (let rotations = 0; rotations < 15; rotations += 1) plaintexts.push(await rotate(token));
+    const verdicts = await Promise.all(plaintexts.map(verdict));
+    expect(verdicts).toEqual([
+      ...Array.from({ length: 5 }, () => 'UNKNOWN'),
+      ...Array.from({ length: 10 }, () => 'EXPIRED'),
+      'OK',
+    ]);
+  });
+
   test('twenty rotations at once leave one plaintext that passes', async () => {
     const token = await world.issue('owner-a');
     const plaintexts = await Promise.all(Array.from({ length: 20 }, () => rotate(token)));
