@@ -16,6 +16,7 @@ const IN_PROCESSES_OF_THEIR_OWN = [
 const IN_FULL_ONLY = [
   'test/fault/access.test.ts',
   'test/fault/embedded-*.test.ts',
+  'test/fault/large-resources.test.ts',
   'test/fault/strangers.test.ts',
   'test/fault/workers.test.ts',
   'test/fault/simulation/broken-variants.test.ts',
