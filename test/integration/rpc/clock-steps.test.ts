@@ -1,7 +1,7 @@
 import { PassThrough } from 'node:stream';
-import pg from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, onTestFinished, test, vi } from 'vitest';
 import { TokenEventType, VerdictReason, type KeywardClient } from '../../../src/client/index.js';
+import { lockDigests } from '../../support/lock-digests.js';
 import type { RequestOf } from '../../support/rpc.js';
 import { Watching } from '../../support/watching.js';
 import { World } from '../../support/world.js';
@@ -35,16 +35,6 @@ afterEach(() => {
 
 afterAll(() => world.close());
 
-/** lockDigests makes whoever asks the database for a token wait until what it gives is run. */
-async function lockDigests(): Promise<() => Promise<void>> {
-  const holder = new pg.Client({ connectionString: world.database.url });
-  await holder.connect();
-  await holder.query('BEGIN; LOCK TABLE token_digests IN ACCESS EXCLUSIVE MODE');
-  const unlock = () => holder.end();
-  onTestFinished(unlock);
-  return unlock;
-}
-
 /** converse asks with one token after another on one stream. */
 function converse(client: KeywardClient) {
   const asked = new PassThrough({ objectMode: true });
@@ -66,7 +56,7 @@ test.each(STEPS)('when the wall clock is set %s, calls and streams under way go 
   onTestFinished(() => watching.close());
   const ask = converse(client);
   expect(await ask(known)).toBe(VERDICT_REASON_OK);
-  const unlock = await lockDigests();
+  const unlock = await lockDigests(world.database.url);
   const underWay = client.tokens.validateToken({ token: plaintext });
   await expect.poll(() => world.server.metric('keyward_calls_under_way')).toBe(1);
   const connections = await world.server.metric('keyward_connections_accepted_total');

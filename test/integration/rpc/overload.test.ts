@@ -1,9 +1,9 @@
 import { once } from 'node:events';
 import { connect, constants } from 'node:http2';
 import { setTimeout as delay } from 'node:timers/promises';
-import pg from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { MAX_CALLS } from '../../../src/rpc/front-door/load-limit.js';
+import { lockDigests } from '../../support/lock-digests.js';
 import { framed, RawHttp2, type RawAnswer } from '../../support/raw-http2.js';
 import { encodeRequest, pathOf } from '../../support/rpc.js';
 import { World } from '../../support/world.js';
@@ -24,16 +24,6 @@ beforeAll(async () => {
 });
 
 afterAll(() => world.close());
-
-/** lockDigests makes whoever asks the database for a token wait until what it gives is run. */
-async function lockDigests(): Promise<() => Promise<void>> {
-  const holder = new pg.Client({ connectionString: world.database.url });
-  await holder.connect();
-  await holder.query('BEGIN; LOCK TABLE token_digests IN ACCESS EXCLUSIVE MODE');
-  const unlock = () => holder.end();
-  onTestFinished(unlock);
-  return unlock;
-}
 
 function callsUnderWay(): Promise<number> {
   return world.server.metric('keyward_calls_under_way');
@@ -57,7 +47,7 @@ test('one call more than are worked on at once is refused, and memory answers al
     for (const wire of wires) wire.close();
   });
   const [spare, ...others] = wires as [RawHttp2, ...RawHttp2[]];
-  const unlock = await lockDigests();
+  const unlock = await lockDigests(world.database.url);
   const waiting = others.flatMap((wire) =>
     Array.from({ length: CALLS_A_CONNECTION }, () => validate(wire, plaintext)),
   );
@@ -97,7 +87,7 @@ describe('a call whose deadline passes while it waits is not judged', () => {
     ];
     const headers = { authorization: `Bearer ${plaintext}` };
     const before = await misses();
-    const unlock = await lockDigests();
+    const unlock = await lockDigests(world.database.url);
     const late = wire.call(VALIDATE, messageFor(asked), { ...headers, ...timeout }, LIMIT_MS);
     await expect.poll(misses, PATIENCE).toBe(before + 1);
     await delay(50);
@@ -128,7 +118,7 @@ test('a call whose client goes counts as work until the database has answered', 
   onTestFinished(() => {
     session.destroy();
   });
-  const unlock = await lockDigests();
+  const unlock = await lockDigests(world.database.url);
   const stream = session.request({
     ':method': 'POST',
     ':path': VALIDATE,
@@ -165,7 +155,7 @@ test('a call whose client goes while its credentials are judged is not counted f
   const { plaintext } = await world.issue('staff-a');
   const misses = () => world.server.metric('keyward_cache_misses_total');
   const before = await misses();
-  const unlock = await lockDigests();
+  const unlock = await lockDigests(world.database.url);
   const session = connect(`http://${world.server.address}`);
   session.on('error', () => undefined);
   onTestFinished(() => {
