@@ -160,7 +160,7 @@ async function underLoad(
   // Its failure is told when the load is over.
   asking.catch(() => undefined);
   await delay((seconds * 1000) / 2);
-  const revocation = await timed(() => revoke(server.port, FIRST_ID + 2 + 10 * index));
+  const revocation = await timed(() => revoke(server.port, FIRST_ID + 12 + 10 * index));
   const run = await running;
   await delay(1000);
   const calm = await validate();
