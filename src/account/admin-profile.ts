@@ -25,6 +25,7 @@ import type { Transaction } from '../db/knex.js';
 
 const ADMIN = 'admin';
 const ADMIN_RANK = { isActive: true, isStaff: true, isSuperuser: true };
+
 /** Ensured is a resource that is there, and the record of its making if it was not there before. */
 interface Ensured<T> {
   readonly resource: T;

@@ -2,8 +2,8 @@
  * `audit/` writes who did what to which resource, and how it ended, into a chain of hashes that shows what was changed,
  * removed or inserted. A change is recorded in its own transaction; an access to a value before the value leaves.
  *
- *     await audit.record(trx, [{ action: 'TOKEN_REVOKED', actor, resource }]);
- *     await audit.append({ action: 'SECRET_ACCESSED', actor, resource });
+ *     await audit.record(trx, [{ actor, action: 'TOKEN_DELETED', outcome: 'OK', resource, detail: {} }]);
+ *     await audit.append({ actor, action: 'SECRET_ACCESSED', outcome: 'OK', resource, detail });
  */
 
 import type { Transaction } from '../db/knex.js';
@@ -30,7 +30,7 @@ const MAX_TOGETHER = 1000;
 /**
  * AuditLog writes what was done, so that it can neither be lost nor changed unseen. A process has chains of
  * records that its changes extend in their own transactions, so that a change and its record are there or are
- * not there together, and one that it appends to. Both begin with their first record, and their heads are kept in
+ * not there together, and one that it appends to. A chain begins with its first record, and its head is kept in
  * memory: where a chain is not as this process left it, another one begins, and tells of it.
  */
 export class AuditLog {

@@ -4,12 +4,12 @@ import type { Keyring } from '../crypto/keyring.js';
 import { openDatabase } from '../db/knex.js';
 import { systemClock } from '../lib/clock.js';
 import { startServer } from '../server.js';
-import type { FaceSource } from '../telemetry/probe-server.js';
+import type { ProbeSource } from '../telemetry/probe-server.js';
 import type { Logger } from '../telemetry/logger.js';
 import { Workers } from './serve/workers/workers.js';
 
 /** Service is what serves gRPC: this process, or the workers that it starts. */
-export interface Service extends FaceSource {
+export interface Service extends ProbeSource {
   readonly port: number;
   /** failure resolves if the service ended by itself. */
   readonly failure: Promise<Error>;

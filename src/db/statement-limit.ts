@@ -42,8 +42,9 @@ export interface StatementLimitOptions {
 
 /**
  * StatementLimit bounds each statement of a client from when it is sent to when all of its answer is there, COMMIT
- * included, and all statements of a transaction together. No setting of a server, role or pooler plays a part in it, nor does the network tell of its own failures.
- * A connection with a statement that is not answered is destroyed: what came later would be taken for the next answer.
+ * included, and all statements of a transaction together. No setting of a server, role or pooler plays a part in it, nor
+ * does the network tell of its own failures. A connection with a statement that is not answered is destroyed: what came
+ * later would be taken for the next answer.
  */
 export class StatementLimit {
   readonly #client: pg.Client;

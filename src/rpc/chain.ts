@@ -79,7 +79,7 @@ export class Malformed {
  *
  * 0. `countWork` counts the call as work until all is done, even if its client has gone before.
  * 1. `accessLog` sees, logs and counts every call, refused ones too, with the status it ended in.
- * 2. `explainFaults` makes a foreseen error of every fault, so that what is outside it only meets those.
+ * 2. `explainFaults` makes a KeywardError of every fault, so that what is outside it only meets those.
  * 3. `authenticate` judges the credentials, where the front door did not do so with the request at hand. It comes
  *    before the request is looked at: strangers learn nothing from error messages. A caller who is known by a stale
  *    answer alone may have been shut out meanwhile, and is served by a few methods only.

@@ -13,8 +13,8 @@ export interface Readiness {
   readonly workers?: { readonly configured: number; readonly serving: number };
 }
 
-/** FaceSource is the service behind the face. */
-export interface FaceSource {
+/** ProbeSource is the service that is probed. */
+export interface ProbeSource {
   readiness(): Promise<Readiness>;
   /** metrics are in the text format of Prometheus. */
   metrics(): Promise<string>;
@@ -41,7 +41,7 @@ const MAX_CONNECTIONS = 64;
 /** Milliseconds that a connection may stand still, for example because nobody reads the answer. */
 const IDLE_LIMIT_MS = 10_000;
 
-const STARTING: FaceSource = {
+const STARTING: ProbeSource = {
   readiness: () => Promise.resolve({ status: 'NOT_SERVING', reason: 'starting' }),
   metrics: () => Promise.resolve(''),
 };
@@ -60,7 +60,7 @@ export class ProbeServer {
     server.on('request', (request, response) => void this.#respond(request, response));
   }
 
-  /** open listens. The face says that the service is starting until `show` is called. */
+  /** open listens. It says that the service is starting until `show` is called. */
   static async open(listen: ListenAddress, logger: Logger): Promise<ProbeServer> {
     const server = createServer(LIMITS);
     server.timeout = IDLE_LIMIT_MS;
@@ -76,8 +76,8 @@ export class ProbeServer {
     return new ProbeServer(server, addressText({ ...listen, port }), logger);
   }
 
-  /** show puts a service behind the face. */
-  show(source: FaceSource): void {
+  /** show says which service is probed. */
+  show(source: ProbeSource): void {
     this.#source = source;
   }
 

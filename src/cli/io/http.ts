@@ -5,19 +5,19 @@ import type { Logger } from '../../telemetry/logger.js';
 import { hasCode } from '../../lib/errno.js';
 
 /**
- * openFace opens the face of health and metrics, if one is wanted. It goes on without one where nobody asked
+ * openProbeServer serves health and metrics, if that is wanted. It goes on without one where nobody asked
  * for the address and another program has it, most likely a second Keyward on this machine.
  */
-export async function openFace(
+export async function openProbeServer(
   { httpListen }: Config,
   env: NodeJS.ProcessEnv,
   logger: Logger,
 ): Promise<ProbeServer | undefined> {
   if (httpListen === undefined) return undefined;
   try {
-    const face = await ProbeServer.open(httpListen, logger);
-    logger.info({ http: face.address }, 'health and metrics');
-    return face;
+    const probes = await ProbeServer.open(httpListen, logger);
+    logger.info({ http: probes.address }, 'health and metrics');
+    return probes;
   } catch (error) {
     const { variable } = SETTINGS.httpListen;
     if (env[variable] !== undefined || !isTaken(error)) throw error;

@@ -4,7 +4,7 @@ import { writePrivately } from '../../lib/private-file.js';
 import { printable } from '../../lib/text.js';
 import { io } from '../io/io.js';
 import { printBytes, printJson, printText } from '../io/output.js';
-import { type GivenTarget } from '../target.js';
+import type { GivenTarget } from '../target.js';
 import { commandAboutSecret, withSecret } from './target.js';
 import { readVersionNumber } from '../version-number.js';
 

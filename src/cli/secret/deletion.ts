@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { report, timeText } from '../io/output.js';
-import { type GivenTarget } from '../target.js';
+import type { GivenTarget } from '../target.js';
 import { commandAboutSecret, theSecret, withSecret } from './target.js';
 
 export function deleteCommand(): Command {

@@ -2,7 +2,7 @@ import { InvalidArgumentError, Option, type Command } from 'commander';
 import type { KeywardClient, SecretReference, SecretSelector } from '../../client/index.js';
 import { allPages } from '../all-pages.js';
 import { printJson, printTable, report, timeText } from '../io/output.js';
-import { type GivenTarget } from '../target.js';
+import type { GivenTarget } from '../target.js';
 import { commandAboutSecret, withSecret } from './target.js';
 
 interface Consumer {

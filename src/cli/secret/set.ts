@@ -12,7 +12,7 @@ import { EXPIRY_HELP, expiryField, readExpiry, type Expiry } from '../expiry.js'
 import { readValue, withValue, type GivenValue } from '../io/given-value.js';
 import { report } from '../io/output.js';
 import { addTo } from '../repeatable.js';
-import { type GivenTarget } from '../target.js';
+import type { GivenTarget } from '../target.js';
 import { commandAboutSecret, theSecret, theVersion, withSecret } from './target.js';
 
 interface SetOptions extends GivenTarget, GivenValue {

@@ -8,7 +8,7 @@ import {
 } from '../../client/index.js';
 import { allPages } from '../all-pages.js';
 import { printJson, printTable, timeText } from '../io/output.js';
-import { type GivenTarget } from '../target.js';
+import type { GivenTarget } from '../target.js';
 import { commandAboutSecret, theVersion, withSecret } from './target.js';
 import { readVersionNumber } from '../version-number.js';
 

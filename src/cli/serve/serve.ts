@@ -17,7 +17,7 @@ import { createLogger, type Logger } from '../../telemetry/logger.js';
 import { digestOf } from '../../crypto/digest.js';
 import { VerdictRepository } from '../../token/verdict-repository.js';
 import { adminTokenFile } from '../client-options.js';
-import { openFace } from '../io/http.js';
+import { openProbeServer } from '../io/http.js';
 import { openKeyring } from '../keyring.js';
 import { printText } from '../io/output.js';
 import { readConfig } from '../read-config.js';
@@ -104,8 +104,8 @@ async function run(
   // What is wrong with them is told before anything is started.
   await readServerTls(config);
   const keyring = await openKeyring(config, onWarning);
-  const face = await openFace(config, process.env, logger);
-  closer.add('health and metrics', () => face?.close());
+  const probes = await openProbeServer(config, process.env, logger);
+  closer.add('health and metrics', () => probes?.close());
   const databaseUrl =
     config.databaseUrl?.reveal() ?? (await startEmbedded(config, keyring, logger, closer, parts, stopping));
   stopping.throwIfAborted();
@@ -113,7 +113,7 @@ async function run(
   parts.service = service;
   closer.add('the service', () => service.stop());
   stopping.throwIfAborted();
-  face?.show(service);
+  probes?.show(service);
   const address = `${config.listen.host}:${service.port}`;
   logger.info({ address, tls: config.tlsCert !== undefined }, 'listening');
   if (config.databaseUrl === undefined) printText(welcome(config, service.port));

@@ -7,22 +7,22 @@ import { collectLog } from '../../support/log-lines.js';
 const ANY_PORT = { host: '127.0.0.1', port: 0 };
 
 let log: ReturnType<typeof collectLog>;
-let face: ProbeServer;
+let probes: ProbeServer;
 
 beforeEach(async () => {
   log = collectLog();
-  face = await ProbeServer.open(ANY_PORT, log.logger);
+  probes = await ProbeServer.open(ANY_PORT, log.logger);
 });
 
-afterEach(() => face.close());
+afterEach(() => probes.close());
 
 function get(path: string, init: RequestInit = {}): Promise<Response> {
-  return fetch(`http://${face.address}${path}`, init);
+  return fetch(`http://${probes.address}${path}`, init);
 }
 
 /** send writes bytes and gives all that comes back until the connection ends. */
 async function send(text: string): Promise<string> {
-  const socket = connect(Number(face.address.split(':')[1]), '127.0.0.1');
+  const socket = connect(Number(probes.address.split(':')[1]), '127.0.0.1');
   let received = '';
   socket.on('data', (chunk) => (received += chunk.toString()));
   socket.write(text);
@@ -37,8 +37,8 @@ test('before there is a service the process is alive, and not ready', async () =
   expect(await (await get('/metrics')).text()).toBe('');
 });
 
-test('what the service cannot tell is a failure in the log, and the face goes on', async () => {
-  face.show({
+test('what the service cannot tell is a failure in the log, and the server goes on', async () => {
+  probes.show({
     readiness: () => Promise.resolve({ status: 'SERVING' }),
     metrics: () => Promise.reject(new Error('no metrics')),
   });
@@ -79,7 +79,7 @@ test('a client that never ends its request is cut off within seconds', { timeout
 });
 
 test('however many connections ask nothing, the next one is answered', async () => {
-  const port = Number(face.address.split(':')[1]);
+  const port = Number(probes.address.split(':')[1]);
   const idle = Array.from({ length: 200 }, () => connect(port, '127.0.0.1').on('error', () => undefined));
   await Promise.all(idle.map((socket) => once(socket, 'connect')));
   expect((await get('/healthz')).status).toBe(200);
@@ -98,8 +98,8 @@ test('however many connections ask nothing, the next one is answered', async () 
 });
 
 test('an address that another has is refused with its name', async () => {
-  const port = Number(face.address.split(':')[1]);
+  const port = Number(probes.address.split(':')[1]);
   await expect(ProbeServer.open({ host: '127.0.0.1', port }, log.logger)).rejects.toThrow(
-    new RegExp(`cannot serve health and metrics on ${face.address}: .*EADDRINUSE`),
+    new RegExp(`cannot serve health and metrics on ${probes.address}: .*EADDRINUSE`),
   );
 });

@@ -102,9 +102,9 @@ describe.each(STEPS)('when the wall clock is set %s', (_name, step) => {
 
     test('of batches and of idle connections run as if nothing had happened', async () => {
       const work = vi.fn(() => Promise.resolve());
-      const repetition = new PeriodicTask(work);
+      const task = new PeriodicTask(work);
       const once = vi.fn();
-      repetition.start(5 * SECOND);
+      task.start(5 * SECOND);
       systemTimers.after(20 * SECOND, once);
       await vi.advanceTimersByTimeAsync(7 * SECOND);
       vi.setSystemTime(Date.now() + step);
@@ -113,7 +113,7 @@ describe.each(STEPS)('when the wall clock is set %s', (_name, step) => {
       expect(once).not.toHaveBeenCalled();
       await vi.advanceTimersByTimeAsync(SECOND);
       expect(once).toHaveBeenCalledTimes(1);
-      await repetition.stop();
+      await task.stop();
     });
 
     test('of a client leave a call its whole time', () => {

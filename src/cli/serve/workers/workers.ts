@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { createServer, type AddressInfo } from 'node:net';
 import { listenOptions, type ListenAddress } from '../../../lib/listen-address.js';
-import type { FaceSource, Readiness } from '../../../telemetry/probe-server.js';
+import type { ProbeSource, Readiness } from '../../../telemetry/probe-server.js';
 import type { Logger } from '../../../telemetry/logger.js';
 import { MetricsSum } from '../../../telemetry/metrics-sum.js';
 import { whyEnded, WorkerProcess, type WorkerEnd } from './worker-process.js';
@@ -47,7 +47,7 @@ const MAX_STILLBORN = 5;
  * Workers are the processes that serve. One that ends is replaced, after a pause that grows while they do not
  * last. When the workers of a slot end at once time after time and no other worker is left, it gives up.
  */
-export class Workers implements FaceSource {
+export class Workers implements ProbeSource {
   /** port is the one that all workers share. */
   readonly port: number;
   /** failure resolves when it has given up. */
