@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Database, Transaction } from '../db/knex.js';
-import { inTransactionFor, type Client } from '../db/transaction.js';
+import { inTransactionFor } from '../db/transaction.js';
+import type { Client } from '../lib/errors.js';
 import type { CoherenceMetrics } from '../telemetry/coherence-metrics.js';
 import type { Barriers } from './ports.js';
 import type { Propagation, PropagationWait } from './propagation.js';

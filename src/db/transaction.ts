@@ -6,7 +6,7 @@
  */
 
 import type { Knex } from 'knex';
-import { clientGone, KeywardError } from '../lib/errors.js';
+import { clientGone, KeywardError, type Client } from '../lib/errors.js';
 import type { DatabaseClient } from './database-client.js';
 import { hasStaleStatements, isOutcomeUnknown, isRetryable, translateDatabaseError } from './pg-errors.js';
 
@@ -43,11 +43,6 @@ export async function inTransaction<T>(
     // DATABASE_UNAVAILABLE says by `outcome` in its metadata that the change may have been made.
     throw isOutcomeUnknown(error.cause) ? outcomeUnknown(error.cause) : error;
   }
-}
-
-/** Client is who waits for what a transaction does. */
-export interface Client {
-  readonly isGone: () => boolean;
 }
 
 /**

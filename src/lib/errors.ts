@@ -130,6 +130,11 @@ export function databaseUnavailable(options: { readonly cause?: unknown } = {}):
   return new KeywardError('DATABASE_UNAVAILABLE', 'The database cannot be reached.', options);
 }
 
+/** Client is who waits for what a call does. */
+export interface Client {
+  readonly isGone: () => boolean;
+}
+
 /** clientGone is for what is not done because nobody waits for it any more. No client sees it; logs do. */
 export function clientGone(): KeywardError {
   return new KeywardError('CLIENT_GONE', 'The client has gone; nothing was changed.');

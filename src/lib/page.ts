@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import type { Client } from './errors.js';
 import type { Comparison, FieldType } from './filter.js';
 import { parseFilter } from './filter.js';
 import type { Violations } from './violations.js';
@@ -16,11 +17,6 @@ interface Ordering {
   readonly descending: boolean;
 }
 
-/** Reader is who waits for a page. */
-export interface Reader {
-  readonly isGone: () => boolean;
-}
-
 /** PageQuery is a list request that was checked and understood. */
 export interface PageQuery {
   readonly size: number;
@@ -32,7 +28,7 @@ export interface PageQuery {
   /** Marks filter and order: a page token belongs to one of them. */
   readonly fingerprint: string;
   /** Once they have gone, nothing is read any more. */
-  readonly reader: Reader;
+  readonly reader: Client;
 }
 
 /** Page is one page of a list. */
@@ -58,7 +54,7 @@ export function parseListRequest(
   v: Violations,
   request: ListRequest,
   fields: ListFields,
-  reader: Reader,
+  reader: Client,
 ): PageQuery {
   v.check(request.pageSize >= 0, 'page_size', 'must not be negative');
   const size = request.pageSize === 0 ? DEFAULT_SIZE : Math.min(request.pageSize, MAX_SIZE);

@@ -81,10 +81,7 @@ export class MissLoader<Facts, Answer> {
     for (const load of loads) load.hasBegun = true;
     try {
       const found = await this.#fetch([...new Set(loads.map(({ digest }) => digest))]);
-      return loads.map((load) => {
-        this.#settle(load);
-        return this.#deliver({ ...load, facts: found.get(load.digest) });
-      });
+      return loads.map((load) => this.#deliver({ ...load, facts: found.get(load.digest) }));
     } finally {
       for (const load of loads) this.#settle(load);
     }
