@@ -47,6 +47,17 @@ function unitEscape(text: string, unit: number): string {
   return `\\u${text.charCodeAt(unit).toString(16).padStart(4, '0')}`;
 }
 
+/**
+ * What no new name holds: all that a reader cannot see, and white space but the space. Unicode calls some letters and marks
+ * ignorable by default too, and joiners are among these: two names that look alike would differ by one.
+ */
+const HIDDEN = /[\p{C}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]|(?! )\p{Zs}/u;
+
+/** isPrintable tells whether all of a text is to be seen, as letters, digits, marks, signs, and spaces. */
+export function isPrintable(text: string): boolean {
+  return !HIDDEN.test(text);
+}
+
 /** mask hides all but the last four characters behind at most four `*`. Counts code points. */
 export function mask(text: string): string {
   const characters = Array.from(text);

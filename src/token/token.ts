@@ -70,6 +70,7 @@ export const MAX_PLAINTEXT = 1024;
 
 const TOKEN_KEY_LENGTH = 15;
 const RANDOM_BYTES = 32;
+const PREFIX = /^[!-~]{0,10}$/;
 const DAY = 86_400_000_000n;
 const MAX_GRACE = 30n * DAY;
 
@@ -84,6 +85,16 @@ export interface NewPlaintext {
 export function newPlaintext(prefix: string): NewPlaintext {
   const plaintext = prefix + randomBytes(RANDOM_BYTES).toString('hex');
   return { plaintext, digest: digestOf(plaintext), tokenKey: plaintext.slice(0, TOKEN_KEY_LENGTH) };
+}
+
+/**
+ * prefixOf is what the plaintext of an imported token begins with, as far as the beginning that is known of it tells: the
+ * original keeps no prefix. All up to the last character that is no hex digit is of it for certain. Empty where that is
+ * no prefix that a token may be given.
+ */
+export function prefixOf(tokenKey: string): string {
+  const known = /^.*[^0-9a-f]/s.exec(tokenKey)?.[0] ?? '';
+  return PREFIX.test(known) ? known : '';
 }
 
 /** shownTo is a token as a caller may see it who may read it: who issued it is for those who manage it. */
@@ -102,5 +113,5 @@ function checkGivenScopes(v: Violations, field: string, scopes: readonly string[
 }
 
 function checkPrefix(v: Violations, field: string, prefix: string): void {
-  v.check(/^[A-Za-z0-9_-]{0,10}$/.test(prefix), field, 'must be at most 10 of [A-Za-z0-9_-]');
+  v.check(PREFIX.test(prefix), field, 'must be at most 10 printable ASCII characters without white space');
 }

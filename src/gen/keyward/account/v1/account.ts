@@ -25,9 +25,10 @@ export interface Account {
    */
   accountNumber: string;
   /**
-   * Name of the account, 1 to 255 characters: ASCII letters, digits, `_`, `-`, `.` and
-   * single inner spaces, beginning and ending with a letter or digit. Accounts
-   * taken over by import keep whatever name they have.
+   * Name of the account: 1 to 255 characters of printable Unicode text in the form NFC,
+   * which neither begins nor ends with a space. It holds no control, format or other
+   * hidden character, and no white space but U+0020. Accounts taken over by import keep
+   * whatever name they have.
    */
   name: string;
   /** Name of the company, up to 255 characters of any kind. */

@@ -43,10 +43,11 @@ export interface Secret {
   /** `secret-` and the hashed id. Set by the service. */
   recordLocator: string;
   /**
-   * Name, 1 to 255 characters: ASCII letters, digits, `_`, `-`, `.` and single inner
-   * spaces, beginning and ending with a letter or digit. No two secrets of an owner
-   * may have names that differ only by case or Unicode form. Secrets taken over by
-   * import keep whatever name they have.
+   * Name: 1 to 255 characters of printable Unicode text in the form NFC, which neither
+   * begins nor ends with a space. It holds no control, format or other hidden
+   * character, and no white space but U+0020. No two secrets of an owner may have
+   * names that differ only by case or Unicode form. Secrets taken over by import keep
+   * whatever name they have.
    */
   name: string;
   /** Free text, up to 10000 characters. It is not encrypted. */

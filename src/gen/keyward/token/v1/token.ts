@@ -52,9 +52,10 @@ export interface Token {
    */
   keyId: string;
   /**
-   * Name, unique among the owner's tokens, 1 to 255 characters: ASCII letters, digits,
-   * `_`, `-`, `.` and single inner spaces, beginning and ending with a letter or
-   * digit. Tokens taken over by import keep whatever name they have.
+   * Name, unique among the owner's tokens: 1 to 255 characters of printable Unicode
+   * text in the form NFC, which neither begins nor ends with a space. It holds no
+   * control, format or other hidden character, and no white space but U+0020. Tokens
+   * taken over by import keep whatever name they have.
    */
   name: string;
   /** Free text, up to 10000 characters. */
@@ -118,8 +119,11 @@ export interface Token {
    */
   tokenKey: string;
   /**
-   * Text before the 64 random digits of the plaintext. Empty for imported tokens,
-   * whose prefix is not known.
+   * Text before the 64 random digits of the plaintext, kept through rotation: up to
+   * 10 printable ASCII characters without white space. The platform that tokens are
+   * imported from does not keep it, so for those it is the part of `token_key` up to
+   * the last character that is no hex digit: all of the prefix, unless that ends with
+   * one of `0-9a-f`.
    */
   prefix: string;
   /**

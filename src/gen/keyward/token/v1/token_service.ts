@@ -186,8 +186,8 @@ export interface CreateTokenRequest {
     { $case: "ttl"; value: Duration }
     | undefined;
   /**
-   * Text put before the 64 random digits of the plaintext: up to 10 of
-   * `[A-Za-z0-9_-]`.
+   * Text put before the 64 random digits of the plaintext: up to 10 printable ASCII
+   * characters without white space.
    */
   prefix: string;
   /** Token.is_active; true if unset. */
