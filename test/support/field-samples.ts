@@ -74,11 +74,12 @@ export const NOT_SETTINGS = {
 
 const EXPIRY = 'expires_at in another form';
 const REQUEST = 'tells a repeated call';
+const CHECKED = 'is about the call';
 const PLACE = 'says where it is made';
 
 /** What requests to create have besides the settings. */
 export const NOT_SETTINGS_OF_REQUESTS = {
-  token: { owner: PLACE, expiry: EXPIRY, requestId: REQUEST } satisfies Reasons<
+  token: { owner: PLACE, expiry: EXPIRY, requestId: REQUEST, validateOnly: CHECKED } satisfies Reasons<
     CreateTokenRequest,
     typeof TOKEN_FIELDS
   >,
@@ -86,18 +87,18 @@ export const NOT_SETTINGS_OF_REQUESTS = {
     owner: PLACE,
     expiry: EXPIRY,
     payload: 'the first version',
-    requestId: REQUEST,
+    requestId: REQUEST, validateOnly: CHECKED,
   } satisfies Reasons<CreateSecretRequest, typeof SECRET_FIELDS>,
-  account: { accountNumber: PLACE, requestId: REQUEST } satisfies Reasons<
+  account: { accountNumber: PLACE, requestId: REQUEST, validateOnly: CHECKED } satisfies Reasons<
     CreateAccountRequest,
     typeof ACCOUNT_FIELDS
   >,
-  user: { username: PLACE, requestId: REQUEST } satisfies Reasons<CreateUserRequest, typeof USER_FIELDS>,
+  user: { username: PLACE, requestId: REQUEST, validateOnly: CHECKED } satisfies Reasons<CreateUserRequest, typeof USER_FIELDS>,
   userProfile: {
     user: PLACE,
     account: PLACE,
     keepTokens: 'is about tokens',
-    requestId: REQUEST,
+    requestId: REQUEST, validateOnly: CHECKED,
   } satisfies Reasons<CreateUserProfileRequest, typeof USER_PROFILE_FIELDS>,
 };
 

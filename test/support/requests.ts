@@ -141,6 +141,19 @@ export async function requestFor<Name extends MethodName>(
   return REQUESTS[method](world);
 }
 
+/** changeFor makes the request of an RPC that changes something: about what is not so already. */
+export async function changeFor<Name extends MethodName>(
+  method: Name,
+  world: World,
+): Promise<RequestOf<Name>> {
+  const request = await requestFor(method, world);
+  if (method === 'activateToken')
+    await world.admin.tokens.deactivateToken(request as RequestOf<'deactivateToken'>);
+  if (method === 'enableSecretVersion')
+    await world.admin.secrets.disableSecretVersion(request as RequestOf<'disableSecretVersion'>);
+  return request;
+}
+
 async function newUser(world: World) {
   return existing((await world.admin.accounts.createUser({ username: world.newName() })).user);
 }

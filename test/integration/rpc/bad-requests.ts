@@ -49,7 +49,7 @@ export const BAD_REQUESTS: { readonly [Name in MethodName]: readonly Case<Name>[
     ...BAD_DESCRIPTIONS,
     ...BAD_SCOPES,
     ...BAD_EXPIRIES,
-    ...each<'createToken'>('prefix', 'prefix', [SECRET, 'a b', 'é', 'a.b']),
+    ...each<'createToken'>('prefix', 'prefix', [SECRET, 'a b', 'é', 'a\t']),
     ...BAD_REQUEST_IDS,
   ],
   getToken: tokenSelector('token'),

@@ -50,6 +50,11 @@ export interface CreateAccountRequest {
    * nothing twice: see REQUEST_ALREADY_DONE. Empty for a call that is not retried.
    */
   requestId: string;
+  /**
+   * Whether to check the call alone: all that could make it fail does so, nothing is
+   * changed, and an answer that tells of success is empty.
+   */
+  validateOnly: boolean;
 }
 
 export interface CreateAccountRequest_AnnotationsEntry {
@@ -129,6 +134,11 @@ export interface UpdateAccountRequest {
     | undefined;
   /** If given, the change is made only while this is the account's etag. */
   etag: string;
+  /**
+   * Whether to check the call alone: all that could make it fail does so, nothing is
+   * changed, and an answer that tells of success is empty.
+   */
+  validateOnly: boolean;
 }
 
 /** UpdateAccountResponse holds the changed account. */
@@ -151,6 +161,11 @@ export interface DeleteAccountRequest {
   etag: string;
   /** Delete the account's user profiles and their tokens as well. */
   force: boolean;
+  /**
+   * Whether to check the call alone: all that could make it fail does so, nothing is
+   * changed, and an answer that tells of success is empty.
+   */
+  validateOnly: boolean;
 }
 
 /** DeleteAccountResponse tells of an account that is gone. */
@@ -183,6 +198,11 @@ export interface CreateUserRequest {
    * nothing twice: see REQUEST_ALREADY_DONE. Empty for a call that is not retried.
    */
   requestId: string;
+  /**
+   * Whether to check the call alone: all that could make it fail does so, nothing is
+   * changed, and an answer that tells of success is empty.
+   */
+  validateOnly: boolean;
 }
 
 /** CreateUserResponse holds the new user. */
@@ -261,6 +281,11 @@ export interface UpdateUserRequest {
    * new rights. No effect on other changes.
    */
   keepTokens: boolean;
+  /**
+   * Whether to check the call alone: all that could make it fail does so, nothing is
+   * changed, and an answer that tells of success is empty.
+   */
+  validateOnly: boolean;
 }
 
 /** UpdateUserResponse holds the changed user. */
@@ -307,6 +332,11 @@ export interface DeleteUserRequest {
   etag: string;
   /** Delete the user's profiles and their tokens as well. */
   force: boolean;
+  /**
+   * Whether to check the call alone: all that could make it fail does so, nothing is
+   * changed, and an answer that tells of success is empty.
+   */
+  validateOnly: boolean;
 }
 
 /** DeleteUserResponse tells of a user that is gone. */
@@ -348,6 +378,11 @@ export interface CreateUserProfileRequest {
    * nothing twice: see REQUEST_ALREADY_DONE. Empty for a call that is not retried.
    */
   requestId: string;
+  /**
+   * Whether to check the call alone: all that could make it fail does so, nothing is
+   * changed, and an answer that tells of success is empty.
+   */
+  validateOnly: boolean;
 }
 
 export interface CreateUserProfileRequest_AnnotationsEntry {
@@ -440,6 +475,11 @@ export interface UpdateUserProfileRequest {
     | undefined;
   /** If given, the change is made only while this is the user profile's etag. */
   etag: string;
+  /**
+   * Whether to check the call alone: all that could make it fail does so, nothing is
+   * changed, and an answer that tells of success is empty.
+   */
+  validateOnly: boolean;
 }
 
 /** UpdateUserProfileResponse holds the changed user profile. */
@@ -458,6 +498,11 @@ export interface DeleteUserProfileRequest {
   etag: string;
   /** Delete the profile's tokens as well. */
   force: boolean;
+  /**
+   * Whether to check the call alone: all that could make it fail does so, nothing is
+   * changed, and an answer that tells of success is empty.
+   */
+  validateOnly: boolean;
 }
 
 /** DeleteUserProfileResponse tells of a user profile that is gone. */
@@ -478,6 +523,7 @@ function createBaseCreateAccountRequest(): CreateAccountRequest {
     manifestPath: "",
     isActive: undefined,
     requestId: "",
+    validateOnly: false,
   };
 }
 
@@ -512,6 +558,9 @@ export const CreateAccountRequest: MessageFns<CreateAccountRequest> = {
     }
     if (message.requestId !== "") {
       writer.uint32(82).string(message.requestId);
+    }
+    if (message.validateOnly !== false) {
+      writer.uint32(120).bool(message.validateOnly);
     }
     return writer;
   },
@@ -612,6 +661,14 @@ export const CreateAccountRequest: MessageFns<CreateAccountRequest> = {
             message.requestId = reader.string();
             continue;
           }
+          case 15: {
+            if (tag !== 120) {
+              break;
+            }
+
+            message.validateOnly = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -647,6 +704,7 @@ export const CreateAccountRequest: MessageFns<CreateAccountRequest> = {
     message.manifestPath = object.manifestPath ?? "";
     message.isActive = object.isActive ?? undefined;
     message.requestId = object.requestId ?? "";
+    message.validateOnly = object.validateOnly ?? false;
     return message;
   },
 };
@@ -1052,7 +1110,7 @@ export const ListAccountsResponse: MessageFns<ListAccountsResponse> = {
 };
 
 function createBaseUpdateAccountRequest(): UpdateAccountRequest {
-  return { selector: undefined, account: undefined, updateMask: undefined, etag: "" };
+  return { selector: undefined, account: undefined, updateMask: undefined, etag: "", validateOnly: false };
 }
 
 export const UpdateAccountRequest: MessageFns<UpdateAccountRequest> = {
@@ -1068,6 +1126,9 @@ export const UpdateAccountRequest: MessageFns<UpdateAccountRequest> = {
     }
     if (message.etag !== "") {
       writer.uint32(34).string(message.etag);
+    }
+    if (message.validateOnly !== false) {
+      writer.uint32(120).bool(message.validateOnly);
     }
     return writer;
   },
@@ -1117,6 +1178,14 @@ export const UpdateAccountRequest: MessageFns<UpdateAccountRequest> = {
             message.etag = reader.string();
             continue;
           }
+          case 15: {
+            if (tag !== 120) {
+              break;
+            }
+
+            message.validateOnly = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1142,6 +1211,7 @@ export const UpdateAccountRequest: MessageFns<UpdateAccountRequest> = {
       : undefined;
     message.updateMask = object.updateMask ?? undefined;
     message.etag = object.etag ?? "";
+    message.validateOnly = object.validateOnly ?? false;
     return message;
   },
 };
@@ -1218,7 +1288,7 @@ export const UpdateAccountResponse: MessageFns<UpdateAccountResponse> = {
 };
 
 function createBaseDeleteAccountRequest(): DeleteAccountRequest {
-  return { selector: undefined, etag: "", force: false };
+  return { selector: undefined, etag: "", force: false, validateOnly: false };
 }
 
 export const DeleteAccountRequest: MessageFns<DeleteAccountRequest> = {
@@ -1231,6 +1301,9 @@ export const DeleteAccountRequest: MessageFns<DeleteAccountRequest> = {
     }
     if (message.force !== false) {
       writer.uint32(24).bool(message.force);
+    }
+    if (message.validateOnly !== false) {
+      writer.uint32(120).bool(message.validateOnly);
     }
     return writer;
   },
@@ -1272,6 +1345,14 @@ export const DeleteAccountRequest: MessageFns<DeleteAccountRequest> = {
             message.force = reader.bool();
             continue;
           }
+          case 15: {
+            if (tag !== 120) {
+              break;
+            }
+
+            message.validateOnly = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1294,6 +1375,7 @@ export const DeleteAccountRequest: MessageFns<DeleteAccountRequest> = {
       : undefined;
     message.etag = object.etag ?? "";
     message.force = object.force ?? false;
+    message.validateOnly = object.validateOnly ?? false;
     return message;
   },
 };
@@ -1365,6 +1447,7 @@ function createBaseCreateUserRequest(): CreateUserRequest {
     isStaff: false,
     isSuperuser: false,
     requestId: "",
+    validateOnly: false,
   };
 }
 
@@ -1393,6 +1476,9 @@ export const CreateUserRequest: MessageFns<CreateUserRequest> = {
     }
     if (message.requestId !== "") {
       writer.uint32(66).string(message.requestId);
+    }
+    if (message.validateOnly !== false) {
+      writer.uint32(120).bool(message.validateOnly);
     }
     return writer;
   },
@@ -1474,6 +1560,14 @@ export const CreateUserRequest: MessageFns<CreateUserRequest> = {
             message.requestId = reader.string();
             continue;
           }
+          case 15: {
+            if (tag !== 120) {
+              break;
+            }
+
+            message.validateOnly = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1499,6 +1593,7 @@ export const CreateUserRequest: MessageFns<CreateUserRequest> = {
     message.isStaff = object.isStaff ?? false;
     message.isSuperuser = object.isSuperuser ?? false;
     message.requestId = object.requestId ?? "";
+    message.validateOnly = object.validateOnly ?? false;
     return message;
   },
 };
@@ -1829,7 +1924,14 @@ export const ListUsersResponse: MessageFns<ListUsersResponse> = {
 };
 
 function createBaseUpdateUserRequest(): UpdateUserRequest {
-  return { selector: undefined, user: undefined, updateMask: undefined, etag: "", keepTokens: false };
+  return {
+    selector: undefined,
+    user: undefined,
+    updateMask: undefined,
+    etag: "",
+    keepTokens: false,
+    validateOnly: false,
+  };
 }
 
 export const UpdateUserRequest: MessageFns<UpdateUserRequest> = {
@@ -1848,6 +1950,9 @@ export const UpdateUserRequest: MessageFns<UpdateUserRequest> = {
     }
     if (message.keepTokens !== false) {
       writer.uint32(40).bool(message.keepTokens);
+    }
+    if (message.validateOnly !== false) {
+      writer.uint32(120).bool(message.validateOnly);
     }
     return writer;
   },
@@ -1905,6 +2010,14 @@ export const UpdateUserRequest: MessageFns<UpdateUserRequest> = {
             message.keepTokens = reader.bool();
             continue;
           }
+          case 15: {
+            if (tag !== 120) {
+              break;
+            }
+
+            message.validateOnly = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1929,6 +2042,7 @@ export const UpdateUserRequest: MessageFns<UpdateUserRequest> = {
     message.updateMask = object.updateMask ?? undefined;
     message.etag = object.etag ?? "";
     message.keepTokens = object.keepTokens ?? false;
+    message.validateOnly = object.validateOnly ?? false;
     return message;
   },
 };
@@ -2121,7 +2235,7 @@ export const DeactivatedToken: MessageFns<DeactivatedToken> = {
 };
 
 function createBaseDeleteUserRequest(): DeleteUserRequest {
-  return { selector: undefined, etag: "", force: false };
+  return { selector: undefined, etag: "", force: false, validateOnly: false };
 }
 
 export const DeleteUserRequest: MessageFns<DeleteUserRequest> = {
@@ -2134,6 +2248,9 @@ export const DeleteUserRequest: MessageFns<DeleteUserRequest> = {
     }
     if (message.force !== false) {
       writer.uint32(24).bool(message.force);
+    }
+    if (message.validateOnly !== false) {
+      writer.uint32(120).bool(message.validateOnly);
     }
     return writer;
   },
@@ -2175,6 +2292,14 @@ export const DeleteUserRequest: MessageFns<DeleteUserRequest> = {
             message.force = reader.bool();
             continue;
           }
+          case 15: {
+            if (tag !== 120) {
+              break;
+            }
+
+            message.validateOnly = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2197,6 +2322,7 @@ export const DeleteUserRequest: MessageFns<DeleteUserRequest> = {
       : undefined;
     message.etag = object.etag ?? "";
     message.force = object.force ?? false;
+    message.validateOnly = object.validateOnly ?? false;
     return message;
   },
 };
@@ -2270,6 +2396,7 @@ function createBaseCreateUserProfileRequest(): CreateUserProfileRequest {
     manifestPath: "",
     keepTokens: false,
     requestId: "",
+    validateOnly: false,
   };
 }
 
@@ -2304,6 +2431,9 @@ export const CreateUserProfileRequest: MessageFns<CreateUserProfileRequest> = {
     }
     if (message.requestId !== "") {
       writer.uint32(82).string(message.requestId);
+    }
+    if (message.validateOnly !== false) {
+      writer.uint32(120).bool(message.validateOnly);
     }
     return writer;
   },
@@ -2404,6 +2534,14 @@ export const CreateUserProfileRequest: MessageFns<CreateUserProfileRequest> = {
             message.requestId = reader.string();
             continue;
           }
+          case 15: {
+            if (tag !== 120) {
+              break;
+            }
+
+            message.validateOnly = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2443,6 +2581,7 @@ export const CreateUserProfileRequest: MessageFns<CreateUserProfileRequest> = {
     message.manifestPath = object.manifestPath ?? "";
     message.keepTokens = object.keepTokens ?? false;
     message.requestId = object.requestId ?? "";
+    message.validateOnly = object.validateOnly ?? false;
     return message;
   },
 };
@@ -2886,7 +3025,7 @@ export const ListUserProfilesResponse: MessageFns<ListUserProfilesResponse> = {
 };
 
 function createBaseUpdateUserProfileRequest(): UpdateUserProfileRequest {
-  return { selector: undefined, userProfile: undefined, updateMask: undefined, etag: "" };
+  return { selector: undefined, userProfile: undefined, updateMask: undefined, etag: "", validateOnly: false };
 }
 
 export const UpdateUserProfileRequest: MessageFns<UpdateUserProfileRequest> = {
@@ -2902,6 +3041,9 @@ export const UpdateUserProfileRequest: MessageFns<UpdateUserProfileRequest> = {
     }
     if (message.etag !== "") {
       writer.uint32(34).string(message.etag);
+    }
+    if (message.validateOnly !== false) {
+      writer.uint32(120).bool(message.validateOnly);
     }
     return writer;
   },
@@ -2951,6 +3093,14 @@ export const UpdateUserProfileRequest: MessageFns<UpdateUserProfileRequest> = {
             message.etag = reader.string();
             continue;
           }
+          case 15: {
+            if (tag !== 120) {
+              break;
+            }
+
+            message.validateOnly = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2976,6 +3126,7 @@ export const UpdateUserProfileRequest: MessageFns<UpdateUserProfileRequest> = {
       : undefined;
     message.updateMask = object.updateMask ?? undefined;
     message.etag = object.etag ?? "";
+    message.validateOnly = object.validateOnly ?? false;
     return message;
   },
 };
@@ -3038,7 +3189,7 @@ export const UpdateUserProfileResponse: MessageFns<UpdateUserProfileResponse> = 
 };
 
 function createBaseDeleteUserProfileRequest(): DeleteUserProfileRequest {
-  return { selector: undefined, etag: "", force: false };
+  return { selector: undefined, etag: "", force: false, validateOnly: false };
 }
 
 export const DeleteUserProfileRequest: MessageFns<DeleteUserProfileRequest> = {
@@ -3051,6 +3202,9 @@ export const DeleteUserProfileRequest: MessageFns<DeleteUserProfileRequest> = {
     }
     if (message.force !== false) {
       writer.uint32(24).bool(message.force);
+    }
+    if (message.validateOnly !== false) {
+      writer.uint32(120).bool(message.validateOnly);
     }
     return writer;
   },
@@ -3092,6 +3246,14 @@ export const DeleteUserProfileRequest: MessageFns<DeleteUserProfileRequest> = {
             message.force = reader.bool();
             continue;
           }
+          case 15: {
+            if (tag !== 120) {
+              break;
+            }
+
+            message.validateOnly = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3114,6 +3276,7 @@ export const DeleteUserProfileRequest: MessageFns<DeleteUserProfileRequest> = {
       : undefined;
     message.etag = object.etag ?? "";
     message.force = object.force ?? false;
+    message.validateOnly = object.validateOnly ?? false;
     return message;
   },
 };
@@ -3215,6 +3378,13 @@ export const DeleteUserProfileResponse: MessageFns<DeleteUserProfileResponse> = 
  *
  * Nothing is changed by a call whose client is gone, or whose deadline has passed,
  * before the change is committed. A deadline of more than 24 days is one of 24 days.
+ *
+ * Requests that change something have `validate_only`: the call is checked as a whole,
+ * rights, preconditions and conflicts included, up to the point where it would be
+ * committed, and then undone. It fails with the errors that it would fail with
+ * otherwise. If it would succeed, the response is an empty message, without a
+ * plaintext; nothing is changed, recorded or told, no replica is waited for, and a
+ * `request_id` is not remembered. Refusals are recorded as always.
  */
 export type AccountServiceService = typeof AccountServiceService;
 export const AccountServiceService = {
