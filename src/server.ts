@@ -353,7 +353,7 @@ function addTokensAndAccounts(
     {
       ...validateHandlers(verdicts, counts),
       ...tokenHandlers(tokenService, clock),
-      ...tokenWatchHandlers(watch),
+      ...tokenWatchHandlers(watch, clock),
     },
     chain,
   );

@@ -66,7 +66,7 @@ export const DESCRIPTION_FIELDS = {
   description: { kind: 'text', check: atMost(MAX_DESCRIPTION), list: 'no' },
   version: { kind: 'text', check: checkVersion, list: 'no', ifEmpty: '1.0.0' },
   tags: { kind: 'texts', check: checkTags, list: 'filter' },
-  annotations: { kind: 'map', check: checkAnnotations, list: 'no' },
+  annotations: { kind: 'map', check: checkAnnotations, list: 'filter' },
   manifestPath: { kind: 'text', check: atMost(MAX_PATH), list: 'no' },
 } as const satisfies FieldsOf<Description>;
 

@@ -12,6 +12,11 @@ export function rfc1034Name(name: string): string {
     .slice(0, 63);
 }
 
+/** snakeName turns a host name label into a name for programs: `_` for `-`. */
+export function snakeName(label: string): string {
+  return label.replaceAll('-', '_');
+}
+
 /**
  * foldName gives names that differ only by case or Unicode form the same text: NFKC, then upper and lower case
  * in turn, which also folds what has no lower case of its own, such as "ß" and "SS".

@@ -102,6 +102,11 @@ export function shownTo(callerRights: CallerRights, token: Token): Token {
   return accessTo(callerRights, token.owner) === 'manage' ? token : { ...token, issuedBy: null };
 }
 
+/** isExpired tells whether a token is refused for its age, as a verdict would. */
+export function isExpired({ expiresAt }: Pick<Token, 'expiresAt'>, now: Instant): boolean {
+  return expiresAt !== null && expiresAt < now;
+}
+
 /** checkGrace checks a grace period in microseconds. */
 export function checkGrace(v: Violations, field: string, grace: bigint): void {
   v.check(grace >= 0n && grace <= MAX_GRACE, field, 'must be 0 to 30 days');

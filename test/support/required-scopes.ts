@@ -14,7 +14,7 @@ const nothing = {} as never;
 const HANDLERS: Readonly<Record<MethodName, Requirements>> = {
   ...validateHandlers(nothing, nothing),
   ...tokenHandlers(nothing, nothing),
-  ...tokenWatchHandlers(nothing),
+  ...tokenWatchHandlers(nothing, nothing),
   ...secretServiceHandlers(nothing, nothing, nothing, nothing),
   ...accountHandlers(nothing, nothing),
   ...auditHandlers(nothing),

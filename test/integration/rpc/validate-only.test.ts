@@ -127,7 +127,10 @@ const CONFLICTS: Readonly<Record<string, () => Promise<readonly [MethodName, obj
     return ['enableSecretVersion', version];
   },
   'an account that has profiles': () =>
-    Promise.resolve(['deleteAccount', { selector: { selector: { $case: 'accountNumber', value: ACCOUNT_A } } }]),
+    Promise.resolve([
+      'deleteAccount',
+      { selector: { selector: { $case: 'accountNumber', value: ACCOUNT_A } } },
+    ]),
   'the platform’s own account': () =>
     Promise.resolve([
       'deleteAccount',
@@ -144,12 +147,15 @@ const CONFLICTS: Readonly<Record<string, () => Promise<readonly [MethodName, obj
     ]),
 };
 
-test.each(Object.entries(CONFLICTS))('%s is a conflict for a call that is only validated, too', async (_, make) => {
-  const [name, request] = await make();
-  const outcome = await admin.call(name, checked(request));
-  expect(outcome.code).not.toBe('OK');
-  expect(told(outcome)).toEqual(told(await admin.call(name, request)));
-});
+test.each(Object.entries(CONFLICTS))(
+  '%s is a conflict for a call that is only validated, too',
+  async (_, make) => {
+    const [name, request] = await make();
+    const outcome = await admin.call(name, checked(request));
+    expect(outcome.code).not.toBe('OK');
+    expect(told(outcome)).toEqual(told(await admin.call(name, request)));
+  },
+);
 
 test('a token that is only to be rotated, switched off or revoked goes on passing', async () => {
   const { id, plaintext } = await world.issue('owner-a');

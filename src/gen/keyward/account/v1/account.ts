@@ -50,7 +50,10 @@ export interface Account {
    * values of up to 4096.
    */
   annotations: Map<string, string>;
-  /** Path of the manifest that describes the account, up to 1024 characters. */
+  /**
+   * Path of the manifest that describes the account, up to 1024 characters. Where none
+   * was set it follows from the id: `/accounts/`, the hashed id, and `/`.
+   */
   manifestPath: string;
   /**
    * `name` in the form of a host name label (RFC 1034), empty where the name has
@@ -74,6 +77,8 @@ export interface Account {
     | undefined;
   /** Opaque mark of this state of the account, for optimistic concurrency. */
   etag: string;
+  /** `rfc1034_name` with `_` in the place of `-`. Set by the service. */
+  snakeName: string;
 }
 
 export interface Account_AnnotationsEntry {
@@ -144,7 +149,10 @@ export interface UserProfile {
   tags: string[];
   /** Notes, as for an account. */
   annotations: Map<string, string>;
-  /** Path of the manifest that describes the profile, up to 1024 characters. */
+  /**
+   * Path of the manifest that describes the profile, up to 1024 characters. Where none
+   * was set it follows from the id: `/userprofiles/`, the hashed id, and `/`.
+   */
   manifestPath: string;
   /**
    * `name` in the form of a host name label (RFC 1034), empty where the name has
@@ -169,6 +177,8 @@ export interface UserProfile {
     | undefined;
   /** Opaque mark of this state of the profile, for optimistic concurrency. */
   etag: string;
+  /** `rfc1034_name` with `_` in the place of `-`. Set by the service. */
+  snakeName: string;
 }
 
 export interface UserProfile_AnnotationsEntry {
@@ -254,6 +264,7 @@ function createBaseAccount(): Account {
     createdAt: undefined,
     updatedAt: undefined,
     etag: "",
+    snakeName: "",
   };
 }
 
@@ -312,6 +323,9 @@ export const Account: MessageFns<Account> = {
     }
     if (message.etag !== "") {
       writer.uint32(138).string(message.etag);
+    }
+    if (message.snakeName !== "") {
+      writer.uint32(322).string(message.snakeName);
     }
     return writer;
   },
@@ -468,6 +482,14 @@ export const Account: MessageFns<Account> = {
             message.etag = reader.string();
             continue;
           }
+          case 40: {
+            if (tag !== 322) {
+              break;
+            }
+
+            message.snakeName = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -514,6 +536,7 @@ export const Account: MessageFns<Account> = {
       ? Timestamp.fromPartial(object.updatedAt)
       : undefined;
     message.etag = object.etag ?? "";
+    message.snakeName = object.snakeName ?? "";
     return message;
   },
 };
@@ -798,6 +821,7 @@ function createBaseUserProfile(): UserProfile {
     createdAt: undefined,
     updatedAt: undefined,
     etag: "",
+    snakeName: "",
   };
 }
 
@@ -862,6 +886,9 @@ export const UserProfile: MessageFns<UserProfile> = {
     }
     if (message.etag !== "") {
       writer.uint32(138).string(message.etag);
+    }
+    if (message.snakeName !== "") {
+      writer.uint32(322).string(message.snakeName);
     }
     return writer;
   },
@@ -1018,6 +1045,14 @@ export const UserProfile: MessageFns<UserProfile> = {
             message.etag = reader.string();
             continue;
           }
+          case 40: {
+            if (tag !== 322) {
+              break;
+            }
+
+            message.snakeName = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1064,6 +1099,7 @@ export const UserProfile: MessageFns<UserProfile> = {
       ? Timestamp.fromPartial(object.updatedAt)
       : undefined;
     message.etag = object.etag ?? "";
+    message.snakeName = object.snakeName ?? "";
     return message;
   },
 };

@@ -92,7 +92,9 @@ export interface ListAccountsRequest {
   /**
    * Comparisons joined by AND, for example `name = "x" AND created_at > "2026-01-01T00:00:00Z"`.
    * Fields: `account_number`, `name`, `company_name`, `is_active`, `tag`,
-   * `created_at`, `updated_at`.
+   * `annotation`, `created_at`, `updated_at`.
+   * `annotation.` and a key finds by an annotation, as `annotation.team = "billing"`; the
+   * key is quoted where it holds more than `[A-Za-z0-9_./-]`.
    * Operators: `=`, `!=`, `<`, `<=`, `>`, `>=`, and `:` for "contains".
    */
   filter: string;
@@ -432,8 +434,10 @@ export interface ListUserProfilesRequest {
   pageToken: string;
   /**
    * Comparisons joined by AND, for example `name = "x" AND created_at > "2026-01-01T00:00:00Z"`.
-   * Fields: `name`, `username`, `account_number`, `tag`, `created_at`,
-   * `updated_at`.
+   * Fields: `name`, `user_id`, `username`, `account_number`, `tag`, `annotation`,
+   * `created_at`, `updated_at`.
+   * `annotation.` and a key finds by an annotation, as `annotation.team = "billing"`; the
+   * key is quoted where it holds more than `[A-Za-z0-9_./-]`.
    * Operators: `=`, `!=`, `<`, `<=`, `>`, `>=`, and `:` for "contains".
    */
   filter: string;

@@ -147,9 +147,11 @@ export interface ListSecretsRequest {
   pageToken: string;
   /**
    * Comparisons joined by AND, for example `account_number = "1111-1111-1111" AND
-   * tag = "db"`. Fields: `name`, `username`, `account_number`, `user_profile_id`,
-   * `tag`, `version`, `latest_version`, `expires_at`, `last_accessed_at`,
-   * `created_at`, `updated_at`, `deleted_at`.
+   * tag = "db"`. Fields: `name`, `username`, `account_number`, `user_id`,
+   * `user_profile_id`, `tag`, `annotation`, `version`, `latest_version`, `expires_at`,
+   * `last_accessed_at`, `created_at`, `updated_at`, `deleted_at`.
+   * `annotation.` and a key finds by an annotation, as `annotation.team = "billing"`; the
+   * key is quoted where it holds more than `[A-Za-z0-9_./-]`.
    * Operators: `=`, `!=`, `<`, `<=`, `>`, `>=`, and `:` for "contains".
    */
   filter: string;

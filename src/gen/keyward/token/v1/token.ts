@@ -75,7 +75,10 @@ export interface Token {
    * values of up to 4096.
    */
   annotations: Map<string, string>;
-  /** Path of the manifest that describes the token, up to 1024 characters. */
+  /**
+   * Path of the manifest that describes the token, up to 1024 characters. Where none
+   * was set it follows from the id: `/tokens/`, the hashed id, and `/`.
+   */
   manifestPath: string;
   /**
    * `name` in the form of a host name label (RFC 1034), empty where the name has
@@ -155,7 +158,18 @@ export interface Token {
    * those made before Keyward recorded it, and the admin token of an operator; and
    * for callers who may read the token but not manage it.
    */
-  issuedBy?: TokenIssuer | undefined;
+  issuedBy?:
+    | TokenIssuer
+    | undefined;
+  /** `rfc1034_name` with `_` in the place of `-`. Set by the service. */
+  snakeName: string;
+  /**
+   * Whether the token is switched on and has not expired, when this was sent. The
+   * owner or the account may be switched off all the same: ValidateToken judges all.
+   */
+  ready: boolean;
+  /** Whether `expires_at` lay before the time when this was sent. */
+  isExpired: boolean;
 }
 
 export interface Token_AnnotationsEntry {
@@ -276,6 +290,9 @@ function createBaseToken(): Token {
     updatedAt: undefined,
     etag: "",
     issuedBy: undefined,
+    snakeName: "",
+    ready: false,
+    isExpired: false,
   };
 }
 
@@ -355,6 +372,15 @@ export const Token: MessageFns<Token> = {
     }
     if (message.issuedBy !== undefined) {
       TokenIssuer.encode(message.issuedBy, writer.uint32(194).fork()).join();
+    }
+    if (message.snakeName !== "") {
+      writer.uint32(322).string(message.snakeName);
+    }
+    if (message.ready !== false) {
+      writer.uint32(328).bool(message.ready);
+    }
+    if (message.isExpired !== false) {
+      writer.uint32(336).bool(message.isExpired);
     }
     return writer;
   },
@@ -567,6 +593,30 @@ export const Token: MessageFns<Token> = {
             message.issuedBy = TokenIssuer.decode(reader, reader.uint32());
             continue;
           }
+          case 40: {
+            if (tag !== 322) {
+              break;
+            }
+
+            message.snakeName = reader.string();
+            continue;
+          }
+          case 41: {
+            if (tag !== 328) {
+              break;
+            }
+
+            message.ready = reader.bool();
+            continue;
+          }
+          case 42: {
+            if (tag !== 336) {
+              break;
+            }
+
+            message.isExpired = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -630,6 +680,9 @@ export const Token: MessageFns<Token> = {
     message.issuedBy = (object.issuedBy !== undefined && object.issuedBy !== null)
       ? TokenIssuer.fromPartial(object.issuedBy)
       : undefined;
+    message.snakeName = object.snakeName ?? "";
+    message.ready = object.ready ?? false;
+    message.isExpired = object.isExpired ?? false;
     return message;
   },
 };

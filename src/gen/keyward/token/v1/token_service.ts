@@ -248,10 +248,13 @@ export interface ListTokensRequest {
   pageToken: string;
   /**
    * Comparisons joined by AND, for example `is_active = true AND tag = "ci"`.
-   * Fields: `name`, `key_id`, `username`, `account_number`, `user_profile_id`,
-   * `is_active`, `tag`, `version`, `expires_at`, `last_used_at`, `created_at`,
-   * `updated_at`, and of `issued_by`: `issued_by_key_id`, `issued_by_username`,
-   * `issued_by_user_id`, which find only tokens that the caller may manage.
+   * Fields: `name`, `key_id`, `token_key`, `username`, `account_number`, `user_id`,
+   * `user_profile_id`, `is_active`, `tag`, `annotation`, `version`, `expires_at`,
+   * `last_used_at`, `created_at`, `updated_at`, and of `issued_by`: `issued_by_key_id`,
+   * `issued_by_username`, `issued_by_user_id`, which find only tokens that the caller may
+   * manage.
+   * `annotation.` and a key finds by an annotation, as `annotation.team = "billing"`; the
+   * key is quoted where it holds more than `[A-Za-z0-9_./-]`.
    * Operators: `=`, `!=`, `<`, `<=`, `>`, `>=`, and `:` for "contains".
    */
   filter: string;
