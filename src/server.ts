@@ -1,6 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import type { Server } from '@grpc/grpc-js';
 import { accountHandlers, AccountServiceService } from './account/account-handler.js';
+import { idHandlers } from './account/id-handler.js';
+import { IdRepository } from './account/id-repository.js';
+import { IdService } from './account/id-service.js';
 import { AccountRepository } from './account/account-repository.js';
 import { AccountService } from './account/account-service.js';
 import { DoneRequestRepository } from './idempotency/done-request-repository.js';
@@ -357,7 +360,14 @@ function addTokensAndAccounts(
     },
     chain,
   );
-  const ofAccounts = addService(server, AccountServiceService, accountHandlers(accountService, clock), chain);
+  const ids = new IdRepository(knex);
+  const idService = new IdService({ ids, grants: new GrantRepository(knex), rightsReader, clock });
+  const ofAccounts = addService(
+    server,
+    AccountServiceService,
+    { ...accountHandlers(accountService, clock), ...idHandlers(idService) },
+    chain,
+  );
   return { chain, methods: [...ofTokens, ...ofAccounts] };
 }
 

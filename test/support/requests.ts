@@ -131,6 +131,7 @@ export const REQUESTS: Requests = {
     updateMask: ['description'],
   }),
   deleteUserProfile: selectedProfile,
+  resolveId: async (world) => ({ text: (await world.issue('owner-a')).recordLocator }),
 };
 
 /** requestFor makes the request of an RPC. */

@@ -348,7 +348,7 @@ describe('changes', () => {
     expect({ ...after, updatedAt: 0, etag: 0 }).toEqual({
       ...before,
       tags: ['u'],
-      manifestPath: '',
+      manifestPath: `/tokens/${token.hashedId}/`,
       updatedAt: 0,
       etag: 0,
     });

@@ -8,6 +8,20 @@
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
 import { Timestamp } from "../../../google/protobuf/timestamp.js";
 
+/** ResourceKind is what a record locator begins with. */
+export enum ResourceKind {
+  /** RESOURCE_KIND_UNSPECIFIED - Not said. */
+  RESOURCE_KIND_UNSPECIFIED = 0,
+  /** RESOURCE_KIND_ACCOUNT - An account: `account-`. */
+  RESOURCE_KIND_ACCOUNT = 1,
+  /** RESOURCE_KIND_USER_PROFILE - A user profile: `userprofile-`. */
+  RESOURCE_KIND_USER_PROFILE = 2,
+  /** RESOURCE_KIND_TOKEN - A token: `token-`. */
+  RESOURCE_KIND_TOKEN = 3,
+  /** RESOURCE_KIND_SECRET - A secret: `secret-`. */
+  RESOURCE_KIND_SECRET = 4,
+}
+
 /**
  * Account is a customer of the platform. The platform itself is one too: the
  * account with number 3141-5926-5359, whose resources everyone may read.

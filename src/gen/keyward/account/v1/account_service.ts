@@ -20,7 +20,15 @@ import {
 } from "@grpc/grpc-js";
 import { FieldMask } from "../../../google/protobuf/field_mask.js";
 import { Propagation } from "../../coherence/v1/propagation.js";
-import { Account, AccountSelector, User, UserProfile, UserProfileSelector, UserSelector } from "./account.js";
+import {
+  Account,
+  AccountSelector,
+  ResourceKind,
+  User,
+  UserProfile,
+  UserProfileSelector,
+  UserSelector,
+} from "./account.js";
 
 /** CreateAccountRequest describes the new account. */
 export interface CreateAccountRequest {
@@ -513,6 +521,57 @@ export interface DeleteUserProfileRequest {
 export interface DeleteUserProfileResponse {
   /** How far the deletion has come. */
   propagation?: Propagation | undefined;
+}
+
+/** ResolveIdRequest holds the text to look through. */
+export interface ResolveIdRequest {
+  /** Any text, 1 to 32768 bytes. Required. */
+  text: string;
+}
+
+/** ResolveIdResponse holds what was found. */
+export interface ResolveIdResponse {
+  /** The first hundred ids of the text in their order, each once. */
+  ids: ResolvedId[];
+  /** Whether there are more than these in the text. */
+  hasMore: boolean;
+}
+
+/**
+ * ResolvedId is a hashed id or a record locator of a text. Only such are found as the
+ * service writes them: with a number of 1 to 2^63-1 that reads back as the same text.
+ * They are found inside words too. Where one can end in two places it ends at the later.
+ */
+export interface ResolvedId {
+  /** As it stands in the text: a hashed id, or a record locator. */
+  text: string;
+  /** The number that it stands for. */
+  id: bigint;
+  /** The kind that the record locator names; unspecified for a hashed id. */
+  kind: ResourceKind;
+  /**
+   * What has that number and may be read by the caller: of a hashed id one of each kind
+   * at most, of a record locator one at most.
+   */
+  resources: NamedResource[];
+}
+
+/** NamedResource is a resource as an id names it. */
+export interface NamedResource {
+  /** Of which kind it is. */
+  kind: ResourceKind;
+  /** Its record locator. */
+  recordLocator: string;
+  /** Its name. */
+  name: string;
+  /** User.username of its owner, or of the user profile itself; empty for an account. */
+  username: string;
+  /** Account.account_number of its owner's account, or of the account itself. */
+  accountNumber: string;
+  /** Token.key_id; empty for all but tokens. */
+  keyId: string;
+  /** Whether it is a secret that was deleted, and can be brought back. */
+  isDeleted: boolean;
 }
 
 function createBaseCreateAccountRequest(): CreateAccountRequest {
@@ -3342,13 +3401,357 @@ export const DeleteUserProfileResponse: MessageFns<DeleteUserProfileResponse> = 
   },
 };
 
+function createBaseResolveIdRequest(): ResolveIdRequest {
+  return { text: "" };
+}
+
+export const ResolveIdRequest: MessageFns<ResolveIdRequest> = {
+  encode(message: ResolveIdRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.text !== "") {
+      writer.uint32(10).string(message.text);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ResolveIdRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseResolveIdRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.text = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<ResolveIdRequest>, I>>(base?: I): ResolveIdRequest {
+    return ResolveIdRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ResolveIdRequest>, I>>(object: I): ResolveIdRequest {
+    const message = createBaseResolveIdRequest();
+    message.text = object.text ?? "";
+    return message;
+  },
+};
+
+function createBaseResolveIdResponse(): ResolveIdResponse {
+  return { ids: [], hasMore: false };
+}
+
+export const ResolveIdResponse: MessageFns<ResolveIdResponse> = {
+  encode(message: ResolveIdResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.ids) {
+      ResolvedId.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.hasMore !== false) {
+      writer.uint32(16).bool(message.hasMore);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ResolveIdResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseResolveIdResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.ids.push(ResolvedId.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.hasMore = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<ResolveIdResponse>, I>>(base?: I): ResolveIdResponse {
+    return ResolveIdResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ResolveIdResponse>, I>>(object: I): ResolveIdResponse {
+    const message = createBaseResolveIdResponse();
+    message.ids = object.ids?.map((e) => ResolvedId.fromPartial(e)) || [];
+    message.hasMore = object.hasMore ?? false;
+    return message;
+  },
+};
+
+function createBaseResolvedId(): ResolvedId {
+  return { text: "", id: 0n, kind: 0, resources: [] };
+}
+
+export const ResolvedId: MessageFns<ResolvedId> = {
+  encode(message: ResolvedId, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.text !== "") {
+      writer.uint32(10).string(message.text);
+    }
+    if (message.id !== 0n) {
+      if (BigInt.asIntN(64, message.id) !== message.id) {
+        throw new globalThis.Error("value provided for field message.id of type int64 too large");
+      }
+      writer.uint32(16).int64(message.id);
+    }
+    if (message.kind !== 0) {
+      writer.uint32(24).int32(message.kind);
+    }
+    for (const v of message.resources) {
+      NamedResource.encode(v!, writer.uint32(34).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ResolvedId {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseResolvedId();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.text = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.id = reader.int64() as bigint;
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.kind = reader.int32() as any;
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.resources.push(NamedResource.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<ResolvedId>, I>>(base?: I): ResolvedId {
+    return ResolvedId.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ResolvedId>, I>>(object: I): ResolvedId {
+    const message = createBaseResolvedId();
+    message.text = object.text ?? "";
+    message.id = (object.id !== undefined && object.id !== null) ? BigInt(object.id) : 0n;
+    message.kind = object.kind ?? 0;
+    message.resources = object.resources?.map((e) => NamedResource.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseNamedResource(): NamedResource {
+  return { kind: 0, recordLocator: "", name: "", username: "", accountNumber: "", keyId: "", isDeleted: false };
+}
+
+export const NamedResource: MessageFns<NamedResource> = {
+  encode(message: NamedResource, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.kind !== 0) {
+      writer.uint32(8).int32(message.kind);
+    }
+    if (message.recordLocator !== "") {
+      writer.uint32(18).string(message.recordLocator);
+    }
+    if (message.name !== "") {
+      writer.uint32(26).string(message.name);
+    }
+    if (message.username !== "") {
+      writer.uint32(34).string(message.username);
+    }
+    if (message.accountNumber !== "") {
+      writer.uint32(42).string(message.accountNumber);
+    }
+    if (message.keyId !== "") {
+      writer.uint32(50).string(message.keyId);
+    }
+    if (message.isDeleted !== false) {
+      writer.uint32(56).bool(message.isDeleted);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): NamedResource {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseNamedResource();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.kind = reader.int32() as any;
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.recordLocator = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.username = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.accountNumber = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.keyId = reader.string();
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.isDeleted = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<NamedResource>, I>>(base?: I): NamedResource {
+    return NamedResource.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<NamedResource>, I>>(object: I): NamedResource {
+    const message = createBaseNamedResource();
+    message.kind = object.kind ?? 0;
+    message.recordLocator = object.recordLocator ?? "";
+    message.name = object.name ?? "";
+    message.username = object.username ?? "";
+    message.accountNumber = object.accountNumber ?? "";
+    message.keyId = object.keyId ?? "";
+    message.isDeleted = object.isDeleted ?? false;
+    return message;
+  },
+};
+
 /**
  * AccountService manages accounts, users and user profiles: who can own tokens.
  *
  * Only superusers who have a user profile may call it, with credentials that
  * hold the scope `keyward.accounts.read` (Get and List) or
  * `keyward.accounts.write` (the others). All others get PERMISSION_DENIED before
- * anything is looked up.
+ * anything is looked up. ResolveId alone is for everybody, and tells each what each
+ * may read.
  *
  * Every method may fail with UNAUTHENTICATED (CREDENTIALS_REFUSED),
  * PERMISSION_DENIED (SCOPE_MISSING, NOT_PERMITTED), INVALID_ARGUMENT
@@ -3601,6 +4004,22 @@ export const AccountServiceService = {
       Buffer.from(DeleteUserProfileResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): DeleteUserProfileResponse => DeleteUserProfileResponse.decode(value),
   },
+  /**
+   * ResolveId finds the hashed ids and record locators in a text, such as an address or
+   * a line of a log, and tells what they stand for. Any caller with the scope
+   * `keyward.accounts.read` may call it. It names what the caller could read by Get:
+   * tokens with the scope `keyward.tokens.read`, secrets with `keyward.secrets.read`,
+   * accounts and user profiles as a superuser. What the caller may not read is as absent.
+   */
+  resolveId: {
+    path: "/keyward.account.v1.AccountService/ResolveId" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ResolveIdRequest): Buffer => Buffer.from(ResolveIdRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ResolveIdRequest => ResolveIdRequest.decode(value),
+    responseSerialize: (value: ResolveIdResponse): Buffer => Buffer.from(ResolveIdResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ResolveIdResponse => ResolveIdResponse.decode(value),
+  },
 } as const;
 
 export interface AccountServiceServer extends UntypedServiceImplementation {
@@ -3679,6 +4098,14 @@ export interface AccountServiceServer extends UntypedServiceImplementation {
    * ABORTED if the etag is stale.
    */
   deleteUserProfile: handleUnaryCall<DeleteUserProfileRequest, DeleteUserProfileResponse>;
+  /**
+   * ResolveId finds the hashed ids and record locators in a text, such as an address or
+   * a line of a log, and tells what they stand for. Any caller with the scope
+   * `keyward.accounts.read` may call it. It names what the caller could read by Get:
+   * tokens with the scope `keyward.tokens.read`, secrets with `keyward.secrets.read`,
+   * accounts and user profiles as a superuser. What the caller may not read is as absent.
+   */
+  resolveId: handleUnaryCall<ResolveIdRequest, ResolveIdResponse>;
 }
 
 export interface AccountServiceClient extends Client {
@@ -3966,6 +4393,28 @@ export interface AccountServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: DeleteUserProfileResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * ResolveId finds the hashed ids and record locators in a text, such as an address or
+   * a line of a log, and tells what they stand for. Any caller with the scope
+   * `keyward.accounts.read` may call it. It names what the caller could read by Get:
+   * tokens with the scope `keyward.tokens.read`, secrets with `keyward.secrets.read`,
+   * accounts and user profiles as a superuser. What the caller may not read is as absent.
+   */
+  resolveId(
+    request: ResolveIdRequest,
+    callback: (error: ServiceError | null, response: ResolveIdResponse) => void,
+  ): ClientUnaryCall;
+  resolveId(
+    request: ResolveIdRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ResolveIdResponse) => void,
+  ): ClientUnaryCall;
+  resolveId(
+    request: ResolveIdRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ResolveIdResponse) => void,
   ): ClientUnaryCall;
 }
 

@@ -715,7 +715,10 @@ export interface GetRotationStatusResponse {
    * versions are encrypted with.
    */
   keys: KeyUsage[];
-  /** Number of versions whose value cannot be decrypted or does not belong to them. */
+  /**
+   * Number of versions whose value AccessSecret cannot give: it cannot be decrypted, is
+   * no text though it should be, or does not belong to them.
+   */
   undecryptableCount: bigint;
   /** Up to 100 of those, ordered by secret and version. */
   undecryptable: UndecryptableVersion[];
