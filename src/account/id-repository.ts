@@ -14,7 +14,7 @@ export interface Named {
 }
 
 /** OwnedResource is one that a user profile owns. */
-export interface OwnedResource extends Named {
+interface OwnedResource extends Named {
   readonly owner: Owner;
 }
 

@@ -26,7 +26,7 @@ export interface ResolvedId extends PublicId {
   readonly resources: readonly NamedOfKind[];
 }
 
-export interface Resolved {
+interface Resolved {
   readonly ids: readonly ResolvedId[];
   readonly hasMore: boolean;
 }
