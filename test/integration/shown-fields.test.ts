@@ -82,11 +82,11 @@ describe('a list can be filtered', () => {
   }
 
   test('by the user who owns, and tokens by the beginning of the plaintext', async () => {
-    const { profile, id } = await world.issueTo();
+    const { profile, id, name } = await world.issueTo();
     const owner = byId(profile);
     const mine = await world.issue('admin', { owner, name: 'a token' });
     await world.keep('admin', { owner, name: 'a secret' });
-    expect(await found(`user_id = ${profile.userId}`)).toEqual(['a secret', 'a token']);
+    expect(await found(`user_id = ${profile.userId}`)).toEqual(['a secret', 'a token', name]);
     const { tokenKey } = await token(mine.id);
     const { tokens } = await world.admin.tokens.listTokens({ filter: `token_key = "${tokenKey}"` });
     expect(tokens.map((each) => each.id)).toEqual([mine.id]);
