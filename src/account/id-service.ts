@@ -1,19 +1,33 @@
 import type { Caller } from '../authz/caller.js';
-import { accessTo, managesAccounts, type CallerRights, type CallerRightsReader } from '../authz/rights.js';
+import { managesAccounts, type CallerRights, type CallerRightsReader } from '../authz/rights.js';
 import { reading } from '../db/transaction.js';
-import type { Clock } from '../lib/clock.js';
-import { presentOf } from '../lib/instant.js';
 import { publicIdsIn, type PublicId, type ResourceKind } from '../lib/public-id.js';
 import { covers } from '../lib/scopes.js';
-import { accessToSecret } from '../secret/secret.js';
-import type { GrantRepository } from '../secret/sharing/grant-repository.js';
-import type { IdRepository, Named } from './id-repository.js';
+import type { IdRepository } from './id-repository.js';
+
+/** Named is a resource by its number, and what it is called. */
+export interface Named {
+  readonly id: bigint;
+  readonly name: string;
+  /** Whose it is, or of a user profile who; empty for an account. */
+  readonly username: string;
+  readonly accountNumber: string;
+  /** Of tokens alone. */
+  readonly keyId?: string;
+  /** Of secrets alone. */
+  readonly isDeleted?: boolean;
+}
+
+/** Names tells what the resources of a kind are called, of those that a caller may read. */
+interface Names {
+  readable(callerRights: CallerRights, ids: readonly bigint[]): Promise<readonly Named[]>;
+}
 
 export interface IdServiceDependencies {
   readonly ids: IdRepository;
-  readonly grants: Pick<GrantRepository, 'secretsGrantedTo'>;
+  readonly tokens: Names;
+  readonly secrets: Names;
   readonly rightsReader: CallerRightsReader;
-  readonly clock: Clock;
 }
 
 /** NamedOfKind is a resource that an id stands for. */
@@ -68,31 +82,17 @@ export class IdService {
     callerRights: CallerRights,
     numbers: readonly bigint[],
   ): Promise<readonly Named[]> {
-    const { ids } = this.#deps;
+    const { ids, tokens, secrets } = this.#deps;
     switch (kind) {
       case 'account':
         return managesAccounts(callerRights) ? ids.accounts(numbers) : [];
       case 'userprofile':
         return managesAccounts(callerRights) ? ids.profiles(numbers) : [];
-      case 'token': {
-        if (!covers(caller.scopes, 'keyward.tokens.read')) return [];
-        const tokens = await ids.tokens(numbers);
-        return tokens.filter(({ owner }) => accessTo(callerRights, owner) !== 'none');
-      }
+      case 'token':
+        return covers(caller.scopes, 'keyward.tokens.read') ? tokens.readable(callerRights, numbers) : [];
       case 'secret':
-        return covers(caller.scopes, 'keyward.secrets.read') ? this.#secrets(callerRights, numbers) : [];
+        return covers(caller.scopes, 'keyward.secrets.read') ? secrets.readable(callerRights, numbers) : [];
     }
-  }
-
-  async #secrets(callerRights: CallerRights, numbers: readonly bigint[]): Promise<readonly Named[]> {
-    const { ids, grants, clock } = this.#deps;
-    const secrets = await ids.secrets(numbers);
-    const profileIds = callerRights.profiles.map(({ id }) => id);
-    const granted = await grants.secretsGrantedTo(profileIds, numbers, presentOf(clock));
-    return secrets.filter(({ id, owner, isDeleted }) => {
-      const access = accessToSecret(callerRights, owner, granted.has(id));
-      return isDeleted === true ? access === 'manage' : access !== 'none';
-    });
   }
 }
 

@@ -148,10 +148,8 @@ export async function changeFor<Name extends MethodName>(
   world: World,
 ): Promise<RequestOf<Name>> {
   const request = await requestFor(method, world);
-  if (method === 'activateToken')
-    await world.admin.tokens.deactivateToken(request as RequestOf<'deactivateToken'>);
-  if (method === 'enableSecretVersion')
-    await world.admin.secrets.disableSecretVersion(request as RequestOf<'disableSecretVersion'>);
+  if (method === 'activateToken') await world.admin.tokens.deactivateToken(request);
+  if (method === 'enableSecretVersion') await world.admin.secrets.disableSecretVersion(request);
   return request;
 }
 

@@ -238,6 +238,7 @@ export class ReencryptionService {
       if (before.keyId !== keyring.primaryId) {
         const cause = failureOf(() => {
           value = { ...before, ...keyring.reencrypt(before.ciphertext, before.keyId) };
+          return undefined;
         });
         if (cause !== undefined) notReencrypted.push(place);
       }
@@ -250,12 +251,10 @@ export class ReencryptionService {
   #faultOf({ place, value }: EncryptedVersion, unbound: Unbound): Fault | undefined {
     const { keyring } = this.#deps;
     if (!isInPlace(keyring, place, value, unbound)) return 'MISPLACED';
-    let isIntact = true;
-    const failure = failureOf(() => {
+    return failureOf(() => {
       const { plaintext: bytes } = keyring.decrypt(value.ciphertext, value.keyId);
-      isIntact = isPayloadIntact({ format: value.format, bytes });
+      return isPayloadIntact({ format: value.format, bytes }) ? undefined : 'NOT_UTF8';
     });
-    return failure ?? (isIntact ? undefined : 'NOT_UTF8');
   }
 
   async *#tryAll(caller: Caller, limit: number): AsyncGenerator<Batch, void, undefined> {
@@ -322,11 +321,10 @@ function checkedBatchSize(batchSize: number): number {
   return batchSize === 0 ? DEFAULT_BATCH : batchSize;
 }
 
-/** failureOf is why something could not be decrypted, undefined if it could. */
-function failureOf(decrypt: () => void): UndecryptableReason | undefined {
+/** failureOf is why something could not be decrypted, or what `decrypt` finds wrong with it; undefined if nothing is. */
+function failureOf<Found = undefined>(decrypt: () => Found): UndecryptableReason | Found {
   try {
-    decrypt();
-    return undefined;
+    return decrypt();
   } catch (error) {
     if (error instanceof Undecryptable) return error.reason;
     throw error;
