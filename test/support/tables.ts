@@ -16,11 +16,11 @@ export async function readTables(url: string): Promise<string> {
   return contents.join('\n');
 }
 
-/** What the service writes by itself, and so may at any time: leases, uses, and records of who has called. */
+/** What the service writes at its own time: leases, uses, and records of who has called and of what was refused. */
 const BY_ITSELF: Readonly<Record<string, string>> = {
   replicas: 'false',
   audit_chains: "purpose = 'CHANGES'",
-  audit_events: "action NOT LIKE 'AUTHENTICATION%'",
+  audit_events: "outcome = 'OK' AND action NOT LIKE 'AUTHENTICATION%'",
 };
 
 /** readState are all rows of all tables that follow from calls, by the table. */
