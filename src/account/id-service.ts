@@ -3,20 +3,7 @@ import { managesAccounts, type CallerRights, type CallerRightsReader } from '../
 import { reading } from '../db/transaction.js';
 import { publicIdsIn, type PublicId, type ResourceKind } from '../lib/public-id.js';
 import { covers } from '../lib/scopes.js';
-import type { IdRepository } from './id-repository.js';
-
-/** Named is a resource by its number, and what it is called. */
-export interface Named {
-  readonly id: bigint;
-  readonly name: string;
-  /** Whose it is, or of a user profile who; empty for an account. */
-  readonly username: string;
-  readonly accountNumber: string;
-  /** Of tokens alone. */
-  readonly keyId?: string;
-  /** Of secrets alone. */
-  readonly isDeleted?: boolean;
-}
+import type { IdRepository, Named } from './id-repository.js';
 
 /** Names tells what the resources of a kind are called, of those that a caller may read. */
 interface Names {

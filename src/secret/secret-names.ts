@@ -34,9 +34,10 @@ export class SecretNames {
   /** readable finds deleted ones too, for those who manage them. */
   async readable(callerRights: CallerRights, ids: readonly bigint[]): Promise<NamedSecret[]> {
     const { knex, grants, clock } = this.#deps;
-    const rows = (await joinOwner(knex('secrets as s'), 's.user_profile_id')
+    const query = joinOwner(knex('secrets as s'), 's.user_profile_id')
       .select('s.id', 's.name', ...OWNER_COLUMNS, knex.raw('s.deleted_at IS NOT NULL AS is_deleted'))
-      .whereRaw('s.id = ANY (?::bigint[])', [ids.map(String)])) as NamedRow[];
+      .whereRaw('s.id = ANY (?::bigint[])', [ids.map(String)]);
+    const rows = (await query) as NamedRow[];
     const profileIds = callerRights.profiles.map(({ id }) => id);
     const granted = await grants.secretsGrantedTo(profileIds, ids, presentOf(clock));
     return rows.flatMap(({ id, name, is_deleted: isDeleted, ...row }) => {

@@ -22,9 +22,10 @@ export class TokenNames {
   }
 
   async readable(callerRights: CallerRights, ids: readonly bigint[]): Promise<NamedToken[]> {
-    const rows = (await joinOwner(this.#knex('tokens as t'), 't.user_profile_id')
+    const query = joinOwner(this.#knex('tokens as t'), 't.user_profile_id')
       .select('t.id', 't.name', 't.key_id', ...OWNER_COLUMNS)
-      .whereRaw('t.id = ANY (?::bigint[])', [ids.map(String)])) as NamedRow[];
+      .whereRaw('t.id = ANY (?::bigint[])', [ids.map(String)]);
+    const rows = (await query) as NamedRow[];
     return rows.flatMap((row) => {
       const owner = ownerFromRow(row);
       if (accessTo(callerRights, owner) === 'none') return [];
