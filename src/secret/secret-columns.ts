@@ -50,20 +50,6 @@ export const VERSION_COLUMNS: ListColumns = {
   },
 };
 
-export const REFERENCE_COLUMNS: ListColumns = {
-  filter: {
-    kind: { type: 'text', sql: 'r.kind' },
-    consumer: { type: 'text', sql: 'r.consumer' },
-    created_at: { type: 'time', sql: 'r.created_at' },
-  },
-  order: {
-    id: { type: 'integer', sql: 'r.id' },
-    kind: { type: 'text', sql: 'r.kind' },
-    consumer: { type: 'text', sql: 'r.consumer' },
-    created_at: { type: 'time', sql: 'r.created_at' },
-  },
-};
-
 export const GRANT_COLUMNS: ListColumns = {
   filter: {
     user_profile_id: { type: 'integer', sql: 'g.user_profile_id' },

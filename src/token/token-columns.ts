@@ -21,6 +21,14 @@ export const TOKEN_COLUMNS: ListColumns = {
     user_profile_id: { type: 'integer', sql: 't.user_profile_id' },
     last_used_at: { type: 'time', sql: 't.last_used_at' },
     ...filterByTimes('t'),
+    reference_kind: {
+      type: 'tag',
+      sql: 'ARRAY(SELECT r.kind FROM token_references r WHERE r.token_id = t.id)',
+    },
+    reference_count: {
+      type: 'integer',
+      sql: '(SELECT count(*) FROM token_references r WHERE r.token_id = t.id)',
+    },
     ...ISSUER_COLUMNS,
   },
   order: {

@@ -1,5 +1,12 @@
-import type { Token as TokenMessage, TokenIssuer, TokenSelector } from '../gen/keyward/token/v1/token.js';
+import type {
+  Token as TokenMessage,
+  TokenConsumers,
+  TokenIssuer,
+  TokenReference,
+  TokenSelector,
+} from '../gen/keyward/token/v1/token.js';
 import type { Caller } from '../authz/caller.js';
+import type { Consumers, Reference } from '../lib/references.js';
 import { isUuid, mask } from '../lib/text.js';
 import type { Violations } from '../lib/violations.js';
 import { toFields, type NotSet } from '../rpc/field-messages.js';
@@ -25,6 +32,15 @@ export function toToken(token: Token): TokenMessage {
     issuedBy: token.issuedBy === null ? undefined : toIssuer(token.issuedBy),
   };
   return { ...toFields(TOKEN_FIELDS, token), ...others };
+}
+
+export function toReference({ kind, consumer, createdAt }: Reference): TokenReference {
+  return { kind, consumer, createdAt: toTimestamp(createdAt) };
+}
+
+/** toConsumers leaves out what would tell of nobody. */
+export function toConsumers({ references, count }: Consumers): TokenConsumers | undefined {
+  return count === 0 ? undefined : { references: references.map(toReference), count: BigInt(count) };
 }
 
 function toIssuer({ keyId = '', username, userId }: Issuer): TokenIssuer {

@@ -91,6 +91,11 @@ export function shownTo(callerRights: CallerRights, token: Token): Token {
   return accessTo(callerRights, token.owner) === 'manage' ? token : { ...token, issuedBy: null };
 }
 
+/** mayPass tells whether a token is switched on and has not expired; what is its owner's state is another matter. */
+export function mayPass({ isActive, expiresAt }: Token, now: Instant): boolean {
+  return isActive && (expiresAt === null || expiresAt >= now);
+}
+
 /** checkGrace checks a grace period in microseconds. */
 export function checkGrace(v: Violations, field: string, grace: bigint): void {
   v.check(grace >= 0n && grace <= MAX_GRACE, field, 'must be 0 to 30 days');

@@ -8,7 +8,7 @@ import {
 import { checked } from '../lib/violations.js';
 import type { Handlers } from '../rpc/handlers.js';
 import { readWatch, toEventFacts, toNews } from '../watch/watch-messages.js';
-import { toToken } from './token-messages.js';
+import { toConsumers, toToken } from './token-messages.js';
 import type { TokenWatch } from './token-watch.js';
 import type { Token } from './token.js';
 
@@ -42,5 +42,6 @@ function toEvent(event: ResourceEvent<Token>): TokenEvent {
     tokenId: id,
     keyId: event.item.change.keyId ?? '',
     token: event.resource && toToken(event.resource),
+    consumers: event.consumers && toConsumers(event.consumers),
   };
 }

@@ -5,6 +5,7 @@ import { grantsCommand } from './grants.js';
 import { getCommand, listCommand } from './list.js';
 import { refsCommand } from './refs.js';
 import { rotateCommand, setCommand } from './set.js';
+import { transferCommand } from './transfer.js';
 import { versionsCommand } from './versions.js';
 
 /** secretCommand is `keyward secret`. */
@@ -18,6 +19,7 @@ export function secretCommand(command: Command): void {
     .addCommand(rotateCommand())
     .addCommand(deleteCommand())
     .addCommand(undeleteCommand())
+    .addCommand(transferCommand())
     .addCommand(refsCommand())
     .addCommand(grantsCommand());
 }
