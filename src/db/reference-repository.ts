@@ -135,7 +135,8 @@ function referenceFromRow(row: ReferenceRow): Reference {
 
 /** As long as the change feed may tell that a token went, and an hour more for those who read it late. */
 const RELEASED_KEPT = "interval '25 hours'";
-const PRUNED_AT_ONCE = 1000;
+/** Tokens. */
+const PRUNED_AT_ONCE = 100;
 
 /** ReleasedReferences are the references of tokens that went. They are kept for as long as watches may tell of that. */
 export class ReleasedReferences {
@@ -156,9 +157,11 @@ export class ReleasedReferences {
 
   async #prune(): Promise<number> {
     const { rowCount } = await this.#knex.raw<{ rowCount: number }>(
-      `DELETE FROM token_references WHERE id IN (
-         SELECT id FROM token_references WHERE released_at < statement_timestamp() - ${RELEASED_KEPT}
-         ORDER BY released_at LIMIT ${PRUNED_AT_ONCE})`,
+      `WITH old AS MATERIALIZED (
+         SELECT token_id FROM released_tokens WHERE released_at < statement_timestamp() - ${RELEASED_KEPT}
+         ORDER BY released_at LIMIT ${PRUNED_AT_ONCE}
+       ), pruned AS (DELETE FROM token_references r USING old WHERE r.token_id = old.token_id)
+       DELETE FROM released_tokens released USING old WHERE released.token_id = old.token_id`,
     );
     return rowCount;
   }

@@ -22,6 +22,7 @@ import { consumerList } from '../lib/references.js';
 import { covers, type Permission } from '../lib/scopes.js';
 import { findManagedOwner } from './new-owner.js';
 import { sealValue } from './sealed-value.js';
+import { doneBy } from './secret-audit.js';
 import type { AuditedChange, SecretChanges } from './secret-changes.js';
 import type { SecretFinder } from './secret-finder.js';
 import type { SecretRef } from './secret-ref.js';
@@ -103,7 +104,7 @@ export class SecretService {
     });
   }
 
-  /** transfer gives a secret to another owner, with all that belongs to it. Its name must be free there. */
+  /** transfer gives a secret to another owner, with all that belongs to it. It is recorded for both. */
   async transfer(caller: Caller, ref: SecretRef, etag: string, ownerRef: UserProfileRef): Promise<Secret> {
     const { changes, secrets } = this.#deps;
     return changes.change(caller, ref, etag, async (trx, secret, callerRights) => {
@@ -112,7 +113,11 @@ export class SecretService {
       if (owner.profileId === from) return unchanged(secret);
       await secrets.reserveName(trx, owner.profileId, secret.name, secret.id);
       const moved = await secrets.move(trx, secret.id, owner.profileId);
-      return changed(moved, 'SECRET_TRANSFERRED', { from_user_profile_id: String(from) });
+      const detail = { to_user_profile_id: String(owner.profileId) };
+      return {
+        ...changed(moved, 'SECRET_TRANSFERRED', { from_user_profile_id: String(from) }),
+        more: [doneBy(caller, { action: 'SECRET_TRANSFERRED', detail }, secret)],
+      };
     });
   }
 

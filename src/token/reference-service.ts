@@ -4,7 +4,7 @@ import type { CallerRightsReader } from '../authz/rights.js';
 import type { Database, Transaction } from '../db/knex.js';
 import type { ReferenceRepository } from '../db/reference-repository.js';
 import { inTransactionFor, reading } from '../db/transaction.js';
-import { notFound } from '../lib/errors.js';
+import { KeywardError, notFound } from '../lib/errors.js';
 import type { Page, PageQuery } from '../lib/page.js';
 import type { Reference, ReferenceSettings } from '../lib/references.js';
 import { entryOf } from './token-audit.js';
@@ -20,6 +20,8 @@ export interface TokenReferenceServiceDependencies {
   readonly audit: Pick<AuditLog, 'record'>;
 }
 
+const MAX_REFERENCES = 1000;
+
 /** TokenReferenceService keeps which consumers hold a token. Neither its verdict nor its etag depends on them. */
 export class TokenReferenceService {
   readonly #deps: TokenReferenceServiceDependencies;
@@ -33,6 +35,7 @@ export class TokenReferenceService {
     const { references, audit } = this.#deps;
     return this.#withLocked(caller, ref, async (trx, token) => {
       const present = await references.find(trx, token.id, settings);
+      if (present === undefined) await this.#requireRoom(trx, token);
       const reference = await references.attach(trx, token.id, settings);
       if (present !== undefined) return reference;
       const entry = entryOf(caller, 'TOKEN_REFERENCE_ATTACHED', token, detailOf(reference));
@@ -58,6 +61,14 @@ export class TokenReferenceService {
     return reading(async () => {
       const token = await finder.findReadable(await rightsReader.of(caller), ref);
       return references.list(token.id, page);
+    });
+  }
+
+  async #requireRoom(trx: Transaction, { id }: Token): Promise<void> {
+    const { count } = await this.#deps.references.consumersOf(id, trx);
+    if (count < MAX_REFERENCES) return;
+    throw new KeywardError('TOO_MANY_REFERENCES', `A token has at most ${MAX_REFERENCES} references.`, {
+      metadata: { limit: String(MAX_REFERENCES) },
     });
   }
 

@@ -76,6 +76,8 @@ interface Changed {
   readonly token: Token;
   readonly action?: AuditAction;
   readonly detail?: AuditEntry['detail'];
+  /** What is recorded besides, before that. */
+  readonly also?: AuditEntry;
   /** Of a change that ends what they hold, or brings its end nearer. */
   readonly consumers?: Consumers;
 }
@@ -207,7 +209,7 @@ export class TokenService {
 
   /**
    * transfer gives a token to another owner, for whom its plaintexts pass from then on. Who had the token before may know
-   * them, and counts as who was given them.
+   * them, and counts as who was given them. It is recorded for both.
    */
   async transfer(
     caller: Caller,
@@ -225,6 +227,7 @@ export class TokenService {
         token: await this.#deps.tokens.move(trx, token.id, owner.profileId, issuer),
         action: 'TOKEN_TRANSFERRED',
         detail: { from_user_profile_id: String(profileId) },
+        also: entryOf(caller, 'TOKEN_TRANSFERRED', token, { to_user_profile_id: String(owner.profileId) }),
       };
     });
   }
@@ -283,7 +286,8 @@ export class TokenService {
       await this.#deps.requests.done(trx, caller, { kind: 'token', id: current.id });
       if (changed.action !== undefined) {
         const detail = { ...changed.detail, ...consumerDetail(consumers) };
-        await this.#deps.audit.record(trx, [entryOf(caller, changed.action, changed.token, detail)]);
+        const entry = entryOf(caller, changed.action, changed.token, detail);
+        await this.#deps.audit.record(trx, changed.also === undefined ? [entry] : [changed.also, entry]);
       }
       return { token: changed.token, consumers, digests: [...before, changed.token.digest] };
     });

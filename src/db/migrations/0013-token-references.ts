@@ -3,7 +3,7 @@ import type { Knex } from 'knex';
 /**
  * Who holds tokens, as who uses secrets is kept since 0002. References outlive their token, without a foreign key: for a
  * day, as long as the change feed tells that it is gone, it can be told who held it. Numbers of tokens are never given
- * again.
+ * again. That a token went is noted once, however many references it has: none of them may delay its deletion.
  *
  * A reference may come from a caller, from the database of another platform, or from both; where neither has it any
  * more, it goes.
@@ -27,13 +27,17 @@ const TABLES = `
     created_at timestamptz NOT NULL DEFAULT statement_timestamp(),
     is_attached boolean NOT NULL DEFAULT true,
     is_imported boolean NOT NULL DEFAULT false,
-    -- When its token went.
-    released_at timestamptz,
     CONSTRAINT token_references_key UNIQUE (token_id, kind, consumer),
     CONSTRAINT token_references_origin_check CHECK (is_attached OR is_imported)
   );
-  CREATE INDEX token_references_released_at_idx ON token_references (released_at) WHERE released_at IS NOT NULL;
   CREATE INDEX token_references_is_imported_idx ON token_references (id) WHERE is_imported;
+
+  -- Tokens that went and had references.
+  CREATE TABLE released_tokens (
+    token_id bigint PRIMARY KEY,
+    released_at timestamptz NOT NULL DEFAULT clock_timestamp()
+  );
+  CREATE INDEX released_tokens_released_at_idx ON released_tokens (released_at);
 
   ALTER TABLE secret_references
     ADD is_attached boolean NOT NULL DEFAULT true,
@@ -47,25 +51,27 @@ const DEFINER = 'SECURITY DEFINER SET search_path = pg_catalog, pg_temp';
 const LOOK_UP_BY_INDEX = 'SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off';
 
 /**
- * releaseFunction marks the references of tokens that are deleted, whoever deletes them. OFFSET keeps the order of the
- * join, whatever plan was made when the tables were empty.
+ * releaseFunction notes tokens that are deleted, whoever deletes them. LIMIT keeps the order of the join, whatever plan
+ * was made when the tables were empty.
  */
 function releaseFunction(schema: string): string {
-  const release = `UPDATE ${schema}.token_references SET released_at = clock_timestamp()`;
+  const references = `${schema}.token_references r`;
   return `
-    CREATE FUNCTION keyward_release_references() RETURNS trigger LANGUAGE plpgsql ${DEFINER} ${LOOK_UP_BY_INDEX} AS $$
+    CREATE FUNCTION keyward_release_tokens() RETURNS trigger LANGUAGE plpgsql ${DEFINER} ${LOOK_UP_BY_INDEX} AS $$
     BEGIN
-      IF TG_OP = 'TRUNCATE' THEN ${release};
+      IF TG_OP = 'TRUNCATE' THEN
+        INSERT INTO ${schema}.released_tokens (token_id) SELECT DISTINCT token_id FROM ${references}
+        ON CONFLICT DO NOTHING;
       ELSE
-        ${release} WHERE id = ANY (ARRAY(
-          SELECT reference.id FROM old_rows, LATERAL (
-            SELECT r.id FROM ${schema}.token_references r WHERE r.token_id = old_rows.id OFFSET 0) reference));
+        INSERT INTO ${schema}.released_tokens (token_id)
+        SELECT id FROM old_rows, LATERAL (SELECT FROM ${references} WHERE r.token_id = old_rows.id LIMIT 1) used
+        ON CONFLICT DO NOTHING;
       END IF;
       RETURN NULL;
     END $$;
-    REVOKE ALL ON FUNCTION keyward_release_references() FROM PUBLIC;
+    REVOKE ALL ON FUNCTION keyward_release_tokens() FROM PUBLIC;
     CREATE TRIGGER tokens_release_delete AFTER DELETE ON ${schema}.tokens REFERENCING OLD TABLE AS old_rows
-      FOR EACH STATEMENT EXECUTE FUNCTION keyward_release_references();
+      FOR EACH STATEMENT EXECUTE FUNCTION keyward_release_tokens();
     CREATE TRIGGER tokens_release_truncate AFTER TRUNCATE ON ${schema}.tokens
-      FOR EACH STATEMENT EXECUTE FUNCTION keyward_release_references()`;
+      FOR EACH STATEMENT EXECUTE FUNCTION keyward_release_tokens()`;
 }

@@ -43,7 +43,10 @@ const RECORDS = {
   createToken: ['TOKEN_CREATED token'],
   updateToken: ['TOKEN_EDITED token fields=description'],
   renameToken: ['TOKEN_RENAMED token'],
-  transferToken: ['TOKEN_TRANSFERRED token from_user_profile_id'],
+  transferToken: [
+    'TOKEN_TRANSFERRED token to_user_profile_id',
+    'TOKEN_TRANSFERRED token from_user_profile_id',
+  ],
   attachTokenReference: ['TOKEN_REFERENCE_ATTACHED token kind=llm_client.api_key reference_id'],
   detachTokenReference: ['TOKEN_REFERENCE_DETACHED token kind=llm_client.api_key reference_id'],
   cloneToken: ['TOKEN_CLONED token copy', 'TOKEN_CREATED token original'],
@@ -67,7 +70,10 @@ const RECORDS = {
   disableSecretVersion: ['SECRET_VERSION_DISABLED secret version=1'],
   enableSecretVersion: ['SECRET_VERSION_ENABLED secret version=1', 'SECRET_READY secret'],
   destroySecretVersion: ['SECRET_VERSION_DESTROYED secret version=1'],
-  transferSecret: ['SECRET_TRANSFERRED secret from_user_profile_id'],
+  transferSecret: [
+    'SECRET_TRANSFERRED secret from_user_profile_id',
+    'SECRET_TRANSFERRED secret to_user_profile_id',
+  ],
   attachReference: ['SECRET_REFERENCE_ATTACHED secret kind=provider.api_key reference_id'],
   detachReference: ['SECRET_REFERENCE_DETACHED secret kind=provider.api_key reference_id'],
   grantAccess: ['SECRET_GRANTED secret user_profile_id'],

@@ -192,6 +192,15 @@ test('refs attaches, lists and detaches consumers', async () => {
   );
 });
 
+test('transfer gives a secret to another owner', async () => {
+  const kept = await world.keep('admin');
+  expect(await secret.done(['transfer', locator(kept), `staff-b@${ACCOUNT_B}`])).toBe(
+    `Transferred: ${locator(kept)}, ${kept.name}, to staff-b@${ACCOUNT_B}.\n`,
+  );
+  expect(await secret.json(['get', locator(kept)])).toMatchObject({ owner: { username: 'staff-b' } });
+  expect(await secret.failed(['transfer', locator(kept), 'staff-b'])).toMatch(/is given as <user>@<account/);
+});
+
 test('grants lets a user of another account read a value, and takes it back', async () => {
   const kept = await world.keep('owner-a');
   const grantee = `staff-b@${ACCOUNT_B}`;

@@ -57,6 +57,19 @@ test('what is attached is listed once, in order, until it is detached', async ()
   expect(await listed(token)).toEqual(['job=nightly']);
 });
 
+test('a token has at most a thousand references', async () => {
+  const token = await world.issue('owner-a');
+  await execute(
+    world.database.url,
+    "INSERT INTO token_references (token_id, kind, consumer) SELECT $1, 'job', n FROM generate_series(1, 1000) n",
+    [String(token.id)],
+  );
+  const attach = (consumer: string) =>
+    outcomeOf(world.admin.tokens.attachReference({ selector: byId(token), kind: 'job', consumer }));
+  expect(await attach('1001')).toBe('FAILED_PRECONDITION TOO_MANY_REFERENCES');
+  expect(await attach('1000')).toBe('OK');
+});
+
 test('a reference changes neither the etag of a token nor what a watch tells', async () => {
   const token = await world.issue('owner-a');
   const etag = async () => existing((await world.admin.tokens.getToken({ token: byId(token) })).token).etag;
@@ -199,7 +212,7 @@ describe('a watch tells who held a token', () => {
     for (const token of [gone, young]) await world.admin.tokens.revokeToken({ selector: byId(token) });
     await execute(
       url,
-      "UPDATE token_references SET released_at = now() - interval '26 hours' WHERE token_id = $1",
+      "UPDATE released_tokens SET released_at = now() - interval '26 hours' WHERE token_id = $1",
       [String(gone.id)],
     );
     const knex = connectTo(url, 1);
