@@ -101,11 +101,13 @@ export class ReferenceRepository {
     usedId: bigint,
     { kind, consumer }: ReferenceSettings,
   ): Promise<Reference> {
-    const [row] = (await trx(this.#table)
-      .insert({ [this.#used]: String(usedId), kind, consumer })
-      .onConflict([this.#used, 'kind', 'consumer'])
-      .merge({ is_attached: true })
-      .returning(['*', trx.raw('?? AS used_id', [this.#used])])) as ReferenceRow[];
+    const { rows } = await trx.raw<{ rows: ReferenceRow[] }>(
+      `INSERT INTO ${this.#table} (${this.#used}, kind, consumer) VALUES (?, ?, ?)
+       ON CONFLICT (${this.#used}, kind, consumer) DO UPDATE SET is_attached = true
+       RETURNING *, ${this.#used} AS used_id`,
+      [String(usedId), kind, consumer],
+    );
+    const [row] = rows;
     if (row === undefined) throw new Error('INSERT ... RETURNING gave no row');
     return referenceFromRow(row);
   }

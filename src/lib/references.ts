@@ -70,3 +70,8 @@ export function consumerList(references: readonly ReferenceSettings[]): string {
   }
   return list;
 }
+
+/** consumerDetail tells in a record who holds what it is about; nothing of nobody. */
+export function consumerDetail({ references, count }: Consumers): Readonly<Record<string, string>> {
+  return count === 0 ? {} : { consumers: consumerList(references), consumer_count: String(count) };
+}

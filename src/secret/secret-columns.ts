@@ -2,6 +2,8 @@ import { filterByTimes, listColumns, orderByTimes } from '../db/field-columns.js
 import type { ListColumns } from '../db/list-query.js';
 import { SECRET_FIELDS } from './secret.js';
 
+export { REFERENCE_COLUMNS } from '../db/reference-repository.js';
+
 /** Which fields the lists of SecretService can filter and order by, and where they are. */
 
 /** The newest version of `s`, and the newest that is enabled. */

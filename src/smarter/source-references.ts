@@ -86,7 +86,7 @@ function consumerOf(id: string, name: string): string {
   const number = storable(id).slice(0, 40);
   const suffix = ` (${number})`;
   const room = MAX_CONSUMER - suffix.length;
-  const shown = [...storable(name)].slice(0, room).join('');
+  const shown = Array.from(storable(name)).slice(0, room).join('');
   return codePoints(shown) === 0 ? number : `${shown}${suffix}`;
 }
 

@@ -1,5 +1,4 @@
 import type { Caller } from '../authz/caller.js';
-import { REFERENCE_COLUMNS } from '../db/reference-repository.js';
 import type {
   AttachReferenceRequest,
   DetachReferenceRequest,
@@ -10,6 +9,7 @@ import { checkReference, type ReferenceSettings } from '../lib/references.js';
 import { checked } from '../lib/violations.js';
 import type { Handlers } from '../rpc/handlers.js';
 import type { TokenReferenceService } from './reference-service.js';
+import { REFERENCE_COLUMNS } from './token-columns.js';
 import { readTokenSelector, toReference } from './token-messages.js';
 import type { TokenRef } from './token-ref.js';
 

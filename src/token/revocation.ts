@@ -4,8 +4,8 @@ import type { CallerRights, CallerRightsReader } from '../authz/rights.js';
 import type { Begun, Propagated, PropagatedChanges } from '../coherence/propagated-changes.js';
 import type { Transaction } from '../db/knex.js';
 import type { ReferenceRepository } from '../db/reference-repository.js';
-import { NO_CONSUMERS, together, type Consumers } from '../lib/references.js';
-import { consumerDetail, entriesBy } from './token-audit.js';
+import { consumerDetail, NO_CONSUMERS, together, type Consumers } from '../lib/references.js';
+import { entriesBy } from './token-audit.js';
 import type { TokenRepository } from './token-repository.js';
 import type { TokenOwner } from './token.js';
 

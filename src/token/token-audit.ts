@@ -1,6 +1,5 @@
 import { actorOf, type AuditAction, type AuditEntry } from '../audit/audit-log.js';
 import type { Caller } from '../authz/caller.js';
-import { consumerList, type Consumers } from '../lib/references.js';
 import type { TokenOwner } from './token.js';
 
 /** AuditedToken is what records tell of a token. */
@@ -31,10 +30,4 @@ export function entriesBy(caller: Caller): EntryMaker {
     const resource = { kind: 'token', id, profileId, accountId, accountNumber } as const;
     return { actor, action, outcome: 'OK', resource, detail };
   };
-}
-
-/** consumerDetail tells in a record who holds what it is about. */
-export function consumerDetail({ references, count }: Consumers): AuditEntry['detail'] {
-  if (count === 0) return NO_DETAIL;
-  return { consumers: consumerList(references), consumer_count: String(count) };
 }

@@ -2,6 +2,8 @@ import { filterByTimes, listColumns, orderByTimes } from '../db/field-columns.js
 import type { ListColumns } from '../db/list-query.js';
 import { TOKEN_FIELDS } from './token.js';
 
+export { REFERENCE_COLUMNS } from '../db/reference-repository.js';
+
 /** ISSUER_COLUMNS are filters that tell of others: only of tokens that the caller manages. */
 export const ISSUER_COLUMNS: ListColumns['filter'] = {
   issued_by_key_id: { type: 'uuid', sql: 'd.issued_by_key_id' },

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { accessCommand } from './access.js';
+import { cloneCommand } from './clone.js';
 import { deleteCommand, undeleteCommand } from './deletion.js';
 import { grantsCommand } from './grants.js';
 import { getCommand, listCommand } from './list.js';
@@ -19,6 +20,7 @@ export function secretCommand(command: Command): void {
     .addCommand(rotateCommand())
     .addCommand(deleteCommand())
     .addCommand(undeleteCommand())
+    .addCommand(cloneCommand())
     .addCommand(transferCommand())
     .addCommand(refsCommand())
     .addCommand(grantsCommand());

@@ -4,7 +4,6 @@ import type {
   AttachReferenceRequest,
   DetachReferenceRequest,
 } from '../../gen/keyward/secret/v1/secret_service.js';
-import { REFERENCE_COLUMNS } from '../../db/reference-repository.js';
 import type { Clock } from '../../lib/clock.js';
 import { presentOf } from '../../lib/instant.js';
 import { parseListRequest } from '../../lib/page.js';
@@ -17,7 +16,7 @@ import { readUserProfileSelector } from '../../rpc/selectors.js';
 import { readExpiry } from '../../rpc/timestamp.js';
 import type { GrantService } from './grant-service.js';
 import type { ReferenceService } from './reference-service.js';
-import { GRANT_COLUMNS } from '../secret-columns.js';
+import { GRANT_COLUMNS, REFERENCE_COLUMNS } from '../secret-columns.js';
 import { readSecretSelector, toGrant, toReference } from '../secret-messages.js';
 import type { SecretRef } from '../secret-ref.js';
 

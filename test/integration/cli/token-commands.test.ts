@@ -358,5 +358,7 @@ test('transfer gives a token to another owner, and clone makes a copy for one', 
   const { stdout, code } = await token.run([...args, '--out', '-']);
   registerCanary(stdout.trimEnd());
   expect(code).toBe(0);
-  expect(await token.json(['get', copy, '--owner', `staff-a@${ACCOUNT_A}`])).toMatchObject({ version: '2.0.0' });
+  expect(await token.json(['get', copy, '--owner', `staff-a@${ACCOUNT_A}`])).toMatchObject({
+    version: '2.0.0',
+  });
 });

@@ -84,7 +84,14 @@ async function find<Run>(
 }
 
 /** Those whose lack is found by a hundred sequences, and those for which it takes hundreds. */
-const SOON = ['the expiry', 'the scopes', 'the rank', 'the scopes of the caller', 'the other account', 'the new owner'];
+const SOON = [
+  'the expiry',
+  'the scopes',
+  'the rank',
+  'the scopes of the caller',
+  'the other account',
+  'the new owner',
+];
 const LATE = [
   'the switching on',
   'the new plaintext',

@@ -239,7 +239,9 @@ describe('a rank that grows while a call waits', () => {
       world.as('staff-a').tokens.cloneToken({ selector: byId(token), newName: world.newName() }),
     'clone for the user': async (_, id) => {
       const selector = byId(await world.issue('owner-a'));
-      return world.as('staff-a').tokens.cloneToken({ selector, newName: world.newName(), owner: byId({ id }) });
+      return world
+        .as('staff-a')
+        .tokens.cloneToken({ selector, newName: world.newName(), owner: byId({ id }) });
     },
     'transfer to the user': async (_, id) => {
       const selector = byId(await world.issue('owner-a'));

@@ -1,6 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { REFERENCE_COLUMNS } from '../../../src/db/reference-repository.js';
-import { GRANT_COLUMNS } from '../../../src/secret/secret-columns.js';
+import { GRANT_COLUMNS, REFERENCE_COLUMNS } from '../../../src/secret/secret-columns.js';
 import { ACCOUNT_B, byId, outcomes, page, SecretApi, type Person } from '../../support/secret-api.js';
 import { existing } from '../../support/world.js';
 

@@ -60,14 +60,14 @@ describe.each(['PostgreSQL', 'MariaDB'])('from %s', (engine) => {
   afterAll(() => server?.stop());
 
   async function inMariaDb(): Promise<SmarterDatabase> {
-    if (server === undefined) throw new Error('there is no MariaDB');
+    const maria = server;
+    if (maria === undefined) throw new Error('there is no MariaDB');
     databases += 1;
-    const { run } = server;
-    const url = await server.createDatabase(
+    const url = await maria.createDatabase(
       `smarter_refs_${databases}`,
       await readFixture('smarter-db.mysql.sql'),
     );
-    return { url, run: (sql) => run(url, sql), drop: () => Promise.resolve() };
+    return { url, run: (sql) => maria.run(url, sql), drop: () => Promise.resolve() };
   }
 
   /** references are what Keyward has: what is used, the kind and the consumer. */

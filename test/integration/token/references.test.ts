@@ -135,6 +135,23 @@ describe('who holds a token is told', () => {
     expect(details.sort()).toEqual(['job=nightly', 'llm_client.api_key=support-bot']);
   });
 
+  test('in the record when a promotion of its owner switches it off', async () => {
+    const { profile, ...token } = await world.issueTo();
+    await world.admin.tokens.attachReference({ selector: byId(token), ...BOT });
+    const newest = await newestEvent(world.database.url);
+    await world.admin.accounts.updateUser({
+      selector: { selector: { $case: 'id', value: profile.userId } },
+      user: { isSuperuser: true },
+      updateMask: ['is_superuser'],
+    });
+    const records = await readEvents(world.database.url, newest);
+    expect(records.find(({ action }) => action === 'TOKEN_DEACTIVATED')?.detail).toEqual({
+      cause: 'owner_promoted',
+      consumers: 'llm_client.api_key=support-bot',
+      consumer_count: '1',
+    });
+  });
+
   test('never when a call takes nothing from them', async () => {
     const token = await held({ isActive: false });
     const { tokens } = world.admin;

@@ -107,9 +107,12 @@ export enum AuditAction {
   AUDIT_ACTION_TOKEN_REFERENCE_ATTACHED = 41,
   /** AUDIT_ACTION_TOKEN_REFERENCE_DETACHED - TokenService.DetachReference. */
   AUDIT_ACTION_TOKEN_REFERENCE_DETACHED = 42,
-  /** AUDIT_ACTION_TOKEN_TRANSFERRED - TransferToken. `from_user_profile_id` in the detail is the owner of before. */
+  /**
+   * AUDIT_ACTION_TOKEN_TRANSFERRED - TransferToken, on the token as it was, with `to_user_profile_id` in the detail, the
+   * new owner, and on the token as it is, with `from_user_profile_id`, the old one.
+   */
   AUDIT_ACTION_TOKEN_TRANSFERRED = 43,
-  /** AUDIT_ACTION_SECRET_TRANSFERRED - TransferSecret. `from_user_profile_id` in the detail is the owner of before. */
+  /** AUDIT_ACTION_SECRET_TRANSFERRED - TransferSecret, on the secret as it was and as it is, as TOKEN_TRANSFERRED. */
   AUDIT_ACTION_SECRET_TRANSFERRED = 45,
   /** AUDIT_ACTION_DATA_IMPORTED - Data of another platform was imported. */
   AUDIT_ACTION_DATA_IMPORTED = 36,

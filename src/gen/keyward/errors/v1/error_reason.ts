@@ -111,6 +111,11 @@ export enum ErrorReason {
    */
   ERROR_REASON_SECRET_REFERENCED = 19,
   /**
+   * ERROR_REASON_TOO_MANY_REFERENCES - FAILED_PRECONDITION. The token has as many references as one may have. ErrorInfo
+   * metadata `limit` is how many.
+   */
+  ERROR_REASON_TOO_MANY_REFERENCES = 35,
+  /**
    * ERROR_REASON_VERSION_NOT_ENABLED - FAILED_PRECONDITION. The version is disabled or destroyed, or the secret has no
    * version that is enabled.
    */

@@ -4602,7 +4602,8 @@ export const TokenServiceService = {
   },
   /**
    * AttachReference records that a consumer holds the token; no change if it is
-   * recorded. Needs the scope `keyward.tokens.write`.
+   * recorded. Needs the scope `keyward.tokens.write`. FAILED_PRECONDITION
+   * (TOO_MANY_REFERENCES) if the token has 1000 references.
    */
   attachReference: {
     path: "/keyward.token.v1.TokenService/AttachReference" as const,
@@ -4660,6 +4661,9 @@ export const TokenServiceService = {
    * Where nothing happens, messages without an event come at the interval of the
    * request, so that the client knows that the stream is alive and that it has seen
    * everything up to their revision.
+   *
+   * When a token is given to an owner whose tokens the caller may not read, the caller
+   * is not told of that, nor of the token from then on.
    *
    * The rights of the caller are read again for each message. The stream ends with
    * FAILED_PRECONDITION (REVISION_TOO_OLD, REVISION_IN_FUTURE, EPOCH_CHANGED) if it
@@ -4800,7 +4804,8 @@ export interface TokenServiceServer extends UntypedServiceImplementation {
   revokeUserTokens: handleUnaryCall<RevokeUserTokensRequest, RevokeUserTokensResponse>;
   /**
    * AttachReference records that a consumer holds the token; no change if it is
-   * recorded. Needs the scope `keyward.tokens.write`.
+   * recorded. Needs the scope `keyward.tokens.write`. FAILED_PRECONDITION
+   * (TOO_MANY_REFERENCES) if the token has 1000 references.
    */
   attachReference: handleUnaryCall<AttachReferenceRequest, AttachReferenceResponse>;
   /**
@@ -4828,6 +4833,9 @@ export interface TokenServiceServer extends UntypedServiceImplementation {
    * Where nothing happens, messages without an event come at the interval of the
    * request, so that the client knows that the stream is alive and that it has seen
    * everything up to their revision.
+   *
+   * When a token is given to an owner whose tokens the caller may not read, the caller
+   * is not told of that, nor of the token from then on.
    *
    * The rights of the caller are read again for each message. The stream ends with
    * FAILED_PRECONDITION (REVISION_TOO_OLD, REVISION_IN_FUTURE, EPOCH_CHANGED) if it
@@ -5177,7 +5185,8 @@ export interface TokenServiceClient extends Client {
   ): ClientUnaryCall;
   /**
    * AttachReference records that a consumer holds the token; no change if it is
-   * recorded. Needs the scope `keyward.tokens.write`.
+   * recorded. Needs the scope `keyward.tokens.write`. FAILED_PRECONDITION
+   * (TOO_MANY_REFERENCES) if the token has 1000 references.
    */
   attachReference(
     request: AttachReferenceRequest,
@@ -5247,6 +5256,9 @@ export interface TokenServiceClient extends Client {
    * Where nothing happens, messages without an event come at the interval of the
    * request, so that the client knows that the stream is alive and that it has seen
    * everything up to their revision.
+   *
+   * When a token is given to an owner whose tokens the caller may not read, the caller
+   * is not told of that, nor of the token from then on.
    *
    * The rights of the caller are read again for each message. The stream ends with
    * FAILED_PRECONDITION (REVISION_TOO_OLD, REVISION_IN_FUTURE, EPOCH_CHANGED) if it
