@@ -64,7 +64,7 @@ export enum ErrorReason {
    * Nothing was changed; it may be sent again.
    */
   ERROR_REASON_CONFLICT = 10,
-  /** ERROR_REASON_OWNER_NOT_STAFF - FAILED_PRECONDITION. Only a staff user may own a new token. */
+  /** ERROR_REASON_OWNER_NOT_STAFF - FAILED_PRECONDITION. Only a staff user may own a new token, or be given one. */
   ERROR_REASON_OWNER_NOT_STAFF = 11,
   /**
    * ERROR_REASON_NAME_AMBIGUOUS - FAILED_PRECONDITION. The selector names more than one resource. ErrorInfo
