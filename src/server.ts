@@ -21,6 +21,7 @@ import type { Keyring } from './crypto/keyring.js';
 import { unreachable } from './db/connection-failure.js';
 import type { Database } from './db/knex.js';
 import { Pruner } from './db/pruner.js';
+import { ReferenceRepository, TOKEN_REFERENCES } from './db/reference-repository.js';
 import { schemaProblem } from './db/migrate.js';
 import type { Clock } from './lib/clock.js';
 import { Closer } from './lib/closer.js';
@@ -56,9 +57,10 @@ import type { Readiness } from './telemetry/probe-server.js';
 import { noConnections } from './telemetry/connection-metrics.js';
 import type { Logger } from './telemetry/logger.js';
 import { Metrics } from './telemetry/metrics.js';
+import { tokenReferenceHandlers } from './token/reference-handler.js';
 import { tokenHandlers } from './token/token-handler.js';
 import { TokenRepository } from './token/token-repository.js';
-import { TokenService } from './token/token-service.js';
+import { tokenServices } from './token/token-services.js';
 import { tokenWatch } from './token/token-watch.js';
 import { UsageRecorder } from './token/usage-recorder.js';
 import { encodeValid, FastTokenService } from './token/validate-codec.js';
@@ -306,14 +308,9 @@ function addTokensAndAccounts(
     config.tlsClientScopes,
     clock,
   );
-  const tokenService = new TokenService({
-    knex,
-    tokens,
-    rightsReader,
-    audit,
-    requests,
+  const services = tokenServices({
+    ...dependencies,
     changes,
-    clock,
     evict: (digests) => {
       cache.evict(digests);
     },
@@ -321,12 +318,14 @@ function addTokensAndAccounts(
       cache.evictProfiles(profileIds);
     },
   });
+  services.pruner.start(PRUNE_INTERVAL_MS);
+  closer.add('the removal of old references', () => services.pruner.stop());
   const accountService = new AccountService({
     knex,
     accounts: new AccountRepository(knex),
     users,
     profiles: new UserProfileRepository(knex),
-    tokens: tokenService,
+    tokens: services.tokens,
     rightsReader,
     audit,
     requests,
@@ -348,13 +347,18 @@ function addTokensAndAccounts(
   const { stopping } = dependencies;
   const limits = new CallerLimits({ calls: config.maxCallsPerCaller, streams: config.maxStreamsPerCaller });
   const chain = { authenticator, authentications, logger, calls: metrics.calls, limits, stopping };
-  const watch = tokenWatch({ ...dependencies, tokens });
+  const watch = tokenWatch({
+    ...dependencies,
+    tokens,
+    references: new ReferenceRepository(knex, TOKEN_REFERENCES),
+  });
   const ofTokens = addService(
     server,
     FastTokenService,
     {
       ...validateHandlers(verdicts, counts),
-      ...tokenHandlers(tokenService, clock),
+      ...tokenHandlers(services.tokens, clock),
+      ...tokenReferenceHandlers(services.references),
       ...tokenWatchHandlers(watch, clock),
     },
     chain,

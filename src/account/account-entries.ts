@@ -1,6 +1,7 @@
 import type { AuditAction, AuditEntry, AuditResource } from '../audit/audit-log.js';
 import type { Account, User, UserProfile } from './account.js';
 import type { Resource } from '../idempotency/done-requests.js';
+import { consumerDetail } from '../lib/references.js';
 import type { DeactivatedToken, OwnedSecret } from './user-profile-repository.js';
 
 /** Entry is the record of a change, but for who made it. */
@@ -42,10 +43,11 @@ export type DeactivationCause = 'owner_promoted' | 'owner_joined_account' | 'own
 
 /** deactivatedTokenEntry is the record of a token that was switched off with a change of its owner. */
 export function deactivatedTokenEntry(
-  { id, profileId, accountId, accountNumber }: DeactivatedToken,
+  { id, profileId, accountId, accountNumber, consumers }: DeactivatedToken,
   cause: DeactivationCause,
 ): Entry {
-  return entry('TOKEN_DEACTIVATED', { kind: 'token', id, profileId, accountId, accountNumber }, { cause });
+  const detail = { cause, ...consumerDetail(consumers) };
+  return entry('TOKEN_DEACTIVATED', { kind: 'token', id, profileId, accountId, accountNumber }, detail);
 }
 
 /** keptTokens is the detail of a change that was to leave tokens switched on which others know. */

@@ -1,10 +1,12 @@
 import type { Knex } from 'knex';
 import { fromColumns, NOW, toColumns } from '../db/field-columns.js';
 import { listPage } from '../db/list-query.js';
+import { ReferenceRepository, TOKEN_REFERENCES } from '../db/reference-repository.js';
 import { violatedForeignKey } from '../db/pg-errors.js';
 import { notFound } from '../lib/errors.js';
 import { formatPgTimestamp, type Instant } from '../lib/instant.js';
 import type { Page, PageQuery } from '../lib/page.js';
+import { NO_CONSUMERS, type Consumers } from '../lib/references.js';
 import { USER_PROFILE_COLUMNS } from './account-columns.js';
 import {
   USER_PROFILE_FIELDS,
@@ -41,6 +43,8 @@ export interface DeactivatedToken {
   readonly profileId: bigint;
   readonly accountId: bigint;
   readonly accountNumber: string;
+  /** Who holds it. */
+  readonly consumers: Consumers;
 }
 
 interface UserProfileRow {
@@ -210,7 +214,7 @@ export class UserProfileRepository {
     { keepUnknown, most = null }: { readonly keepUnknown: boolean; readonly most?: number | null },
   ): Promise<DeactivatedToken[]> {
     const [column, ids] = belonging(tokens);
-    const { rows } = await trx.raw<{ rows: DeactivatedToken[] }>(
+    const { rows } = await trx.raw<{ rows: Omit<DeactivatedToken, 'consumers'>[] }>(
       `WITH known AS MATERIALIZED (
          SELECT t.id FROM tokens t JOIN user_profiles p ON p.id = t.user_profile_id
          WHERE ${column} = ANY (CAST(:ids AS bigint[])) AND ${LIVE} AND ${knownToOthers(keepUnknown)}
@@ -224,7 +228,12 @@ export class UserProfileRepository {
        SELECT * FROM deactivated ORDER BY id`,
       { ids: ids.map(String), now: formatPgTimestamp(now), most },
     );
-    return rows;
+    const references = new ReferenceRepository(trx, TOKEN_REFERENCES);
+    const consumers = await references.consumersOfEach(
+      rows.map(({ id }) => id),
+      trx,
+    );
+    return rows.map((row) => ({ ...row, consumers: consumers.get(row.id) ?? NO_CONSUMERS }));
   }
 
   async #stored(trx: Knex.Transaction, id: bigint): Promise<UserProfile> {

@@ -10,7 +10,7 @@ interface Page<Item> {
   readonly nextPageToken: string;
 }
 
-type FetchPage<Item> = (request: PageRequest) => Promise<Page<Item>>;
+export type FetchPage<Item> = (request: PageRequest) => Promise<Page<Item>>;
 
 /** firstPage reads as much of a list as the service gives in one answer. */
 export function firstPage<Item>(fetch: FetchPage<Item>): Promise<Page<Item>> {

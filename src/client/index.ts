@@ -26,6 +26,23 @@ export * from '../gen/keyward/secret/v1/secret.js';
 export * from '../gen/keyward/secret/v1/secret_service.js';
 export * from '../gen/keyward/token/v1/token.js';
 export * from '../gen/keyward/token/v1/token_service.js';
+// Both services have methods of these names.
+export {
+  AttachReferenceRequest,
+  AttachReferenceResponse,
+  DetachReferenceRequest,
+  DetachReferenceResponse,
+  ListReferencesRequest,
+  ListReferencesResponse,
+} from '../gen/keyward/secret/v1/secret_service.js';
+export {
+  AttachReferenceRequest as AttachTokenReferenceRequest,
+  AttachReferenceResponse as AttachTokenReferenceResponse,
+  DetachReferenceRequest as DetachTokenReferenceRequest,
+  DetachReferenceResponse as DetachTokenReferenceResponse,
+  ListReferencesRequest as ListTokenReferencesRequest,
+  ListReferencesResponse as ListTokenReferencesResponse,
+} from '../gen/keyward/token/v1/token_service.js';
 
 type DeepPartial<T> = T extends
   bigint | string | number | boolean | Uint8Array | ReadonlyMap<unknown, unknown> | undefined

@@ -12,6 +12,13 @@ export interface Description {
   readonly manifestPath: string;
 }
 
+/** CopySettings is what a copy does not take from its original. */
+export interface CopySettings {
+  readonly name: string;
+  /** Not there: that of the original. */
+  readonly version?: string;
+}
+
 const MAX_DESCRIPTION = 10_000;
 const MAX_PATH = 1024;
 const MAX_TAGS = 64;

@@ -14,6 +14,7 @@ import {
   type Values,
 } from '../lib/fields.js';
 import type { Instant } from '../lib/instant.js';
+import { checkName, DESCRIPTION_FIELDS, type CopySettings } from '../lib/resource-rules.js';
 import type { Violations } from '../lib/violations.js';
 import { fromTimestamp, readExpiry, toTimestamp, type Expiry } from './timestamp.js';
 
@@ -122,4 +123,15 @@ function readMask(v: Violations, fields: Fields, mask: readonly string[] = []): 
 
 function isEmpty(value: unknown): boolean {
   return value === undefined || value === '' || (Array.isArray(value) && value.length === 0);
+}
+
+/** readCopy reads what a copy does not take from its original. */
+export function readCopy(
+  v: Violations,
+  { newName, newVersion }: { readonly newName: string; readonly newVersion: string },
+): CopySettings {
+  checkName(v, 'new_name', newName);
+  if (newVersion === '') return { name: newName };
+  DESCRIPTION_FIELDS.version.check(v, 'new_version', newVersion);
+  return { name: newName, version: newVersion };
 }

@@ -10,6 +10,7 @@ import { inTransactionFor } from '../db/transaction.js';
 import type { Clock } from '../lib/clock.js';
 import { notFound } from '../lib/errors.js';
 import { presentOf } from '../lib/instant.js';
+import type { CopySettings } from '../lib/resource-rules.js';
 import { noneEnabled, requireAccess, requireNotExpired } from './access/access.js';
 import { findManagedOwner } from './new-owner.js';
 import type { BindingService } from './binding/binding-service.js';
@@ -50,13 +51,13 @@ export class CloneService {
   }
 
   /**
-   * clone makes a secret of the newest enabled version of another, encrypted anew, with its settings and without
+   * clone makes a secret of the newest enabled version of another, encrypted anew, with its other settings and without
    * its grants and references. It has the same owner unless another is named. Refused attempts are recorded.
    */
   async clone(
     caller: Caller,
     ref: SecretRef,
-    name: string,
+    copy: CopySettings,
     ownerRef: UserProfileRef | undefined,
   ): Promise<Secret> {
     const attempt: Attempt = { source: undefined };
@@ -68,7 +69,7 @@ export class CloneService {
         const callerRights = await this.#deps.rightsReader.of(caller, trx);
         const source = await this.#holdSource(trx, callerRights, ref, attempt);
         const owner = await findManagedOwner(trx, callerRights, ownerRef ?? ownerOf(source));
-        return await this.#copy(trx, { caller, callerRights }, source, owner, name, unbound);
+        return await this.#copy(trx, { caller, callerRights }, source, owner, copy, unbound);
       });
     } catch (error) {
       if (isRefusal(error)) {
@@ -111,13 +112,13 @@ export class CloneService {
     { caller, callerRights }: { readonly caller: Caller; readonly callerRights: CallerRights },
     source: Secret,
     owner: Owner,
-    name: string,
+    copied: CopySettings,
     unbound: Unbound,
   ): Promise<Secret> {
     const { secrets, versions, changes, keyring } = this.#deps;
-    await secrets.reserveName(trx, owner.profileId, name, null);
+    await secrets.reserveName(trx, owner.profileId, copied.name, null);
     const { version, payload } = await this.#open(trx, source, unbound);
-    const id = await secrets.insert(trx, owner, { ...source, name });
+    const id = await secrets.insert(trx, owner, { ...source, ...copied });
     await versions.insert(trx, callerRights, id, (place) => sealValue(keyring, place, payload), caller);
     const copy = await secrets.stored(trx, id);
     const created: Done = { action: 'SECRET_CREATED', detail: { source_id: String(source.id) } };

@@ -19,6 +19,8 @@ export interface AuditedChange<T> {
   readonly answer: T;
   /** Nothing if all was so already. */
   readonly done: readonly Done[];
+  /** What is recorded besides. */
+  readonly more?: readonly AuditEntry[];
 }
 
 export interface SecretChangesDependencies {
@@ -61,8 +63,8 @@ export class SecretChanges {
       await this.claim(trx, caller);
       const found = await this.#deps.finder.lockManaged(trx, caller, ref, etag);
       const before = found.secret;
-      const { secret, answer, done } = await work(trx, before, found.callerRights);
-      await this.record(trx, caller, before, secret, done);
+      const { secret, answer, done, more } = await work(trx, before, found.callerRights);
+      await this.record(trx, caller, before, secret, done, more);
       return answer;
     });
   }

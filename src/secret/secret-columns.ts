@@ -2,6 +2,8 @@ import { filterByTimes, listColumns, orderByTimes } from '../db/field-columns.js
 import type { ListColumns } from '../db/list-query.js';
 import { SECRET_FIELDS } from './secret.js';
 
+export { REFERENCE_COLUMNS } from '../db/reference-repository.js';
+
 /** Which fields the lists of SecretService can filter and order by, and where they are. */
 
 /** The newest version of `s`, and the newest that is enabled. */
@@ -48,20 +50,6 @@ export const VERSION_COLUMNS: ListColumns = {
     id: { type: 'integer', sql: 'v.number' },
     number: { type: 'integer', sql: 'v.number' },
     created_at: { type: 'time', sql: "coalesce(v.created_at, '-infinity')" },
-  },
-};
-
-export const REFERENCE_COLUMNS: ListColumns = {
-  filter: {
-    kind: { type: 'text', sql: 'r.kind' },
-    consumer: { type: 'text', sql: 'r.consumer' },
-    created_at: { type: 'time', sql: 'r.created_at' },
-  },
-  order: {
-    id: { type: 'integer', sql: 'r.id' },
-    kind: { type: 'text', sql: 'r.kind' },
-    consumer: { type: 'text', sql: 'r.consumer' },
-    created_at: { type: 'time', sql: 'r.created_at' },
   },
 };
 

@@ -96,6 +96,8 @@ export class SecretFinder {
     requireManage(found);
     const secret = await this.#deps.secrets.lock(trx, found.secret.id);
     if (secret === undefined) throw notFound('secret');
+    // Another call may have given it to another owner since it was found.
+    requireManage(theOnly(await this.visible(callerRights, [secret], trx)));
     requireEtag('secret', etag, secret);
     return { secret, callerRights };
   }

@@ -6,7 +6,7 @@ import { presentOf, type Instant } from '../lib/instant.js';
 import { parseListRequest } from '../lib/page.js';
 import { checkName, MAX_DESCRIPTION_BYTES } from '../lib/resource-rules.js';
 import { checked } from '../lib/violations.js';
-import { readChange, readNew } from '../rpc/field-messages.js';
+import { readChange, readCopy, readNew } from '../rpc/field-messages.js';
 import type { Handlers } from '../rpc/handlers.js';
 import { readRepeatable } from '../rpc/repeatable.js';
 import { readOwner, readUserProfileSelector } from '../rpc/selectors.js';
@@ -25,6 +25,7 @@ type Methods = Pick<
   | 'updateSecret'
   | 'renameSecret'
   | 'cloneSecret'
+  | 'transferSecret'
   | 'deleteSecret'
   | 'undeleteSecret'
 >;
@@ -95,16 +96,25 @@ export function secretHandlers(
       permission: WRITE,
       alsoNeeds,
       onMissingScope: (caller) => cloning.recordMissingScope(caller),
-      handle: async ({ selector, newName, owner, requestId }, caller) => {
-        const refs = checked((v) => {
-          checkName(v, 'new_name', newName);
-          return {
-            by: readRepeatable(v, caller, 'CloneSecret', requestId),
-            secret: readSecretSelector(v, 'selector', selector, caller),
-            owner: owner && readUserProfileSelector(v, 'owner', owner),
-          };
-        });
-        return { secret: shown(await cloning.clone(refs.by, refs.secret, newName, refs.owner)) };
+      handle: async ({ selector, owner, requestId, ...given }, caller) => {
+        const { by, ref, copy, newOwner } = checked((v) => ({
+          copy: readCopy(v, given),
+          by: readRepeatable(v, caller, 'CloneSecret', requestId),
+          ref: readSecretSelector(v, 'selector', selector, caller),
+          newOwner: owner && readUserProfileSelector(v, 'owner', owner),
+        }));
+        return { secret: shown(await cloning.clone(by, ref, copy, newOwner)) };
+      },
+    },
+    transferSecret: {
+      permission: WRITE,
+      alsoNeeds,
+      handle: async ({ selector, owner, etag }, caller) => {
+        const { ref, newOwner } = checked((v) => ({
+          ref: readSecretSelector(v, 'selector', selector, caller),
+          newOwner: readUserProfileSelector(v, 'owner', owner),
+        }));
+        return { secret: shown(await service.transfer(caller, ref, etag, newOwner)) };
       },
     },
     deleteSecret: {

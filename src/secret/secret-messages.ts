@@ -10,6 +10,7 @@ import {
   type SecretVersion as SecretVersionMessage,
 } from '../gen/keyward/secret/v1/secret.js';
 import type { Instant } from '../lib/instant.js';
+import type { Reference } from '../lib/references.js';
 import type { Violations } from '../lib/violations.js';
 import { toFields, type NotSet } from '../rpc/field-messages.js';
 import { toHistory, toIdentity, toOwner } from '../rpc/resource-messages.js';
@@ -25,7 +26,6 @@ import {
   type PayloadFormat,
   type Secret,
   type SecretGrant,
-  type SecretReference,
   type SecretVersion,
   type VersionState,
 } from './secret.js';
@@ -74,7 +74,7 @@ export function toVersion(version: SecretVersion): SecretVersionMessage {
   };
 }
 
-export function toReference({ kind, consumer, createdAt }: SecretReference): SecretReferenceMessage {
+export function toReference({ kind, consumer, createdAt }: Reference): SecretReferenceMessage {
   return { kind, consumer, createdAt: toTimestamp(createdAt) };
 }
 

@@ -171,6 +171,11 @@ export class SecretRepository {
     return unique(() => this.#change(trx, id, nameColumns(name)));
   }
 
+  /** move gives a secret to another owner, with whom its name must be reserved. */
+  async move(trx: Knex.Transaction, id: bigint, profileId: bigint): Promise<Secret> {
+    return unique(() => this.#change(trx, id, { user_profile_id: String(profileId) }));
+  }
+
   /** setDeleted marks a secret as deleted, or as not deleted, for which its name must be reserved. */
   async setDeleted(
     trx: Knex.Transaction,

@@ -12,27 +12,22 @@ import type { CallerRightsReader } from '../authz/rights.js';
 import { changedFields, type AuditAction } from '../audit/audit-log.js';
 import type { Keyring } from '../crypto/keyring.js';
 import type { Database, Transaction } from '../db/knex.js';
+import type { ReferenceRepository } from '../db/reference-repository.js';
 import { inTransactionFor, reading } from '../db/transaction.js';
 import type { Clock } from '../lib/clock.js';
 import { KeywardError, scopeMissing } from '../lib/errors.js';
 import { presentOf, type Instant } from '../lib/instant.js';
 import type { Page, PageQuery } from '../lib/page.js';
+import { consumerList } from '../lib/references.js';
 import { covers, type Permission } from '../lib/scopes.js';
 import { findManagedOwner } from './new-owner.js';
-import type { ReferenceRepository } from './sharing/reference-repository.js';
 import { sealValue } from './sealed-value.js';
+import { doneBy } from './secret-audit.js';
 import type { AuditedChange, SecretChanges } from './secret-changes.js';
 import type { SecretFinder } from './secret-finder.js';
 import type { SecretRef } from './secret-ref.js';
 import type { SecretRepository } from './secret-repository.js';
-import {
-  consumerList,
-  prolongs,
-  type Payload,
-  type Secret,
-  type SecretChange,
-  type SecretSettings,
-} from './secret.js';
+import { prolongs, type Payload, type Secret, type SecretChange, type SecretSettings } from './secret.js';
 import type { VersionRepository } from './versions/version-repository.js';
 
 export interface SecretServiceDependencies {
@@ -109,6 +104,23 @@ export class SecretService {
     });
   }
 
+  /** transfer gives a secret to another owner, with all that belongs to it. It is recorded for both. */
+  async transfer(caller: Caller, ref: SecretRef, etag: string, ownerRef: UserProfileRef): Promise<Secret> {
+    const { changes, secrets } = this.#deps;
+    return changes.change(caller, ref, etag, async (trx, secret, callerRights) => {
+      const owner = await findManagedOwner(trx, callerRights, ownerRef);
+      const from = secret.owner.profileId;
+      if (owner.profileId === from) return unchanged(secret);
+      await secrets.reserveName(trx, owner.profileId, secret.name, secret.id);
+      const moved = await secrets.move(trx, secret.id, owner.profileId);
+      const detail = { to_user_profile_id: String(owner.profileId) };
+      return {
+        ...changed(moved, 'SECRET_TRANSFERRED', { from_user_profile_id: String(from) }),
+        more: [doneBy(caller, { action: 'SECRET_TRANSFERRED', detail }, secret)],
+      };
+    });
+  }
+
   /** delete marks a secret as deleted. SECRET_REFERENCED if something uses it, unless `force`. */
   async delete(caller: Caller, ref: SecretRef, etag: string, force: boolean): Promise<Secret> {
     const { changes, secrets, retention } = this.#deps;
@@ -137,7 +149,7 @@ export class SecretService {
   }
 
   async #requireUnused(trx: Transaction, id: bigint): Promise<void> {
-    const { count, references } = await this.#deps.references.first(trx, id, 10);
+    const { count, references } = await this.#deps.references.consumersOf(id, trx);
     if (count === 0) return;
     throw new KeywardError(
       'SECRET_REFERENCED',

@@ -3,13 +3,7 @@ import type { Owner } from '../authz/owner.js';
 import { accessTo, type Ownership, type CallerRights } from '../authz/rights.js';
 import type { ChangeOf, FieldsOf } from '../lib/fields.js';
 import type { Instant } from '../lib/instant.js';
-import {
-  checkExpiry,
-  checkName,
-  checkText,
-  DESCRIPTION_FIELDS,
-  type Description,
-} from '../lib/resource-rules.js';
+import { checkExpiry, checkName, DESCRIPTION_FIELDS, type Description } from '../lib/resource-rules.js';
 import type { Violations } from '../lib/violations.js';
 
 /** The settings of a secret that its owner chooses. */
@@ -70,19 +64,6 @@ export interface Payload {
   readonly bytes: Uint8Array;
 }
 
-/** ReferenceSettings tells what uses a secret, and for what. */
-export interface ReferenceSettings {
-  /** For example `sql_connection.password`. */
-  readonly kind: string;
-  /** The name or id of what uses the secret, as it calls itself. */
-  readonly consumer: string;
-}
-
-export interface SecretReference extends ReferenceSettings {
-  readonly id: bigint;
-  readonly createdAt: Instant;
-}
-
 /** SecretGrant lets whoever has a user profile read a secret and access its value, as somebody may see it. */
 export interface SecretGrant {
   readonly grantee: Grantee;
@@ -103,9 +84,6 @@ interface Grantee {
 export type SecretAccess = 'none' | 'read' | 'access' | 'manage';
 
 export const MAX_PAYLOAD = 65_536;
-const MAX_CONSUMER_LIST = 2_000;
-const MAX_CONSUMERS = 10;
-const KIND = /^[a-z0-9_]+(\.[a-z0-9_]+)*$/;
 
 /** accessToSecret is the caller's right, where `isGranted` says whether one of its profiles has a grant in force. */
 export function accessToSecret(
@@ -143,25 +121,4 @@ export function checkPayload(v: Violations, field: string, payload: Payload): vo
   const { length } = payload.bytes;
   v.check(length > 0 && length <= MAX_PAYLOAD, field, `must be 1 to ${MAX_PAYLOAD} bytes long`);
   v.check(isPayloadIntact(payload), field, 'must be valid UTF-8 if it is text');
-}
-
-export function checkReference(v: Violations, { kind, consumer }: ReferenceSettings): void {
-  v.check(
-    kind.length <= 100 && KIND.test(kind),
-    'kind',
-    'must be up to 100 characters of [a-z0-9_], in parts joined by "."',
-  );
-  if (consumer === '') return v.add('consumer', 'is required');
-  checkText(v, 'consumer', consumer, 255);
-}
-
-/** consumerList lists consumers for an error: the first ten, or as many as its metadata can hold. */
-export function consumerList(references: readonly ReferenceSettings[]): string {
-  let list = '';
-  for (const { kind, consumer } of references.slice(0, MAX_CONSUMERS)) {
-    const longer = `${list}${list === '' ? '' : ','}${kind}=${consumer}`;
-    if (Buffer.byteLength(longer) > MAX_CONSUMER_LIST) break;
-    list = longer;
-  }
-  return list;
 }

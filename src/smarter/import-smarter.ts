@@ -18,6 +18,7 @@ import { importOwners } from './owner-batch.js';
 import { readAccounts, readUserProfiles, readUsers } from './owner-rows.js';
 import { Promotions } from './promotions.js';
 import { ReportBuilder, type BatchReport, type ImportReport, type Kind, type Note } from './report.js';
+import { importReferences } from './reference-batch.js';
 import { importSecrets } from './secret-batch.js';
 import { readSecrets } from './secret-rows.js';
 import { SmarterImportError } from './smarter-import-error.js';
@@ -148,6 +149,8 @@ class SmarterImport {
     await this.#importKind('secret', readSecrets(read, this.#options.keyring), (trx, rows) =>
       importSecrets(trx, this.#options.keyring, this.#secretNames, rows),
     );
+    const shared = { ...this.#options, source: this.#source, holder: this.#holder };
+    this.#report.references = await importReferences({ ...shared, batchSize: this.#batchSize });
     for (const table of STAYING_TABLES.filter((name) => tables.has(name))) {
       this.#report.addStaying(table, await this.#countSource(table));
     }

@@ -1,7 +1,7 @@
 import mysql, { type Connection, type TypeCastField } from 'mysql2';
 import { readMysqlLink } from './mysql-link.js';
 import { PIECE, RowBatches } from './row-batches.js';
-import type { Source, TextRow } from './source.js';
+import type { ForeignKey, Source, TextRow } from './source.js';
 
 /** MysqlSource streams from one consistent snapshot of MySQL 8 or MariaDB 10.11, or newer. */
 export class MysqlSource implements Source {
@@ -37,12 +37,34 @@ export class MysqlSource implements Source {
   }
 
   async tables(): Promise<ReadonlySet<string>> {
-    const names = new Set<string>();
-    const sql = 'SELECT table_name AS name FROM information_schema.tables WHERE table_schema = DATABASE()';
+    return this.#names(
+      'SELECT table_name AS name FROM information_schema.tables WHERE table_schema = DATABASE()',
+    );
+  }
+
+  async columns(table: string): Promise<ReadonlySet<string>> {
+    const sql =
+      'SELECT column_name AS name FROM information_schema.columns WHERE table_schema = DATABASE() AND table_name = ?';
+    return this.#names(mysql.format(sql, [table]));
+  }
+
+  async foreignKeysTo(target: string): Promise<readonly ForeignKey[]> {
+    const sql = mysql.format(
+      `SELECT MAX(table_name) AS table_, MAX(column_name) AS column_, MAX(referenced_column_name) AS target_column
+       FROM information_schema.key_column_usage
+       WHERE table_schema = DATABASE() AND referenced_table_schema = DATABASE()
+         AND referenced_table_name = ? AND table_name <> referenced_table_name
+       GROUP BY constraint_name, table_name HAVING COUNT(*) = 1 ORDER BY 1, 2`,
+      [target],
+    );
+    const keys: ForeignKey[] = [];
     for await (const batch of this.rows(sql, 1000)) {
-      for (const { name } of batch) if (typeof name === 'string') names.add(name);
+      for (const { table_: table, column_: column, target_column: targetColumn } of batch) {
+        if (table == null || column == null || targetColumn == null) continue;
+        keys.push({ table, column, target, targetColumn });
+      }
     }
-    return names;
+    return keys;
   }
 
   async *rows(sql: string, batchSize: number): AsyncGenerator<readonly TextRow[]> {
@@ -54,6 +76,10 @@ export class MysqlSource implements Source {
     }
     const rest = batches.rest();
     if (rest.length > 0) yield rest;
+  }
+
+  named(identifier: string): string {
+    return mysql.escapeId(identifier, true);
   }
 
   exactly(column: string): string {
@@ -68,6 +94,14 @@ export class MysqlSource implements Source {
     // Not a polite end: a stream that was left half-way would have to be read first.
     this.#connection.destroy();
     return Promise.resolve();
+  }
+
+  async #names(sql: string): Promise<ReadonlySet<string>> {
+    const names = new Set<string>();
+    for await (const batch of this.rows(sql, 1000)) {
+      for (const { name } of batch) if (typeof name === 'string') names.add(name);
+    }
+    return names;
   }
 }
 

@@ -1,7 +1,7 @@
 import { DatabaseClient } from '../db/database-client.js';
 import { LONG_STATEMENT_MS } from '../db/statement-limit.js';
 import { RowBatches } from './row-batches.js';
-import type { Source, TextRow } from './source.js';
+import type { ForeignKey, Source, TextRow } from './source.js';
 
 const asText = { getTypeParser: () => (value: string) => value };
 
@@ -47,6 +47,32 @@ export class PostgresSource implements Source {
     return new Set(rows.map(({ name }) => name));
   }
 
+  async columns(table: string): Promise<ReadonlySet<string>> {
+    const { rows } = await this.#client.query<{ name: string }>(
+      `SELECT column_name AS name FROM information_schema.columns
+       WHERE table_schema = ANY (current_schemas(false)) AND table_name = $1`,
+      [table],
+    );
+    return new Set(rows.map(({ name }) => name));
+  }
+
+  // Of the catalog itself: information_schema hides constraints from those who may only read.
+  async foreignKeysTo(target: string): Promise<readonly ForeignKey[]> {
+    const { rows } = await this.#client.query<ForeignKey>(
+      `SELECT c.relname AS "table", a.attname AS "column", t.relname AS "target", ta.attname AS "targetColumn"
+       FROM pg_constraint f
+       JOIN pg_class c ON c.oid = f.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+       JOIN pg_class t ON t.oid = f.confrelid
+       JOIN pg_attribute a ON a.attrelid = f.conrelid AND a.attnum = f.conkey[1]
+       JOIN pg_attribute ta ON ta.attrelid = f.confrelid AND ta.attnum = f.confkey[1]
+       WHERE f.contype = 'f' AND cardinality(f.conkey) = 1 AND f.conrelid <> f.confrelid
+         AND n.nspname = ANY (current_schemas(false)) AND t.oid = to_regclass(quote_ident($1))
+       ORDER BY 1, 2`,
+      [target],
+    );
+    return rows;
+  }
+
   async *rows(sql: string, batchSize: number): AsyncGenerator<readonly TextRow[]> {
     await this.#client.query(`DECLARE batches NO SCROLL CURSOR FOR ${sql}`);
     const batches = new RowBatches(batchSize);
@@ -61,6 +87,10 @@ export class PostgresSource implements Source {
     const rest = batches.rest();
     if (rest.length > 0) yield rest;
     await this.#client.query('CLOSE batches');
+  }
+
+  named(identifier: string): string {
+    return `"${identifier.replaceAll('"', '""')}"`;
   }
 
   exactly(column: string): string {

@@ -20,7 +20,11 @@ export function formatReport(report: ImportReport): string {
     ([title = '', ...cells]) => title.padEnd(14) + cells.map((cell) => cell.padStart(10)).join(''),
   );
   if (report.dryRun) lines.unshift('Dry run: nothing was written.', '');
-  const { deactivatedTokens: off } = report;
+  const { deactivatedTokens: off, references } = report;
+  if (references.read + references.removed > 0) {
+    const { read, added, removed, leftOut } = references;
+    lines.push('', `References: ${read} read, ${added} added, ${removed} removed, ${leftOut} left out.`);
+  }
   if (off > 0)
     lines.push(
       '',

@@ -25,11 +25,24 @@ export interface Note {
   readonly what: string;
 }
 
+/** ReferenceCounts is what became of the source's foreign keys that point at tokens and secrets. */
+export interface ReferenceCounts {
+  read: number;
+  /** What Keyward did not have before. */
+  added: number;
+  /** What the source does not have any more. */
+  removed: number;
+  /** What they point at was not taken over, or is deleted. */
+  leftOut: number;
+}
+
 export interface ImportReport {
   readonly dryRun: boolean;
   readonly counts: Readonly<Record<Kind, Readonly<Counts>>>;
   /** Tokens that were switched off because of what their owner became: someone else had issued them in Keyward. */
   readonly deactivatedTokens: number;
+  /** What the source's foreign keys tell of who uses tokens and secrets. */
+  readonly references: Readonly<ReferenceCounts>;
   /** What Keyward has no place for, by column or table of the source. */
   readonly staysInSource: readonly { readonly name: string; readonly values: number }[];
   readonly notes: readonly Note[];
@@ -70,6 +83,7 @@ export class ReportBuilder {
   readonly #counts = Object.fromEntries(
     KINDS.map((kind) => [kind, { read: 0, created: 0, updated: 0, unchanged: 0, merged: 0, leftOut: 0 }]),
   ) as Record<Kind, Counts>;
+  references: Readonly<ReferenceCounts> = { read: 0, added: 0, removed: 0, leftOut: 0 };
   #deactivatedTokens = 0;
   readonly #stays = new Map<string, number>();
   readonly #notes: Note[] = [];
@@ -109,6 +123,7 @@ export class ReportBuilder {
       dryRun,
       counts: this.#counts,
       deactivatedTokens: this.#deactivatedTokens,
+      references: this.references,
       staysInSource: [...this.#stays].map(([name, values]) => ({ name, values })),
       notes: this.#notes,
       notesLeftOff: [...this.#noted.values()]

@@ -4,16 +4,30 @@
  */
 export type TextRow = Readonly<Record<string, string | null>>;
 
+/** ForeignKey is a column of a table that points at a column of another one. */
+export interface ForeignKey {
+  readonly table: string;
+  readonly column: string;
+  readonly target: string;
+  readonly targetColumn: string;
+}
+
 /** Source is one consistent, read-only view of a Smarter platform's database. */
 export interface Source {
   /** tables names the tables there are. */
   tables(): Promise<ReadonlySet<string>>;
+  /** columns names the columns of a table. */
+  columns(table: string): Promise<ReadonlySet<string>>;
+  /** foreignKeysTo are the foreign keys of other tables, of one column each, that point at a table. */
+  foreignKeysTo(target: string): Promise<readonly ForeignKey[]>;
   /**
    * rows runs one query that both engines understand and yields its rows in batches, in order: of so many rows, or
    * fewer where these are large.
    * One query at a time: the batches must be read to their end before the next query.
    */
   rows(sql: string, batchSize: number): AsyncIterable<readonly TextRow[]>;
+  /** named is the SQL that names a table or a column, whatever characters it has. */
+  named(identifier: string): string;
   /** exactly is the SQL that groups by a text column's exact characters, whatever its collation. */
   exactly(column: string): string;
   /** hex is the SQL that writes a binary column as hexadecimal digits; NULL where they are too many for the server. */

@@ -25,6 +25,11 @@ export function isGain(before: Power | undefined, after: Power): boolean {
   );
 }
 
+/** endsSooner tells whether a change brings the expiry of a token nearer. */
+export function endsSooner(before: Pick<Token, 'expiresAt'>, after: Pick<Token, 'expiresAt'>): boolean {
+  return lasts(after.expiresAt) < lasts(before.expiresAt);
+}
+
 function lasts(expiresAt: Instant | null): Instant | number {
   return expiresAt ?? Infinity;
 }

@@ -3,6 +3,8 @@ import type { Caller } from '../authz/caller.js';
 import type { CallerRights, CallerRightsReader } from '../authz/rights.js';
 import type { Begun, Propagated, PropagatedChanges } from '../coherence/propagated-changes.js';
 import type { Transaction } from '../db/knex.js';
+import type { ReferenceRepository } from '../db/reference-repository.js';
+import { consumerDetail, NO_CONSUMERS, together, type Consumers } from '../lib/references.js';
 import { entriesBy } from './token-audit.js';
 import type { TokenRepository } from './token-repository.js';
 import type { TokenOwner } from './token.js';
@@ -27,14 +29,22 @@ interface Deleted {
   readonly ids: readonly bigint[];
 }
 
-/** Batch is what one transaction has deleted, and where it ended; undefined if there are no more behind that. */
+/** Revoked is how many tokens were deleted, and who held them. */
+export interface Revoked {
+  readonly count: number;
+  readonly consumers: Consumers;
+}
+
+/** Batch is what one transaction has deleted, with who held which, and where it ended; undefined if there are no more behind that. */
 interface Batch {
   readonly deleted: readonly Deleted[];
+  readonly consumers: ReadonlyMap<bigint, Consumers>;
   readonly place: Place | undefined;
 }
 
 export interface RevocationDependencies {
   readonly tokens: Pick<TokenRepository, 'deleteSome'>;
+  readonly references: Pick<ReferenceRepository, 'consumersOfEach'>;
   readonly rightsReader: CallerRightsReader;
   readonly audit: Pick<AuditLog, 'record'>;
   readonly changes: Pick<PropagatedChanges, 'begin'>;
@@ -47,6 +57,7 @@ export class Revocation {
   readonly #caller: Caller;
   readonly #ownersOf: OwnersOf;
   #count = 0;
+  #consumers = NO_CONSUMERS;
 
   constructor(deps: RevocationDependencies, caller: Caller, ownersOf: OwnersOf) {
     this.#deps = deps;
@@ -54,13 +65,14 @@ export class Revocation {
     this.#ownersOf = ownersOf;
   }
 
-  /** run deletes them, waits once for all replicas, and counts what was deleted. */
-  async run(): Promise<Propagated<number>> {
+  /** run deletes them, waits once for all replicas, and tells what was deleted. */
+  async run(): Promise<Propagated<Revoked>> {
     const first = await this.#delete();
     const { place } = first.result;
     if (place !== undefined) await this.#inLanes(place);
     const last = place === undefined ? first : await this.#rest();
-    return { result: this.#count, propagation: await last.seen() };
+    const result = { count: this.#count, consumers: this.#consumers };
+    return { result, propagation: await last.seen() };
   }
 
   /** #inLanes deletes those behind a place, but for what others hold. No lane waits for rows of another. */
@@ -91,24 +103,32 @@ export class Revocation {
   }
 
   async #delete(after?: Place, { skipLocked = false } = {}): Promise<Begun<Batch>> {
-    const { rightsReader, audit, changes, evictProfiles } = this.#deps;
+    const { rightsReader, references, audit, changes, evictProfiles } = this.#deps;
     const begun = await changes.begin(
       this.#caller,
       async (trx) => {
         const owners = await this.#ownersOf(trx, await rightsReader.of(this.#caller, trx));
-        const batch = await this.#deleteSome(trx, owners, after, skipLocked);
+        const { deleted, place } = await this.#deleteSome(trx, owners, after, skipLocked);
+        const consumers = await references.consumersOfEach(
+          deleted.flatMap(({ ids }) => ids),
+          trx,
+        );
         const entry = entriesBy(this.#caller);
-        const entries = batch.deleted.flatMap(({ owner, ids }) =>
-          ids.map((id) => entry('TOKEN_DELETED', { id, owner })),
+        const entries = deleted.flatMap(({ owner, ids }) =>
+          ids.map((id) =>
+            entry('TOKEN_DELETED', { id, owner }, consumerDetail(consumers.get(id) ?? NO_CONSUMERS)),
+          ),
         );
         await audit.record(trx, entries);
-        return batch;
+        return { deleted, consumers, place };
       },
       ({ deleted }) => {
         evictProfiles(deleted.map(({ owner }) => owner.profileId));
       },
     );
-    for (const { ids } of begun.result.deleted) this.#count += ids.length;
+    const { deleted, consumers } = begun.result;
+    for (const { ids } of deleted) this.#count += ids.length;
+    for (const each of consumers.values()) this.#consumers = together(this.#consumers, each);
     return begun;
   }
 
@@ -117,7 +137,7 @@ export class Revocation {
     owners: readonly TokenOwner[],
     after: Place | undefined,
     skipLocked: boolean,
-  ): Promise<Batch> {
+  ): Promise<Omit<Batch, 'consumers'>> {
     const deleted: Deleted[] = [];
     let left = BATCH;
     for (const owner of owners) {

@@ -2,6 +2,8 @@ import { filterByTimes, listColumns, orderByTimes } from '../db/field-columns.js
 import type { ListColumns } from '../db/list-query.js';
 import { TOKEN_FIELDS } from './token.js';
 
+export { REFERENCE_COLUMNS } from '../db/reference-repository.js';
+
 /** ISSUER_COLUMNS are filters that tell of others: only of tokens that the caller manages. */
 export const ISSUER_COLUMNS: ListColumns['filter'] = {
   issued_by_key_id: { type: 'uuid', sql: 'd.issued_by_key_id' },
@@ -23,6 +25,14 @@ export const TOKEN_COLUMNS: ListColumns = {
     token_key: { type: 'text', sql: 'd.token_key' },
     last_used_at: { type: 'time', sql: 't.last_used_at' },
     ...filterByTimes('t'),
+    reference_kind: {
+      type: 'tag',
+      sql: 'ARRAY(SELECT r.kind FROM token_references r WHERE r.token_id = t.id)',
+    },
+    reference_count: {
+      type: 'integer',
+      sql: '(SELECT count(*) FROM token_references r WHERE r.token_id = t.id)',
+    },
     ...ISSUER_COLUMNS,
   },
   order: {

@@ -9,20 +9,26 @@ import { parseListRequest, type PageQuery } from '../lib/page.js';
 import { checkName, MAX_DESCRIPTION_BYTES } from '../lib/resource-rules.js';
 import { checked, type Violations } from '../lib/violations.js';
 import type { Handlers } from '../rpc/handlers.js';
-import { readChange, readNew } from '../rpc/field-messages.js';
+import { readChange, readCopy, readNew } from '../rpc/field-messages.js';
 import { readRepeatable } from '../rpc/repeatable.js';
 import { toPropagation } from '../rpc/propagation-message.js';
-import { readOwner, readUserSelector } from '../rpc/selectors.js';
+import { readOwner, readUserProfileSelector, readUserSelector } from '../rpc/selectors.js';
 import { fromDuration } from '../rpc/timestamp.js';
-import { readTokenSelector, toToken } from './token-messages.js';
+import { readTokenSelector, toConsumers, toToken } from './token-messages.js';
 import { TOKEN_COLUMNS } from './token-columns.js';
-import type { TokenService } from './token-service.js';
-import { checkGrace, TOKEN_FIELDS, type Token, type TokenSettings } from './token.js';
+import type { HeldToken, TokenService } from './token-service.js';
+import { checkGrace, TOKEN_FIELDS, type TokenSettings } from './token.js';
 
-/** The methods that manage tokens. ValidateToken with its other forms, and WatchTokens, have handlers of their own. */
+/** The methods that manage tokens. ValidateToken with its other forms, references and WatchTokens have their own. */
 type ManagingMethods = Omit<
   typeof TokenServiceService,
-  'validateToken' | 'batchValidateTokens' | 'streamValidateTokens' | 'watchTokens'
+  | 'validateToken'
+  | 'batchValidateTokens'
+  | 'streamValidateTokens'
+  | 'attachReference'
+  | 'detachReference'
+  | 'listReferences'
+  | 'watchTokens'
 >;
 
 const READ = 'keyward.tokens.read';
@@ -30,10 +36,14 @@ const WRITE = 'keyward.tokens.write';
 
 export function tokenHandlers(service: TokenService, clock: Clock): Handlers<ManagingMethods> {
   const now = (): Instant => presentOf(clock);
-  const shown = (token: Token) => toToken(token, now());
-  const toChanged = ({ result, propagation }: Propagated<Token>) => ({
-    token: shown(result),
+  const shown = (token: HeldToken['token']) => toToken(token, now());
+  const toChanged = ({ result, propagation }: Propagated<HeldToken>) => ({
+    token: shown(result.token),
     propagation: toPropagation(propagation),
+  });
+  const toChangedWithConsumers = (changed: Propagated<HeldToken>) => ({
+    ...toChanged(changed),
+    consumers: toConsumers(changed.result.consumers),
   });
   return {
     createToken: {
@@ -49,7 +59,8 @@ export function tokenHandlers(service: TokenService, clock: Clock): Handlers<Man
       permission: READ,
       handle: async (request, caller) => {
         const ref = checked((v) => readTokenSelector(v, 'token', request.token, caller));
-        return { token: shown(await service.get(caller, ref)) };
+        const { token, consumers } = await service.get(caller, ref);
+        return { token: shown(token), consumers: toConsumers(consumers) };
       },
     },
     listTokens: {
@@ -72,7 +83,7 @@ export function tokenHandlers(service: TokenService, clock: Clock): Handlers<Man
             now(),
           ),
         }));
-        return toChanged(await service.update(caller, ref, request.etag, change));
+        return toChangedWithConsumers(await service.update(caller, ref, request.etag, change));
       },
     },
     renameToken: {
@@ -88,15 +99,24 @@ export function tokenHandlers(service: TokenService, clock: Clock): Handlers<Man
     cloneToken: {
       permission: WRITE,
       handle: async (request, caller) => {
-        const { by, ref } = checked((v) => {
-          checkName(v, 'new_name', request.newName);
-          return {
-            by: readRepeatable(v, caller, 'CloneToken', request.requestId),
-            ref: readTokenSelector(v, 'selector', request.selector, caller),
-          };
-        });
-        const { token, plaintext } = await service.clone(by, ref, request.newName);
+        const { by, ref, copied, owner } = checked((v) => ({
+          copied: readCopy(v, request),
+          by: readRepeatable(v, caller, 'CloneToken', request.requestId),
+          ref: readTokenSelector(v, 'selector', request.selector, caller),
+          owner: request.owner && readUserProfileSelector(v, 'owner', request.owner),
+        }));
+        const { token, plaintext } = await service.clone(by, ref, copied, owner);
         return { token: shown(token), plaintext };
+      },
+    },
+    transferToken: {
+      permission: WRITE,
+      handle: async ({ selector, owner, etag }, caller) => {
+        const { ref, newOwner } = checked((v) => ({
+          ref: readTokenSelector(v, 'selector', selector, caller),
+          newOwner: readUserProfileSelector(v, 'owner', owner),
+        }));
+        return toChanged(await service.transfer(caller, ref, etag, newOwner));
       },
     },
     activateToken: {
@@ -110,14 +130,14 @@ export function tokenHandlers(service: TokenService, clock: Clock): Handlers<Man
       permission: WRITE,
       handle: async ({ selector, etag }, caller) => {
         const ref = checked((v) => readTokenSelector(v, 'selector', selector, caller));
-        return toChanged(await service.setActive(caller, ref, etag, false));
+        return toChangedWithConsumers(await service.setActive(caller, ref, etag, false));
       },
     },
     toggleToken: {
       permission: WRITE,
       handle: async ({ selector, etag }, caller) => {
         const ref = checked((v) => readTokenSelector(v, 'selector', selector, caller));
-        return toChanged(await service.setActive(caller, ref, etag, 'toggle'));
+        return toChangedWithConsumers(await service.setActive(caller, ref, etag, 'toggle'));
       },
     },
     rotateToken: {
@@ -129,16 +149,21 @@ export function tokenHandlers(service: TokenService, clock: Clock): Handlers<Man
           grace: readGrace(v, gracePeriod),
         }));
         const { result, propagation } = await service.rotate(by, ref, etag, grace);
-        const { token, plaintext } = result;
-        return { token: shown(token), plaintext, propagation: toPropagation(propagation) };
+        const { token, plaintext, consumers } = result;
+        return {
+          token: shown(token),
+          plaintext,
+          propagation: toPropagation(propagation),
+          consumers: toConsumers(consumers),
+        };
       },
     },
     revokeToken: {
       permission: WRITE,
       handle: async ({ selector, etag }, caller) => {
         const ref = checked((v) => readTokenSelector(v, 'selector', selector, caller));
-        const { propagation } = await service.revoke(caller, ref, etag);
-        return { propagation: toPropagation(propagation) };
+        const { result, propagation } = await service.revoke(caller, ref, etag);
+        return { propagation: toPropagation(propagation), consumers: toConsumers(result.consumers) };
       },
     },
     revokeUserTokens: {
@@ -146,7 +171,11 @@ export function tokenHandlers(service: TokenService, clock: Clock): Handlers<Man
       handle: async ({ user }, caller) => {
         const ref = checked((v) => readUserSelector(v, 'user', user));
         const { result, propagation } = await service.revokeOfUser(caller, ref);
-        return { revokedCount: result, propagation: toPropagation(propagation) };
+        return {
+          revokedCount: result.count,
+          propagation: toPropagation(propagation),
+          consumers: toConsumers(result.consumers),
+        };
       },
     },
   };

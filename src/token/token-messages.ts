@@ -1,6 +1,13 @@
-import type { Token as TokenMessage, TokenIssuer, TokenSelector } from '../gen/keyward/token/v1/token.js';
+import type {
+  Token as TokenMessage,
+  TokenConsumers,
+  TokenIssuer,
+  TokenReference,
+  TokenSelector,
+} from '../gen/keyward/token/v1/token.js';
 import type { Caller } from '../authz/caller.js';
 import type { Instant } from '../lib/instant.js';
+import type { Consumers, Reference } from '../lib/references.js';
 import { isUuid, mask } from '../lib/text.js';
 import type { Violations } from '../lib/violations.js';
 import { toFields, type NotSet } from '../rpc/field-messages.js';
@@ -28,6 +35,15 @@ export function toToken(token: Token, now: Instant): TokenMessage {
     ready: token.isActive && !isExpired(token, now),
   };
   return { ...toFields(TOKEN_FIELDS, token), ...others };
+}
+
+export function toReference({ kind, consumer, createdAt }: Reference): TokenReference {
+  return { kind, consumer, createdAt: toTimestamp(createdAt) };
+}
+
+/** toConsumers leaves out what would tell of nobody. */
+export function toConsumers({ references, count }: Consumers): TokenConsumers | undefined {
+  return count === 0 ? undefined : { references: references.map(toReference), count: BigInt(count) };
 }
 
 function toIssuer({ keyId = '', username, userId }: Issuer): TokenIssuer {

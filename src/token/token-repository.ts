@@ -181,6 +181,21 @@ export class TokenRepository {
     return this.#change(trx, id, { is_active: isActive });
   }
 
+  /** move gives a token to another owner; `issuer` is who counts as having been given all its plaintexts, if that changes. */
+  async move(
+    trx: Knex.Transaction,
+    id: bigint,
+    profileId: bigint,
+    issuer: Issuer | undefined,
+  ): Promise<Token> {
+    if (issuer !== undefined) {
+      await trx('token_digests')
+        .where({ token_id: String(id) })
+        .update(issuerColumns(issuer));
+    }
+    return unique(() => this.#change(trx, id, { user_profile_id: String(profileId) }));
+  }
+
   /** replaceDigest retires the current digest at a time, null for at once, and makes another the current one. */
   async replaceDigest(
     trx: Knex.Transaction,
@@ -286,9 +301,7 @@ export class TokenRepository {
       digest: digestBytes(secret.digest),
       token_id: String(tokenId),
       token_key: secret.tokenKey,
-      issued_by_user_id: issuer && String(issuer.userId),
-      issued_by_username: issuer?.username,
-      issued_by_key_id: issuer?.keyId,
+      ...issuerColumns(issuer),
     });
   }
 }
@@ -314,6 +327,14 @@ function tokenFromRow(row: TokenRow): Token {
     createdAt: row.created_at,
     updatedAt: row.updated_at,
     rowVersion: row.row_version,
+  };
+}
+
+function issuerColumns(issuer: Issuer | null): Record<string, string | null> {
+  return {
+    issued_by_user_id: issuer && String(issuer.userId),
+    issued_by_username: issuer && issuer.username,
+    issued_by_key_id: issuer?.keyId ?? null,
   };
 }
 

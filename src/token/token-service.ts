@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto';
 import type { Caller } from '../authz/caller.js';
-import { meantByName, type Condition } from '../authz/reader-rows.js';
 import type { DoneRequests } from '../idempotency/done-requests.js';
 import type { UserProfileRef, UserRef } from '../authz/refs.js';
 import {
@@ -13,15 +12,18 @@ import {
 } from '../authz/rights.js';
 import { changedFields, type AuditAction, type AuditEntry, type AuditLog } from '../audit/audit-log.js';
 import type { Propagated, PropagatedChanges } from '../coherence/propagated-changes.js';
+import type { ReferenceRepository } from '../db/reference-repository.js';
 import { inTransactionFor, reading } from '../db/transaction.js';
 import type { Clock } from '../lib/clock.js';
 import { KeywardError, notFound, notPermitted } from '../lib/errors.js';
-import { requireEtag } from '../lib/etag.js';
 import { presentOf, type Instant } from '../lib/instant.js';
 import type { Page, PageQuery } from '../lib/page.js';
-import { isGain, type Power } from './gain.js';
-import { Revocation } from './revocation.js';
+import { consumerDetail, NO_CONSUMERS, type Consumers } from '../lib/references.js';
+import type { CopySettings } from '../lib/resource-rules.js';
+import { endsSooner, isGain, type Power } from './gain.js';
+import { Revocation, type Revoked } from './revocation.js';
 import { entryOf } from './token-audit.js';
+import { requireManage, type TokenFinder } from './token-finder.js';
 import type { TokenRef } from './token-ref.js';
 import type { TokenRepository } from './token-repository.js';
 import type { Digest } from '../crypto/digest.js';
@@ -35,7 +37,6 @@ import {
   type TokenSettings,
 } from './token.js';
 import type { Database, Transaction } from '../db/knex.js';
-import { onlyOne } from '../lib/only-one.js';
 
 /** IssuedToken is a token together with its plaintext, which exists nowhere else. */
 export interface IssuedToken {
@@ -43,9 +44,16 @@ export interface IssuedToken {
   readonly plaintext: string;
 }
 
+/** RotatedToken is the same after a rotation, with who holds the plaintext of before. */
+export interface RotatedToken extends IssuedToken {
+  readonly consumers: Consumers;
+}
+
 export interface TokenServiceDependencies {
   readonly knex: Database;
   readonly tokens: TokenRepository;
+  readonly references: ReferenceRepository;
+  readonly finder: TokenFinder;
   readonly rightsReader: CallerRightsReader;
   readonly audit: Pick<AuditLog, 'record'>;
   readonly requests: DoneRequests;
@@ -68,6 +76,16 @@ interface Changed {
   readonly token: Token;
   readonly action?: AuditAction;
   readonly detail?: AuditEntry['detail'];
+  /** What is recorded besides, before that. */
+  readonly also?: AuditEntry;
+  /** Of a change that ends what they hold, or brings its end nearer. */
+  readonly consumers?: Consumers;
+}
+
+/** HeldToken is a token with who holds it; after a change that takes nothing from those, without them. */
+export interface HeldToken {
+  readonly token: Token;
+  readonly consumers: Consumers;
 }
 
 /** TokenService is what can be done with tokens, and who may do it. */
@@ -81,18 +99,18 @@ export class TokenService {
   async create(caller: Caller, ownerRef: UserProfileRef, settings: TokenSettings): Promise<IssuedToken> {
     return this.#issuing(caller, async (trx) => {
       const callerRights = await this.#deps.rightsReader.of(caller, trx);
-      const owner = await this.#deps.tokens.findOwner(trx, ownerRef);
-      if (owner === undefined) throw notFound('user profile');
-      requireAccess(callerRights, owner, 'user profile');
+      const owner = await this.#managedOwner(trx, callerRights, ownerRef);
       const issued = await this.#issue(trx, caller, callerRights, owner, settings);
       return { issued, entries: [entryOf(caller, 'TOKEN_CREATED', issued.token)] };
     });
   }
 
-  async get(caller: Caller, ref: TokenRef): Promise<Token> {
+  async get(caller: Caller, ref: TokenRef): Promise<HeldToken> {
+    const { rightsReader, finder, references } = this.#deps;
     return reading(async () => {
-      const callerRights = await this.#deps.rightsReader.of(caller);
-      return shownTo(callerRights, await this.#findReadable(callerRights, ref));
+      const callerRights = await rightsReader.of(caller);
+      const token = await finder.findReadable(callerRights, ref);
+      return { token: shownTo(callerRights, token), consumers: await references.consumersOf(token.id) };
     });
   }
 
@@ -104,15 +122,22 @@ export class TokenService {
     });
   }
 
-  async update(caller: Caller, ref: TokenRef, etag: string, change: TokenChange): Promise<Propagated<Token>> {
-    return this.#change(caller, ref, etag, async (trx, { id }) => ({
-      token: await this.#deps.tokens.update(trx, id, change),
-      action: 'TOKEN_EDITED',
-      detail: changedFields(change),
-    }));
+  async update(
+    caller: Caller,
+    ref: TokenRef,
+    etag: string,
+    change: TokenChange,
+  ): Promise<Propagated<HeldToken>> {
+    const { tokens, references } = this.#deps;
+    return this.#change(caller, ref, etag, async (trx, before) => {
+      const token = await tokens.update(trx, before.id, change);
+      const changed = { token, action: 'TOKEN_EDITED', detail: changedFields(change) } as const;
+      if (!endsSooner(before, token)) return changed;
+      return { ...changed, consumers: await references.consumersOf(token.id, trx) };
+    });
   }
 
-  async rename(caller: Caller, ref: TokenRef, etag: string, name: string): Promise<Propagated<Token>> {
+  async rename(caller: Caller, ref: TokenRef, etag: string, name: string): Promise<Propagated<HeldToken>> {
     return this.#change(caller, ref, etag, async (trx, token) => {
       if (token.name === name) return { token };
       return { token: await this.#deps.tokens.rename(trx, token.id, name), action: 'TOKEN_RENAMED' };
@@ -125,24 +150,33 @@ export class TokenService {
     ref: TokenRef,
     etag: string,
     state: boolean | 'toggle',
-  ): Promise<Propagated<Token>> {
+  ): Promise<Propagated<HeldToken>> {
+    const { tokens, references } = this.#deps;
     return this.#change(caller, ref, etag, async (trx, token) => {
       const isActive = state === 'toggle' ? !token.isActive : state;
-      if (token.isActive === isActive) return { token };
+      const consumers = isActive ? NO_CONSUMERS : await references.consumersOf(token.id, trx);
+      if (token.isActive === isActive) return { token, consumers };
       return {
-        token: await this.#deps.tokens.setActive(trx, token.id, isActive),
+        token: await tokens.setActive(trx, token.id, isActive),
         action: isActive ? 'TOKEN_ACTIVATED' : 'TOKEN_DEACTIVATED',
+        consumers,
       };
     });
   }
 
-  async clone(caller: Caller, ref: TokenRef, name: string): Promise<IssuedToken> {
+  /** clone makes a token like another one, of the same owner unless another is named. */
+  async clone(
+    caller: Caller,
+    ref: TokenRef,
+    copied: CopySettings,
+    ownerRef: UserProfileRef | undefined,
+  ): Promise<IssuedToken> {
     return this.#issuing(caller, async (trx) => {
       const callerRights = await this.#deps.rightsReader.of(caller, trx);
-      const original = await this.#findManageable(callerRights, ref, trx);
-      const owner = await this.#deps.tokens.findOwner(trx, { by: 'id', id: original.owner.profileId });
-      if (owner === undefined) throw notFound('token');
-      const copy = await this.#issue(trx, caller, callerRights, owner, { ...original, name });
+      const original = await this.#deps.finder.findManaged(callerRights, ref, trx);
+      const sameOwner = { by: 'id', id: original.owner.profileId } as const;
+      const owner = await this.#managedOwner(trx, callerRights, ownerRef ?? sameOwner);
+      const copy = await this.#issue(trx, caller, callerRights, owner, { ...original, ...copied });
       const entries = [
         entryOf(caller, 'TOKEN_CLONED', original, { copy: String(copy.token.id) }),
         entryOf(caller, 'TOKEN_CREATED', copy.token, { original: String(original.id) }),
@@ -152,33 +186,66 @@ export class TokenService {
   }
 
   /** rotate replaces the plaintext. The old one is accepted for `grace` microseconds more. */
-  async rotate(caller: Caller, ref: TokenRef, etag: string, grace: bigint): Promise<Propagated<IssuedToken>> {
+  async rotate(
+    caller: Caller,
+    ref: TokenRef,
+    etag: string,
+    grace: bigint,
+  ): Promise<Propagated<RotatedToken>> {
+    const { tokens, references } = this.#deps;
     const retiresAt = grace === 0n ? null : this.#now() + grace;
     let plaintext = '';
     const rotated = await this.#change(caller, ref, etag, async (trx, { id, prefix }) => {
       const secret = newPlaintext(prefix);
       plaintext = secret.plaintext;
       return {
-        token: await this.#deps.tokens.replaceDigest(trx, id, secret, retiresAt, issuerOf(caller)),
+        token: await tokens.replaceDigest(trx, id, secret, retiresAt, issuerOf(caller)),
         action: 'TOKEN_ROTATED',
+        consumers: await references.consumersOf(id, trx),
       };
     });
-    return { ...rotated, result: { token: rotated.result, plaintext } };
+    return { ...rotated, result: { ...rotated.result, plaintext } };
+  }
+
+  /**
+   * transfer gives a token to another owner, for whom its plaintexts pass from then on. Who had the token before may know
+   * them, and counts as who was given them. It is recorded for both.
+   */
+  async transfer(
+    caller: Caller,
+    ref: TokenRef,
+    etag: string,
+    ownerRef: UserProfileRef,
+  ): Promise<Propagated<HeldToken>> {
+    return this.#change(caller, ref, etag, async (trx, token, callerRights) => {
+      const owner = await this.#managedOwner(trx, callerRights, ownerRef);
+      const { profileId, userId, username } = token.owner;
+      if (owner.profileId === profileId) return { token };
+      requireStaff(owner);
+      const issuer = owner.userId === userId ? undefined : { userId, username, keyId: undefined };
+      return {
+        token: await this.#deps.tokens.move(trx, token.id, owner.profileId, issuer),
+        action: 'TOKEN_TRANSFERRED',
+        detail: { from_user_profile_id: String(profileId) },
+        also: entryOf(caller, 'TOKEN_TRANSFERRED', token, { to_user_profile_id: String(owner.profileId) }),
+      };
+    });
   }
 
   /** revoke deletes a token, and gives it as it was. */
-  async revoke(caller: Caller, ref: TokenRef, etag: string): Promise<Propagated<Token>> {
+  async revoke(caller: Caller, ref: TokenRef, etag: string): Promise<Propagated<HeldToken>> {
     return this.#change(caller, ref, etag, async (trx, token) => {
+      const consumers = await this.#deps.references.consumersOf(token.id, trx);
       await this.#deps.tokens.delete(trx, token.id);
-      return { token, action: 'TOKEN_DELETED' };
+      return { token, action: 'TOKEN_DELETED', consumers };
     });
   }
 
   /**
-   * revokeOfUser deletes the tokens of those of the user's profiles that the caller manages, and counts them. It does so
+   * revokeOfUser deletes the tokens of those of the user's profiles that the caller manages, and tells of them. It does so
    * in batches: where it is broken off, what was deleted stays so, and another call deletes the rest.
    */
-  revokeOfUser(caller: Caller, user: UserRef): Promise<Propagated<number>> {
+  revokeOfUser(caller: Caller, user: UserRef): Promise<Propagated<Revoked>> {
     return new Revocation(this.#deps, caller, async (trx, callerRights) => {
       const profiles = await this.#deps.tokens.profilesOf(trx, user);
       const visible = profiles.filter((profile) => accessTo(callerRights, profile) !== 'none');
@@ -189,14 +256,14 @@ export class TokenService {
     }).run();
   }
 
-  /** deleteOfProfiles does the same for user profiles that the caller manages. */
+  /** deleteOfProfiles does the same for user profiles that the caller manages, and counts the tokens. */
   async deleteOfProfiles(caller: Caller, profileIds: readonly bigint[]): Promise<number> {
     const revocation = new Revocation(this.#deps, caller, async (trx, callerRights) => {
       const owners = await this.#deps.tokens.owners(trx, profileIds);
-      for (const owner of owners) requireAccess(callerRights, owner, 'user profile');
+      for (const owner of owners) requireManage(callerRights, owner, 'user profile');
       return owners;
     });
-    return (await revocation.run()).result;
+    return (await revocation.run()).result.count;
   }
 
   /**
@@ -207,28 +274,36 @@ export class TokenService {
     caller: Caller,
     ref: TokenRef,
     etag: string,
-    change: (trx: Transaction, token: Token) => Promise<Changed>,
-  ): Promise<Propagated<Token>> {
+    change: (trx: Transaction, token: Token, callerRights: CallerRights) => Promise<Changed>,
+  ): Promise<Propagated<HeldToken>> {
     const { result, propagation } = await this.#changing(caller, async (trx) => {
       await this.#deps.requests.claim(trx, caller);
       const callerRights = await this.#deps.rightsReader.of(caller, trx);
-      const found = await this.#findManageable(callerRights, ref, trx);
-      // The owner first, as those lock who change users: the rank that is judged below must not change meanwhile.
-      await this.#deps.tokens.findOwner(trx, { by: 'id', id: found.owner.profileId });
-      const current = await this.#deps.tokens.lock(trx, found.id);
-      if (current === undefined) throw notFound('token');
-      requireEtag('token', etag, current);
+      const current = await this.#deps.finder.lockManaged(trx, callerRights, ref, etag);
       const before = await this.#deps.tokens.digestsOf(trx, [current.id]);
-      const changed = await change(trx, current);
+      const { consumers = NO_CONSUMERS, ...changed } = await change(trx, current, callerRights);
       await this.#requirePower(trx, caller, callerRights, current, changed.token);
       await this.#deps.requests.done(trx, caller, { kind: 'token', id: current.id });
       if (changed.action !== undefined) {
-        const entry = entryOf(caller, changed.action, changed.token, changed.detail);
-        await this.#deps.audit.record(trx, [entry]);
+        const detail = { ...changed.detail, ...consumerDetail(consumers) };
+        const entry = entryOf(caller, changed.action, changed.token, detail);
+        await this.#deps.audit.record(trx, changed.also === undefined ? [entry] : [changed.also, entry]);
       }
-      return { token: changed.token, digests: [...before, changed.token.digest] };
+      return { token: changed.token, consumers, digests: [...before, changed.token.digest] };
     });
-    return { result: result.token, propagation };
+    return { result: { token: result.token, consumers: result.consumers }, propagation };
+  }
+
+  /** #managedOwner finds the user profile that shall own a token, whose tokens the caller must manage. */
+  async #managedOwner(
+    trx: Transaction,
+    callerRights: CallerRights,
+    ref: UserProfileRef,
+  ): Promise<TokenOwner> {
+    const owner = await this.#deps.tokens.findOwner(trx, ref);
+    if (owner === undefined) throw notFound('user profile');
+    requireManage(callerRights, owner, 'user profile');
+    return owner;
   }
 
   async #issue(
@@ -241,9 +316,7 @@ export class TokenService {
     const secret = newPlaintext(settings.prefix);
     const made = { ...settings, owner, digest: secret.digest, graceEndsAt: null };
     await this.#requirePower(trx, caller, callerRights, undefined, made);
-    if (!owner.isStaff) {
-      throw new KeywardError('OWNER_NOT_STAFF', 'Only a staff user may own a new token.');
-    }
+    requireStaff(owner);
     const { tokens } = this.#deps;
     const token = await tokens.insert(trx, randomUUID(), owner, settings, secret, issuerOf(caller));
     return { token, plaintext: secret.plaintext };
@@ -266,23 +339,6 @@ export class TokenService {
     throw notPermitted(
       'The caller may not give power to a token whose owner has rights that the caller has not.',
     );
-  }
-
-  async #findReadable(
-    callerRights: CallerRights,
-    ref: TokenRef,
-    trx?: Transaction,
-    meant?: Condition,
-  ): Promise<Token> {
-    const found = await this.#deps.tokens.find(ref, trx, meant);
-    const readable = found.filter(({ owner }) => accessTo(callerRights, owner) !== 'none');
-    return onlyOne('token', readable, ({ id }) => id);
-  }
-
-  async #findManageable(callerRights: CallerRights, ref: TokenRef, trx: Transaction): Promise<Token> {
-    const token = await this.#findReadable(callerRights, ref, trx, meantByName(callerRights));
-    requireAccess(callerRights, token.owner, 'token');
-    return token;
   }
 
   /** #issuing forgets a new digest: a guess of it may have been answered, and remembered, as unknown. */
@@ -319,11 +375,8 @@ export class TokenService {
   }
 }
 
-/** requireAccess is the one place that tells absence, prohibition and permission apart. */
-function requireAccess(callerRights: CallerRights, owner: TokenOwner, kind: string): void {
-  const access = accessTo(callerRights, owner);
-  if (access === 'none') throw notFound(kind);
-  if (access === 'read') throw notPermitted(`The caller may read this ${kind} but not manage it.`);
+function requireStaff(owner: TokenOwner): void {
+  if (!owner.isStaff) throw new KeywardError('OWNER_NOT_STAFF', 'Only a staff user may be given a token.');
 }
 
 function issuerOf({ userId, username, keyId }: Caller): Issuer {

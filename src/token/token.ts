@@ -107,6 +107,11 @@ export function isExpired({ expiresAt }: Pick<Token, 'expiresAt'>, now: Instant)
   return expiresAt !== null && expiresAt < now;
 }
 
+/** mayPass tells whether a token is switched on and has not expired; what is its owner's state is another matter. */
+export function mayPass(token: Pick<Token, 'isActive' | 'expiresAt'>, now: Instant): boolean {
+  return token.isActive && !isExpired(token, now);
+}
+
 /** checkGrace checks a grace period in microseconds. */
 export function checkGrace(v: Violations, field: string, grace: bigint): void {
   v.check(grace >= 0n && grace <= MAX_GRACE, field, 'must be 0 to 30 days');

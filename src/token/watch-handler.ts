@@ -10,7 +10,7 @@ import { presentOf, type Instant } from '../lib/instant.js';
 import { checked } from '../lib/violations.js';
 import type { Handlers } from '../rpc/handlers.js';
 import { readWatch, toEventFacts, toNews } from '../watch/watch-messages.js';
-import { toToken } from './token-messages.js';
+import { toConsumers, toToken } from './token-messages.js';
 import type { TokenWatch } from './token-watch.js';
 import type { Token } from './token.js';
 
@@ -46,5 +46,6 @@ function toEvent(event: ResourceEvent<Token>, now: Instant): TokenEvent {
     tokenId: id,
     keyId: event.item.change.keyId ?? '',
     token: event.resource && toToken(event.resource, now),
+    consumers: event.consumers && toConsumers(event.consumers),
   };
 }

@@ -15,6 +15,7 @@ import {
   type WatchOptions,
 } from './feed-watch.js';
 import { bytesOf, type Fields } from '../lib/fields.js';
+import { bytesOfConsumers, type Consumers } from '../lib/references.js';
 import type { Caller, LiveCall } from '../authz/caller.js';
 import {
   isOwnerChange,
@@ -30,12 +31,15 @@ import type { WatcherRights } from '../authz/watcher-rights.js';
 export interface ResourceEvent<Resource> extends FeedEvent {
   /** The resource as it is at present; undefined if it does not exist for the caller, and for other events. */
   readonly resource: Resource | undefined;
+  /** Who used it, where it cannot be used any more. */
+  readonly consumers: Consumers | undefined;
 }
 
 /** Telling is what someone is told of a change of one resource. */
 interface Telling<Resource> {
   readonly type: 'CREATED' | 'UPDATED' | 'DELETED';
   readonly resource: Resource | undefined;
+  readonly consumers?: Consumers | undefined;
 }
 
 /** Subject is the kind of resources that is watched. */
@@ -181,7 +185,7 @@ export class ResourceWatch<Resource extends object, Facts extends object> {
   ): ResourceEvent<Resource> | undefined {
     const { change } = item;
     const { id } = change;
-    const about = { item, resource: undefined, bytes: 0 };
+    const about = { item, resource: undefined, consumers: undefined, bytes: 0 };
     if (change.kind !== this.#subject.kind) {
       return mayKnowOwner(callerRights, change, facts.reach)
         ? { ...about, type: 'OWNER_CHANGED' }
@@ -190,11 +194,9 @@ export class ResourceWatch<Resource extends object, Facts extends object> {
     if (id === undefined) return { ...about, type: 'ALL_CHANGED' };
     const telling = this.#subject.tell({ ...change, id }, facts, callerRights);
     if (telling === undefined) return undefined;
-    const { resource } = telling;
-    return {
-      ...about,
-      ...telling,
-      bytes: resource === undefined ? 0 : bytesOf(this.#subject.fields, resource),
-    };
+    const { type, resource, consumers } = telling;
+    const ofResource = resource === undefined ? 0 : bytesOf(this.#subject.fields, resource);
+    const ofConsumers = consumers === undefined ? 0 : bytesOfConsumers(consumers);
+    return { item, type, resource, consumers, bytes: ofResource + ofConsumers };
   }
 }

@@ -1,5 +1,6 @@
 import type { DescEnum, DescMethod, DescService } from '@bufbuild/protobuf';
 import type { DescribedProtos } from './described-protos.js';
+import { methodTitle } from './json-call.js';
 import { requiredScopes, methodOf } from './required-scopes.js';
 
 const REASON = /^ERROR_REASON_/;
@@ -18,7 +19,9 @@ export class ApiErrors {
     this.#protos = protos;
     this.#reasons = reasonsOf(protos).values.map(({ name }) => name.replace(REASON, ''));
     const services = protos.files.flatMap((file) => file.services);
-    this.#methods = new Map(services.flatMap(({ methods }) => methods.map((m) => [m.name, m] as const)));
+    this.#methods = new Map(
+      services.flatMap(({ methods }) => methods.map((m) => [methodTitle(m), m] as const)),
+    );
   }
 
   /** ofEvery are those of every method of a service. */

@@ -13,6 +13,7 @@ import { format } from 'prettier';
 import { ApiErrors, reasonsOf } from './api-errors.js';
 import { apiExamples, messagesOf, type Example } from './api-examples.js';
 import { DescribedProtos } from './described-protos.js';
+import { methodTitle } from './json-call.js';
 import { methodOf, requiredScopes } from './required-scopes.js';
 
 const INTRODUCTION = `
@@ -71,12 +72,13 @@ class Reference {
 
   #method(method: DescMethod): string {
     const { name, input, output, methodKind } = method;
-    const example = this.#examples.get(name);
-    if (example === undefined) throw new Error(`docs/examples has no example of ${name}`);
+    const title = methodTitle(method);
+    const example = this.#examples.get(title);
+    if (example === undefined) throw new Error(`docs/examples has no example of ${title}`);
     const errors = this.#errors.ofMethod(method);
     const scopes = requiredScopes(methodOf(`/${method.parent.typeName}/${name}`));
     return [
-      `### ${name}`,
+      `### ${title}`,
       this.#protos.commentOf(method),
       `Scope: ${quoted(scopes)}. Errors: ${errors.length === 0 ? 'those of every method' : quoted(errors)}.`,
       `${methodKind === 'bidi_streaming' ? 'Requests' : 'Request'}:`,
@@ -133,7 +135,8 @@ class Reference {
 
 function contents(services: readonly DescService[]): string {
   const lines = services.map(
-    ({ name, methods }) => `- ${linked(name)}: ${methods.map((method) => linked(method.name)).join(', ')}`,
+    ({ name, methods }) =>
+      `- ${linked(name)}: ${methods.map((method) => linked(methodTitle(method))).join(', ')}`,
   );
   return [...lines, `- ${['Messages', 'Enumerations', 'Errors'].map(linked).join(', ')}`].join('\n');
 }
@@ -169,7 +172,10 @@ function linked(name: string): string {
 
 /** anchor is where a name is described: requests and responses are with their methods. */
 function anchor(name: string): string {
-  return `#${name.replace(/(Request|Response)$/, '').toLowerCase()}`;
+  return `#${name
+    .replace(/(Request|Response)$/, '')
+    .replace('.', '')
+    .toLowerCase()}`;
 }
 
 function pathOf(file: DescFile): string {

@@ -24,7 +24,8 @@ export function responseFields(name: MethodName): readonly DescField[] {
   return describedMethod(name).output.fields;
 }
 
-function describedMethod(name: MethodName): DescMethod {
+/** describedMethod is an RPC as the protos describe it. */
+export function describedMethod(name: MethodName): DescMethod {
   const [, service = '', method] = pathOf(name).split('/');
   const found = registry.getService(service)?.methods.find((candidate) => candidate.name === method);
   if (found === undefined) throw new Error(`the protos do not describe ${name}`);

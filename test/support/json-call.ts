@@ -53,13 +53,20 @@ export class JsonCaller {
   }
 }
 
-/** describedMethods are the methods of Keyward's services, by their names. No two have the same. */
+/** describedMethods are the methods of Keyward's services, as `methodTitle` calls them. */
 export function describedMethods(): ReadonlyMap<string, DescMethod> {
-  return methodsOf(registry);
+  return new Map(METHODS.map((method) => [methodTitle(method), method]));
 }
 
-function methodsOf(known: Registry): Map<string, DescMethod> {
-  const services = [...known].filter((type) => type.kind === 'service');
-  const own = services.filter(({ typeName }) => typeName.startsWith('keyward.'));
-  return new Map(own.flatMap(({ methods }) => methods.map((method) => [method.name, method] as const)));
+/** methodTitle is the name of a method, with its service where another one has a method of that name. */
+export function methodTitle({ name, parent }: DescMethod): string {
+  const isUnique = METHODS.filter((method) => method.name === name).length === 1;
+  return isUnique ? name : `${parent.name}.${name}`;
 }
+
+function methodsOf(known: Registry): DescMethod[] {
+  const services = [...known].filter((type) => type.kind === 'service');
+  return services.filter(({ typeName }) => typeName.startsWith('keyward.')).flatMap(({ methods }) => methods);
+}
+
+const METHODS = methodsOf(registry);

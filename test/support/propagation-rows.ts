@@ -93,6 +93,18 @@ export const PROPAGATION_ROWS = {
     const call = ({ tokens }: KeywardClient) => tokens.renameToken({ selector: byId(token), newName });
     return { plaintext: token.plaintext, before: { name: token.name }, call, after: { name: newName } };
   },
+  transferToken: async (world) => {
+    const token = await issueAlone(world);
+    const to = await issueAlone(world);
+    await world.admin.accounts.updateUser({
+      selector: byId({ id: to.user }),
+      user: SWITCHED_OFF,
+      updateMask,
+    });
+    const call = ({ tokens }: KeywardClient) =>
+      tokens.transferToken({ selector: byId(token), owner: byId({ id: to.profile }) });
+    return { plaintext: token.plaintext, before: OK, call, after: { reason: 'OWNER_INACTIVE' } };
+  },
   revokeToken: ofToken({}, OK, ({ tokens }, selector) => tokens.revokeToken({ selector }), UNKNOWN),
   revokeUserTokens: ofOwner(
     ({ tokens }, { user }) => tokens.revokeUserTokens({ user: byId({ id: user }) }),

@@ -36,6 +36,10 @@ export const REQUESTS: Requests = {
   }),
   renameToken: async (world) => ({ ...(await selectedToken(world)), newName: world.newName() }),
   cloneToken: async (world) => ({ ...(await selectedToken(world)), newName: world.newName() }),
+  transferToken: async (world) => ({
+    ...(await selectedToken(world)),
+    owner: byId(world.profileOf('staff-a')),
+  }),
   activateToken: selectedToken,
   deactivateToken: selectedToken,
   toggleToken: selectedToken,
@@ -45,6 +49,17 @@ export const REQUESTS: Requests = {
     const { profile } = await world.issueTo();
     return { user: { selector: { $case: 'id', value: profile.userId } } };
   },
+  attachTokenReference: async (world) => ({
+    ...(await selectedToken(world)),
+    kind: 'llm_client.api_key',
+    consumer: 'a client',
+  }),
+  detachTokenReference: async (world) => {
+    const reference = { ...(await selectedToken(world)), kind: 'llm_client.api_key', consumer: 'a client' };
+    await world.admin.tokens.attachReference(reference);
+    return reference;
+  },
+  listTokenReferences: async (world) => ({ token: byId(await world.issue('owner-a')) }),
   watchTokens: () => ({}),
 
   createSecret: (world) => ({
@@ -61,6 +76,10 @@ export const REQUESTS: Requests = {
   }),
   renameSecret: async (world) => ({ ...(await selectedSecret(world)), newName: world.newName() }),
   cloneSecret: async (world) => ({ ...(await selectedSecret(world)), newName: world.newName() }),
+  transferSecret: async (world) => ({
+    ...(await selectedSecret(world)),
+    owner: byId(world.profileOf('staff-a')),
+  }),
   deleteSecret: selectedSecret,
   undeleteSecret: async (world) => {
     const selected = await selectedSecret(world);

@@ -4,10 +4,11 @@ import { auditHandlers } from '../../src/audit/audit-handler.js';
 import type { Permission } from '../../src/lib/scopes.js';
 import type { Requirements } from '../../src/rpc/handlers.js';
 import { secretServiceHandlers } from '../../src/secret/secret-service-handler.js';
+import { tokenReferenceHandlers } from '../../src/token/reference-handler.js';
 import { tokenHandlers } from '../../src/token/token-handler.js';
 import { validateHandlers } from '../../src/token/validate-handler.js';
 import { tokenWatchHandlers } from '../../src/token/watch-handler.js';
-import { METHOD_NAMES, pathOf, type MethodName } from './rpc.js';
+import { METHOD_NAMES, ofTokens, pathOf, type MethodName } from './rpc.js';
 
 /** Handlers are asked for what they require alone, so that nothing of what they work with has to be there. */
 const nothing = {} as never;
@@ -15,6 +16,7 @@ const nothing = {} as never;
 const HANDLERS: Readonly<Record<MethodName, Requirements>> = {
   ...validateHandlers(nothing, nothing),
   ...tokenHandlers(nothing, nothing),
+  ...ofTokens(tokenReferenceHandlers(nothing)),
   ...tokenWatchHandlers(nothing, nothing),
   ...secretServiceHandlers(nothing, nothing, nothing, nothing),
   ...accountHandlers(nothing, nothing),

@@ -7,12 +7,34 @@ import * as auditMessages from '../../src/gen/keyward/audit/v1/audit_service.js'
 import * as secretMessages from '../../src/gen/keyward/secret/v1/secret_service.js';
 import * as tokenMessages from '../../src/gen/keyward/token/v1/token_service.js';
 
-type Methods = KeywardClient['tokens'] &
+/** What tests call the methods of TokenService that SecretService has by the same names. */
+const OF_TOKENS = {
+  attachReference: 'attachTokenReference',
+  detachReference: 'detachTokenReference',
+  listReferences: 'listTokenReferences',
+} as const;
+
+type OfTokens<Named> = {
+  readonly [
+    Name in keyof Named as Name extends keyof typeof OF_TOKENS ? (typeof OF_TOKENS)[Name] : Name
+  ]: Named[Name];
+};
+
+/** ofTokens calls what TokenService has as tests do. */
+export function ofTokens<Named extends object>(named: Named): OfTokens<Named> {
+  const entries = Object.entries(named).map(([name, value]) => [
+    (OF_TOKENS as Readonly<Record<string, string>>)[name] ?? name,
+    value as unknown,
+  ]);
+  return Object.fromEntries(entries) as OfTokens<Named>;
+}
+
+type Methods = OfTokens<KeywardClient['tokens']> &
   KeywardClient['secrets'] &
   KeywardClient['accounts'] &
   KeywardClient['audit'];
 
-/** MethodName is the name of an RPC of any of the services; no two have the same. */
+/** MethodName is what tests call an RPC of any of the services. */
 export type MethodName = keyof Methods;
 
 /**
@@ -29,16 +51,17 @@ type RequestMap = {
 };
 
 const services = {
-  ...tokenMessages.TokenServiceService,
+  ...ofTokens(tokenMessages.TokenServiceService),
   ...secretMessages.SecretServiceService,
   ...accountMessages.AccountServiceService,
   ...auditMessages.AuditServiceService,
 };
-const messages: Readonly<Record<string, unknown>> = {
-  ...tokenMessages,
-  ...secretMessages,
-  ...accountMessages,
-  ...auditMessages,
+/** By the names of services. */
+const messages: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
+  'keyward.token.v1.TokenService': tokenMessages,
+  'keyward.secret.v1.SecretService': secretMessages,
+  'keyward.account.v1.AccountService': accountMessages,
+  'keyward.audit.v1.AuditService': auditMessages,
 };
 
 /** METHOD_NAMES are all RPCs of all services, from the generated definitions. */
@@ -50,8 +73,8 @@ export function pathOf(name: MethodName): string {
 
 /** encodeRequest makes the bytes of a request. */
 export function encodeRequest<Name extends MethodName>(name: Name, request: RequestOf<Name>): Buffer {
-  const typeName = `${pathOf(name).split('/')[2] ?? ''}Request`;
-  const type = messages[typeName] as { fromPartial(partial: object): unknown };
+  const [, service = '', method = ''] = pathOf(name).split('/');
+  const type = messages[service]?.[`${method}Request`] as { fromPartial(partial: object): unknown };
   const serialize = services[name].requestSerialize as (value: unknown) => Buffer;
   return serialize(type.fromPartial(request));
 }

@@ -1,7 +1,9 @@
 import { format } from 'prettier';
 import type { Permission } from '../../src/lib/scopes.js';
+import { describedMethod } from './descriptors.js';
+import { methodTitle } from './json-call.js';
 import { requiredScopes } from './required-scopes.js';
-import { METHOD_NAMES, pathOf, type MethodName } from './rpc.js';
+import { METHOD_NAMES, type MethodName } from './rpc.js';
 
 /** What each of Keyward's own scopes is for: one that is new does not compile without. */
 const PURPOSES: Readonly<Record<Permission, string>> = {
@@ -28,6 +30,6 @@ export function scopesTable(): Promise<string> {
 }
 
 function linked(name: MethodName): string {
-  const [, , method = ''] = pathOf(name).split('/');
-  return `[${method}](api.md#${method.toLowerCase()})`;
+  const title = methodTitle(describedMethod(name));
+  return `[${title}](api.md#${title.replace('.', '').toLowerCase()})`;
 }

@@ -1,8 +1,9 @@
 import type { Command } from 'commander';
-import type { KeywardClient, Propagation, Token, TokenSelector } from '../../client/index.js';
+import type { KeywardClient, Propagation, Token, TokenConsumers, TokenSelector } from '../../client/index.js';
 import { report } from '../io/output.js';
-import type { GivenTarget } from '../target.js';
+import { readProfile, type GivenTarget } from '../target.js';
 import { propagationJson, propagationText } from './propagation.js';
+import { heldText } from './refs.js';
 import { commandAboutToken, theToken, withEtag, withToken, type GivenEtag } from './target.js';
 
 type ChangeOptions = GivenTarget & GivenEtag;
@@ -10,6 +11,7 @@ type ChangeOptions = GivenTarget & GivenEtag;
 interface Changed {
   readonly token?: Token | undefined;
   readonly propagation?: Propagation | undefined;
+  readonly consumers?: TokenConsumers | undefined;
 }
 
 export function activateCommand(): Command {
@@ -40,6 +42,19 @@ export function renameCommand(): Command {
     );
 }
 
+export function transferCommand(): Command {
+  return changeCommand('transfer')
+    .argument('<user@account>', 'whose it shall be')
+    .description('Give a token to another owner. Its plaintext stays, and stands for the new owner.')
+    .addHelpText('after', exampleOf('transfer checkout ops@1000-2000-3000'))
+    .action((text: string, to: string, given: ChangeOptions) => {
+      const owner = readProfile(to);
+      return change(text, given, 'Transferred', ({ tokens }, selected) =>
+        tokens.transferToken({ ...selected, owner }),
+      );
+    });
+}
+
 export function revokeCommand(): Command {
   return withEtag(commandAboutToken('revoke'))
     .description('Delete a token, for good. "deactivate" is what can be undone.')
@@ -50,8 +65,9 @@ export function revokeCommand(): Command {
       const answer = await withToken(text, given, ({ tokens }, selector) =>
         tokens.revokeToken({ selector, etag }),
       );
-      const result = { revoked: text, propagation: propagationJson(answer) };
-      report(given, result, `Revoked ${text}. ${propagationText(answer)}`);
+      const { consumers } = answer;
+      const result = { revoked: text, propagation: propagationJson(answer), consumers };
+      report(given, result, `Revoked ${text}. ${propagationText(answer)}${heldText(answer)}`);
     });
 }
 
@@ -72,6 +88,6 @@ async function change(
   const { etag = '' } = given;
   const answer = await withToken(text, given, (client, selector) => call(client, { selector, etag }));
   const token = theToken(answer);
-  const line = `${done}: ${token.recordLocator}, ${token.name}. ${propagationText(answer)}`;
-  report(given, { token, propagation: propagationJson(answer) }, line);
+  const line = `${done}: ${token.recordLocator}, ${token.name}. ${propagationText(answer)}${heldText(answer)}`;
+  report(given, { token, propagation: propagationJson(answer), consumers: answer.consumers }, line);
 }

@@ -9,6 +9,7 @@ import { readProfile, type GivenTarget } from '../target.js';
 import { withClient } from '../with-client.js';
 import { handOut, withOut, type GivenOut } from './plaintext.js';
 import { propagationText } from './propagation.js';
+import { heldText } from './refs.js';
 import { commandAboutToken, withEtag, withToken, type GivenEtag } from './target.js';
 
 type Annotations = Map<string, string>;
@@ -102,13 +103,19 @@ export function rotateCommand(): Command {
           withToken(text, given, ({ tokens }, selector) =>
             tokens.rotateToken({ selector, etag, ...gracePeriod }),
           ),
-        (token, issued) => `Rotated ${nameOf(token)}.${graceText(token)} ${propagationText(issued)}`,
+        (token, issued) =>
+          `Rotated ${nameOf(token)}.${graceText(token)} ${propagationText(issued)}${heldText(issued)}`,
       );
     });
 }
 
 function graceText({ graceEndsAt }: Token): string {
   return graceEndsAt === undefined ? '' : ` The old plaintext passes until ${timeText(graceEndsAt)}.`;
+}
+
+interface CloneOptions extends GivenTarget, Omit<GivenOut, 'json'> {
+  readonly to?: string;
+  readonly newVersion?: string;
 }
 
 const CLONE_HELP = `
@@ -118,12 +125,20 @@ Example:
 export function cloneCommand(): Command {
   return withOut(commandAboutToken('clone'))
     .argument('<new-name>', 'what the copy is called')
-    .description('Make a token like another one, of the same owner, with a plaintext of its own.')
+    .description('Make a token like another one, with a plaintext of its own.')
+    .option('--to <user@account>', 'whose the copy shall be; the owner of the other one if not given')
+    .option('--new-version <version>', 'the version of the copy; that of the other one if not given')
     .addHelpText('after', CLONE_HELP)
-    .action(async (text: string, newName: string, given: GivenTarget & GivenOut) => {
+    .action(async (text: string, newName: string, given: CloneOptions) => {
+      const { to, newVersion } = given;
+      const copy = {
+        newName,
+        newVersion: newVersion ?? '',
+        ...(to === undefined ? {} : { owner: readProfile(to) }),
+      };
       await handOut(
         given,
-        () => withToken(text, given, ({ tokens }, selector) => tokens.cloneToken({ selector, newName })),
+        () => withToken(text, given, ({ tokens }, selector) => tokens.cloneToken({ selector, ...copy })),
         (token) => `Made ${nameOf(token)}.`,
       );
     });

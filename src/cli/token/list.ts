@@ -7,6 +7,7 @@ import { listCommandWith, type GivenList } from '../list-options.js';
 import { identityFields, ownerText } from '../owned-resource.js';
 import type { GivenTarget } from '../target.js';
 import { withClient } from '../with-client.js';
+import { consumersText } from './refs.js';
 import { commandAboutToken, theToken, withToken } from './target.js';
 
 interface ListOptions extends GivenList {
@@ -61,11 +62,12 @@ export function getCommand(): Command {
     .option('--json', 'print it as JSON')
     .addHelpText('after', GET_HELP)
     .action(async (text: string, given: GivenTarget) => {
-      const token = await withToken(text, given, async ({ tokens }, selector) =>
-        theToken(await tokens.getToken({ token: selector })),
+      const answer = await withToken(text, given, ({ tokens }, selector) =>
+        tokens.getToken({ token: selector }),
       );
+      const token = theToken(answer);
       if (given.json === true) printJson(token);
-      else printFields(fieldsOf(token));
+      else printFields({ ...fieldsOf(token), 'held by': consumersText(answer) });
     });
 }
 

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import type { Propagation, Token } from '../../client/index.js';
+import type { Propagation, Token, TokenConsumers } from '../../client/index.js';
 import { writePrivately } from '../../lib/private-file.js';
 import { failureText } from '../io/failure.js';
 import { io } from '../io/io.js';
@@ -17,6 +17,7 @@ interface Issued {
   readonly token?: Token | undefined;
   readonly plaintext: string;
   readonly propagation?: Propagation | undefined;
+  readonly consumers?: TokenConsumers | undefined;
 }
 
 const STANDARD_OUTPUT = '-';
@@ -92,5 +93,10 @@ async function save<T extends Issued>(
 
 function jsonOf(issued: Issued): object {
   const propagation = propagationJson(issued);
-  return { token: theToken(issued), ...(propagation === undefined ? {} : { propagation }) };
+  const { consumers } = issued;
+  return {
+    token: theToken(issued),
+    ...(propagation === undefined ? {} : { propagation }),
+    ...(consumers === undefined ? {} : { consumers }),
+  };
 }

@@ -1,8 +1,15 @@
 import { Command } from 'commander';
 import { validateCommand } from '../validate.js';
-import { activateCommand, deactivateCommand, renameCommand, revokeCommand } from './change.js';
+import {
+  activateCommand,
+  deactivateCommand,
+  renameCommand,
+  revokeCommand,
+  transferCommand,
+} from './change.js';
 import { cloneCommand, createCommand, rotateCommand } from './issue.js';
 import { getCommand, listCommand } from './list.js';
+import { refsCommand } from './refs.js';
 
 /** tokenCommand is `keyward token`. */
 export function tokenCommand(command: Command): void {
@@ -20,5 +27,7 @@ export function tokenCommand(command: Command): void {
     .addCommand(deactivateCommand())
     .addCommand(revokeCommand())
     .addCommand(cloneCommand())
-    .addCommand(renameCommand());
+    .addCommand(renameCommand())
+    .addCommand(transferCommand())
+    .addCommand(refsCommand());
 }

@@ -1,13 +1,13 @@
 import type { Caller } from '../../authz/caller.js';
 import type { CallerRightsReader } from '../../authz/rights.js';
+import type { ReferenceRepository } from '../../db/reference-repository.js';
 import { reading } from '../../db/transaction.js';
 import { notFound } from '../../lib/errors.js';
 import type { Page, PageQuery } from '../../lib/page.js';
-import type { ReferenceRepository } from './reference-repository.js';
+import type { Reference, ReferenceSettings } from '../../lib/references.js';
 import type { SecretChanges } from '../secret-changes.js';
 import type { SecretFinder } from '../secret-finder.js';
 import type { SecretRef } from '../secret-ref.js';
-import type { ReferenceSettings, SecretReference } from '../secret.js';
 
 export interface ReferenceServiceDependencies {
   readonly references: ReferenceRepository;
@@ -25,12 +25,12 @@ export class ReferenceService {
   }
 
   /** attach records that a consumer uses a secret; what is recorded already stays as it is. */
-  async attach(caller: Caller, ref: SecretRef, reference: ReferenceSettings): Promise<SecretReference> {
+  async attach(caller: Caller, ref: SecretRef, reference: ReferenceSettings): Promise<Reference> {
     const { changes, references } = this.#deps;
     return changes.change(caller, ref, '', async (trx, secret) => {
       const present = await references.find(trx, secret.id, reference);
-      if (present !== undefined) return { secret, answer: present, done: [] };
-      const answer = await references.insert(trx, secret.id, reference);
+      const answer = await references.attach(trx, secret.id, reference);
+      if (present !== undefined) return { secret, answer, done: [] };
       return { secret, answer, done: [{ action: 'SECRET_REFERENCE_ATTACHED', detail: detailOf(answer) }] };
     });
   }
@@ -47,7 +47,7 @@ export class ReferenceService {
     });
   }
 
-  async list(caller: Caller, ref: SecretRef, page: PageQuery): Promise<Page<SecretReference>> {
+  async list(caller: Caller, ref: SecretRef, page: PageQuery): Promise<Page<Reference>> {
     const { rightsReader, finder, references } = this.#deps;
     return reading(async () => {
       const { secret } = await finder.findLive(await rightsReader.of(caller), ref);
@@ -57,6 +57,6 @@ export class ReferenceService {
 }
 
 /** detailOf names a reference by its number: a consumer's name is not for the audit log. */
-function detailOf({ id, kind }: SecretReference): Readonly<Record<string, string>> {
+function detailOf({ id, kind }: Reference): Readonly<Record<string, string>> {
   return { reference_id: String(id), kind };
 }

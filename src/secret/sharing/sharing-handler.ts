@@ -7,6 +7,7 @@ import type {
 import type { Clock } from '../../lib/clock.js';
 import { presentOf } from '../../lib/instant.js';
 import { parseListRequest } from '../../lib/page.js';
+import { checkReference, type ReferenceSettings } from '../../lib/references.js';
 import { checkExpiry } from '../../lib/resource-rules.js';
 import { checked } from '../../lib/violations.js';
 import type { Handlers } from '../../rpc/handlers.js';
@@ -18,7 +19,6 @@ import type { ReferenceService } from './reference-service.js';
 import { GRANT_COLUMNS, REFERENCE_COLUMNS } from '../secret-columns.js';
 import { readSecretSelector, toGrant, toReference } from '../secret-messages.js';
 import type { SecretRef } from '../secret-ref.js';
-import { checkReference, type ReferenceSettings } from '../secret.js';
 
 /** The methods about who uses a secret: consumers, and those to whom it is granted. */
 type Methods = Pick<

@@ -43,6 +43,12 @@ const RECORDS = {
   createToken: ['TOKEN_CREATED token'],
   updateToken: ['TOKEN_EDITED token fields=description'],
   renameToken: ['TOKEN_RENAMED token'],
+  transferToken: [
+    'TOKEN_TRANSFERRED token to_user_profile_id',
+    'TOKEN_TRANSFERRED token from_user_profile_id',
+  ],
+  attachTokenReference: ['TOKEN_REFERENCE_ATTACHED token kind=llm_client.api_key reference_id'],
+  detachTokenReference: ['TOKEN_REFERENCE_DETACHED token kind=llm_client.api_key reference_id'],
   cloneToken: ['TOKEN_CLONED token copy', 'TOKEN_CREATED token original'],
   activateToken: ['TOKEN_ACTIVATED token'],
   deactivateToken: ['TOKEN_DEACTIVATED token'],
@@ -64,6 +70,10 @@ const RECORDS = {
   disableSecretVersion: ['SECRET_VERSION_DISABLED secret version=1'],
   enableSecretVersion: ['SECRET_VERSION_ENABLED secret version=1', 'SECRET_READY secret'],
   destroySecretVersion: ['SECRET_VERSION_DESTROYED secret version=1'],
+  transferSecret: [
+    'SECRET_TRANSFERRED secret from_user_profile_id',
+    'SECRET_TRANSFERRED secret to_user_profile_id',
+  ],
   attachReference: ['SECRET_REFERENCE_ATTACHED secret kind=provider.api_key reference_id'],
   detachReference: ['SECRET_REFERENCE_DETACHED secret kind=provider.api_key reference_id'],
   grantAccess: ['SECRET_GRANTED secret user_profile_id'],
@@ -93,6 +103,7 @@ const READING: readonly MethodName[] = [
   'watchSecrets',
   'listSecretVersions',
   'listReferences',
+  'listTokenReferences',
   'listGrants',
   'accessSecret',
   'batchAccessSecrets',
@@ -161,7 +172,7 @@ describe.each(METHODS)('%s', (method) => {
   test('changes nothing if its record cannot be written', async () => {
     const request = await changing(method);
     const tables = ['accounts', 'users', 'user_profiles', 'tokens', 'token_digests', 'secrets'];
-    tables.push('secret_versions', 'secret_references', 'secret_grants');
+    tables.push('secret_versions', 'secret_references', 'secret_grants', 'token_references');
     const state = () =>
       Promise.all(
         tables.map((table) => execute(world.database.url, `SELECT ${ROW} FROM ${table} t ORDER BY 1`)),

@@ -3,7 +3,7 @@ import { VerdictReason } from '../../../src/client/index.js';
 import { registerCanary } from '../../support/canaries.js';
 import { GroupCommand } from '../../support/group-command.js';
 import { execute } from '../../support/sql.js';
-import { ACCOUNT_A, World } from '../../support/world.js';
+import { ACCOUNT_A, ACCOUNT_B, World } from '../../support/world.js';
 
 const COMPLETE = 'It is complete: no replica goes by what was before.';
 const NO_TOKEN = /^keyward: NOT_FOUND \(NOT_FOUND\): There is no such token\.\n$/;
@@ -77,6 +77,8 @@ describe('which token', () => {
     ['revoke'],
     ['clone', 'another', '--out', '-'],
     ['rename', 'another'],
+    ['transfer', `staff-a@${ACCOUNT_A}`],
+    ['refs'],
   ])('of a wrong name is not found by "%s"', async (command, ...options) => {
     expect(await token.failed([command, 'no-such', ...options])).toMatch(NO_TOKEN);
     const elsewhere = ['--owner', `owner-a@${ACCOUNT_A}`];
@@ -295,6 +297,8 @@ describe('a change', () => {
     ['deactivate'],
     ['revoke'],
     ['rename', 'renamed'],
+    ['transfer', `plain-a@${ACCOUNT_A}`],
+    ['refs', '--attach', 'job=nightly'],
     ['rotate', '--out', '-'],
     ['clone', 'copy', '--out', '-'],
   ])('by "%s" is refused to who may only read the token', async (command, ...others) => {
@@ -305,5 +309,56 @@ describe('a change', () => {
       world.tokenOf('plain-a'),
     );
     expect([code, stderr]).toEqual([1, expect.stringMatching(/^keyward: PERMISSION_DENIED/)]);
+  });
+});
+
+describe('refs', () => {
+  const consumer = 'llm_client.api_key=support-bot';
+
+  test('attaches, lists and detaches who holds a token', async () => {
+    const { name } = await world.issue('admin');
+    expect(await token.done(['refs', name, '--attach', consumer])).toBe(`Attached ${consumer}.\n`);
+    expect(await token.done(['refs', name])).toMatch(
+      /^KIND +CONSUMER +SINCE\nllm_client\.api_key +support-bot +[0-9-]{10}T/,
+    );
+    expect(await token.json(['refs', name])).toEqual([
+      { kind: 'llm_client.api_key', consumer: 'support-bot', createdAt: TIME },
+    ]);
+    expect(await token.done(['get', name])).toMatch(/\nheld by +llm_client\.api_key=support-bot\n/);
+    expect(await token.done(['refs', name, '--detach', consumer])).toBe(`Detached ${consumer}.\n`);
+    expect(await token.failed(['refs', name, '--detach', consumer])).toMatch(/^keyward: NOT_FOUND/);
+  });
+
+  test('are told by what takes the token from them', async () => {
+    const { name, recordLocator } = await world.issue('admin');
+    await token.done(['refs', name, '--attach', consumer]);
+    const held = `It is held by ${consumer}.`;
+    expect(await token.done(['deactivate', name])).toBe(
+      `Switched off: ${recordLocator}, ${name}. ${COMPLETE} ${held}\n`,
+    );
+    for (let number = 1; number <= 10; number += 1) {
+      await token.done(['refs', name, '--attach', `job=${number}`]);
+    }
+    const told = await token.done(['revoke', name]);
+    expect(told).toContain(` ${consumer}, job=1, job=2,`);
+    expect(told).toMatch(/ job=9 and 1 more\.\n$/);
+  });
+});
+
+test('transfer gives a token to another owner, and clone makes a copy for one', async () => {
+  const { name, recordLocator, plaintext } = await world.issue('admin');
+  expect(await token.done(['transfer', name, `staff-b@${ACCOUNT_B}`])).toBe(
+    `Transferred: ${recordLocator}, ${name}. ${COMPLETE}\n`,
+  );
+  expect(await reasonOf(plaintext)).toBe('OK');
+  const got = (await token.json(['get', recordLocator])) as { owner: { username: string } };
+  expect(got.owner.username).toBe('staff-b');
+  const copy = world.newName();
+  const args = ['clone', recordLocator, copy, '--to', `staff-a@${ACCOUNT_A}`, '--new-version', '2.0.0'];
+  const { stdout, code } = await token.run([...args, '--out', '-']);
+  registerCanary(stdout.trimEnd());
+  expect(code).toBe(0);
+  expect(await token.json(['get', copy, '--owner', `staff-a@${ACCOUNT_A}`])).toMatchObject({
+    version: '2.0.0',
   });
 });

@@ -11,11 +11,13 @@ import { UserRepository } from '../../../src/account/user-repository.js';
 import { openDatabase } from '../../../src/db/knex.js';
 import { systemClock } from '../../../src/lib/clock.js';
 import { tokenHandlers } from '../../../src/token/token-handler.js';
-import { TokenRepository } from '../../../src/token/token-repository.js';
-import { TokenService } from '../../../src/token/token-service.js';
+import { tokenReferenceHandlers } from '../../../src/token/reference-handler.js';
+import { tokenServices } from '../../../src/token/token-services.js';
 import { createTestDatabase } from '../../support/database.js';
+import { ofTokens } from '../../support/rpc.js';
 import { changesAlone } from '../../support/single-replica.js';
-import type { Credential, Person, Place } from './oracle.js';
+import type { Credential, Person, Place, Vault } from './oracle.js';
+import { keepVaults, reachingHandlers, readVaults } from './vaults.js';
 
 const PLATFORM = '3141-5926-5359';
 const CERTIFICATE_SCOPES = ['keyward.tokens.write', 'keyward.accounts.write'];
@@ -55,6 +57,9 @@ const TOKENS = [
   { name: 'tokens', scopes: ['keyward.tokens.write', 'app.*'] },
   { name: 'accounts', scopes: ['keyward.accounts.write'] },
   { name: 'both', scopes: ['keyward.tokens.write', 'keyward.accounts.write', 'app.read'] },
+  { name: 'secrets', scopes: ['keyward.secrets.write', 'keyward.secrets.access'] },
+  { name: 'values', scopes: ['keyward.secrets.access'] },
+  { name: 'writes', scopes: ['keyward.secrets.write', 'keyward.tokens.write'] },
   { name: 'off', scopes: ['*'], isActive: false },
   { name: 'expired', scopes: ['*', 'billing'], hours: -1 },
   { name: 'ending', scopes: ['app.write'], hours: 1 },
@@ -94,6 +99,7 @@ export interface Presented {
 /** TestHandler is a handler of any method. */
 export interface TestHandler {
   readonly permission: string;
+  readonly alsoNeeds?: readonly string[];
   readonly handle: (request: never, caller: Caller) => Promise<object>;
 }
 
@@ -103,6 +109,7 @@ export interface Pools {
   readonly users: bigint[];
   readonly profiles: bigint[];
   readonly accounts: bigint[];
+  readonly secrets: bigint[];
 }
 
 /**
@@ -114,6 +121,8 @@ export class Estate {
   readonly known: readonly Known[];
   /** What there is before anything is done: see `present`. */
   readonly atFirst: ReadonlyMap<string, Presented>;
+  /** The secrets that there are before anything is done. */
+  readonly vaults: readonly Vault[];
   readonly #trx: Knex.Transaction;
   readonly #close: () => Promise<void>;
 
@@ -121,12 +130,14 @@ export class Estate {
     trx: Knex.Transaction,
     known: readonly Known[],
     atFirst: Estate['atFirst'],
+    vaults: readonly Vault[],
     close: () => Promise<void>,
   ) {
     this.#trx = trx;
     this.#close = close;
     this.known = known;
     this.atFirst = atFirst;
+    this.vaults = vaults;
     this.handlers = handlersOn(trx);
   }
 
@@ -143,7 +154,8 @@ export class Estate {
     const digests = known.map(({ digest }) => digest);
     const usernames = USERS.map(({ username }) => username);
     const atFirst = await present(trx, digests, usernames);
-    return new Estate(trx, known, atFirst, async () => {
+    const vaults = await readVaults(trx, new Map());
+    return new Estate(trx, known, atFirst, vaults, async () => {
       await trx.rollback();
       await knex.destroy();
       await database.drop();
@@ -160,7 +172,8 @@ export class Estate {
       accounts.map((account) => profileId(index, account)),
     );
     const numbered = (things: readonly unknown[]) => things.map((_, index) => BigInt(index + 1));
-    return { tokens, users: numbered(USERS), profiles, accounts: numbered(ACCOUNTS) };
+    const secrets = this.vaults.map(({ value }) => BigInt(value));
+    return { tokens, users: numbered(USERS), profiles, accounts: numbered(ACCOUNTS), secrets };
   }
 
   /** undone does something, and takes everything back. */
@@ -177,6 +190,11 @@ export class Estate {
   /** present tells of those of the plaintexts and certificates that there are, by digest and by username. */
   present(digests: readonly string[], usernames: readonly string[]): Promise<Map<string, Presented>> {
     return present(this.#trx, digests, usernames);
+  }
+
+  /** vaultsNow are the secrets that there are, where `originals` tells of which each copy was made. */
+  vaultsNow(originals: ReadonlyMap<string, string>): Promise<Vault[]> {
+    return readVaults(this.#trx, originals);
   }
 
   async places(): Promise<Place[]> {
@@ -269,11 +287,11 @@ function handlersOn(trx: Knex.Transaction): Readonly<Record<string, TestHandler>
     changes: changesAlone(trx),
     clock: systemClock,
   };
-  const tokens = new TokenService({
+  const { tokens, references } = tokenServices({
     ...shared,
-    tokens: new TokenRepository(trx),
     evict: () => undefined,
     evictProfiles: () => undefined,
+    logger: { warn: () => undefined },
   });
   const accounts = new AccountService({
     ...shared,
@@ -285,7 +303,12 @@ function handlersOn(trx: Knex.Transaction): Readonly<Record<string, TestHandler>
     evictOwners: () => undefined,
     evictUsers: () => undefined,
   });
-  return { ...tokenHandlers(tokens, systemClock), ...accountHandlers(accounts, systemClock) };
+  return {
+    ...tokenHandlers(tokens, systemClock),
+    ...ofTokens(tokenReferenceHandlers(references)),
+    ...accountHandlers(accounts, systemClock),
+    ...reachingHandlers(trx, shared),
+  };
 }
 
 function profileId(userIndex: number, account: number): bigint {
@@ -294,7 +317,8 @@ function profileId(userIndex: number, account: number): bigint {
 
 /** build writes the estate, and switches off what tells other replicas of changes: there are none. */
 async function build(knex: Knex): Promise<Known[]> {
-  for (const table of ['accounts', 'users', 'user_profiles', 'tokens', 'token_digests']) {
+  const tables = ['accounts', 'users', 'user_profiles', 'tokens', 'token_digests', 'token_references'];
+  for (const table of [...tables, 'secrets', 'secret_versions', 'secret_grants']) {
     await knex.raw(`ALTER TABLE ${table} DISABLE TRIGGER USER`);
   }
   await knex('accounts').insert(
@@ -323,6 +347,7 @@ async function build(knex: Knex): Promise<Known[]> {
     const [home] = accounts;
     if (home === undefined) continue;
     for (const token of TOKENS) known.push(...(await insertToken(knex, index, home, token)));
+    await keepVaults(knex, [profileId(index, home)]);
   }
   return known;
 }

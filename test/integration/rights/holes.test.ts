@@ -17,6 +17,7 @@ vi.mock(import('../../../src/token/gain.js'), async (original) => {
     'the expiry': ['expiresAt'],
     'the scopes': ['scopes'],
     'the new plaintext': ['digest', 'graceEndsAt'],
+    'the new owner': ['owner'],
   } as Readonly<Record<string, readonly (keyof Gain.Power)[]>>;
   const isGain: typeof Gain.isGain = (before, after) => {
     const overlooked = same[missing.check] ?? [];
@@ -83,7 +84,14 @@ async function find<Run>(
 }
 
 /** Those whose lack is found by a hundred sequences, and those for which it takes hundreds. */
-const SOON = ['the expiry', 'the scopes', 'the rank', 'the scopes of the caller', 'the other account'];
+const SOON = [
+  'the expiry',
+  'the scopes',
+  'the rank',
+  'the scopes of the caller',
+  'the other account',
+  'the new owner',
+];
 const LATE = [
   'the switching on',
   'the new plaintext',

@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { Estate } from './estate.js';
-import { attempt, MUTATING_METHODS, NUM_RUNS, rise, rises, SEED, sequences } from './sequences.js';
+import { MUTATING_METHODS } from './calls.js';
+import { attempt, NUM_RUNS, rise, rises, SEED, sequences } from './sequences.js';
 
 let estate: Estate;
 
@@ -14,7 +15,7 @@ afterAll(() => estate.close());
 
 const TIMEOUT_MS = 60_000 + NUM_RUNS * 200;
 
-test('the sequences are made of every RPC that changes tokens, users, profiles and accounts', () => {
+test('the sequences are made of every RPC that changes tokens, users, profiles and accounts, or by which values reach others', () => {
   const changing = Object.entries(estate.handlers).filter(([, { permission }]) =>
     permission.endsWith('.write'),
   );

@@ -237,6 +237,16 @@ describe('a rank that grows while a call waits', () => {
       world.as('staff-a').tokens.createToken({ owner: byId({ id }), name: world.newName(), scopes: ['a'] }),
     clone: (token) =>
       world.as('staff-a').tokens.cloneToken({ selector: byId(token), newName: world.newName() }),
+    'clone for the user': async (_, id) => {
+      const selector = byId(await world.issue('owner-a'));
+      return world
+        .as('staff-a')
+        .tokens.cloneToken({ selector, newName: world.newName(), owner: byId({ id }) });
+    },
+    'transfer to the user': async (_, id) => {
+      const selector = byId(await world.issue('owner-a'));
+      return world.as('staff-a').tokens.transferToken({ selector, owner: byId({ id }) });
+    },
     rotate: (token) => world.as('staff-a').tokens.rotateToken({ selector: byId(token) }),
     activate: (token) => world.as('staff-a').tokens.activateToken({ selector: byId(token) }),
     extend: (token) => update(world.as('staff-a'), token, {}, 'expires_at'),

@@ -22,6 +22,7 @@ import {
   BAD_EXPIRIES,
   BAD_PAYLOADS,
   BAD_VERSIONS,
+  BAD_VERSION_TEXTS,
   BAD_REFERENCES,
   BAD_USERS,
   BAD_COMPANIES,
@@ -76,8 +77,11 @@ export const BAD_REQUESTS: { readonly [Name in MethodName]: readonly Case<Name>[
   cloneToken: [
     ...tokenSelector('selector'),
     ...each<'cloneToken'>('new_name', 'newName', BAD_NAMES),
+    ...each<'cloneToken'>('new_version', 'newVersion', BAD_VERSION_TEXTS),
+    ...profileSelector('owner').slice(1),
     ...BAD_REQUEST_IDS,
   ],
+  transferToken: [...tokenSelector('selector'), ...profileSelector('owner')],
   activateToken: tokenSelector('selector'),
   deactivateToken: tokenSelector('selector'),
   toggleToken: tokenSelector('selector'),
@@ -88,6 +92,9 @@ export const BAD_REQUESTS: { readonly [Name in MethodName]: readonly Case<Name>[
   ],
   revokeToken: tokenSelector('selector'),
   revokeUserTokens: userSelector('user'),
+  attachTokenReference: [...tokenSelector('selector'), ...BAD_REFERENCES],
+  detachTokenReference: [...tokenSelector('selector'), ...BAD_REFERENCES],
+  listTokenReferences: [...tokenSelector('token'), ...BAD_LISTS],
   watchTokens: BAD_WATCHES,
 
   createSecret: [
@@ -114,9 +121,11 @@ export const BAD_REQUESTS: { readonly [Name in MethodName]: readonly Case<Name>[
   cloneSecret: [
     ...secretSelector('selector'),
     ...each<'cloneSecret'>('new_name', 'newName', BAD_NAMES),
+    ...each<'cloneSecret'>('new_version', 'newVersion', BAD_VERSION_TEXTS),
     ...profileSelector('owner').slice(1),
     ...BAD_REQUEST_IDS,
   ],
+  transferSecret: [...secretSelector('selector'), ...profileSelector('owner')],
   deleteSecret: secretSelector('selector'),
   undeleteSecret: secretSelector('selector'),
   addSecretVersion: [...secretSelector('selector'), ...BAD_PAYLOADS, ...BAD_REQUEST_IDS],

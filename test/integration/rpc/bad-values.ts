@@ -218,6 +218,9 @@ export const BAD_PAYLOADS: readonly (readonly [string, object])[] = [
   { value: { $case: 'data', value: Buffer.alloc(MAX_BYTES + 1, SECRET) } },
 ].map((payload) => ['payload', { payload }]);
 
+/** Texts that are no semantic versions. */
+export const BAD_VERSION_TEXTS: readonly string[] = [SECRET, '1.0', `1.0.0-${long(250)}`];
+
 export const BAD_VERSIONS: readonly (readonly [string, object])[] = [0, -1, -(2 ** 31)].map((version) => [
   'version',
   { version },

@@ -71,7 +71,7 @@ describe('the record of an access', () => {
       api.access(api.as('owner'), name),
       api.access(api.as('reader'), name),
       api.access(api.as('staff-b'), name),
-      api.services.clones.clone(api.as('reader'), name, 'canary-clone', undefined),
+      api.services.clones.clone(api.as('reader'), name, { name: 'canary-clone' }, undefined),
     ]);
     expect(entries).toHaveLength(4);
     expect(JSON.stringify(await api.events())).not.toContain('canary');

@@ -187,7 +187,7 @@ describe('a grant', () => {
       await outcomes([
         api.access(plain, secret),
         api.services.secrets.get(plain, byId(secret)),
-        api.services.clones.clone(plain, byId(secret), api.newName(), owner),
+        api.services.clones.clone(plain, byId(secret), { name: api.newName() }, owner),
       ]),
     ).toEqual(['NOT_FOUND', 'NOT_FOUND', 'NOT_FOUND']);
     await grant(secret, 'plain-b');

@@ -81,7 +81,7 @@ describe('a plain member of the account', () => {
       versions.setState(staff, ref, 1, '', 'DISABLED'),
       secrets.update(staff, ref, '', { description: 'x' }),
       secrets.rename(staff, ref, '', api.newName()),
-      clones.clone(staff, ref, api.newName(), undefined),
+      clones.clone(staff, ref, { name: api.newName() }, undefined),
       grants.grant(staff, ref, grantee, null),
       grants.revoke(staff, ref, grantee),
       references.attach(staff, ref, change),

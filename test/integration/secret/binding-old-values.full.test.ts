@@ -164,7 +164,7 @@ describe('until all is bound', () => {
       const outcomesOf = () =>
         outcomes([
           starting.access(owner, secret),
-          starting.services.clones.clone(owner, byId(secret), starting.newName(), undefined),
+          starting.services.clones.clone(owner, byId(secret), { name: starting.newName() }, undefined),
         ]);
       await unbindAll();
       expect(await outcomesOf()).toEqual(['OK', 'OK']);

@@ -64,7 +64,12 @@ describe('a database writer who', () => {
     const [mine, other] = [await api.newSecret(), await api.newSecret({}, text('of others'), 'admin')];
     await copyRow(other, mine);
     await expectMisplaced(mine);
-    const cloning = api.services.clones.clone(api.as('owner'), byId(mine), api.newName(), undefined);
+    const cloning = api.services.clones.clone(
+      api.as('owner'),
+      byId(mine),
+      { name: api.newName() },
+      undefined,
+    );
     await expect(cloning).rejects.toMatchObject({ reason: 'SECRET_MISPLACED' });
     expect((await api.events(mine.id)).at(-1)).toMatchObject({
       action: 'SECRET_CLONED',

@@ -12,7 +12,7 @@ afterAll(() => api.close());
 
 function clone(person: Person, secret: Secret, owner?: Person, name = api.newName()): Promise<Secret> {
   const ref = owner && ({ by: 'id', id: api.profileId(owner) } as const);
-  return api.services.clones.clone(api.as(person), byId(secret), name, ref);
+  return api.services.clones.clone(api.as(person), byId(secret), { name }, ref);
 }
 
 describe('a clone', () => {

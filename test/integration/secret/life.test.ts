@@ -176,7 +176,7 @@ describe('deleting', () => {
       secrets.update(owner, byId(secret), '', { description: 'x' }),
       secrets.rename(owner, byId(secret), '', 'x'),
       secrets.delete(owner, byId(secret), '', true),
-      clones.clone(owner, byId(secret), 'clone-of-deleted', undefined),
+      clones.clone(owner, byId(secret), { name: 'clone-of-deleted' }, undefined),
       versions.add(owner, byId(secret), '', text('x')),
       versions.setState(owner, byId(secret), 1, '', 'DISABLED'),
       grants.grant(owner, byId(secret), profile, null),

@@ -16,7 +16,7 @@ function rename(secret: Secret, name: string): Promise<Secret> {
 }
 
 function clone(secret: Secret, name: string): Promise<Secret> {
-  return api.services.clones.clone(api.as('owner'), byId(secret), name, undefined);
+  return api.services.clones.clone(api.as('owner'), byId(secret), { name }, undefined);
 }
 
 /** imported inserts a secret as an import does, with whatever name. */

@@ -195,6 +195,26 @@ test('refs attaches, lists and detaches consumers', async () => {
   );
 });
 
+test('clone makes a secret with the same value, of another owner and version where these are given', async () => {
+  const kept = await world.keep('admin');
+  const name = world.newName();
+  const to = `staff-b@${ACCOUNT_B}`;
+  expect(await secret.done(['clone', locator(kept), name, '--to', to, '--new-version', '2.0.0'])).toMatch(
+    new RegExp(`^Made secret-\\w+, ${name} of ${to}\\.\n$`),
+  );
+  expect(await secret.json(['get', name, '--owner', to])).toMatchObject({ version: '2.0.0' });
+  expect(await secret.done(['access', name, '--owner', to], '', world.tokenOf('staff-b'))).toBe(kept.value);
+});
+
+test('transfer gives a secret to another owner', async () => {
+  const kept = await world.keep('admin');
+  expect(await secret.done(['transfer', locator(kept), `staff-b@${ACCOUNT_B}`])).toBe(
+    `Transferred: ${locator(kept)}, ${kept.name}, to staff-b@${ACCOUNT_B}.\n`,
+  );
+  expect(await secret.json(['get', locator(kept)])).toMatchObject({ owner: { username: 'staff-b' } });
+  expect(await secret.failed(['transfer', locator(kept), 'staff-b'])).toMatch(/is given as <user>@<account/);
+});
+
 test('grants lets a user of another account read a value, and takes it back', async () => {
   const kept = await world.keep('owner-a');
   const grantee = `staff-b@${ACCOUNT_B}`;

@@ -64,6 +64,10 @@ const PATHS: Readonly<Record<string, Path>> = {
     newName: world.newName(),
     owner: byId(world.profileOf('staff-b')),
   })),
+  'giving it to another owner': path('transferSecret', true, async () => ({
+    ...(await kept()),
+    owner: byId(world.profileOf('staff-b')),
+  })),
   undeleting: path('undeleteSecret', true, async () => {
     const secret = await kept();
     await world.admin.secrets.deleteSecret(secret);

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { METHOD_NAMES, Peer, type MethodName, type RequestOf } from '../../support/rpc.js';
 import { requestFields, selectorOf } from '../../support/descriptors.js';
-import { requestFor } from '../../support/requests.js';
+import { byId, requestFor } from '../../support/requests.js';
 import { execute } from '../../support/sql.js';
 import { ACCOUNT_A, World } from '../../support/world.js';
 
@@ -9,7 +9,7 @@ import { ACCOUNT_A, World } from '../../support/world.js';
 const METHODS = METHOD_NAMES.filter(
   (method) =>
     requestFields(method).some((field) => selectorOf(field)?.name === 'TokenSelector') &&
-    method !== 'getToken',
+    !/^(get|list)/.test(method),
 );
 
 let world: World;
@@ -52,7 +52,13 @@ test.each(METHODS)(
     const name = world.newName();
     await forge(name);
     expect(await call(method, name)).toBe('NOT_FOUND');
-    await world.issue('owner-a', { name });
+    const selector = byId(await world.issue('owner-a', { name }));
+    // What is to be detached must be attached.
+    await world.admin.tokens.attachReference({
+      selector,
+      kind: 'llm_client.api_key',
+      consumer: 'a client',
+    });
     expect(await call(method, name)).toBe('OK');
   },
 );

@@ -50,9 +50,9 @@ export enum AuditAction {
   AUDIT_ACTION_SECRET_VERSION_ENABLED = 12,
   /** AUDIT_ACTION_SECRET_VERSION_DESTROYED - DestroySecretVersion. */
   AUDIT_ACTION_SECRET_VERSION_DESTROYED = 13,
-  /** AUDIT_ACTION_SECRET_REFERENCE_ATTACHED - AttachReference. */
+  /** AUDIT_ACTION_SECRET_REFERENCE_ATTACHED - SecretService.AttachReference. */
   AUDIT_ACTION_SECRET_REFERENCE_ATTACHED = 14,
-  /** AUDIT_ACTION_SECRET_REFERENCE_DETACHED - DetachReference. */
+  /** AUDIT_ACTION_SECRET_REFERENCE_DETACHED - SecretService.DetachReference. */
   AUDIT_ACTION_SECRET_REFERENCE_DETACHED = 15,
   /** AUDIT_ACTION_SECRET_GRANTED - GrantAccess. */
   AUDIT_ACTION_SECRET_GRANTED = 16,
@@ -76,7 +76,10 @@ export enum AuditAction {
   AUDIT_ACTION_TOKEN_ROTATED = 25,
   /**
    * AUDIT_ACTION_TOKEN_DELETED - RevokeToken, each token of RevokeUserTokens, or each of more than a thousand that are
-   * deleted with their owner.
+   * deleted with their owner. `consumers` in the detail are those who held it, as
+   * `kind=consumer` with commas between them: the first ten, or as many as 2000 bytes
+   * hold; `consumer_count` is how many there were. So it is where a token was switched
+   * off or rotated, or its expiry moved to earlier.
    */
   AUDIT_ACTION_TOKEN_DELETED = 26,
   /** AUDIT_ACTION_ACCOUNT_CREATED - CreateAccount. */
@@ -97,6 +100,20 @@ export enum AuditAction {
   AUDIT_ACTION_USER_PROFILE_EDITED = 34,
   /** AUDIT_ACTION_USER_PROFILE_DELETED - DeleteUserProfile. */
   AUDIT_ACTION_USER_PROFILE_DELETED = 35,
+  /**
+   * AUDIT_ACTION_TOKEN_REFERENCE_ATTACHED - TokenService.AttachReference. `reference_id` in the detail is the number of the
+   * reference, `kind` its kind.
+   */
+  AUDIT_ACTION_TOKEN_REFERENCE_ATTACHED = 41,
+  /** AUDIT_ACTION_TOKEN_REFERENCE_DETACHED - TokenService.DetachReference. */
+  AUDIT_ACTION_TOKEN_REFERENCE_DETACHED = 42,
+  /**
+   * AUDIT_ACTION_TOKEN_TRANSFERRED - TransferToken, on the token as it was, with `to_user_profile_id` in the detail, the
+   * new owner, and on the token as it is, with `from_user_profile_id`, the old one.
+   */
+  AUDIT_ACTION_TOKEN_TRANSFERRED = 43,
+  /** AUDIT_ACTION_SECRET_TRANSFERRED - TransferSecret, on the secret as it was and as it is, as TOKEN_TRANSFERRED. */
+  AUDIT_ACTION_SECRET_TRANSFERRED = 45,
   /** AUDIT_ACTION_DATA_IMPORTED - Data of another platform was imported. */
   AUDIT_ACTION_DATA_IMPORTED = 36,
   /**

@@ -64,7 +64,7 @@ export enum ErrorReason {
    * Nothing was changed; it may be sent again.
    */
   ERROR_REASON_CONFLICT = 10,
-  /** ERROR_REASON_OWNER_NOT_STAFF - FAILED_PRECONDITION. Only a staff user may own a new token. */
+  /** ERROR_REASON_OWNER_NOT_STAFF - FAILED_PRECONDITION. Only a staff user may own a new token, or be given one. */
   ERROR_REASON_OWNER_NOT_STAFF = 11,
   /**
    * ERROR_REASON_NAME_AMBIGUOUS - FAILED_PRECONDITION. The selector names more than one resource. ErrorInfo
@@ -110,6 +110,11 @@ export enum ErrorReason {
    * of them as `kind=consumer`, `count` is the number of all.
    */
   ERROR_REASON_SECRET_REFERENCED = 19,
+  /**
+   * ERROR_REASON_TOO_MANY_REFERENCES - FAILED_PRECONDITION. The token has as many references as one may have. ErrorInfo
+   * metadata `limit` is how many.
+   */
+  ERROR_REASON_TOO_MANY_REFERENCES = 35,
   /**
    * ERROR_REASON_VERSION_NOT_ENABLED - FAILED_PRECONDITION. The version is disabled or destroyed, or the secret has no
    * version that is enabled.

@@ -78,7 +78,7 @@ export interface Secret {
    * no usable character. Set by the service.
    */
   rfc1034Name: string;
-  /** Who owns the secret. Fixed from creation on. */
+  /** Who owns the secret. Changed by TransferSecret. */
   owner?:
     | SecretOwner
     | undefined;

@@ -249,6 +249,8 @@ export interface CloneSecretRequest {
    * nothing twice: see REQUEST_ALREADY_DONE. Empty for a call that is not retried.
    */
   requestId: string;
+  /** Secret.version of the copy; that of the original if empty. */
+  newVersion: string;
   /**
    * Whether to check the call alone: all that could make it fail does so, nothing is
    * changed, and an answer that tells of success is empty.
@@ -259,6 +261,31 @@ export interface CloneSecretRequest {
 /** CloneSecretResponse holds the copy. */
 export interface CloneSecretResponse {
   /** The copy as stored. */
+  secret?: Secret | undefined;
+}
+
+/** TransferSecretRequest names a secret and its new owner. */
+export interface TransferSecretRequest {
+  /** Which secret. Required. */
+  selector?:
+    | SecretSelector
+    | undefined;
+  /** Whose it shall be. Required. */
+  owner?:
+    | UserProfileSelector
+    | undefined;
+  /** If given, the change is made only while this is the secret's etag. */
+  etag: string;
+  /**
+   * Whether to check the call alone: all that could make it fail does so, nothing is
+   * changed, and an answer that tells of success is empty.
+   */
+  validateOnly: boolean;
+}
+
+/** TransferSecretResponse holds the changed secret. */
+export interface TransferSecretResponse {
+  /** The secret as stored. */
   secret?: Secret | undefined;
 }
 
@@ -1752,7 +1779,7 @@ export const RenameSecretResponse: MessageFns<RenameSecretResponse> = {
 };
 
 function createBaseCloneSecretRequest(): CloneSecretRequest {
-  return { selector: undefined, newName: "", owner: undefined, requestId: "", validateOnly: false };
+  return { selector: undefined, newName: "", owner: undefined, requestId: "", newVersion: "", validateOnly: false };
 }
 
 export const CloneSecretRequest: MessageFns<CloneSecretRequest> = {
@@ -1768,6 +1795,9 @@ export const CloneSecretRequest: MessageFns<CloneSecretRequest> = {
     }
     if (message.requestId !== "") {
       writer.uint32(34).string(message.requestId);
+    }
+    if (message.newVersion !== "") {
+      writer.uint32(42).string(message.newVersion);
     }
     if (message.validateOnly !== false) {
       writer.uint32(120).bool(message.validateOnly);
@@ -1820,6 +1850,14 @@ export const CloneSecretRequest: MessageFns<CloneSecretRequest> = {
             message.requestId = reader.string();
             continue;
           }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.newVersion = reader.string();
+            continue;
+          }
           case 15: {
             if (tag !== 120) {
               break;
@@ -1853,6 +1891,7 @@ export const CloneSecretRequest: MessageFns<CloneSecretRequest> = {
       ? UserProfileSelector.fromPartial(object.owner)
       : undefined;
     message.requestId = object.requestId ?? "";
+    message.newVersion = object.newVersion ?? "";
     message.validateOnly = object.validateOnly ?? false;
     return message;
   },
@@ -1908,6 +1947,158 @@ export const CloneSecretResponse: MessageFns<CloneSecretResponse> = {
   },
   fromPartial<I extends Exact<DeepPartial<CloneSecretResponse>, I>>(object: I): CloneSecretResponse {
     const message = createBaseCloneSecretResponse();
+    message.secret = (object.secret !== undefined && object.secret !== null)
+      ? Secret.fromPartial(object.secret)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseTransferSecretRequest(): TransferSecretRequest {
+  return { selector: undefined, owner: undefined, etag: "", validateOnly: false };
+}
+
+export const TransferSecretRequest: MessageFns<TransferSecretRequest> = {
+  encode(message: TransferSecretRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.selector !== undefined) {
+      SecretSelector.encode(message.selector, writer.uint32(10).fork()).join();
+    }
+    if (message.owner !== undefined) {
+      UserProfileSelector.encode(message.owner, writer.uint32(18).fork()).join();
+    }
+    if (message.etag !== "") {
+      writer.uint32(26).string(message.etag);
+    }
+    if (message.validateOnly !== false) {
+      writer.uint32(120).bool(message.validateOnly);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): TransferSecretRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTransferSecretRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.selector = SecretSelector.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.owner = UserProfileSelector.decode(reader, reader.uint32());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.etag = reader.string();
+            continue;
+          }
+          case 15: {
+            if (tag !== 120) {
+              break;
+            }
+
+            message.validateOnly = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<TransferSecretRequest>, I>>(base?: I): TransferSecretRequest {
+    return TransferSecretRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<TransferSecretRequest>, I>>(object: I): TransferSecretRequest {
+    const message = createBaseTransferSecretRequest();
+    message.selector = (object.selector !== undefined && object.selector !== null)
+      ? SecretSelector.fromPartial(object.selector)
+      : undefined;
+    message.owner = (object.owner !== undefined && object.owner !== null)
+      ? UserProfileSelector.fromPartial(object.owner)
+      : undefined;
+    message.etag = object.etag ?? "";
+    message.validateOnly = object.validateOnly ?? false;
+    return message;
+  },
+};
+
+function createBaseTransferSecretResponse(): TransferSecretResponse {
+  return { secret: undefined };
+}
+
+export const TransferSecretResponse: MessageFns<TransferSecretResponse> = {
+  encode(message: TransferSecretResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.secret !== undefined) {
+      Secret.encode(message.secret, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): TransferSecretResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTransferSecretResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.secret = Secret.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<TransferSecretResponse>, I>>(base?: I): TransferSecretResponse {
+    return TransferSecretResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<TransferSecretResponse>, I>>(object: I): TransferSecretResponse {
+    const message = createBaseTransferSecretResponse();
     message.secret = (object.secret !== undefined && object.secret !== null)
       ? Secret.fromPartial(object.secret)
       : undefined;
@@ -5140,6 +5331,27 @@ export const SecretServiceService = {
     responseDeserialize: (value: Buffer): CloneSecretResponse => CloneSecretResponse.decode(value),
   },
   /**
+   * TransferSecret gives the secret to another owner. Its ids, versions, references,
+   * grants and history stay: whoever has a grant keeps it until the new owner revokes
+   * it, and the old owner, without a grant, has the value no more. No change if it is
+   * the owner's already. Needs the scopes `keyward.secrets.write` and
+   * `keyward.secrets.access`, for the value reaches others, and the right to manage the
+   * secrets of both. ALREADY_EXISTS if the new owner has a secret of that name, or one
+   * that differs from it by case or Unicode form alone, NOT_FOUND if there is no such
+   * owner that the caller may read.
+   */
+  transferSecret: {
+    path: "/keyward.secret.v1.SecretService/TransferSecret" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: TransferSecretRequest): Buffer =>
+      Buffer.from(TransferSecretRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): TransferSecretRequest => TransferSecretRequest.decode(value),
+    responseSerialize: (value: TransferSecretResponse): Buffer =>
+      Buffer.from(TransferSecretResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): TransferSecretResponse => TransferSecretResponse.decode(value),
+  },
+  /**
    * DeleteSecret deletes the secret: its values cannot be read any more. For as long
    * as the service keeps deleted secrets (30 days unless set otherwise)
    * UndeleteSecret brings it back; then it is removed for good. Needs the scope
@@ -5477,6 +5689,17 @@ export interface SecretServiceServer extends UntypedServiceImplementation {
    */
   cloneSecret: handleUnaryCall<CloneSecretRequest, CloneSecretResponse>;
   /**
+   * TransferSecret gives the secret to another owner. Its ids, versions, references,
+   * grants and history stay: whoever has a grant keeps it until the new owner revokes
+   * it, and the old owner, without a grant, has the value no more. No change if it is
+   * the owner's already. Needs the scopes `keyward.secrets.write` and
+   * `keyward.secrets.access`, for the value reaches others, and the right to manage the
+   * secrets of both. ALREADY_EXISTS if the new owner has a secret of that name, or one
+   * that differs from it by case or Unicode form alone, NOT_FOUND if there is no such
+   * owner that the caller may read.
+   */
+  transferSecret: handleUnaryCall<TransferSecretRequest, TransferSecretResponse>;
+  /**
    * DeleteSecret deletes the secret: its values cannot be read any more. For as long
    * as the service keeps deleted secrets (30 days unless set otherwise)
    * UndeleteSecret brings it back; then it is removed for good. Needs the scope
@@ -5724,6 +5947,31 @@ export interface SecretServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: CloneSecretResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * TransferSecret gives the secret to another owner. Its ids, versions, references,
+   * grants and history stay: whoever has a grant keeps it until the new owner revokes
+   * it, and the old owner, without a grant, has the value no more. No change if it is
+   * the owner's already. Needs the scopes `keyward.secrets.write` and
+   * `keyward.secrets.access`, for the value reaches others, and the right to manage the
+   * secrets of both. ALREADY_EXISTS if the new owner has a secret of that name, or one
+   * that differs from it by case or Unicode form alone, NOT_FOUND if there is no such
+   * owner that the caller may read.
+   */
+  transferSecret(
+    request: TransferSecretRequest,
+    callback: (error: ServiceError | null, response: TransferSecretResponse) => void,
+  ): ClientUnaryCall;
+  transferSecret(
+    request: TransferSecretRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: TransferSecretResponse) => void,
+  ): ClientUnaryCall;
+  transferSecret(
+    request: TransferSecretRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: TransferSecretResponse) => void,
   ): ClientUnaryCall;
   /**
    * DeleteSecret deletes the secret: its values cannot be read any more. For as long

@@ -85,7 +85,7 @@ export interface Token {
    * no usable character. Set by the service.
    */
   rfc1034Name: string;
-  /** Who owns the token. Fixed from creation on. */
+  /** Who owns the token. Changed by TransferToken. */
   owner?:
     | TokenOwner
     | undefined;
@@ -154,9 +154,10 @@ export interface Token {
   etag: string;
   /**
    * Who was given the present plaintext: whoever made, cloned or last rotated the
-   * token. Set by the service. Unset where that is not known: for imported tokens,
-   * those made before Keyward recorded it, and the admin token of an operator; and
-   * for callers who may read the token but not manage it.
+   * token, or, where it came from another user since, that user. Set by the service.
+   * Unset where that is not known: for imported tokens, those made before Keyward
+   * recorded it, and the admin token of an operator; and for callers who may read the
+   * token but not manage it.
    */
   issuedBy?:
     | TokenIssuer
@@ -179,7 +180,10 @@ export interface Token_AnnotationsEntry {
 
 /** TokenIssuer is who a plaintext was given to, as the call was made. */
 export interface TokenIssuer {
-  /** Token.key_id of the credentials; empty where a client certificate was presented. */
+  /**
+   * Token.key_id of the credentials; empty where a client certificate was presented,
+   * and where the token came from another user.
+   */
   keyId: string;
   /** User.username. */
   username: string;
@@ -199,6 +203,30 @@ export interface TokenOwner {
   accountId: bigint;
   /** Account.account_number. */
   accountNumber: string;
+}
+
+/**
+ * TokenReference records that a consumer holds a token. It informs, and never keeps a
+ * token from being revoked.
+ */
+export interface TokenReference {
+  /**
+   * What holds it. Of the platform: `llm_client.api_key`; others are allowed:
+   * `[a-z0-9_]+(\.[a-z0-9_]+)*`, up to 100 characters.
+   */
+  kind: string;
+  /** Which one of that kind, as the caller names it: 1 to 255 characters. */
+  consumer: string;
+  /** When it was attached. Set by the service. */
+  createdAt?: Timestamp | undefined;
+}
+
+/** TokenConsumers are those who hold a token, or one of several. */
+export interface TokenConsumers {
+  /** The first ten, as they were attached. */
+  references: TokenReference[];
+  /** How many there are in all. */
+  count: bigint;
 }
 
 /** TokenSelector names one token. */
@@ -946,6 +974,157 @@ export const TokenOwner: MessageFns<TokenOwner> = {
     message.username = object.username ?? "";
     message.accountId = (object.accountId !== undefined && object.accountId !== null) ? BigInt(object.accountId) : 0n;
     message.accountNumber = object.accountNumber ?? "";
+    return message;
+  },
+};
+
+function createBaseTokenReference(): TokenReference {
+  return { kind: "", consumer: "", createdAt: undefined };
+}
+
+export const TokenReference: MessageFns<TokenReference> = {
+  encode(message: TokenReference, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.kind !== "") {
+      writer.uint32(10).string(message.kind);
+    }
+    if (message.consumer !== "") {
+      writer.uint32(18).string(message.consumer);
+    }
+    if (message.createdAt !== undefined) {
+      Timestamp.encode(message.createdAt, writer.uint32(26).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): TokenReference {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTokenReference();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.kind = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.consumer = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.createdAt = Timestamp.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<TokenReference>, I>>(base?: I): TokenReference {
+    return TokenReference.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<TokenReference>, I>>(object: I): TokenReference {
+    const message = createBaseTokenReference();
+    message.kind = object.kind ?? "";
+    message.consumer = object.consumer ?? "";
+    message.createdAt = (object.createdAt !== undefined && object.createdAt !== null)
+      ? Timestamp.fromPartial(object.createdAt)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseTokenConsumers(): TokenConsumers {
+  return { references: [], count: 0n };
+}
+
+export const TokenConsumers: MessageFns<TokenConsumers> = {
+  encode(message: TokenConsumers, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.references) {
+      TokenReference.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.count !== 0n) {
+      if (BigInt.asIntN(64, message.count) !== message.count) {
+        throw new globalThis.Error("value provided for field message.count of type int64 too large");
+      }
+      writer.uint32(16).int64(message.count);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): TokenConsumers {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTokenConsumers();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.references.push(TokenReference.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.count = reader.int64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<TokenConsumers>, I>>(base?: I): TokenConsumers {
+    return TokenConsumers.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<TokenConsumers>, I>>(object: I): TokenConsumers {
+    const message = createBaseTokenConsumers();
+    message.references = object.references?.map((e) => TokenReference.fromPartial(e)) || [];
+    message.count = (object.count !== undefined && object.count !== null) ? BigInt(object.count) : 0n;
     return message;
   },
 };

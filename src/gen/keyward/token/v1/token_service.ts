@@ -27,7 +27,7 @@ import { FieldMask } from "../../../google/protobuf/field_mask.js";
 import { Timestamp } from "../../../google/protobuf/timestamp.js";
 import { UserProfileSelector, UserSelector } from "../../account/v1/account.js";
 import { Propagation } from "../../coherence/v1/propagation.js";
-import { Principal, Token, TokenSelector, VerdictReason } from "./token.js";
+import { Principal, Token, TokenConsumers, TokenReference, TokenSelector, VerdictReason } from "./token.js";
 
 /** TokenEventType is what happened. */
 export enum TokenEventType {
@@ -234,7 +234,11 @@ export interface GetTokenRequest {
 /** GetTokenResponse holds the token. */
 export interface GetTokenResponse {
   /** The token as stored. */
-  token?: Token | undefined;
+  token?:
+    | Token
+    | undefined;
+  /** Who holds it. Unset if nobody is recorded. */
+  consumers?: TokenConsumers | undefined;
 }
 
 /** ListTokensRequest selects a page of tokens. */
@@ -250,9 +254,10 @@ export interface ListTokensRequest {
    * Comparisons joined by AND, for example `is_active = true AND tag = "ci"`.
    * Fields: `name`, `key_id`, `token_key`, `username`, `account_number`, `user_id`,
    * `user_profile_id`, `is_active`, `tag`, `annotation`, `version`, `expires_at`,
-   * `last_used_at`, `created_at`, `updated_at`, and of `issued_by`: `issued_by_key_id`,
-   * `issued_by_username`, `issued_by_user_id`, which find only tokens that the caller may
-   * manage.
+   * `last_used_at`, `created_at`, `updated_at`, `reference_kind` (as `tag`, of what holds
+   * the token: `reference_kind = "llm_client.api_key"`), `reference_count`, and of
+   * `issued_by`: `issued_by_key_id`, `issued_by_username`, `issued_by_user_id`, which find
+   * only tokens that the caller may manage.
    * `annotation.` and a key finds by an annotation, as `annotation.team = "billing"`; the
    * key is quoted where it holds more than `[A-Za-z0-9_./-]`.
    * Operators: `=`, `!=`, `<`, `<=`, `>`, `>=`, and `:` for "contains".
@@ -311,7 +316,14 @@ export interface UpdateTokenResponse {
     | Token
     | undefined;
   /** How far the change has come. */
-  propagation?: Propagation | undefined;
+  propagation?:
+    | Propagation
+    | undefined;
+  /**
+   * Who holds the token. Unset if nobody is recorded, or if its expiry was not moved
+   * to earlier.
+   */
+  consumers?: TokenConsumers | undefined;
 }
 
 /** RenameTokenRequest gives a token another name. */
@@ -355,6 +367,12 @@ export interface CloneTokenRequest {
    * nothing twice: see REQUEST_ALREADY_DONE. Empty for a call that is not retried.
    */
   requestId: string;
+  /** Token.version of the copy; that of the original if empty. */
+  newVersion: string;
+  /** The owner of the copy; the owner of the original if not given. */
+  owner?:
+    | UserProfileSelector
+    | undefined;
   /**
    * Whether to check the call alone: all that could make it fail does so, nothing is
    * changed, and an answer that tells of success is empty.
@@ -370,6 +388,35 @@ export interface CloneTokenResponse {
     | undefined;
   /** The copy's own plaintext, shown this once. */
   plaintext: string;
+}
+
+/** TransferTokenRequest names a token and its new owner. */
+export interface TransferTokenRequest {
+  /** Which token. Required. */
+  selector?:
+    | TokenSelector
+    | undefined;
+  /** Whose it shall be. Required. */
+  owner?:
+    | UserProfileSelector
+    | undefined;
+  /** If given, the change is made only while this is the token's etag. */
+  etag: string;
+  /**
+   * Whether to check the call alone: all that could make it fail does so, nothing is
+   * changed, and an answer that tells of success is empty.
+   */
+  validateOnly: boolean;
+}
+
+/** TransferTokenResponse holds the changed token. */
+export interface TransferTokenResponse {
+  /** The token as stored. */
+  token?:
+    | Token
+    | undefined;
+  /** How far the change has come. */
+  propagation?: Propagation | undefined;
 }
 
 /** ActivateTokenRequest names the token to switch on. */
@@ -419,7 +466,11 @@ export interface DeactivateTokenResponse {
     | Token
     | undefined;
   /** How far the change has come. */
-  propagation?: Propagation | undefined;
+  propagation?:
+    | Propagation
+    | undefined;
+  /** Who holds the token. Unset if nobody is recorded. */
+  consumers?: TokenConsumers | undefined;
 }
 
 /** ToggleTokenRequest names the token to switch over. */
@@ -444,7 +495,11 @@ export interface ToggleTokenResponse {
     | Token
     | undefined;
   /** How far the change has come. */
-  propagation?: Propagation | undefined;
+  propagation?:
+    | Propagation
+    | undefined;
+  /** Who holds the token. Unset if nobody is recorded, or if it was switched on. */
+  consumers?: TokenConsumers | undefined;
 }
 
 /** RotateTokenRequest names the token to give a new plaintext. */
@@ -484,7 +539,11 @@ export interface RotateTokenResponse {
    * How far the change has come: without a grace period, whether the old plaintext
    * is refused by all replicas.
    */
-  propagation?: Propagation | undefined;
+  propagation?:
+    | Propagation
+    | undefined;
+  /** Who holds the token, and needs the new plaintext. Unset if nobody is recorded. */
+  consumers?: TokenConsumers | undefined;
 }
 
 /** RevokeTokenRequest names the token to delete. */
@@ -505,7 +564,11 @@ export interface RevokeTokenRequest {
 /** RevokeTokenResponse tells of a token that is gone. */
 export interface RevokeTokenResponse {
   /** How far the deletion has come, of all batches. */
-  propagation?: Propagation | undefined;
+  propagation?:
+    | Propagation
+    | undefined;
+  /** Who holds the token, which is gone. Unset if nobody is recorded. */
+  consumers?: TokenConsumers | undefined;
 }
 
 /** RevokeUserTokensRequest names the user whose tokens are deleted. */
@@ -526,7 +589,93 @@ export interface RevokeUserTokensResponse {
   /** Number of tokens that this call deleted. */
   revokedCount: number;
   /** How far the deletion has come. */
-  propagation?: Propagation | undefined;
+  propagation?:
+    | Propagation
+    | undefined;
+  /** Who holds the tokens that this call deleted. Unset if nobody is recorded. */
+  consumers?: TokenConsumers | undefined;
+}
+
+/** AttachReferenceRequest names a token and a consumer of it. */
+export interface AttachReferenceRequest {
+  /** Which token. Required. */
+  selector?:
+    | TokenSelector
+    | undefined;
+  /** TokenReference.kind. Required. */
+  kind: string;
+  /** TokenReference.consumer. Required. */
+  consumer: string;
+  /**
+   * Whether to check the call alone: all that could make it fail does so, nothing is
+   * changed, and an answer that tells of success is empty.
+   */
+  validateOnly: boolean;
+}
+
+/** AttachReferenceResponse holds the reference. */
+export interface AttachReferenceResponse {
+  /** The reference as stored. */
+  reference?: TokenReference | undefined;
+}
+
+/** DetachReferenceRequest names a token and a consumer that holds it no more. */
+export interface DetachReferenceRequest {
+  /** Which token. Required. */
+  selector?:
+    | TokenSelector
+    | undefined;
+  /** TokenReference.kind. Required. */
+  kind: string;
+  /** TokenReference.consumer. Required. */
+  consumer: string;
+  /**
+   * Whether to check the call alone: all that could make it fail does so, nothing is
+   * changed, and an answer that tells of success is empty.
+   */
+  validateOnly: boolean;
+}
+
+/** DetachReferenceResponse is empty: the reference is gone. */
+export interface DetachReferenceResponse {
+}
+
+/** ListReferencesRequest selects a page of a token's references. */
+export interface ListReferencesRequest {
+  /** Which token. Required. */
+  token?:
+    | TokenSelector
+    | undefined;
+  /** Most references to return; 50 if 0, 1000 if larger. Not negative. */
+  pageSize: number;
+  /**
+   * `next_page_token` of the page before, empty for the first. It belongs to the
+   * same filter and order.
+   */
+  pageToken: string;
+  /**
+   * Comparisons joined by AND, for example `kind = "llm_client.api_key"`. Fields:
+   * `kind`, `consumer`, `created_at`.
+   * Operators: `=`, `!=`, `<`, `<=`, `>`, `>=`, and `:` for "contains".
+   */
+  filter: string;
+  /**
+   * Fields separated by commas, each optionally followed by ` desc`. Fields: `id`
+   * (the order in which they were attached, the default), `kind`, `consumer`,
+   * `created_at`.
+   */
+  orderBy: string;
+}
+
+/** ListReferencesResponse is one page. */
+export interface ListReferencesResponse {
+  /** The references of this page. */
+  references: TokenReference[];
+  /**
+   * Token of the next page, empty on the last. A page is shorter than `page_size`
+   * where it would take more than 3 MiB.
+   */
+  nextPageToken: string;
 }
 
 /** WatchTokensRequest says from where on changes are told. */
@@ -601,6 +750,12 @@ export interface TokenEvent {
   userId: bigint;
   /** The account of that profile, or the account that was changed; 0 for other events. */
   accountId: bigint;
+  /**
+   * Who holds a token that does not exist any more, is switched off or has expired, as
+   * it is at present. Unset if nobody is recorded, and otherwise. That a token expires
+   * is no event of its own.
+   */
+  consumers?: TokenConsumers | undefined;
 }
 
 function createBaseValidateTokenRequest(): ValidateTokenRequest {
@@ -1599,13 +1754,16 @@ export const GetTokenRequest: MessageFns<GetTokenRequest> = {
 };
 
 function createBaseGetTokenResponse(): GetTokenResponse {
-  return { token: undefined };
+  return { token: undefined, consumers: undefined };
 }
 
 export const GetTokenResponse: MessageFns<GetTokenResponse> = {
   encode(message: GetTokenResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.token !== undefined) {
       Token.encode(message.token, writer.uint32(10).fork()).join();
+    }
+    if (message.consumers !== undefined) {
+      TokenConsumers.encode(message.consumers, writer.uint32(18).fork()).join();
     }
     return writer;
   },
@@ -1631,6 +1789,14 @@ export const GetTokenResponse: MessageFns<GetTokenResponse> = {
             message.token = Token.decode(reader, reader.uint32());
             continue;
           }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.consumers = TokenConsumers.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1649,6 +1815,9 @@ export const GetTokenResponse: MessageFns<GetTokenResponse> = {
   fromPartial<I extends Exact<DeepPartial<GetTokenResponse>, I>>(object: I): GetTokenResponse {
     const message = createBaseGetTokenResponse();
     message.token = (object.token !== undefined && object.token !== null) ? Token.fromPartial(object.token) : undefined;
+    message.consumers = (object.consumers !== undefined && object.consumers !== null)
+      ? TokenConsumers.fromPartial(object.consumers)
+      : undefined;
     return message;
   },
 };
@@ -1917,7 +2086,7 @@ export const UpdateTokenRequest: MessageFns<UpdateTokenRequest> = {
 };
 
 function createBaseUpdateTokenResponse(): UpdateTokenResponse {
-  return { token: undefined, propagation: undefined };
+  return { token: undefined, propagation: undefined, consumers: undefined };
 }
 
 export const UpdateTokenResponse: MessageFns<UpdateTokenResponse> = {
@@ -1927,6 +2096,9 @@ export const UpdateTokenResponse: MessageFns<UpdateTokenResponse> = {
     }
     if (message.propagation !== undefined) {
       Propagation.encode(message.propagation, writer.uint32(18).fork()).join();
+    }
+    if (message.consumers !== undefined) {
+      TokenConsumers.encode(message.consumers, writer.uint32(26).fork()).join();
     }
     return writer;
   },
@@ -1960,6 +2132,14 @@ export const UpdateTokenResponse: MessageFns<UpdateTokenResponse> = {
             message.propagation = Propagation.decode(reader, reader.uint32());
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.consumers = TokenConsumers.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1980,6 +2160,9 @@ export const UpdateTokenResponse: MessageFns<UpdateTokenResponse> = {
     message.token = (object.token !== undefined && object.token !== null) ? Token.fromPartial(object.token) : undefined;
     message.propagation = (object.propagation !== undefined && object.propagation !== null)
       ? Propagation.fromPartial(object.propagation)
+      : undefined;
+    message.consumers = (object.consumers !== undefined && object.consumers !== null)
+      ? TokenConsumers.fromPartial(object.consumers)
       : undefined;
     return message;
   },
@@ -2148,7 +2331,7 @@ export const RenameTokenResponse: MessageFns<RenameTokenResponse> = {
 };
 
 function createBaseCloneTokenRequest(): CloneTokenRequest {
-  return { selector: undefined, newName: "", requestId: "", validateOnly: false };
+  return { selector: undefined, newName: "", requestId: "", newVersion: "", owner: undefined, validateOnly: false };
 }
 
 export const CloneTokenRequest: MessageFns<CloneTokenRequest> = {
@@ -2161,6 +2344,12 @@ export const CloneTokenRequest: MessageFns<CloneTokenRequest> = {
     }
     if (message.requestId !== "") {
       writer.uint32(26).string(message.requestId);
+    }
+    if (message.newVersion !== "") {
+      writer.uint32(34).string(message.newVersion);
+    }
+    if (message.owner !== undefined) {
+      UserProfileSelector.encode(message.owner, writer.uint32(42).fork()).join();
     }
     if (message.validateOnly !== false) {
       writer.uint32(120).bool(message.validateOnly);
@@ -2205,6 +2394,22 @@ export const CloneTokenRequest: MessageFns<CloneTokenRequest> = {
             message.requestId = reader.string();
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.newVersion = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.owner = UserProfileSelector.decode(reader, reader.uint32());
+            continue;
+          }
           case 15: {
             if (tag !== 120) {
               break;
@@ -2235,6 +2440,10 @@ export const CloneTokenRequest: MessageFns<CloneTokenRequest> = {
       : undefined;
     message.newName = object.newName ?? "";
     message.requestId = object.requestId ?? "";
+    message.newVersion = object.newVersion ?? "";
+    message.owner = (object.owner !== undefined && object.owner !== null)
+      ? UserProfileSelector.fromPartial(object.owner)
+      : undefined;
     message.validateOnly = object.validateOnly ?? false;
     return message;
   },
@@ -2303,6 +2512,170 @@ export const CloneTokenResponse: MessageFns<CloneTokenResponse> = {
     const message = createBaseCloneTokenResponse();
     message.token = (object.token !== undefined && object.token !== null) ? Token.fromPartial(object.token) : undefined;
     message.plaintext = object.plaintext ?? "";
+    return message;
+  },
+};
+
+function createBaseTransferTokenRequest(): TransferTokenRequest {
+  return { selector: undefined, owner: undefined, etag: "", validateOnly: false };
+}
+
+export const TransferTokenRequest: MessageFns<TransferTokenRequest> = {
+  encode(message: TransferTokenRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.selector !== undefined) {
+      TokenSelector.encode(message.selector, writer.uint32(10).fork()).join();
+    }
+    if (message.owner !== undefined) {
+      UserProfileSelector.encode(message.owner, writer.uint32(18).fork()).join();
+    }
+    if (message.etag !== "") {
+      writer.uint32(26).string(message.etag);
+    }
+    if (message.validateOnly !== false) {
+      writer.uint32(120).bool(message.validateOnly);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): TransferTokenRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTransferTokenRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.selector = TokenSelector.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.owner = UserProfileSelector.decode(reader, reader.uint32());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.etag = reader.string();
+            continue;
+          }
+          case 15: {
+            if (tag !== 120) {
+              break;
+            }
+
+            message.validateOnly = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<TransferTokenRequest>, I>>(base?: I): TransferTokenRequest {
+    return TransferTokenRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<TransferTokenRequest>, I>>(object: I): TransferTokenRequest {
+    const message = createBaseTransferTokenRequest();
+    message.selector = (object.selector !== undefined && object.selector !== null)
+      ? TokenSelector.fromPartial(object.selector)
+      : undefined;
+    message.owner = (object.owner !== undefined && object.owner !== null)
+      ? UserProfileSelector.fromPartial(object.owner)
+      : undefined;
+    message.etag = object.etag ?? "";
+    message.validateOnly = object.validateOnly ?? false;
+    return message;
+  },
+};
+
+function createBaseTransferTokenResponse(): TransferTokenResponse {
+  return { token: undefined, propagation: undefined };
+}
+
+export const TransferTokenResponse: MessageFns<TransferTokenResponse> = {
+  encode(message: TransferTokenResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.token !== undefined) {
+      Token.encode(message.token, writer.uint32(10).fork()).join();
+    }
+    if (message.propagation !== undefined) {
+      Propagation.encode(message.propagation, writer.uint32(18).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): TransferTokenResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTransferTokenResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.token = Token.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.propagation = Propagation.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<TransferTokenResponse>, I>>(base?: I): TransferTokenResponse {
+    return TransferTokenResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<TransferTokenResponse>, I>>(object: I): TransferTokenResponse {
+    const message = createBaseTransferTokenResponse();
+    message.token = (object.token !== undefined && object.token !== null) ? Token.fromPartial(object.token) : undefined;
+    message.propagation = (object.propagation !== undefined && object.propagation !== null)
+      ? Propagation.fromPartial(object.propagation)
+      : undefined;
     return message;
   },
 };
@@ -2539,7 +2912,7 @@ export const DeactivateTokenRequest: MessageFns<DeactivateTokenRequest> = {
 };
 
 function createBaseDeactivateTokenResponse(): DeactivateTokenResponse {
-  return { token: undefined, propagation: undefined };
+  return { token: undefined, propagation: undefined, consumers: undefined };
 }
 
 export const DeactivateTokenResponse: MessageFns<DeactivateTokenResponse> = {
@@ -2549,6 +2922,9 @@ export const DeactivateTokenResponse: MessageFns<DeactivateTokenResponse> = {
     }
     if (message.propagation !== undefined) {
       Propagation.encode(message.propagation, writer.uint32(18).fork()).join();
+    }
+    if (message.consumers !== undefined) {
+      TokenConsumers.encode(message.consumers, writer.uint32(26).fork()).join();
     }
     return writer;
   },
@@ -2582,6 +2958,14 @@ export const DeactivateTokenResponse: MessageFns<DeactivateTokenResponse> = {
             message.propagation = Propagation.decode(reader, reader.uint32());
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.consumers = TokenConsumers.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2602,6 +2986,9 @@ export const DeactivateTokenResponse: MessageFns<DeactivateTokenResponse> = {
     message.token = (object.token !== undefined && object.token !== null) ? Token.fromPartial(object.token) : undefined;
     message.propagation = (object.propagation !== undefined && object.propagation !== null)
       ? Propagation.fromPartial(object.propagation)
+      : undefined;
+    message.consumers = (object.consumers !== undefined && object.consumers !== null)
+      ? TokenConsumers.fromPartial(object.consumers)
       : undefined;
     return message;
   },
@@ -2689,7 +3076,7 @@ export const ToggleTokenRequest: MessageFns<ToggleTokenRequest> = {
 };
 
 function createBaseToggleTokenResponse(): ToggleTokenResponse {
-  return { token: undefined, propagation: undefined };
+  return { token: undefined, propagation: undefined, consumers: undefined };
 }
 
 export const ToggleTokenResponse: MessageFns<ToggleTokenResponse> = {
@@ -2699,6 +3086,9 @@ export const ToggleTokenResponse: MessageFns<ToggleTokenResponse> = {
     }
     if (message.propagation !== undefined) {
       Propagation.encode(message.propagation, writer.uint32(18).fork()).join();
+    }
+    if (message.consumers !== undefined) {
+      TokenConsumers.encode(message.consumers, writer.uint32(26).fork()).join();
     }
     return writer;
   },
@@ -2732,6 +3122,14 @@ export const ToggleTokenResponse: MessageFns<ToggleTokenResponse> = {
             message.propagation = Propagation.decode(reader, reader.uint32());
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.consumers = TokenConsumers.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2752,6 +3150,9 @@ export const ToggleTokenResponse: MessageFns<ToggleTokenResponse> = {
     message.token = (object.token !== undefined && object.token !== null) ? Token.fromPartial(object.token) : undefined;
     message.propagation = (object.propagation !== undefined && object.propagation !== null)
       ? Propagation.fromPartial(object.propagation)
+      : undefined;
+    message.consumers = (object.consumers !== undefined && object.consumers !== null)
+      ? TokenConsumers.fromPartial(object.consumers)
       : undefined;
     return message;
   },
@@ -2865,7 +3266,7 @@ export const RotateTokenRequest: MessageFns<RotateTokenRequest> = {
 };
 
 function createBaseRotateTokenResponse(): RotateTokenResponse {
-  return { token: undefined, plaintext: "", propagation: undefined };
+  return { token: undefined, plaintext: "", propagation: undefined, consumers: undefined };
 }
 
 export const RotateTokenResponse: MessageFns<RotateTokenResponse> = {
@@ -2878,6 +3279,9 @@ export const RotateTokenResponse: MessageFns<RotateTokenResponse> = {
     }
     if (message.propagation !== undefined) {
       Propagation.encode(message.propagation, writer.uint32(26).fork()).join();
+    }
+    if (message.consumers !== undefined) {
+      TokenConsumers.encode(message.consumers, writer.uint32(34).fork()).join();
     }
     return writer;
   },
@@ -2919,6 +3323,14 @@ export const RotateTokenResponse: MessageFns<RotateTokenResponse> = {
             message.propagation = Propagation.decode(reader, reader.uint32());
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.consumers = TokenConsumers.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2940,6 +3352,9 @@ export const RotateTokenResponse: MessageFns<RotateTokenResponse> = {
     message.plaintext = object.plaintext ?? "";
     message.propagation = (object.propagation !== undefined && object.propagation !== null)
       ? Propagation.fromPartial(object.propagation)
+      : undefined;
+    message.consumers = (object.consumers !== undefined && object.consumers !== null)
+      ? TokenConsumers.fromPartial(object.consumers)
       : undefined;
     return message;
   },
@@ -3027,13 +3442,16 @@ export const RevokeTokenRequest: MessageFns<RevokeTokenRequest> = {
 };
 
 function createBaseRevokeTokenResponse(): RevokeTokenResponse {
-  return { propagation: undefined };
+  return { propagation: undefined, consumers: undefined };
 }
 
 export const RevokeTokenResponse: MessageFns<RevokeTokenResponse> = {
   encode(message: RevokeTokenResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.propagation !== undefined) {
       Propagation.encode(message.propagation, writer.uint32(10).fork()).join();
+    }
+    if (message.consumers !== undefined) {
+      TokenConsumers.encode(message.consumers, writer.uint32(18).fork()).join();
     }
     return writer;
   },
@@ -3059,6 +3477,14 @@ export const RevokeTokenResponse: MessageFns<RevokeTokenResponse> = {
             message.propagation = Propagation.decode(reader, reader.uint32());
             continue;
           }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.consumers = TokenConsumers.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3078,6 +3504,9 @@ export const RevokeTokenResponse: MessageFns<RevokeTokenResponse> = {
     const message = createBaseRevokeTokenResponse();
     message.propagation = (object.propagation !== undefined && object.propagation !== null)
       ? Propagation.fromPartial(object.propagation)
+      : undefined;
+    message.consumers = (object.consumers !== undefined && object.consumers !== null)
+      ? TokenConsumers.fromPartial(object.consumers)
       : undefined;
     return message;
   },
@@ -3153,7 +3582,7 @@ export const RevokeUserTokensRequest: MessageFns<RevokeUserTokensRequest> = {
 };
 
 function createBaseRevokeUserTokensResponse(): RevokeUserTokensResponse {
-  return { revokedCount: 0, propagation: undefined };
+  return { revokedCount: 0, propagation: undefined, consumers: undefined };
 }
 
 export const RevokeUserTokensResponse: MessageFns<RevokeUserTokensResponse> = {
@@ -3163,6 +3592,9 @@ export const RevokeUserTokensResponse: MessageFns<RevokeUserTokensResponse> = {
     }
     if (message.propagation !== undefined) {
       Propagation.encode(message.propagation, writer.uint32(18).fork()).join();
+    }
+    if (message.consumers !== undefined) {
+      TokenConsumers.encode(message.consumers, writer.uint32(26).fork()).join();
     }
     return writer;
   },
@@ -3196,6 +3628,14 @@ export const RevokeUserTokensResponse: MessageFns<RevokeUserTokensResponse> = {
             message.propagation = Propagation.decode(reader, reader.uint32());
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.consumers = TokenConsumers.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3217,6 +3657,467 @@ export const RevokeUserTokensResponse: MessageFns<RevokeUserTokensResponse> = {
     message.propagation = (object.propagation !== undefined && object.propagation !== null)
       ? Propagation.fromPartial(object.propagation)
       : undefined;
+    message.consumers = (object.consumers !== undefined && object.consumers !== null)
+      ? TokenConsumers.fromPartial(object.consumers)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseAttachReferenceRequest(): AttachReferenceRequest {
+  return { selector: undefined, kind: "", consumer: "", validateOnly: false };
+}
+
+export const AttachReferenceRequest: MessageFns<AttachReferenceRequest> = {
+  encode(message: AttachReferenceRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.selector !== undefined) {
+      TokenSelector.encode(message.selector, writer.uint32(10).fork()).join();
+    }
+    if (message.kind !== "") {
+      writer.uint32(18).string(message.kind);
+    }
+    if (message.consumer !== "") {
+      writer.uint32(26).string(message.consumer);
+    }
+    if (message.validateOnly !== false) {
+      writer.uint32(120).bool(message.validateOnly);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): AttachReferenceRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseAttachReferenceRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.selector = TokenSelector.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.kind = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.consumer = reader.string();
+            continue;
+          }
+          case 15: {
+            if (tag !== 120) {
+              break;
+            }
+
+            message.validateOnly = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<AttachReferenceRequest>, I>>(base?: I): AttachReferenceRequest {
+    return AttachReferenceRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<AttachReferenceRequest>, I>>(object: I): AttachReferenceRequest {
+    const message = createBaseAttachReferenceRequest();
+    message.selector = (object.selector !== undefined && object.selector !== null)
+      ? TokenSelector.fromPartial(object.selector)
+      : undefined;
+    message.kind = object.kind ?? "";
+    message.consumer = object.consumer ?? "";
+    message.validateOnly = object.validateOnly ?? false;
+    return message;
+  },
+};
+
+function createBaseAttachReferenceResponse(): AttachReferenceResponse {
+  return { reference: undefined };
+}
+
+export const AttachReferenceResponse: MessageFns<AttachReferenceResponse> = {
+  encode(message: AttachReferenceResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.reference !== undefined) {
+      TokenReference.encode(message.reference, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): AttachReferenceResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseAttachReferenceResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.reference = TokenReference.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<AttachReferenceResponse>, I>>(base?: I): AttachReferenceResponse {
+    return AttachReferenceResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<AttachReferenceResponse>, I>>(object: I): AttachReferenceResponse {
+    const message = createBaseAttachReferenceResponse();
+    message.reference = (object.reference !== undefined && object.reference !== null)
+      ? TokenReference.fromPartial(object.reference)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseDetachReferenceRequest(): DetachReferenceRequest {
+  return { selector: undefined, kind: "", consumer: "", validateOnly: false };
+}
+
+export const DetachReferenceRequest: MessageFns<DetachReferenceRequest> = {
+  encode(message: DetachReferenceRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.selector !== undefined) {
+      TokenSelector.encode(message.selector, writer.uint32(10).fork()).join();
+    }
+    if (message.kind !== "") {
+      writer.uint32(18).string(message.kind);
+    }
+    if (message.consumer !== "") {
+      writer.uint32(26).string(message.consumer);
+    }
+    if (message.validateOnly !== false) {
+      writer.uint32(120).bool(message.validateOnly);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DetachReferenceRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDetachReferenceRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.selector = TokenSelector.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.kind = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.consumer = reader.string();
+            continue;
+          }
+          case 15: {
+            if (tag !== 120) {
+              break;
+            }
+
+            message.validateOnly = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<DetachReferenceRequest>, I>>(base?: I): DetachReferenceRequest {
+    return DetachReferenceRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<DetachReferenceRequest>, I>>(object: I): DetachReferenceRequest {
+    const message = createBaseDetachReferenceRequest();
+    message.selector = (object.selector !== undefined && object.selector !== null)
+      ? TokenSelector.fromPartial(object.selector)
+      : undefined;
+    message.kind = object.kind ?? "";
+    message.consumer = object.consumer ?? "";
+    message.validateOnly = object.validateOnly ?? false;
+    return message;
+  },
+};
+
+function createBaseDetachReferenceResponse(): DetachReferenceResponse {
+  return {};
+}
+
+export const DetachReferenceResponse: MessageFns<DetachReferenceResponse> = {
+  encode(_: DetachReferenceResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DetachReferenceResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDetachReferenceResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<DetachReferenceResponse>, I>>(base?: I): DetachReferenceResponse {
+    return DetachReferenceResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<DetachReferenceResponse>, I>>(_: I): DetachReferenceResponse {
+    const message = createBaseDetachReferenceResponse();
+    return message;
+  },
+};
+
+function createBaseListReferencesRequest(): ListReferencesRequest {
+  return { token: undefined, pageSize: 0, pageToken: "", filter: "", orderBy: "" };
+}
+
+export const ListReferencesRequest: MessageFns<ListReferencesRequest> = {
+  encode(message: ListReferencesRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.token !== undefined) {
+      TokenSelector.encode(message.token, writer.uint32(10).fork()).join();
+    }
+    if (message.pageSize !== 0) {
+      writer.uint32(16).int32(message.pageSize);
+    }
+    if (message.pageToken !== "") {
+      writer.uint32(26).string(message.pageToken);
+    }
+    if (message.filter !== "") {
+      writer.uint32(34).string(message.filter);
+    }
+    if (message.orderBy !== "") {
+      writer.uint32(42).string(message.orderBy);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListReferencesRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListReferencesRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.token = TokenSelector.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.pageSize = reader.int32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.pageToken = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.filter = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.orderBy = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<ListReferencesRequest>, I>>(base?: I): ListReferencesRequest {
+    return ListReferencesRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ListReferencesRequest>, I>>(object: I): ListReferencesRequest {
+    const message = createBaseListReferencesRequest();
+    message.token = (object.token !== undefined && object.token !== null)
+      ? TokenSelector.fromPartial(object.token)
+      : undefined;
+    message.pageSize = object.pageSize ?? 0;
+    message.pageToken = object.pageToken ?? "";
+    message.filter = object.filter ?? "";
+    message.orderBy = object.orderBy ?? "";
+    return message;
+  },
+};
+
+function createBaseListReferencesResponse(): ListReferencesResponse {
+  return { references: [], nextPageToken: "" };
+}
+
+export const ListReferencesResponse: MessageFns<ListReferencesResponse> = {
+  encode(message: ListReferencesResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.references) {
+      TokenReference.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.nextPageToken !== "") {
+      writer.uint32(18).string(message.nextPageToken);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListReferencesResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListReferencesResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.references.push(TokenReference.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.nextPageToken = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<ListReferencesResponse>, I>>(base?: I): ListReferencesResponse {
+    return ListReferencesResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ListReferencesResponse>, I>>(object: I): ListReferencesResponse {
+    const message = createBaseListReferencesResponse();
+    message.references = object.references?.map((e) => TokenReference.fromPartial(e)) || [];
+    message.nextPageToken = object.nextPageToken ?? "";
     return message;
   },
 };
@@ -3414,6 +4315,7 @@ function createBaseTokenEvent(): TokenEvent {
     userProfileId: 0n,
     userId: 0n,
     accountId: 0n,
+    consumers: undefined,
   };
 }
 
@@ -3466,6 +4368,9 @@ export const TokenEvent: MessageFns<TokenEvent> = {
         throw new globalThis.Error("value provided for field message.accountId of type int64 too large");
       }
       writer.uint32(88).int64(message.accountId);
+    }
+    if (message.consumers !== undefined) {
+      TokenConsumers.encode(message.consumers, writer.uint32(98).fork()).join();
     }
     return writer;
   },
@@ -3571,6 +4476,14 @@ export const TokenEvent: MessageFns<TokenEvent> = {
             message.accountId = reader.int64() as bigint;
             continue;
           }
+          case 12: {
+            if (tag !== 98) {
+              break;
+            }
+
+            message.consumers = TokenConsumers.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3603,6 +4516,9 @@ export const TokenEvent: MessageFns<TokenEvent> = {
       : 0n;
     message.userId = (object.userId !== undefined && object.userId !== null) ? BigInt(object.userId) : 0n;
     message.accountId = (object.accountId !== undefined && object.accountId !== null) ? BigInt(object.accountId) : 0n;
+    message.consumers = (object.consumers !== undefined && object.consumers !== null)
+      ? TokenConsumers.fromPartial(object.consumers)
+      : undefined;
     return message;
   },
 };
@@ -3627,8 +4543,8 @@ export const TokenEvent: MessageFns<TokenEvent> = {
  *
  * A token gains life or power only from someone who holds that power. A call gains if
  * it makes a plaintext, or lets one pass that did not pass before, or for more, or
- * for longer: CreateToken, CloneToken, RotateToken, a token switched on, a scope
- * added, an expiry moved to later or removed, even where the token has expired. Such a
+ * for longer: CreateToken, CloneToken, RotateToken, TransferToken, a token switched on,
+ * a scope added, an expiry moved to later or removed, even where the token has expired. Such a
  * call fails with PERMISSION_DENIED (SCOPE_NOT_HELD) unless the caller's own scopes
  * cover all that the token will have then, and with PERMISSION_DENIED (NOT_PERMITTED)
  * if the owner has rights that the caller has not: a superuser's, or in an account
@@ -3639,6 +4555,10 @@ export const TokenEvent: MessageFns<TokenEvent> = {
  * service answers by what was before any more, or after some seconds if a replica
  * does not react; `propagation` tells which. That is so too where nothing was
  * changed, because everything was so already.
+ *
+ * Those who hold a token are recorded as its references. A call that ends what holds it,
+ * or brings its end nearer, tells them as `consumers` in its response and, as
+ * `consumers` and `consumer_count`, in its audit record. They never stop such a call.
  *
  * CreateToken, CloneToken and RotateToken take a `request_id`, a UUID of the
  * caller's. Once such a call is done, another of the same user with the same id,
@@ -3788,9 +4708,10 @@ export const TokenServiceService = {
     responseDeserialize: (value: Buffer): RenameTokenResponse => RenameTokenResponse.decode(value),
   },
   /**
-   * CloneToken makes a new token of the same owner with the same settings, its own
-   * plaintext and its own name. Needs the scope `keyward.tokens.write`. It gains;
-   * errors as for CreateToken.
+   * CloneToken makes a new token with the same settings, its own plaintext and its own
+   * name, of the same owner or of another one, and without references. Needs the scope
+   * `keyward.tokens.write`, and the right to manage the tokens of the new owner. It
+   * gains; errors as for CreateToken.
    */
   cloneToken: {
     path: "/keyward.token.v1.TokenService/CloneToken" as const,
@@ -3800,6 +4721,26 @@ export const TokenServiceService = {
     requestDeserialize: (value: Buffer): CloneTokenRequest => CloneTokenRequest.decode(value),
     responseSerialize: (value: CloneTokenResponse): Buffer => Buffer.from(CloneTokenResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): CloneTokenResponse => CloneTokenResponse.decode(value),
+  },
+  /**
+   * TransferToken gives the token to another owner. Its ids, plaintexts, scopes, state,
+   * references and history stay; from then on its plaintexts stand for the new owner.
+   * No change if it is the owner's already. Needs the scope `keyward.tokens.write` and
+   * the right to manage the tokens of both. It gains: PERMISSION_DENIED
+   * (SCOPE_NOT_HELD, NOT_PERMITTED) as said above, where the owner is the new one.
+   * FAILED_PRECONDITION (OWNER_NOT_STAFF) if the new owner is not staff, ALREADY_EXISTS
+   * if the new owner has a token of that name, NOT_FOUND if there is no such owner that
+   * the caller may read.
+   */
+  transferToken: {
+    path: "/keyward.token.v1.TokenService/TransferToken" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: TransferTokenRequest): Buffer => Buffer.from(TransferTokenRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): TransferTokenRequest => TransferTokenRequest.decode(value),
+    responseSerialize: (value: TransferTokenResponse): Buffer =>
+      Buffer.from(TransferTokenResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): TransferTokenResponse => TransferTokenResponse.decode(value),
   },
   /**
    * ActivateToken switches the token on; no change if it is on. Needs the scope
@@ -3895,6 +4836,53 @@ export const TokenServiceService = {
     responseDeserialize: (value: Buffer): RevokeUserTokensResponse => RevokeUserTokensResponse.decode(value),
   },
   /**
+   * AttachReference records that a consumer holds the token; no change if it is
+   * recorded. Needs the scope `keyward.tokens.write`. FAILED_PRECONDITION
+   * (TOO_MANY_REFERENCES) if the token has 1000 references.
+   */
+  attachReference: {
+    path: "/keyward.token.v1.TokenService/AttachReference" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: AttachReferenceRequest): Buffer =>
+      Buffer.from(AttachReferenceRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): AttachReferenceRequest => AttachReferenceRequest.decode(value),
+    responseSerialize: (value: AttachReferenceResponse): Buffer =>
+      Buffer.from(AttachReferenceResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): AttachReferenceResponse => AttachReferenceResponse.decode(value),
+  },
+  /**
+   * DetachReference removes the record that a consumer holds the token. Needs the scope
+   * `keyward.tokens.write`. NOT_FOUND if there is no such record.
+   */
+  detachReference: {
+    path: "/keyward.token.v1.TokenService/DetachReference" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: DetachReferenceRequest): Buffer =>
+      Buffer.from(DetachReferenceRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): DetachReferenceRequest => DetachReferenceRequest.decode(value),
+    responseSerialize: (value: DetachReferenceResponse): Buffer =>
+      Buffer.from(DetachReferenceResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): DetachReferenceResponse => DetachReferenceResponse.decode(value),
+  },
+  /**
+   * ListReferences returns a page of the consumers that hold the token, whether it may
+   * pass or not. Needs the scope `keyward.tokens.read`. NOT_FOUND if there is no such
+   * token that the caller may read.
+   */
+  listReferences: {
+    path: "/keyward.token.v1.TokenService/ListReferences" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ListReferencesRequest): Buffer =>
+      Buffer.from(ListReferencesRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ListReferencesRequest => ListReferencesRequest.decode(value),
+    responseSerialize: (value: ListReferencesResponse): Buffer =>
+      Buffer.from(ListReferencesResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ListReferencesResponse => ListReferencesResponse.decode(value),
+  },
+  /**
    * WatchTokens tells of every change of the tokens that the caller may read, and of
    * their owners, whoever made it and through whatever replica or program.
    *
@@ -3908,6 +4896,9 @@ export const TokenServiceService = {
    * Where nothing happens, messages without an event come at the interval of the
    * request, so that the client knows that the stream is alive and that it has seen
    * everything up to their revision.
+   *
+   * When a token is given to an owner whose tokens the caller may not read, the caller
+   * is not told of that, nor of the token from then on.
    *
    * The rights of the caller are read again for each message. The stream ends with
    * FAILED_PRECONDITION (REVISION_TOO_OLD, REVISION_IN_FUTURE, EPOCH_CHANGED) if it
@@ -3989,11 +4980,23 @@ export interface TokenServiceServer extends UntypedServiceImplementation {
    */
   renameToken: handleUnaryCall<RenameTokenRequest, RenameTokenResponse>;
   /**
-   * CloneToken makes a new token of the same owner with the same settings, its own
-   * plaintext and its own name. Needs the scope `keyward.tokens.write`. It gains;
-   * errors as for CreateToken.
+   * CloneToken makes a new token with the same settings, its own plaintext and its own
+   * name, of the same owner or of another one, and without references. Needs the scope
+   * `keyward.tokens.write`, and the right to manage the tokens of the new owner. It
+   * gains; errors as for CreateToken.
    */
   cloneToken: handleUnaryCall<CloneTokenRequest, CloneTokenResponse>;
+  /**
+   * TransferToken gives the token to another owner. Its ids, plaintexts, scopes, state,
+   * references and history stay; from then on its plaintexts stand for the new owner.
+   * No change if it is the owner's already. Needs the scope `keyward.tokens.write` and
+   * the right to manage the tokens of both. It gains: PERMISSION_DENIED
+   * (SCOPE_NOT_HELD, NOT_PERMITTED) as said above, where the owner is the new one.
+   * FAILED_PRECONDITION (OWNER_NOT_STAFF) if the new owner is not staff, ALREADY_EXISTS
+   * if the new owner has a token of that name, NOT_FOUND if there is no such owner that
+   * the caller may read.
+   */
+  transferToken: handleUnaryCall<TransferTokenRequest, TransferTokenResponse>;
   /**
    * ActivateToken switches the token on; no change if it is on. Needs the scope
    * `keyward.tokens.write`. It gains if the token is off: PERMISSION_DENIED
@@ -4035,6 +5038,23 @@ export interface TokenServiceServer extends UntypedServiceImplementation {
    */
   revokeUserTokens: handleUnaryCall<RevokeUserTokensRequest, RevokeUserTokensResponse>;
   /**
+   * AttachReference records that a consumer holds the token; no change if it is
+   * recorded. Needs the scope `keyward.tokens.write`. FAILED_PRECONDITION
+   * (TOO_MANY_REFERENCES) if the token has 1000 references.
+   */
+  attachReference: handleUnaryCall<AttachReferenceRequest, AttachReferenceResponse>;
+  /**
+   * DetachReference removes the record that a consumer holds the token. Needs the scope
+   * `keyward.tokens.write`. NOT_FOUND if there is no such record.
+   */
+  detachReference: handleUnaryCall<DetachReferenceRequest, DetachReferenceResponse>;
+  /**
+   * ListReferences returns a page of the consumers that hold the token, whether it may
+   * pass or not. Needs the scope `keyward.tokens.read`. NOT_FOUND if there is no such
+   * token that the caller may read.
+   */
+  listReferences: handleUnaryCall<ListReferencesRequest, ListReferencesResponse>;
+  /**
    * WatchTokens tells of every change of the tokens that the caller may read, and of
    * their owners, whoever made it and through whatever replica or program.
    *
@@ -4048,6 +5068,9 @@ export interface TokenServiceServer extends UntypedServiceImplementation {
    * Where nothing happens, messages without an event come at the interval of the
    * request, so that the client knows that the stream is alive and that it has seen
    * everything up to their revision.
+   *
+   * When a token is given to an owner whose tokens the caller may not read, the caller
+   * is not told of that, nor of the token from then on.
    *
    * The rights of the caller are read again for each message. The stream ends with
    * FAILED_PRECONDITION (REVISION_TOO_OLD, REVISION_IN_FUTURE, EPOCH_CHANGED) if it
@@ -4226,9 +5249,10 @@ export interface TokenServiceClient extends Client {
     callback: (error: ServiceError | null, response: RenameTokenResponse) => void,
   ): ClientUnaryCall;
   /**
-   * CloneToken makes a new token of the same owner with the same settings, its own
-   * plaintext and its own name. Needs the scope `keyward.tokens.write`. It gains;
-   * errors as for CreateToken.
+   * CloneToken makes a new token with the same settings, its own plaintext and its own
+   * name, of the same owner or of another one, and without references. Needs the scope
+   * `keyward.tokens.write`, and the right to manage the tokens of the new owner. It
+   * gains; errors as for CreateToken.
    */
   cloneToken(
     request: CloneTokenRequest,
@@ -4244,6 +5268,31 @@ export interface TokenServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: CloneTokenResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * TransferToken gives the token to another owner. Its ids, plaintexts, scopes, state,
+   * references and history stay; from then on its plaintexts stand for the new owner.
+   * No change if it is the owner's already. Needs the scope `keyward.tokens.write` and
+   * the right to manage the tokens of both. It gains: PERMISSION_DENIED
+   * (SCOPE_NOT_HELD, NOT_PERMITTED) as said above, where the owner is the new one.
+   * FAILED_PRECONDITION (OWNER_NOT_STAFF) if the new owner is not staff, ALREADY_EXISTS
+   * if the new owner has a token of that name, NOT_FOUND if there is no such owner that
+   * the caller may read.
+   */
+  transferToken(
+    request: TransferTokenRequest,
+    callback: (error: ServiceError | null, response: TransferTokenResponse) => void,
+  ): ClientUnaryCall;
+  transferToken(
+    request: TransferTokenRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: TransferTokenResponse) => void,
+  ): ClientUnaryCall;
+  transferToken(
+    request: TransferTokenRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: TransferTokenResponse) => void,
   ): ClientUnaryCall;
   /**
    * ActivateToken switches the token on; no change if it is on. Needs the scope
@@ -4370,6 +5419,65 @@ export interface TokenServiceClient extends Client {
     callback: (error: ServiceError | null, response: RevokeUserTokensResponse) => void,
   ): ClientUnaryCall;
   /**
+   * AttachReference records that a consumer holds the token; no change if it is
+   * recorded. Needs the scope `keyward.tokens.write`. FAILED_PRECONDITION
+   * (TOO_MANY_REFERENCES) if the token has 1000 references.
+   */
+  attachReference(
+    request: AttachReferenceRequest,
+    callback: (error: ServiceError | null, response: AttachReferenceResponse) => void,
+  ): ClientUnaryCall;
+  attachReference(
+    request: AttachReferenceRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: AttachReferenceResponse) => void,
+  ): ClientUnaryCall;
+  attachReference(
+    request: AttachReferenceRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: AttachReferenceResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * DetachReference removes the record that a consumer holds the token. Needs the scope
+   * `keyward.tokens.write`. NOT_FOUND if there is no such record.
+   */
+  detachReference(
+    request: DetachReferenceRequest,
+    callback: (error: ServiceError | null, response: DetachReferenceResponse) => void,
+  ): ClientUnaryCall;
+  detachReference(
+    request: DetachReferenceRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: DetachReferenceResponse) => void,
+  ): ClientUnaryCall;
+  detachReference(
+    request: DetachReferenceRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: DetachReferenceResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * ListReferences returns a page of the consumers that hold the token, whether it may
+   * pass or not. Needs the scope `keyward.tokens.read`. NOT_FOUND if there is no such
+   * token that the caller may read.
+   */
+  listReferences(
+    request: ListReferencesRequest,
+    callback: (error: ServiceError | null, response: ListReferencesResponse) => void,
+  ): ClientUnaryCall;
+  listReferences(
+    request: ListReferencesRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ListReferencesResponse) => void,
+  ): ClientUnaryCall;
+  listReferences(
+    request: ListReferencesRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ListReferencesResponse) => void,
+  ): ClientUnaryCall;
+  /**
    * WatchTokens tells of every change of the tokens that the caller may read, and of
    * their owners, whoever made it and through whatever replica or program.
    *
@@ -4383,6 +5491,9 @@ export interface TokenServiceClient extends Client {
    * Where nothing happens, messages without an event come at the interval of the
    * request, so that the client knows that the stream is alive and that it has seen
    * everything up to their revision.
+   *
+   * When a token is given to an owner whose tokens the caller may not read, the caller
+   * is not told of that, nor of the token from then on.
    *
    * The rights of the caller are read again for each message. The stream ends with
    * FAILED_PRECONDITION (REVISION_TOO_OLD, REVISION_IN_FUTURE, EPOCH_CHANGED) if it

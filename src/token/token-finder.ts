@@ -1,0 +1,69 @@
+import { meantByName, type Condition } from '../authz/reader-rows.js';
+import { accessTo, type CallerRights } from '../authz/rights.js';
+import type { Transaction } from '../db/knex.js';
+import { notFound, notPermitted } from '../lib/errors.js';
+import { requireEtag } from '../lib/etag.js';
+import { onlyOne } from '../lib/only-one.js';
+import type { TokenRef } from './token-ref.js';
+import type { TokenRepository } from './token-repository.js';
+import type { Token, TokenOwner } from './token.js';
+
+/** TokenFinder finds the tokens that callers name, and tells absence, prohibition and permission apart. */
+export class TokenFinder {
+  readonly #tokens: TokenRepository;
+
+  constructor(tokens: TokenRepository) {
+    this.#tokens = tokens;
+  }
+
+  /** findReadable finds a token that the caller may read. */
+  async findReadable(
+    callerRights: CallerRights,
+    ref: TokenRef,
+    trx?: Transaction,
+    meant?: Condition,
+  ): Promise<Token> {
+    const found = await this.#tokens.find(ref, trx, meant);
+    const readable = found.filter(({ owner }) => accessTo(callerRights, owner) !== 'none');
+    return onlyOne('token', readable, ({ id }) => id);
+  }
+
+  /** findManaged finds a token that the caller manages. */
+  async findManaged(callerRights: CallerRights, ref: TokenRef, trx: Transaction): Promise<Token> {
+    const token = await this.findReadable(callerRights, ref, trx, meantByName(callerRights));
+    requireManage(callerRights, token.owner, 'token');
+    return token;
+  }
+
+  /** lockManaged locks a token that the caller manages, with its owner, in the state that the etag marks. */
+  async lockManaged(
+    trx: Transaction,
+    callerRights: CallerRights,
+    ref: TokenRef,
+    etag: string,
+  ): Promise<Token> {
+    const found = await this.findManaged(callerRights, ref, trx);
+    // The owner first, as those lock who change users: a rank that is judged by must not change meanwhile.
+    await this.#holdOwner(trx, found);
+    const token = await this.#tokens.lock(trx, found.id);
+    if (token === undefined) throw notFound('token');
+    if (token.owner.profileId !== found.owner.profileId) {
+      // Another call has given it to another owner since it was found.
+      await this.#holdOwner(trx, token);
+      requireManage(callerRights, token.owner, 'token');
+    }
+    requireEtag('token', etag, token);
+    return token;
+  }
+
+  async #holdOwner(trx: Transaction, { owner }: Token): Promise<void> {
+    await this.#tokens.findOwner(trx, { by: 'id', id: owner.profileId });
+  }
+}
+
+/** requireManage refuses what the caller does not manage, as absent where the caller may not even read it. */
+export function requireManage(callerRights: CallerRights, owner: TokenOwner, kind: string): void {
+  const access = accessTo(callerRights, owner);
+  if (access === 'none') throw notFound(kind);
+  if (access === 'read') throw notPermitted(`The caller may read this ${kind} but not manage it.`);
+}
