@@ -14,6 +14,7 @@ import { warnOfCommandLine } from './client-options.js';
 import { io } from './io/io.js';
 import { printJson, printText, showLine, warn } from './io/output.js';
 import { readConfig } from './read-config.js';
+import { conflictsCommand, resolveCommand } from './import-conflicts.js';
 import { withTargetDatabase } from './target-database.js';
 
 interface Options {
@@ -79,6 +80,8 @@ export function importSmarterCommand(command: Command): void {
     )
     .option('--json', 'print the report as JSON')
     .addHelpText('after', HELP)
+    .addCommand(conflictsCommand())
+    .addCommand(resolveCommand())
     .action(async ({ from, dryRun = false, keepTokens = false, force = false, json, ...given }: Options) => {
       if (from !== undefined) warnOfCommandLine('--from, with its password,');
       const sourceUrl = from ?? io().env['KEYWARD_IMPORT_FROM'];

@@ -50,12 +50,15 @@ const OWNERS: Readonly<Record<Kind, string>> = {
   secret: 'secrets t JOIN user_profiles p ON p.id = t.user_profile_id JOIN accounts a ON a.id = p.account_id',
 };
 
-/** entriesOf are the records of what is done to rows, because the source no longer has them. */
+const GONE = { cause: 'gone_from_source' };
+
+/** entriesOf are the records of what is done to rows: if nothing else is said, because the source no longer has them. */
 export async function entriesOf(
   trx: Knex.Transaction,
   kind: Kind,
   action: AuditAction,
   ids: readonly string[],
+  detail: AuditEntry['detail'] = GONE,
 ): Promise<AuditEntry[]> {
   const rows = await query<{
     id: string;
@@ -72,6 +75,6 @@ export async function entriesOf(
     const account = accountId === null ? {} : { accountId: BigInt(accountId), accountNumber: number };
     const profile = profileId === null ? {} : { profileId: BigInt(profileId) };
     const resource = { kind, id: BigInt(id), ...profile, ...account };
-    return { actor: OPERATOR, action, outcome: 'OK', resource, detail: { cause: 'gone_from_source' } };
+    return { actor: OPERATOR, action, outcome: 'OK', resource, detail };
   });
 }

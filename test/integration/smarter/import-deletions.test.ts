@@ -173,13 +173,13 @@ for (const [name, start] of Object.entries(ENGINES)) {
 
       const held = await target.run(source.url);
 
-      expect(held.heldDeletions).toEqual([{ kind: 'token', vanished: 18, allowed: 4 }]);
+      expect(held.heldDeletions).toEqual([{ kind: 'token', vanished: 20, allowed: 5 }]);
       expect(await target.contents()).toEqual(before);
-      expect(held.notes.filter(({ what }) => what.includes('it stays in Keyward'))).toHaveLength(19);
+      expect(held.notes.filter(({ what }) => what.includes('it stays in Keyward'))).toHaveLength(21);
       const forced = await target.run(source.url, {
         deletions: { mode: 'apply', maxPercent: 10, force: true },
       });
-      expect(forced.counts).toMatchObject({ token: { deleted: 18 }, secret: { deleted: 1 } });
+      expect(forced.counts).toMatchObject({ token: { deleted: 20 }, secret: { deleted: 1 } });
     });
 
     test('an empty source deletes nothing, whatever is forced', async () => {
@@ -250,6 +250,8 @@ for (const [name, start] of Object.entries(ENGINES)) {
     test('a user who was in Keyward before, and the admin, stay', async () => {
       await target.knex('users').insert({ username: 'heidi', is_active: true });
       await target.run(source.url);
+      const users = () => target.knex('users').orderBy('id').select('username', 'is_active');
+      const before = await users();
       await deleteUser(source, HEIDI);
       await deleteUser(source, 1);
 
@@ -257,10 +259,7 @@ for (const [name, start] of Object.entries(ENGINES)) {
         deletions: { mode: 'apply', maxPercent: 20, force: false },
       });
 
-      expect(await target.knex('users').whereIn('username', ['admin', 'heidi']).pluck('is_active')).toEqual([
-        true,
-        true,
-      ]);
+      expect(await users()).toEqual(before);
       expect(report.notes.filter(({ what }) => what.startsWith('conflict: it is gone'))).toHaveLength(3);
     });
   });

@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { foldName } from '../../../src/lib/text.js';
 import { createImportTarget, type ImportTarget } from '../../support/import-target.js';
 import type { SmarterDatabase } from '../../support/smarter-source.js';
 import { addKey, addSecret, ENGINES, logOut, type Engine } from '../../support/smarter-platform.js';
@@ -92,7 +93,7 @@ for (const [engineName, start] of Object.entries(ENGINES)) {
         .limit(3)
         .select<{ id: bigint; name: string }[]>('id', 'name');
       const ids = rows.map(({ id }) => id);
-      const [first, second, third] = rows.map(({ name }) => name);
+      const [first, second, third] = rows.map(({ name }) => name) as [string, string, string];
       await source.run(`
         UPDATE secret_secret SET name = 'between' WHERE id = ${ids[0]};
         UPDATE secret_secret SET name = '${first}' WHERE id = ${ids[1]};
@@ -102,6 +103,7 @@ for (const [engineName, start] of Object.entries(ENGINES)) {
       const report = await target.run(source.url, { batchSize: 1 });
 
       expect(await named('secrets', ids)).toEqual([third, first, second]);
+      expect(await named('secrets', ids, 'name_key')).toEqual([third, first, second].map(foldName));
       expect(report.counts.secret).toMatchObject({ updated: 3, created: 0 });
     });
 
