@@ -90,7 +90,7 @@ function fieldsInConflict({ changed, before }: ChangedRow, row: Both): string[] 
 
 /** isEarlier compares times, which JSON of the database and records write differently. */
 function isEarlier(time: FieldValue, than: FieldValue): boolean {
-  return Date.parse(String(time)) < Date.parse(String(than));
+  return typeof time === 'string' && typeof than === 'string' && Date.parse(time) < Date.parse(than);
 }
 
 export function noteConflict(

@@ -234,8 +234,10 @@ class SmarterImport {
     }
     const held = deletions.mode === 'apply' ? heldBack(all, deletions) : [];
     this.#report.holdDeletions(held);
-    if (deletions.mode === 'report' || held.length > 0)
-      return all.forEach((gone) => this.#noteVanished(gone));
+    if (deletions.mode === 'report' || held.length > 0) {
+      for (const gone of all) this.#noteVanished(gone);
+      return;
+    }
     const deletion = { ...this.#options, now: presentOf(this.#options.clock) };
     for (const { kind, keys } of all) {
       for (const some of slicesOf(keys, () => 1, { maxItems: DELETED_AT_ONCE, maxSize: DELETED_AT_ONCE })) {

@@ -3,7 +3,7 @@ import { applyChanges, sortBatch } from './batch.js';
 import { takeKeys } from './owner-batch.js';
 import type { BatchReport } from './report.js';
 import type { SeenRow } from './source-keys.js';
-import type { SourceRow } from './source-rows.js';
+import { textField, type SourceRow } from './source-rows.js';
 import { TARGET_TABLES } from './target-tables.js';
 import type { Tools } from './tools.js';
 
@@ -44,6 +44,6 @@ export async function renameRows(
 }
 
 function asRow({ key, fields }: SeenRow): SourceRow {
-  const { username = key, account_number: label = username } = fields;
-  return { key, label: String(label), fields, leftOut: undefined, findings: [] };
+  const label = textField(fields, 'username') || textField(fields, 'account_number') || key;
+  return { key, label, fields, leftOut: undefined, findings: [] };
 }

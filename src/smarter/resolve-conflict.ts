@@ -173,7 +173,7 @@ async function writeValue(
   { target, clock }: Resolution,
 ): Promise<readonly AuditEntry[]> {
   const table = TARGET_TABLES[kind];
-  const folded = field === 'name' && 'name_key' in table.columns ? { name_key: foldName(String(value)) } : {};
+  const folded = field === 'name' && 'name_key' in table.columns ? { name_key: foldName(textOf(value)) } : {};
   const write = (): Promise<void> =>
     applyPatches(trx, table, [{ id: targetId, columns: { [field]: value, ...folded } }]);
   const promotions = new Promotions({
@@ -218,5 +218,10 @@ async function usersOf(
     'SELECT user_id::text AS user FROM user_profiles WHERE id = ?',
     [id],
   );
-  return [...(profile === undefined ? [] : [profile.user]), ...(field === 'user_id' ? [String(value)] : [])];
+  return [...(profile === undefined ? [] : [profile.user]), ...(field === 'user_id' ? [textOf(value)] : [])];
+}
+
+/** textOf is a text, or the number of a row, which JSON of the database does not write as one. */
+function textOf(value: FieldValue): string {
+  return typeof value === 'string' ? value : JSON.stringify(value);
 }
