@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Server } from '@grpc/grpc-js';
 import { accountHandlers, AccountServiceService } from './account/account-handler.js';
+import { idHandlers } from './account/id-handler.js';
 import { AccountRepository } from './account/account-repository.js';
 import { AccountService } from './account/account-service.js';
 import { DoneRequestRepository } from './idempotency/done-request-repository.js';
@@ -51,6 +52,7 @@ import { secretWatch } from './secret/secret-watch.js';
 import { startAudit, type Audit } from './server-audit.js';
 import { Coherence } from './server-coherence.js';
 import { openDatabases, type Databases } from './server-database.js';
+import { idService } from './server-ids.js';
 import type { Readiness } from './telemetry/probe-server.js';
 import { noConnections } from './telemetry/connection-metrics.js';
 import type { Logger } from './telemetry/logger.js';
@@ -353,11 +355,16 @@ function addTokensAndAccounts(
     {
       ...validateHandlers(verdicts, counts),
       ...tokenHandlers(tokenService, clock),
-      ...tokenWatchHandlers(watch),
+      ...tokenWatchHandlers(watch, clock),
     },
     chain,
   );
-  const ofAccounts = addService(server, AccountServiceService, accountHandlers(accountService, clock), chain);
+  const ofAccounts = addService(
+    server,
+    AccountServiceService,
+    { ...accountHandlers(accountService, clock), ...idHandlers(idService(dependencies)) },
+    chain,
+  );
   return { chain, methods: [...ofTokens, ...ofAccounts] };
 }
 

@@ -111,7 +111,8 @@ export class FrontDoor implements BodyKeeper {
   }
 
   get work(): WorkUse {
-    return { calls: this.#work.calls, waiting: this.#turns.waiting };
+    const { calls, bytes } = this.#work;
+    return { calls, bytes, waiting: this.#turns.waiting };
   }
 
   get interval(): number {

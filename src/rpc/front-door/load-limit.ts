@@ -19,6 +19,10 @@ export class LoadLimit {
     return this.#calls;
   }
 
+  get bytes(): number {
+    return this.#bytes;
+  }
+
   /** begin gives the work that it counts until nobody holds it any more; undefined if it may not begin. */
   begin(bytes: number): Work | undefined {
     if (this.#calls >= this.#most || !this.#hasRoom(bytes, this.#calls)) return undefined;

@@ -31,6 +31,10 @@ function callsUnderWay(): Promise<number> {
   return world.server.metric('keyward_calls_under_way');
 }
 
+function bytesUnderWay(): Promise<number> {
+  return world.server.metric('keyward_request_bytes_under_way');
+}
+
 function messageFor(token: string): Buffer {
   return framed(encodeRequest('validateToken', { token }));
 }
@@ -78,6 +82,7 @@ test('batches count by their texts, compressed or not: one too many is refused, 
   const unlock = await lockDigests(world.database.url);
   const waiting = [send(framed(batch())), send(compressed)];
   await expect.poll(callsUnderWay, PATIENCE).toBe(waiting.length);
+  await expect.poll(bytesUnderWay, PATIENCE).toBeGreaterThan(32e6);
   for (const frame of [framed(batch()), compressed]) {
     const refused = await send(frame);
     expect(refused).toMatchObject({ code: 'RESOURCE_EXHAUSTED' });
@@ -87,7 +92,7 @@ test('batches count by their texts, compressed or not: one too many is refused, 
   await expect.poll(callsUnderWay, PATIENCE).toBe(waiting.length);
   await unlock();
   for (const answer of await Promise.all(waiting)) expect(answer).toMatchObject({ code: 'OK' });
-  await expect.poll(callsUnderWay, PATIENCE).toBe(0);
+  await expect.poll(bytesUnderWay, PATIENCE).toBe(0);
 });
 
 describe('a call whose deadline passes while it waits is not judged', () => {

@@ -35,7 +35,7 @@ import { existing, textOf, World } from '../../support/world.js';
 
 const LARGEST = 65_536;
 /** Of the fields of text, each so many-th. */
-const STEP = extent('CANARY_STEP', 4, 1);
+const STEP = extent('CANARY_STEP', 16, 1);
 /** Methods whose answers carry values. */
 const CARRIERS: readonly MethodName[] = ['accessSecret', 'batchAccessSecrets'];
 /** Fields in which a text of any form is only looked up or compared. */
@@ -365,7 +365,7 @@ async function commandOutput(): Promise<string> {
     [['secret', 'set', name, '--json'], `${newText()}\n`],
     [['secret', 'set', name, newText()]],
     [['secret', 'set', name], newText().repeat(1 + LARGEST / 64)],
-    [['secret', 'set', `${newText()}/`], newText()],
+    [['secret', 'set', `${newText()}\t`], newText()],
     [['secret', 'set', name], newText(), { KEYWARD_SERVER: '127.0.0.1:1' }],
     [['secret', 'set', name], newText(), { KEYWARD_TOKEN: 'no token' }],
     [['secret', 'rotate', name, '--disable-old'], newText()],

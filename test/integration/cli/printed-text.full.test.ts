@@ -44,12 +44,13 @@ const CLIENT_COMMANDS: Readonly<Record<string, readonly string[]>> = {
   'token rename': ['$KEY', NASTY],
   'token revoke': ['$KEY', '--etag', NASTY],
   validate: ['$TOKEN'],
+  resolve: ['$SECRET'],
   call: ['keyward.secret.v1.SecretService/ListSecrets'],
   health: [],
 };
 /** Those that show such texts if all goes well. */
 const SHOW_TEXTS =
-  /^(call|validate|secret (list|get|versions|refs|grants)|token (list|get|validate|activate)) /;
+  /^(call|validate|resolve|secret (list|get|versions|refs|grants)|token (list|get|validate|activate)) /;
 /** These ask no service. */
 const OTHER_COMMANDS = [
   ...['serve', 'migrate', 'bootstrap', 'import-smarter', 'upgrade-database', 'audit verify', 'keys generate'],
