@@ -24,7 +24,9 @@ export function conflictsCommand(): Command {
   return new Command('conflicts')
     .description('List what was changed both in Keyward and in the source, and is not settled.')
     .option('--json', 'print one JSON object a line')
-    .action(async ({ json }: { json?: true }) => {
+    .action(async (_options: object, command: Command) => {
+      // The command above has an option of that name, which takes it.
+      const { json } = command.optsWithGlobals<{ json?: true }>();
       await withTargetDatabase(
         async (target) => {
           let page: readonly OpenConflict[];

@@ -54,8 +54,6 @@ A service that is running hears of each batch when it is committed.`;
 /** importSmarterCommand is `keyward import-smarter`. */
 export function importSmarterCommand(command: Command): void {
   command
-    // Its options are not those of its subcommands.
-    .enablePositionalOptions()
     .option(
       '--from <URL>',
       "database of the Smarter platform (or KEYWARD_IMPORT_FROM; the user's password is never printed)",
