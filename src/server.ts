@@ -24,6 +24,7 @@ import { Pruner } from './db/pruner.js';
 import { ReferenceRepository, TOKEN_REFERENCES } from './db/reference-repository.js';
 import { schemaProblem } from './db/migrate.js';
 import type { Clock } from './lib/clock.js';
+import { MICROSECONDS_A_DAY } from './lib/instant.js';
 import { Closer } from './lib/closer.js';
 import { stopping as stoppingError } from './lib/errors.js';
 import { systemTimers, within, type Timers } from './lib/timers.js';
@@ -113,7 +114,6 @@ const PRUNE_INTERVAL_MS = 600_000;
 const BINDING_INTERVAL_MS = 5_000;
 /** How long a start waits for stored values to be bound. More go on being bound, and can be read, meanwhile. */
 const BINDING_PATIENCE_MS = 5_000;
-const MICROSECONDS_A_DAY = 86_400_000_000n;
 
 /** startServer builds the whole service and starts it. What was opened is closed again if it fails. */
 export async function startServer(dependencies: ServerDependencies): Promise<RunningServer> {

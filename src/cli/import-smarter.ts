@@ -1,8 +1,11 @@
-import type { Command } from 'commander';
+import { InvalidArgumentError, Option, type Command } from 'commander';
 import { AuditLog } from '../audit/audit-log.js';
 import { ChainRepository } from '../audit/chain-repository.js';
 import { systemClock } from '../lib/clock.js';
+import { MICROSECONDS_A_DAY } from '../lib/instant.js';
+import type { Preference } from '../smarter/conflicts.js';
 import { sourceWarning } from '../smarter/connect-source.js';
+import type { DeletionPolicy } from '../smarter/deletions.js';
 import { importSmarter, type ImportOptions, type Progress } from '../smarter/import-smarter.js';
 import { formatReport } from '../smarter/report-text.js';
 import type { ImportReport } from '../smarter/report.js';
@@ -10,12 +13,18 @@ import { SmarterImportError } from '../smarter/smarter-import-error.js';
 import { warnOfCommandLine } from './client-options.js';
 import { io } from './io/io.js';
 import { printJson, printText, showLine, warn } from './io/output.js';
+import { readConfig } from './read-config.js';
+import { conflictsCommand, resolveCommand } from './import-conflicts.js';
 import { withTargetDatabase } from './target-database.js';
 
 interface Options {
   readonly from?: string;
   readonly dryRun?: boolean;
   readonly keepTokens?: boolean;
+  readonly deletions: DeletionPolicy['mode'];
+  readonly maxDeletions: number;
+  readonly force?: boolean;
+  readonly prefer: Preference;
   readonly json?: true;
 }
 
@@ -31,6 +40,11 @@ Accounts, users, user profiles, API keys and secrets are taken over with their p
 Configure the keys that Smarter encrypted its secrets with in KEYWARD_FERNET_KEYS, any key of Keyward's own first.
 It may be run again at any time, also after it was interrupted: it then takes over what changed in the source
 since, and neither undoes changes made in Keyward nor brings back what was deleted there.
+What is gone from the source is deleted in Keyward too: keys are revoked, secrets can be brought back for
+KEYWARD_SECRET_RETENTION_DAYS. Where more rows of a kind are gone than --max-deletions percent (three are always
+allowed, if these are no more than half), nothing is deleted, and the command ends with exit code 1 after its report.
+What was changed on both sides, or changed in Keyward and deleted in the source, is a conflict: it is reported, and
+listed by "keyward import-smarter conflicts" until "keyward import-smarter resolve" settles it.
 Where it makes a user staff or superuser, or a member of another account, tokens that someone else issued in Keyward
 for that user are switched off and reported, unless --keep-tokens is given. Keys of the platform go on working.
 A dry run does the same work in one transaction that it rolls back; rows it would change are locked meanwhile.
@@ -49,9 +63,26 @@ export function importSmarterCommand(command: Command): void {
       '--keep-tokens',
       'leave tokens switched on that someone else issued for users whom this import promotes',
     )
+    .addOption(
+      new Option('--deletions <mode>', 'delete what is gone from the source, or only report it')
+        .choices(['apply', 'report'])
+        .default('apply'),
+    )
+    .option('--max-deletions <percent>', 'most rows of a kind to delete, 1 to 100', percent, 10)
+    .option('--force', 'delete what is gone from the source, however much it is')
+    .addOption(
+      new Option(
+        '--prefer <side>',
+        'whose value stays where both sides changed a field: by default the one that lets in less (switched off, expiring earlier), or else that of the source',
+      )
+        .choices(['safer', 'keyward', 'source'])
+        .default('safer'),
+    )
     .option('--json', 'print the report as JSON')
     .addHelpText('after', HELP)
-    .action(async ({ from, dryRun = false, keepTokens = false, json }: Options) => {
+    .addCommand(conflictsCommand())
+    .addCommand(resolveCommand())
+    .action(async ({ from, dryRun = false, keepTokens = false, force = false, json, ...given }: Options) => {
       if (from !== undefined) warnOfCommandLine('--from, with its password,');
       const sourceUrl = from ?? io().env['KEYWARD_IMPORT_FROM'];
       if (sourceUrl === undefined) throw new Error('give the database to take over in KEYWARD_IMPORT_FROM');
@@ -65,13 +96,26 @@ export function importSmarterCommand(command: Command): void {
             clock: systemClock,
             dryRun,
             keepTokens,
+            deletions: { mode: given.deletions, maxPercent: given.maxDeletions, force },
+            prefer: given.prefer,
+            retention: BigInt(readConfig(io().env).secretRetentionDays) * MICROSECONDS_A_DAY,
             onProgress: showProgress,
           }),
         { mustExist: true },
       );
       if (json === true) printJson(report);
       else printText(formatReport(report));
+      if (report.heldDeletions.length > 0) {
+        throw new Error(
+          'nothing was deleted, since the source lacks too many rows: look at it, then give --force',
+        );
+      }
     });
+}
+
+function percent(text: string): number {
+  if (/^([1-9]\d?|100)$/.test(text)) return Number(text);
+  throw new InvalidArgumentError('It must be a whole number from 1 to 100.');
 }
 
 async function runImport(options: ImportOptions): Promise<ImportReport> {

@@ -14,6 +14,7 @@ import * as oldestServed from './migrations/0010-oldest-served.js';
 import * as noticeOfDeletions from './migrations/0011-notice-of-deletions.js';
 import * as manyChanges from './migrations/0012-many-changes.js';
 import * as tokenReferences from './migrations/0013-token-references.js';
+import * as importConflicts from './migrations/0014-import-conflicts.js';
 import * as prefixes from './migrations/0016-prefixes.js';
 import { MIGRATION_LOCK } from './advisory-locks.js';
 
@@ -32,6 +33,7 @@ const MIGRATIONS: readonly { readonly name: string; readonly migration: Knex.Mig
   { name: '0011-notice-of-deletions', migration: noticeOfDeletions },
   { name: '0012-many-changes', migration: manyChanges },
   { name: '0013-token-references', migration: tokenReferences },
+  { name: '0014-import-conflicts', migration: importConflicts },
   { name: '0016-prefixes', migration: prefixes },
 ];
 

@@ -10,6 +10,8 @@ export type Instant = bigint;
 export const MIN_INSTANT: Instant = -62_135_596_800_000_000n;
 export const MAX_INSTANT: Instant = 253_402_300_799_999_999n;
 
+export const MICROSECONDS_A_DAY = 86_400_000_000n;
+
 const PG_TIMESTAMP =
   /^(\d{4,6})-(\d\d)-(\d\d) (\d\d):(\d\d):(\d\d)(?:\.(\d{1,6}))?([+-])(\d\d)(?::(\d\d))?(?::(\d\d))?( BC)?$/;
 

@@ -18,8 +18,10 @@ export interface Fresh<Row extends SourceRow = SourceRow> {
 export interface ChangedRow<Row extends SourceRow = SourceRow> extends Fresh<Row> {
   readonly targetId: string;
   readonly before: Fields;
-  /** The fields that differ. */
-  readonly changed: ReadonlySet<string>;
+  /** The fields that differ, without those that keep Keyward's value. */
+  readonly changed: Set<string>;
+  /** Fields that were changed on both sides and keep Keyward's value. */
+  readonly kept: Set<string>;
   /** What is written instead of the source's values. */
   readonly replaced: Map<string, FieldValue>;
   /** Changed fields that cannot be taken now; the next import tries again. */
@@ -68,10 +70,10 @@ export async function sortBatch<Row extends SourceRow>(
       if (revalued.has(row.key)) changed.add('value');
       if (changed.size > 0) {
         const written = { replaced: new Map(), refused: new Set<string>(), remembered: new Map() };
-        changes.push({ row, columns, targetId, before, changed, ...written });
+        changes.push({ row, columns, targetId, before, changed, kept: new Set(), ...written });
       } else {
         unchanged.push(row);
-        report.outcomes.push('unchanged');
+        report.unchanged(row.key);
       }
     }
   }
@@ -108,7 +110,7 @@ export async function applyChanges(
     trx,
     table.kind,
     changes
-      .filter((change) => takenFields(change).length > 0)
+      .filter((change) => takenFields(change).length > 0 || change.kept.size > 0)
       .map(({ row, targetId, before, refused, remembered }) => ({
         key: row.key,
         targetId,
@@ -119,7 +121,7 @@ export async function applyChanges(
     const { row } = change;
     const told = takenFields(change);
     if (told.every((field) => table.use.includes(field))) {
-      report.outcomes.push('unchanged');
+      report.unchanged(row.key);
       continue;
     }
     report.outcomes.push('updated');

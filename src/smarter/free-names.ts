@@ -1,12 +1,11 @@
 import type { Knex } from 'knex';
-import { codePoints } from '../lib/text.js';
+import { codePoints, foldName } from '../lib/text.js';
 import type { ChangedRow, Fresh } from './batch.js';
+import { LONGEST_NAME } from './comparison.js';
 import type { BatchReport } from './report.js';
 import { textField, type SourceRow } from './source-rows.js';
-import { query } from './target-store.js';
+import { park, query } from './target-store.js';
 import type { TargetTable } from './target-tables.js';
-
-const LONGEST = 255;
 
 /** NameWish is the name that a row should have among the rows of its owner. */
 interface NameWish {
@@ -19,10 +18,10 @@ interface NameWish {
 /** numbered puts `-2`, `-3`, ... behind a name, and shortens it where it would become too long. */
 export function numbered(name: string, number: number): string {
   const suffix = `-${number}`;
-  if (codePoints(name) + suffix.length <= LONGEST) return name + suffix;
+  if (codePoints(name) + suffix.length <= LONGEST_NAME) return name + suffix;
   return (
     Array.from(name)
-      .slice(0, LONGEST - suffix.length)
+      .slice(0, LONGEST_NAME - suffix.length)
       .join('') + suffix
   );
 }
@@ -89,12 +88,25 @@ export class FreeNames {
         : (current.get(targetId)?.owner_id ?? ''),
       name: changed.has('name') ? textField(columns, 'name') : (current.get(targetId)?.name ?? ''),
     }));
+    await this.#makeWay(trx, wishes);
     const granted = await this.#grant(trx, wishes);
     moved.forEach(({ row, replaced }, index) => {
       const name = granted[index] ?? '';
       replaced.set('name', name);
+      if ('name_key' in this.#table.columns) replaced.set('name_key', foldName(name));
       this.#note(row, wishes[index]?.name ?? name, name, report);
     });
+  }
+
+  /** #makeWay takes names that are wished for from rows that get others, in this same transaction. */
+  async #makeWay(trx: Knex.Transaction, wishes: readonly NameWish[]): Promise<void> {
+    const movedIds = new Set(wishes.map(({ id }) => id));
+    const holders = await findHolders(trx, this.#table, wishes);
+    const inTheWay = wishes.flatMap(({ ownerId, name, id }) => {
+      const holder = holders.get(wishKey(ownerId, name));
+      return holder !== undefined && holder !== id && movedIds.has(holder) ? [holder] : [];
+    });
+    await park(trx, this.#table, 'name', inTheWay);
   }
 
   #note(row: SourceRow, wanted: string, name: string, report: BatchReport): void {

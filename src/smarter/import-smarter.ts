@@ -2,7 +2,7 @@
  * `smarter/` takes over the keys and secrets of a Smarter platform: it reads the rows of the original, normalises them,
  * and writes them in batches. It can be run again at any time.
  *
- *     const report = await importSmarter({ sourceUrl, target, keyring, audit, clock, keepTokens: false, dryRun: true });
+ *     const report = await importSmarter({ sourceUrl, target, keyring, audit, clock, keepTokens: false, dryRun: true, … });
  */
 
 import type { Knex } from 'knex';
@@ -13,15 +13,29 @@ import type { Keyring } from '../crypto/keyring.js';
 import { schemaProblem } from '../db/migrate.js';
 import type { Clock } from '../lib/clock.js';
 import { connectSource } from './connect-source.js';
+import { Conflicts, countConflicts, forgetConflicts, ROW, type Preference } from './conflicts.js';
+import { deleteVanished, heldBack, type DeletionPolicy, type VanishedKeys } from './deletions.js';
 import { FreeNames } from './free-names.js';
 import { importOwners } from './owner-batch.js';
 import { readAccounts, readUserProfiles, readUsers } from './owner-rows.js';
 import { Promotions } from './promotions.js';
-import { ReportBuilder, type BatchReport, type ImportReport, type Kind, type Note } from './report.js';
 import { importReferences } from './reference-batch.js';
+import { renameRows } from './renames.js';
+import {
+  BatchReport,
+  KINDS,
+  ReportBuilder,
+  type ImportReport,
+  type Kind,
+  type Note,
+  type Outcome,
+} from './report.js';
+import { deleteRetired } from './retired-owners.js';
 import { importSecrets } from './secret-batch.js';
 import { readSecrets } from './secret-rows.js';
+import { SeenRows } from './seen-rows.js';
 import { SmarterImportError } from './smarter-import-error.js';
+import { readKeys } from './source-keys.js';
 import type { SourceRow } from './source-rows.js';
 import type { Source } from './source.js';
 import type { ReadOptions } from './tagged-rows.js';
@@ -29,6 +43,9 @@ import { SECRETS, TARGET_TABLES, TOKENS } from './target-tables.js';
 import { query } from './target-store.js';
 import { importTokens } from './token-batch.js';
 import { readKnoxOnly, readTokens } from './token-rows.js';
+import type { Tools } from './tools.js';
+import { presentOf } from '../lib/instant.js';
+import { slicesOf } from '../lib/slices.js';
 import { hasCode } from '../lib/errno.js';
 import { IMPORT_LOCK } from '../db/advisory-locks.js';
 
@@ -50,6 +67,11 @@ export interface ImportOptions {
   readonly clock: Clock;
   /** Leave tokens switched on that someone else issued in Keyward, though their owner is promoted or joins an account. */
   readonly keepTokens: boolean;
+  readonly deletions: DeletionPolicy;
+  /** Whose value stays where a field was changed on both sides. */
+  readonly prefer: Preference;
+  /** Microseconds for which a deleted secret can be brought back; 0: not at all. */
+  readonly retention: bigint;
   /** Compute and report everything, and write nothing: all work is done in one transaction that is rolled back. */
   readonly dryRun: boolean;
   readonly onProgress?: (progress: Progress) => void;
@@ -70,8 +92,8 @@ const STAYING_TABLES = ['account_accountcontact', 'auth_user_groups', 'auth_user
 
 /** How often a batch is tried that fails because something else writes at the same time. */
 const ATTEMPTS = 5;
-/** unique_violation, serialization_failure, deadlock_detected: what a concurrent writer can cause. */
-const CONCURRENCY_ERRORS = new Set(['23505', '40001', '40P01']);
+/** foreign_key_violation, unique_violation, serialization_failure, deadlock_detected: what a concurrent writer can cause. */
+const CONCURRENCY_ERRORS = new Set(['23503', '23505', '40001', '40P01']);
 
 /**
  * importSmarter takes accounts, users, user profiles, API keys and secrets over from a Smarter platform's database, of which
@@ -99,20 +121,33 @@ export async function importSmarter(options: ImportOptions): Promise<ImportRepor
 }
 
 /** BatchWriter writes one batch within a transaction. */
-type BatchWriter<Row> = (trx: Knex.Transaction, rows: readonly Row[]) => Promise<BatchReport>;
+type BatchWriter<Row> = (trx: Knex.Transaction, rows: readonly Row[], report: BatchReport) => Promise<void>;
+
+/** Work is what one transaction does, and the records of it. */
+type Work<T> = (trx: Knex.Transaction) => Promise<{ readonly result: T; readonly entries: AuditEntry[] }>;
+
+/** Rows that the source no longer has, of one transaction. */
+const DELETED_AT_ONCE = 500;
 
 class SmarterImport {
   readonly #options: ImportOptions;
   readonly #source: Source;
   readonly #holder: Knex.Transaction;
   readonly #report = new ReportBuilder();
-  readonly #tokenNames = new FreeNames(TOKENS);
-  readonly #promotions: Promotions;
-  readonly #secretNames = new FreeNames(SECRETS);
+  readonly #tools: Tools;
+  /** All rows of the source; undefined at a first import. */
+  #seen: SeenRows | undefined;
 
   constructor(options: ImportOptions, source: Source, holder: Knex.Transaction) {
     this.#options = options;
-    this.#promotions = new Promotions({ ...options, profiles: new UserProfileRepository(options.target) });
+    const profiles = new UserProfileRepository(options.target);
+    this.#tools = {
+      keyring: options.keyring,
+      conflicts: new Conflicts(options.prefer),
+      promotions: new Promotions({ ...options, profiles }),
+      tokenNames: new FreeNames(TOKENS),
+      secretNames: new FreeNames(SECRETS),
+    };
     this.#source = source;
     this.#holder = holder;
   }
@@ -126,6 +161,8 @@ class SmarterImport {
       );
     }
     await this.#lock();
+    if (await this.#isRepeated()) await this.#readSeen();
+    if (this.#seen !== undefined) await this.#deleteVanished(this.#seen);
 
     const read: ReadOptions = {
       source: this.#source,
@@ -135,8 +172,8 @@ class SmarterImport {
     await this.#importKind('account', readAccounts(read), this.#ownersInto('account'));
     await this.#importKind('user', readUsers(read), this.#ownersInto('user'));
     await this.#importKind('user_profile', readUserProfiles(read), this.#ownersInto('user_profile'));
-    await this.#importKind('token', readTokens(read), (trx, rows) =>
-      importTokens(trx, this.#tokenNames, this.#promotions, rows),
+    await this.#importKind('token', readTokens(read), (trx, rows, report) =>
+      importTokens(trx, this.#tools, rows, report),
     );
     for await (const keys of readKnoxOnly(this.#source, this.#batchSize)) {
       const what = 'left out: it has no Smarter row, so it is no API key';
@@ -146,14 +183,16 @@ class SmarterImport {
         keys.length,
       );
     }
-    await this.#importKind('secret', readSecrets(read, this.#options.keyring), (trx, rows) =>
-      importSecrets(trx, this.#options.keyring, this.#secretNames, rows),
+    await this.#importKind('secret', readSecrets(read, this.#options.keyring), (trx, rows, report) =>
+      importSecrets(trx, this.#tools, rows, report),
     );
+    await this.#deleteRetired();
     const shared = { ...this.#options, source: this.#source, holder: this.#holder };
     this.#report.references = await importReferences({ ...shared, batchSize: this.#batchSize });
     for (const table of STAYING_TABLES.filter((name) => tables.has(name))) {
       this.#report.addStaying(table, await this.#countSource(table));
     }
+    this.#report.setOpenConflicts(await countConflicts(this.#holder));
     return this.#report.build(this.#options.dryRun);
   }
 
@@ -167,7 +206,71 @@ class SmarterImport {
       IMPORT_LOCK,
     ]);
     if (lock?.got !== true) throw new SmarterImportError('Another import into this database is running.');
-    await this.#holder.raw('CREATE TEMPORARY TABLE import_seen (source_key text NOT NULL) ON COMMIT DROP');
+  }
+
+  async #isRepeated(): Promise<boolean> {
+    const sql = 'SELECT EXISTS (SELECT FROM import_records) AS repeated';
+    const [row] = await query<{ repeated: boolean }>(this.#holder, sql);
+    return row?.repeated === true;
+  }
+
+  /** #readSeen reads all keys of the source before anything is written: what is not among them is gone. */
+  async #readSeen(): Promise<void> {
+    const seen = await SeenRows.in(this.#holder);
+    for (const kind of KINDS) {
+      for await (const rows of readKeys(this.#source, kind, this.#batchSize)) await seen.add(kind, rows);
+    }
+    await seen.complete();
+    this.#seen = seen;
+  }
+
+  /** #deleteVanished comes before all else, so that names are free. What hangs on others goes before them. */
+  async #deleteVanished(seen: SeenRows): Promise<void> {
+    const { deletions } = this.#options;
+    const all: VanishedKeys[] = [];
+    for (const kind of [...KINDS].reverse()) {
+      await this.#commit(kind, async (trx) => {
+        await forgetConflicts(trx, kind, ROW, await seen.returned(kind));
+        return { result: undefined, entries: [] };
+      });
+      all.push({ kind, ...(await seen.vanished(kind)), seen: await seen.count(kind) });
+    }
+    const held = deletions.mode === 'apply' ? heldBack(all, deletions) : [];
+    this.#report.holdDeletions(held);
+    if (deletions.mode === 'report' || held.length > 0) {
+      for (const gone of all) this.#noteVanished(gone);
+      return;
+    }
+    const deletion = { ...this.#options, now: presentOf(this.#options.clock) };
+    for (const { kind, keys } of all) {
+      for (const some of slicesOf(keys, () => 1, { maxItems: DELETED_AT_ONCE, maxSize: DELETED_AT_ONCE })) {
+        const { count, report } = await this.#commit(kind, async (trx) => {
+          const deleted = await deleteVanished(trx, kind, some, deletion);
+          return {
+            result: deleted,
+            entries: [...deleted.entries, ...importedEntry(kind, { deleted: deleted.count })],
+          };
+        });
+        this.#report.addDeleted(kind, count, report.notes);
+      }
+    }
+    await this.#deleteRetired();
+  }
+
+  #noteVanished({ kind, keys }: VanishedKeys): void {
+    const what = 'gone from the source since it was imported: it stays in Keyward';
+    const notes = keys.slice(0, 1000).map((key): Note => ({ kind, key, what }));
+    this.#report.addNotes('vanished', notes, keys.length);
+  }
+
+  async #deleteRetired(): Promise<void> {
+    let count: number;
+    do {
+      count = await this.#commit('user', async (trx) => {
+        const entries = await deleteRetired(trx);
+        return { result: entries.length, entries };
+      });
+    } while (count > 0);
   }
 
   async #importKind<Row extends SourceRow>(
@@ -176,61 +279,60 @@ class SmarterImport {
     write: BatchWriter<Row>,
   ): Promise<void> {
     const total = await this.#countSource(SOURCE_TABLES[kind]);
-    const isRepeated = (await this.#countRecords(kind)) > 0;
+    const renamed = await this.#rename(kind);
     for await (const rows of batches) {
-      this.#report.addBatch(kind, await this.#commitBatch(kind, (trx) => write(trx, rows)));
-      if (isRepeated) await this.#remember(rows);
+      const report = await this.#commitBatch(kind, renamed, (trx, batch) => write(trx, rows, batch));
+      this.#report.addBatch(kind, report);
       this.#options.onProgress?.({ kind, read: this.#report.rowsRead(kind), total });
     }
-    if (isRepeated) await this.#noteVanished(kind);
+  }
+
+  /** #rename renames rows that are in each other's way, and tells which. */
+  async #rename(kind: Kind): Promise<ReadonlySet<string>> {
+    if (this.#seen === undefined || kind === 'user_profile') return new Set();
+    const rows = await this.#seen.inTheWay(kind);
+    if (rows.length === 0) return new Set();
+    const report = await this.#commitBatch(kind, new Set(), (trx, batch) =>
+      renameRows(trx, kind, this.#tools, rows, batch),
+    );
+    // The rows themselves are counted when they are read.
+    this.#report.addBatch(kind, report, { counted: false });
+    return new Set(rows.map(({ key }) => key));
   }
 
   /** #ownersInto writes batches of accounts, users or user profiles. */
   #ownersInto(kind: Kind): BatchWriter<SourceRow> {
-    return (trx, rows) => importOwners(trx, TARGET_TABLES[kind], this.#promotions, rows);
+    return (trx, rows, report) => importOwners(trx, TARGET_TABLES[kind], this.#tools, rows, report);
   }
 
   /** #commitBatch writes a batch and its records in one transaction. */
-  async #commitBatch(
+  #commitBatch(
     kind: Kind,
-    write: (trx: Knex.Transaction) => Promise<BatchReport>,
+    renamed: ReadonlySet<string>,
+    write: (trx: Knex.Transaction, report: BatchReport) => Promise<void>,
   ): Promise<BatchReport> {
+    return this.#commit(kind, async (trx) => {
+      const report = new BatchReport(renamed);
+      await write(trx, report);
+      return { result: report, entries: auditEntries(kind, report, this.#options.keepTokens) };
+    });
+  }
+
+  async #commit<T>(kind: Kind, work: Work<T>): Promise<T> {
     const scope = this.#options.dryRun ? this.#holder : this.#options.target;
     for (let attempt = 1; ; attempt += 1) {
       try {
         return await scope.transaction(async (trx) => {
-          const batch = await write(trx);
-          await this.#options.audit.record(trx, auditEntries(kind, batch, this.#options.keepTokens));
-          return batch;
+          const { result, entries } = await work(trx);
+          await this.#options.audit.record(trx, entries);
+          return result;
         });
       } catch (error) {
-        this.#tokenNames.forget();
-        this.#secretNames.forget();
+        this.#tools.tokenNames.forget();
+        this.#tools.secretNames.forget();
         if (attempt === ATTEMPTS || !isConcurrencyError(error)) throw batchFailed(kind, error);
       }
     }
-  }
-
-  async #remember(rows: readonly SourceRow[]): Promise<void> {
-    const sql = 'INSERT INTO import_seen SELECT unnest(?::text[])';
-    await this.#holder.raw(sql, [rows.map(({ key }) => key)]);
-  }
-
-  /** #noteVanished tells which imported rows the source no longer has. They stay: deleting is Keyward's own business. */
-  async #noteVanished(kind: Kind): Promise<void> {
-    const { table, present } = TARGET_TABLES[kind];
-    const vanished = await query<{ source_key: string; count: string }>(
-      this.#holder,
-      `SELECT r.source_key, (count(*) OVER ())::text AS count
-       FROM import_records r JOIN ${table} t ON t.id = r.target_id AND ${present}
-       WHERE r.kind = ? AND NOT EXISTS (SELECT FROM import_seen s WHERE s.source_key = r.source_key)
-       ORDER BY r.source_key LIMIT 1000`,
-      [kind],
-    );
-    await this.#holder.raw('TRUNCATE import_seen');
-    const what = 'gone from the source since it was imported: it stays in Keyward';
-    const notes = vanished.map(({ source_key: key }): Note => ({ kind, key, what }));
-    this.#report.addNotes('vanished', notes, Number(vanished[0]?.count ?? 0));
   }
 
   async #countSource(table: string): Promise<number> {
@@ -240,32 +342,31 @@ class SmarterImport {
     }
     return count;
   }
-
-  async #countRecords(kind: Kind): Promise<number> {
-    const sql =
-      'SELECT count(*)::text AS count FROM (SELECT FROM import_records WHERE kind = ? LIMIT 1) any_';
-    const [row] = await query<{ count: string }>(this.#holder, sql, [kind]);
-    return Number(row?.count ?? 0);
-  }
 }
 
 /** auditEntries is one entry for a batch that wrote something, and one for each token that it switched off. */
 function auditEntries(kind: Kind, batch: BatchReport, keepTokens: boolean): AuditEntry[] {
-  const written = (['created', 'updated', 'merged'] as const).map((outcome) => {
-    return [outcome, batch.outcomes.filter((each) => each === outcome).length] as const;
-  });
-  const counted = written
-    .filter(([, count]) => count > 0)
-    .map(([outcome, count]) => [outcome, String(count)]);
-  if (counted.length === 0) return [];
-  const detail = { ...(Object.fromEntries(counted) as Record<string, string>), ...keptTokens(keepTokens) };
+  const count = (outcome: Outcome): number => batch.outcomes.filter((each) => each === outcome).length;
+  const written = { created: count('created'), updated: count('updated'), merged: count('merged') };
   return [
-    { actor: OPERATOR, action: 'DATA_IMPORTED', outcome: 'OK', resource: { kind, id: null }, detail },
+    ...importedEntry(kind, written, keptTokens(keepTokens)),
     ...batch.deactivated.map(({ token, cause }) => ({
       actor: OPERATOR,
       ...deactivatedTokenEntry(token, cause),
     })),
   ];
+}
+
+/** importedEntry tells how many rows were written; none where there were none. */
+function importedEntry(
+  kind: Kind,
+  counts: Readonly<Record<string, number>>,
+  besides: AuditEntry['detail'] = {},
+): AuditEntry[] {
+  const counted = Object.entries(counts).filter(([, count]) => count > 0);
+  if (counted.length === 0) return [];
+  const detail = { ...Object.fromEntries(counted.map(([what, count]) => [what, String(count)])), ...besides };
+  return [{ actor: OPERATOR, action: 'DATA_IMPORTED', outcome: 'OK', resource: { kind, id: null }, detail }];
 }
 
 /** batchFailed hides the statement and its values, which drivers put before the reason. */

@@ -2,16 +2,19 @@ import type { Knex } from 'knex';
 import { applyChanges, leaveOut, noteFindings, sortBatch, type ChangedRow, type Fresh } from './batch.js';
 import { insertNumbered, isFree, noteNumber, takenNumbers, type Numbered, type Wanting } from './numbers.js';
 import type { Promotions } from './promotions.js';
-import { BatchReport, type Kind, type Outcome } from './report.js';
+import type { BatchReport, Kind, Outcome } from './report.js';
 import { textField, type SourceRow } from './source-rows.js';
 import type { TargetTable } from './target-tables.js';
-import { applyPatches, query, typed, writeRecords } from './target-store.js';
+import { applyPatches, forgetRecords, park, query, typed, writeRecords } from './target-store.js';
+import type { Tools } from './tools.js';
 
 /** Counterpart is a row of Keyward with the natural key of a source row. */
 interface Counterpart {
   readonly id: string;
-  /** Whether it already stands for a row of the source. */
+  /** Whether it already stands for a row that the source has. */
   readonly imported: boolean;
+  /** The key of a row that the source no longer has, for which it stood. */
+  readonly retiredKey: string | null;
 }
 
 /**
@@ -21,21 +24,22 @@ interface Counterpart {
 export async function importOwners(
   trx: Knex.Transaction,
   table: TargetTable,
-  promotions: Promotions,
+  tools: Tools,
   rows: readonly SourceRow[],
-): Promise<BatchReport> {
-  const report = new BatchReport();
+  report: BatchReport,
+): Promise<void> {
+  const { promotions } = tools;
   const { fresh, changes } = await sortBatch(trx, table, rows, report);
-  await refuseTakenKeys(trx, table, changes, report);
+  await tools.conflicts.settle(trx, table, changes, report);
+  await takeKeys(trx, table, changes, report);
   await promotions.changeUsers(trx, await usersRaisedBy(trx, table, changes), report, () =>
     applyChanges(trx, table, changes, report),
   );
   await placeFresh(trx, table, fresh, promotions, report);
-  return report;
 }
 
-/** refuseTakenKeys leaves a changed natural key alone that another row of Keyward has. */
-async function refuseTakenKeys(
+/** takeKeys gives changed rows their new natural keys, but leaves a key alone that a row has which keeps it. */
+export async function takeKeys(
   trx: Knex.Transaction,
   table: TargetTable,
   changes: readonly ChangedRow[],
@@ -43,14 +47,35 @@ async function refuseTakenKeys(
 ): Promise<void> {
   const rekeyed = changes.filter(({ changed }) => table.naturalKey.some((column) => changed.has(column)));
   const counterparts = await findCounterparts(trx, table, rekeyed);
-  for (const change of rekeyed) {
-    const counterpart = counterparts.get(naturalKey(table, change));
-    if (counterpart === undefined || counterpart.id === change.targetId) continue;
+  const leaving = new Map(rekeyed.map((change) => [change.targetId, change]));
+  for (let before = -1; before !== leaving.size;) {
+    before = leaving.size;
+    const wanted = new Set<string>();
+    for (const change of [...leaving.values()]) {
+      const key = naturalKey(table, change);
+      const holder = counterparts.get(key)?.id;
+      const isTaken = holder !== undefined && holder !== change.targetId && !leaving.has(holder);
+      if (isTaken || wanted.has(key)) leaving.delete(change.targetId);
+      else wanted.add(key);
+    }
+  }
+  for (const change of rekeyed.filter(({ targetId }) => !leaving.has(targetId))) {
     const columns = table.naturalKey.filter((column) => change.changed.has(column));
     for (const column of columns) change.refused.add(column);
     const what = `not updated: ${columns.join(', ')} (another row of Keyward has that already)`;
     report.note(table.kind, change.row.label, 'key-taken', what);
   }
+  const [column, ...others] = table.naturalKey;
+  if (column === undefined || others.length > 0) return;
+  const holders = [...leaving.values()].flatMap(
+    (change) => counterparts.get(naturalKey(table, change))?.id ?? [],
+  );
+  await park(
+    trx,
+    table,
+    column,
+    holders.filter((id) => leaving.has(id)),
+  );
 }
 
 async function placeFresh(
@@ -69,6 +94,7 @@ async function placeFresh(
   );
   const inserts: Wanting[] = [];
   const merges: Numbered[] = [];
+  const retiredKeys: string[] = [];
   const renumbered: { id: string; to: string }[] = [];
   const keys = new Set<string>();
 
@@ -81,6 +107,7 @@ async function placeFresh(
       continue;
     }
     keys.add(key);
+    if (typeof counterpart?.retiredKey === 'string') retiredKeys.push(counterpart.retiredKey);
     const keepsNumber = isFree(row.key, taken);
     if (counterpart === undefined) {
       if (keepsNumber) taken.add(row.key);
@@ -100,6 +127,7 @@ async function placeFresh(
     }
   }
 
+  await forgetRecords(trx, table.kind, retiredKeys);
   await renumber(trx, table, renumbered);
   const raised: Partial<Record<Kind, string[]>> = {
     user: merges.map(({ id }) => id),
@@ -144,7 +172,8 @@ async function remember(
   outcome: Outcome,
   report: BatchReport,
 ): Promise<void> {
-  const records = rows.map(({ row, id }) => ({ key: row.key, targetId: id, fields: row.fields }));
+  const merged = outcome === 'merged';
+  const records = rows.map(({ row, id }) => ({ key: row.key, targetId: id, fields: row.fields, merged }));
   await writeRecords(trx, table.kind, records);
   for (const { row } of rows) {
     report.outcomes.push(outcome);
@@ -175,14 +204,14 @@ async function findCounterparts(
     trx,
     `SELECT t.id::text AS id,
        json_build_object(${table.naturalKey.map((column) => `'${column}', t.${column}::text`).join()}) AS columns,
-       EXISTS (SELECT FROM import_records i WHERE i.kind = ? AND i.target_id = t.id) AS imported
+       i.source_key IS NOT NULL AND i.retired_at IS NULL AS imported,
+       CASE WHEN i.retired_at IS NOT NULL THEN i.source_key END AS "retiredKey"
      FROM json_to_recordset(?::json) AS r (${typed(table, table.naturalKey)})
-     JOIN ${table.table} t USING (${table.naturalKey.join()})`,
-    [table.kind, JSON.stringify(rows.map(({ columns }) => columns))],
+     JOIN ${table.table} t USING (${table.naturalKey.join()})
+     LEFT JOIN import_records i ON i.kind = ? AND i.target_id = t.id`,
+    [JSON.stringify(rows.map(({ columns }) => columns)), table.kind],
   );
-  return new Map(
-    found.map(({ id, imported, columns }) => [naturalKey(table, { columns }), { id, imported }]),
-  );
+  return new Map(found.map(({ columns, ...counterpart }) => [naturalKey(table, { columns }), counterpart]));
 }
 
 /**

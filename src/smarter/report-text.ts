@@ -8,7 +8,7 @@ const TITLES: Readonly<Record<Kind, string>> = {
   token: 'tokens',
   secret: 'secrets',
 };
-const COLUMNS = ['read', 'created', 'updated', 'unchanged', 'merged', 'leftOut'] as const;
+const COLUMNS = ['read', 'created', 'updated', 'unchanged', 'merged', 'leftOut', 'deleted'] as const;
 
 /** formatReport writes a report for people. */
 export function formatReport(report: ImportReport): string {
@@ -30,6 +30,13 @@ export function formatReport(report: ImportReport): string {
       '',
       `Switched off, since their owners gained rights: ${off} ${off === 1 ? 'token' : 'tokens'}.`,
     );
+  if (report.heldDeletions.length > 0) {
+    lines.push('', 'Nothing was deleted: the source lacks more rows than may be deleted at once.');
+    for (const { kind, vanished, allowed } of report.heldDeletions)
+      lines.push(`  ${TITLES[kind]}: ${vanished} are gone, ${allowed} may be deleted`);
+  }
+  if (report.openConflicts > 0)
+    lines.push('', `Conflicts to settle: ${report.openConflicts} ("keyward import-smarter conflicts").`);
   if (report.notes.length > 0) lines.push('', 'Notes:');
   for (const { kind, key, what } of report.notes)
     lines.push(`  ${printable(`${kind.replace('_', ' ')} ${key}: ${what}`)}`);

@@ -5,7 +5,7 @@ import type { DeactivatedToken } from '../account/user-profile-repository.js';
 export const KINDS = ['account', 'user', 'user_profile', 'token', 'secret'] as const;
 export type Kind = (typeof KINDS)[number];
 
-/** Counts of the rows of one kind: `read` is the sum of the others. */
+/** Counts of the rows of one kind: `read` is the sum of the others, but for `deleted`. */
 export interface Counts {
   read: number;
   created: number;
@@ -15,6 +15,15 @@ export interface Counts {
   /** merged rows were found in Keyward under their natural key, at their first import. */
   merged: number;
   leftOut: number;
+  /** deleted rows are gone from the source. */
+  deleted: number;
+}
+
+/** HeldDeletions are rows of one kind that are gone from the source, and more than may be deleted at once. */
+export interface HeldDeletions {
+  readonly kind: Kind;
+  readonly vanished: number;
+  readonly allowed: number;
 }
 
 /** Note tells what happened to one row. It never holds digests, values of secrets, keys or values of annotations. */
@@ -43,6 +52,10 @@ export interface ImportReport {
   readonly deactivatedTokens: number;
   /** What the source's foreign keys tell of who uses tokens and secrets. */
   readonly references: Readonly<ReferenceCounts>;
+  /** Why nothing was deleted, where the source lacks too many rows; empty otherwise. */
+  readonly heldDeletions: readonly HeldDeletions[];
+  /** Conflicts that nobody has settled yet, those of earlier imports included. */
+  readonly openConflicts: number;
   /** What Keyward has no place for, by column or table of the source. */
   readonly staysInSource: readonly { readonly name: string; readonly values: number }[];
   readonly notes: readonly Note[];
@@ -50,7 +63,7 @@ export interface ImportReport {
   readonly notesLeftOff: readonly { readonly kind: Kind; readonly sort: string; readonly count: number }[];
 }
 
-export type Outcome = Exclude<keyof Counts, 'read'>;
+export type Outcome = Exclude<keyof Counts, 'read' | 'deleted'>;
 
 /** Most notes of one sort and kind that a report holds, so that a large import stays within its memory. */
 const NOTES_PER_SORT = 1000;
@@ -66,6 +79,17 @@ export class BatchReport {
   readonly outcomes: Outcome[] = [];
   readonly notes: (Note & { readonly sort: string })[] = [];
   readonly deactivated: { readonly token: DeactivatedToken; readonly cause: DeactivationCause }[] = [];
+  readonly #renamed: ReadonlySet<string>;
+
+  /** @param renamed keys of rows that this import has renamed already */
+  constructor(renamed: ReadonlySet<string> = new Set()) {
+    this.#renamed = renamed;
+  }
+
+  /** unchanged counts a row that needs nothing more. */
+  unchanged(key: string): void {
+    this.outcomes.push(this.#renamed.has(key) ? 'updated' : 'unchanged');
+  }
 
   note(kind: Kind, key: string, sort: string, what: string): void {
     this.notes.push({ kind, key, sort, what });
@@ -81,18 +105,25 @@ export class BatchReport {
 /** ReportBuilder gathers the report of one import. */
 export class ReportBuilder {
   readonly #counts = Object.fromEntries(
-    KINDS.map((kind) => [kind, { read: 0, created: 0, updated: 0, unchanged: 0, merged: 0, leftOut: 0 }]),
+    KINDS.map((kind) => [
+      kind,
+      { read: 0, created: 0, updated: 0, unchanged: 0, merged: 0, leftOut: 0, deleted: 0 },
+    ]),
   ) as Record<Kind, Counts>;
   references: Readonly<ReferenceCounts> = { read: 0, added: 0, removed: 0, leftOut: 0 };
   #deactivatedTokens = 0;
+  #heldDeletions: readonly HeldDeletions[] = [];
+  #openConflicts = 0;
   readonly #stays = new Map<string, number>();
   readonly #notes: Note[] = [];
   readonly #noted = new Map<string, { kind: Kind; sort: string; count: number; held: number }>();
 
-  addBatch(kind: Kind, batch: BatchReport): void {
+  /** addBatch adds what one batch did; its rows are not `counted` where they come again in another. */
+  addBatch(kind: Kind, batch: BatchReport, { counted = true } = {}): void {
     const counts = this.#counts[kind];
-    counts.read += batch.outcomes.length;
-    for (const outcome of batch.outcomes) counts[outcome] += 1;
+    const outcomes = counted ? batch.outcomes : [];
+    counts.read += outcomes.length;
+    for (const outcome of outcomes) counts[outcome] += 1;
     this.#deactivatedTokens += batch.deactivated.length;
     for (const note of batch.notes) this.addNotes(note.sort, [note], 1);
   }
@@ -107,6 +138,20 @@ export class ReportBuilder {
     noted.count += count;
     noted.held += held.length;
     this.#notes.push(...held.map(({ key, what }) => ({ kind, key, what })));
+  }
+
+  /** addDeleted adds what one batch of deletions did. */
+  addDeleted(kind: Kind, count: number, notes: BatchReport['notes']): void {
+    this.#counts[kind].deleted += count;
+    for (const note of notes) this.addNotes(note.sort, [note], 1);
+  }
+
+  holdDeletions(held: readonly HeldDeletions[]): void {
+    this.#heldDeletions = held;
+  }
+
+  setOpenConflicts(count: number): void {
+    this.#openConflicts = count;
   }
 
   /** addStaying counts values of the source that Keyward has no place for. */
@@ -124,6 +169,8 @@ export class ReportBuilder {
       counts: this.#counts,
       deactivatedTokens: this.#deactivatedTokens,
       references: this.references,
+      heldDeletions: this.#heldDeletions,
+      openConflicts: this.#openConflicts,
       staysInSource: [...this.#stays].map(([name, values]) => ({ name, values })),
       notes: this.#notes,
       notesLeftOff: [...this.#noted.values()]

@@ -2,28 +2,41 @@ import type { Knex } from 'knex';
 import type { Keyring } from '../crypto/keyring.js';
 import { foldName } from '../lib/text.js';
 import { applyChanges, noteFindings, sortBatch, type ChangedRow, type Fresh } from './batch.js';
-import type { FreeNames } from './free-names.js';
+import {
+  decisionsOf,
+  forgetConflicts,
+  noteConflict,
+  writeConflicts,
+  type Conflict,
+  type Preference,
+} from './conflicts.js';
 import { insertNumbered, isFree, noteNumber, takenNumbers } from './numbers.js';
-import { BatchReport } from './report.js';
+import type { BatchReport } from './report.js';
 import { VALUE_VERSION, type SecretRow } from './secret-rows.js';
-import { addVersions, findReplacedValues, readNewestVersions, setKeys } from './secret-versions.js';
+import {
+  addVersions,
+  findReplacedValues,
+  holdsSame,
+  readNewestVersions,
+  setKeys,
+} from './secret-versions.js';
 import { textField, type Fields } from './source-rows.js';
 import { writeRecords } from './target-store.js';
 import { SECRETS } from './target-tables.js';
+import type { Tools } from './tools.js';
 
 /** importSecrets takes one batch of secrets. Their owners must have been imported. */
 export async function importSecrets(
   trx: Knex.Transaction,
-  keyring: Keyring,
-  names: FreeNames,
+  { keyring, conflicts, secretNames: names }: Tools,
   rows: readonly SecretRow[],
-): Promise<BatchReport> {
-  const report = new BatchReport();
+  report: BatchReport,
+): Promise<void> {
   const replaced = await findReplacedValues(trx, rows);
   const { fresh, changes, unchanged } = await sortBatch(trx, SECRETS, rows, report, replaced);
+  await conflicts.settle(trx, SECRETS, changes, report);
   await names.settle(trx, changes, report);
-  for (const change of changes) foldReplacedName(change);
-  await addChangedValues(trx, keyring, changes, report);
+  await takeChangedValues(trx, keyring, conflicts.prefer, changes, report);
   await setFoundKeys(trx, keyring, changes, report);
   await applyChanges(trx, SECRETS, changes, report);
   await create(trx, keyring, await names.name(trx, fresh, report), report);
@@ -31,46 +44,67 @@ export async function importSecrets(
     // Told every time: somebody may have to look for the key.
     if (row.fields['decryptable'] === false) noteValue(row, report);
   }
-  return report;
-}
-
-function foldReplacedName({ replaced }: ChangedRow): void {
-  const name = replaced.get('name');
-  if (typeof name === 'string') replaced.set('name_key', foldName(name));
 }
 
 function noteValue({ label, value }: SecretRow, report: BatchReport): void {
   for (const { sort, what } of value.findings) report.note('secret', label, sort, what);
 }
 
-/** addChangedValues makes new versions of values that changed in the source, unless they changed in Keyward too. */
-async function addChangedValues(
+/**
+ * takeChangedValues makes new versions of values that changed in the source. The same plaintext encrypted anew makes none.
+ * Where the value was changed in Keyward too, the source's is added behind it, unless Keyward's is preferred or is
+ * switched off.
+ */
+async function takeChangedValues(
   trx: Knex.Transaction,
   keyring: Keyring,
+  prefer: Preference,
   changes: readonly ChangedRow<SecretRow>[],
   report: BatchReport,
 ): Promise<void> {
   const revalued = changes.filter(({ changed }) => changed.has('value'));
-  const newest = await readNewestVersions(
+  const ids = revalued.map(({ targetId }) => targetId);
+  const newest = await readNewestVersions(trx, ids);
+  const decided = await decisionsOf(
     trx,
-    revalued.map(({ targetId }) => targetId),
+    'secret',
+    'value',
+    revalued.map(({ row }) => row.key),
   );
   const additions = [];
-  for (const { row, targetId, before, refused, remembered } of revalued) {
+  const found: Conflict[] = [];
+  for (const { row, targetId, before, changed, kept, remembered } of revalued) {
     const version = newest.get(targetId);
-    if (version?.state === 'ENABLED' && String(version.number) === before[VALUE_VERSION]) {
-      const number = version.number + 1;
-      const createdAt = timeField(row.fields, 'updated_at');
-      additions.push({ secretId: targetId, number, value: row.value, createdAt });
+    const number = version?.number ?? 0;
+    if (version !== undefined && holdsSame(keyring, version, row.value)) {
       remembered.set(VALUE_VERSION, String(number));
-      noteValue(row, report);
-    } else {
-      refused.add('value').add('decryptable');
-      const what = 'not updated: value (it was changed in Keyward too)';
-      report.note('secret', row.label, 'value-changed-twice', what);
+      for (const field of ['value', 'decryptable']) changed.delete(field);
+      kept.add('value');
+      continue;
     }
+    const isEnabled = version?.state === 'ENABLED';
+    if (!isEnabled || String(number) !== before[VALUE_VERSION]) {
+      const side = decided.get(row.key) ?? (prefer === 'safer' ? (isEnabled ? 'source' : 'keyward') : prefer);
+      found.push({ key: row.key, field: 'value', kept: side, keywardValue: null, sourceValue: null });
+      noteConflict('secret', row.label, 'value', side, report);
+      if (side === 'keyward') {
+        for (const field of ['value', 'decryptable']) changed.delete(field);
+        kept.add('value');
+        continue;
+      }
+    }
+    const createdAt = timeField(row.fields, 'updated_at');
+    additions.push({ secretId: targetId, number: number + 1, value: row.value, createdAt });
+    remembered.set(VALUE_VERSION, String(number + 1));
+    noteValue(row, report);
   }
   await addVersions(trx, keyring, additions);
+  await writeConflicts(
+    trx,
+    'secret',
+    found.filter(({ key }) => !decided.has(key)),
+  );
+  await forgetConflicts(trx, 'secret', 'value', [...decided.keys()]);
 }
 
 /** setFoundKeys is for values that no key opened when they were imported, and one does now. */

@@ -1,5 +1,6 @@
+import { timingSafeEqual } from 'node:crypto';
 import type { Knex } from 'knex';
-import type { Keyring } from '../crypto/keyring.js';
+import { Undecryptable, type Keyring } from '../crypto/keyring.js';
 import { bind } from '../secret/binding/binding.js';
 import { NO_TOKEN, VALUE_VERSION, type SecretRow } from './secret-rows.js';
 import type { SecretValue } from './secret-value.js';
@@ -72,19 +73,45 @@ function flat(
   return { secretId, number, format: FORMAT, keyId, macKeyId, ...base64 };
 }
 
-/** readNewestVersions finds the newest version of each of these secrets. */
+/** StoredVersion is a version as Keyward has it. */
+export interface StoredVersion {
+  readonly number: number;
+  readonly state: string;
+  readonly keyId: string | null;
+  readonly ciphertext: Buffer | null;
+}
+
+/** readNewestVersions finds the newest version of each of these secrets, and locks the secrets. */
 export async function readNewestVersions(
   trx: Knex.Transaction,
   secretIds: readonly string[],
-): Promise<ReadonlyMap<string, { readonly number: number; readonly state: string }>> {
+): Promise<ReadonlyMap<string, StoredVersion>> {
   if (secretIds.length === 0) return new Map();
-  const versions = await query<{ id: string; number: number; state: string }>(
+  await trx.raw('SELECT FROM secrets WHERE id = ANY (?::bigint[]) ORDER BY id FOR UPDATE', [[...secretIds]]);
+  const versions = await query<StoredVersion & { id: string }>(
     trx,
-    `SELECT DISTINCT ON (secret_id) secret_id::text AS id, number, state
+    `SELECT DISTINCT ON (secret_id) secret_id::text AS id, number, state, key_id AS "keyId", ciphertext
      FROM secret_versions WHERE secret_id = ANY (?::bigint[]) ORDER BY secret_id, number DESC`,
     [[...secretIds]],
   );
   return new Map(versions.map((version) => [version.id, version]));
+}
+
+/** holdsSame tells whether a version that can be read holds the same plaintext as a value of the source. */
+export function holdsSame(keyring: Keyring, version: StoredVersion, value: SecretValue): boolean {
+  if (version.state !== 'ENABLED' || version.ciphertext === null || version.keyId === null) return false;
+  if (value.keyId === null) return false;
+  try {
+    const here = keyring.decrypt(version.ciphertext, version.keyId).plaintext;
+    const there = keyring.decrypt(value.ciphertext, value.keyId).plaintext;
+    const isSame = here.length === there.length && timingSafeEqual(here, there);
+    here.fill(0);
+    there.fill(0);
+    return isSame;
+  } catch (error) {
+    if (error instanceof Undecryptable) return false;
+    throw error;
+  }
 }
 
 /**

@@ -11,6 +11,17 @@ export interface ImportRecord {
   readonly fields: Fields;
 }
 
+/** forgetRecords is for rows that are gone on both sides. Their conflicts are settled by that. */
+export async function forgetRecords(
+  trx: Knex.Transaction,
+  kind: Kind,
+  keys: readonly string[],
+): Promise<void> {
+  for (const table of ['import_records', 'import_conflicts']) {
+    await trx.raw(`DELETE FROM ${table} WHERE kind = ? AND source_key = ANY (?::text[])`, [kind, [...keys]]);
+  }
+}
+
 /** Patch is a change of some columns of one row, in Keyward's own numbers. */
 export interface Patch {
   readonly id: string;
@@ -69,18 +80,27 @@ export async function readReferences(
   return references;
 }
 
+interface WrittenRecord {
+  readonly key: string;
+  readonly targetId: string;
+  readonly fields: Fields;
+  /** Keyward had the row before. */
+  readonly merged?: boolean;
+}
+
 /** writeRecords remembers what was read of rows, and what they became. */
 export async function writeRecords(
   trx: Knex.Transaction,
   kind: Kind,
-  records: readonly { readonly key: string; readonly targetId: string; readonly fields: Fields }[],
+  records: readonly WrittenRecord[],
 ): Promise<void> {
   if (records.length === 0) return;
   await trx.raw(
-    `INSERT INTO import_records (kind, source_key, target_id, fields)
-     SELECT ?, r.key, r."targetId", r.fields
-     FROM json_to_recordset(?::json) AS r (key text, "targetId" bigint, fields jsonb)
-     ON CONFLICT (kind, source_key) DO UPDATE SET target_id = excluded.target_id, fields = excluded.fields`,
+    `INSERT INTO import_records AS i (kind, source_key, target_id, fields, merged)
+     SELECT ?, r.key, r."targetId", r.fields, coalesce(r.merged, false)
+     FROM json_to_recordset(?::json) AS r (key text, "targetId" bigint, fields jsonb, merged boolean)
+     ON CONFLICT (kind, source_key) DO UPDATE SET target_id = excluded.target_id, fields = excluded.fields,
+       merged = i.merged OR excluded.merged, retired_at = NULL`,
     [kind, JSON.stringify(records)],
   );
 }
@@ -113,6 +133,19 @@ export async function applyPatches(
       [JSON.stringify(group.map(({ id, columns }) => ({ id, ...columns })))],
     );
   }
+}
+
+/** park gives rows names that nobody wishes for, until the same transaction gives them others. */
+export async function park(
+  trx: Knex.Transaction,
+  { table }: TargetTable,
+  column: string,
+  ids: readonly string[],
+): Promise<void> {
+  if (ids.length === 0) return;
+  await trx.raw(`UPDATE ${table} SET ${column} = gen_random_uuid()::text WHERE id = ANY (?::bigint[])`, [
+    [...ids],
+  ]);
 }
 
 const TIMES_OF_USE = new Set(['last_used_at', 'last_accessed_at']);

@@ -1,11 +1,10 @@
 import type { Knex } from 'knex';
 import { applyChanges, leaveOut, noteFindings, sortBatch, type ChangedRow, type Fresh } from './batch.js';
-import type { FreeNames } from './free-names.js';
-import type { Promotions } from './promotions.js';
-import { BatchReport } from './report.js';
+import type { BatchReport } from './report.js';
 import { textField, type FieldValue, type SourceRow } from './source-rows.js';
 import { TOKENS } from './target-tables.js';
 import { applyPatches, query, typed, writeRecords } from './target-store.js';
+import type { Tools } from './tools.js';
 
 /** Found is a fresh token that Keyward has already, with its number here. */
 interface Found extends Fresh {
@@ -15,12 +14,12 @@ interface Found extends Fresh {
 /** importTokens takes one batch of tokens. Their owners must have been imported. */
 export async function importTokens(
   trx: Knex.Transaction,
-  names: FreeNames,
-  promotions: Promotions,
+  { conflicts, promotions, tokenNames: names }: Tools,
   rows: readonly SourceRow[],
-): Promise<BatchReport> {
-  const report = new BatchReport();
+  report: BatchReport,
+): Promise<void> {
   const { fresh, changes } = await sortBatch(trx, TOKENS, rows, report);
+  await conflicts.settle(trx, TOKENS, changes, report);
   await names.settle(trx, changes, report);
   await replaceDigests(trx, changes, report);
   const moved = changes.filter(({ changed }) => changed.has('user_profile_id'));
@@ -34,7 +33,6 @@ export async function importTokens(
   const { found, missing } = await findTokens(trx, fresh, report);
   await merge(trx, await names.name(trx, found, report), report);
   await create(trx, await names.name(trx, missing, report), report);
-  return report;
 }
 
 /** replaceDigests makes a key whose digest changed in the source refuse the old plaintext and accept the new one. */

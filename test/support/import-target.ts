@@ -5,7 +5,7 @@ import { FernetKey } from '../../src/crypto/fernet.js';
 import { Keyring } from '../../src/crypto/keyring.js';
 import { openDatabase } from '../../src/db/knex.js';
 import { systemClock } from '../../src/lib/clock.js';
-import { parsePgTimestamp, type Instant } from '../../src/lib/instant.js';
+import { MICROSECONDS_A_DAY, parsePgTimestamp, type Instant } from '../../src/lib/instant.js';
 import { foldName, rfc1034Name } from '../../src/lib/text.js';
 import { hashedId, recordLocator } from '../../src/lib/public-id.js';
 import { importSmarter, type ImportOptions } from '../../src/smarter/import-smarter.js';
@@ -15,7 +15,7 @@ import { createTestDatabase } from './database.js';
 import { keysOf, readExpected, type StoredSecret, type StoredToken } from './smarter-source.js';
 
 /** NO_ROWS are counts to which a test adds what it expects. */
-export const NO_ROWS = { created: 0, updated: 0, unchanged: 0, merged: 0, leftOut: 0 };
+export const NO_ROWS = { created: 0, updated: 0, unchanged: 0, merged: 0, leftOut: 0, deleted: 0 };
 
 /** ImportTarget is a database of Keyward that a test imports into. */
 export interface ImportTarget {
@@ -108,7 +108,11 @@ export async function createImportTarget(): Promise<ImportTarget> {
     run: (sourceUrl, options = {}) => {
       const { keyring = smarterKeys } = options;
       const audit = testAuditLog(knex);
-      const defaults = { clock: systemClock, dryRun: false, keepTokens: false };
+      const defaults = {
+        ...{ clock: systemClock, dryRun: false, keepTokens: false, prefer: 'safer' as const },
+        deletions: { mode: 'apply' as const, maxPercent: 10, force: false },
+        retention: MICROSECONDS_A_DAY,
+      };
       return importSmarter({ sourceUrl, target: knex, keyring, audit, ...defaults, ...options });
     },
     tokens: () => readTokens(knex),

@@ -20,6 +20,7 @@ const ALL = [
   '0011-notice-of-deletions',
   '0012-many-changes',
   '0013-token-references',
+  '0014-import-conflicts',
   '0016-prefixes',
 ];
 

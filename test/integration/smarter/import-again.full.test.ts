@@ -120,21 +120,6 @@ test('what was deleted in Keyward does not come back, not even changed', async (
   });
 });
 
-test('what vanished from the source stays, and is reported', async () => {
-  await target.run(source.url);
-  const [one] = expected.tokens;
-  if (!one) throw new Error('no tokens');
-  await source.run(`DELETE FROM drf_smarterauthtoken WHERE key_id = '${one.key_id}'`);
-
-  const report = await target.run(source.url);
-
-  expect((await target.tokens()).has(one.key_id)).toBe(true);
-  const what = 'gone from the source since it was imported: it stays in Keyward';
-  expect(report.notes.filter((note) => note.what === what)).toEqual([
-    { kind: 'token', key: one.key_id, what },
-  ]);
-});
-
 test('a name given away in Keyward is not merged with a new row of the source', async () => {
   await target.run(source.url);
   await target.knex('users').where({ id: 3 }).update({ username: 'newcomer' });

@@ -37,8 +37,24 @@ test('the command takes its source from the environment and prints the report', 
 
   const real = await importSmarter([], source.url);
   expect(real).toMatchObject({ code: 0, stderr: '' });
-  expect(real.stdout).toMatch(/^tokens +51 +51 +0 +0 +0 +0$/m);
+  expect(real.stdout).toMatch(/^tokens +51 +51 +0 +0 +0 +0 +0$/m);
   expect((await target.tokens()).size).toBe(token.read);
+});
+
+test('where too many rows are gone the command says so, deletes none and fails, unless it is forced', async () => {
+  await importSmarter([], source.url);
+  await source.run('DELETE FROM drf_smarterauthtoken WHERE user_profile_id IN (2, 3)');
+  const { size } = await target.tokens();
+
+  const held = await importSmarter([], source.url);
+
+  expect(held.code).toBe(1);
+  expect(held.stderr).toContain('nothing was deleted');
+  expect(held.stdout).toMatch(/^ {2}tokens: \d+ are gone, 5 may be deleted$/m);
+  expect((await target.tokens()).size).toBe(size);
+  expect(await importSmarter(['--force'], source.url)).toMatchObject({ code: 0, stderr: '' });
+  expect((await target.tokens()).size).toBeLessThan(size);
+  expect(await importSmarter(['--max-deletions', '0'], source.url)).toMatchObject({ code: 1, stdout: '' });
 });
 
 test('tokens that gain by an import are switched off and counted, but not with --keep-tokens', async () => {

@@ -1,13 +1,11 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { FernetKey } from '../../../src/crypto/fernet.js';
 import { parsePgTimestamp } from '../../../src/lib/instant.js';
-import { foldName } from '../../../src/lib/text.js';
 import { ringOf } from '../../support/import-target.js';
 import { createSecretImport, notesOf, strangerRing, type SecretImport } from '../../support/secret-import.js';
 import { bindingColumns } from '../../support/stored-secrets.js';
 import { keysOf } from '../../support/smarter-source.js';
 
-const NOT_UPDATED = 'not updated: value (it was changed in Keyward too)';
 const DELETED = { deleted_at: '2026-01-01T00:00:00Z', purge_at: '2026-02-01T00:00:00Z' };
 
 let smarter: SecretImport;
@@ -73,32 +71,6 @@ test('a value that was encrypted anew in Keyward still follows the source', asyn
   await smarter.store(secret, smarter.encrypt('second'));
   await smarter.run();
   expect(await smarter.valueOf(secret)).toBe('second');
-});
-
-test.each([
-  ['got another value', { number: 2, state: 'ENABLED' }],
-  ['was switched off', { number: 1, state: 'DISABLED' }],
-])('a value that %s in Keyward is not replaced by the source', async (_what, { number, state }) => {
-  const secret = smarter.readable(0);
-  await smarter.run();
-  const { keyId, ciphertext } = smarter.keyring.encrypt(Buffer.from('of Keyward'));
-  await smarter.target
-    .knex('secret_versions')
-    .insert({
-      ...{ secret_id: secret.id, number, state, format: 'TEXT', key_id: keyId, ciphertext },
-      ...bindingColumns(smarter.keyring, { secretId: BigInt(secret.id), number }, { keyId, ciphertext }),
-    })
-    .onConflict(['secret_id', 'number'])
-    .merge(['state']);
-  await smarter.store(secret, smarter.encrypt('of the source'));
-  await smarter.source.run(`UPDATE secret_secret SET description = 'new' WHERE id = ${secret.id}`);
-  const { versions } = await smarter.imported(secret);
-
-  for (const told of [['updated: description', NOT_UPDATED], [NOT_UPDATED]]) {
-    const report = await smarter.run();
-    expect(new Set(notesOf(report, secret))).toEqual(new Set(told));
-    expect(await smarter.imported(secret)).toMatchObject({ description: 'new', versions });
-  }
 });
 
 test('a destroyed value stays destroyed, although a key for it turns up', async () => {
@@ -172,27 +144,4 @@ test('access in the source is taken over without going back and without counting
   expect(await smarter.imported(earlier)).toEqual(before.get(earlier.id));
   const accessed = parsePgTimestamp('2039-05-05 05:05:05.000005+00');
   expect(await smarter.imported(later)).toEqual({ ...before.get(later.id), last_accessed_at: accessed });
-});
-
-test('names that change places in the source do not stop the import, and no two of one owner are the same', async () => {
-  const { source, expected } = smarter;
-  const one = smarter.readable(0);
-  const owned = expected.secrets.filter(({ user_profile_id: owner }) => owner === one.user_profile_id);
-  const other = owned.find(({ id }) => id !== one.id);
-  if (!other) throw new Error('no owner of two secrets');
-  await smarter.run();
-  await source.run(`
-    UPDATE secret_secret SET name = 'between' WHERE id = ${one.id};
-    UPDATE secret_secret SET name = '${one.name}' WHERE id = ${other.id};
-    UPDATE secret_secret SET name = '${other.name}' WHERE id = ${one.id}`);
-
-  const report = await smarter.run();
-
-  for (const [secret, name] of [
-    [one, `${other.name}-2`],
-    [other, `${one.name}-2`],
-  ] as const) {
-    expect(await smarter.imported(secret)).toMatchObject({ name, name_key: foldName(name) });
-    expect(notesOf(report, secret).join()).toContain('another secret of its owner is called');
-  }
 });
