@@ -1,14 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import type { Server } from '@grpc/grpc-js';
 import { accountHandlers, AccountServiceService } from './account/account-handler.js';
-import { AccountRepository } from './account/account-repository.js';
-import { AccountService } from './account/account-service.js';
 import { DoneRequestRepository } from './idempotency/done-request-repository.js';
 import type { DoneRequests } from './idempotency/done-requests.js';
 import { ChangeAudienceRepository } from './authz/change-audience-repository.js';
 import { CallerRightsRepository } from './authz/caller-rights-repository.js';
-import { UserProfileRepository } from './account/user-profile-repository.js';
-import { UserRepository } from './account/user-repository.js';
 import { WatcherRights } from './authz/watcher-rights.js';
 import { auditHandlers, AuditServiceService } from './audit/audit-handler.js';
 import { AuditRepository } from './audit/audit-repository.js';
@@ -38,25 +34,26 @@ import { Health } from './rpc/health.js';
 import { reflectionServices } from './rpc/reflection.js';
 import { readServerTls } from './rpc/server-tls.js';
 import { addService } from './rpc/service.js';
-import type { BindingService } from './secret/binding/binding-service.js';
+import { manifestHandlers, ManifestServiceService } from './manifest/manifest-handler.js';
+import { ManifestService } from './manifest/manifest-service.js';
 import { GrantRepository } from './secret/sharing/grant-repository.js';
 import { KeyCheck } from './secret/key-check.js';
 import { ReencryptionRepository } from './secret/reencryption/reencryption-repository.js';
 import { ReencryptionService } from './secret/reencryption/reencryption-service.js';
 import { SecretRepository } from './secret/secret-repository.js';
 import { secretServiceHandlers, SecretServiceService } from './secret/secret-service-handler.js';
-import { secretServices } from './secret/secret-services.js';
+import { secretServices, type SecretServices } from './secret/secret-services.js';
 import { secretWatch } from './secret/secret-watch.js';
 import { startAudit, type Audit } from './server-audit.js';
 import { Coherence } from './server-coherence.js';
 import { openDatabases, type Databases } from './server-database.js';
+import { JoinedServices, ownerServices, type Memory, type OwnerServices } from './server-services.js';
 import type { Readiness } from './telemetry/probe-server.js';
 import { noConnections } from './telemetry/connection-metrics.js';
 import type { Logger } from './telemetry/logger.js';
 import { Metrics } from './telemetry/metrics.js';
 import { tokenHandlers } from './token/token-handler.js';
 import { TokenRepository } from './token/token-repository.js';
-import { TokenService } from './token/token-service.js';
 import { tokenWatch } from './token/token-watch.js';
 import { UsageRecorder } from './token/usage-recorder.js';
 import { encodeValid, FastTokenService } from './token/validate-codec.js';
@@ -98,6 +95,7 @@ export interface RunningServer {
 const SERVICES = [
   'keyward.account.v1.AccountService',
   'keyward.audit.v1.AuditService',
+  'keyward.manifest.v1.ManifestService',
   'keyward.secret.v1.SecretService',
   'keyward.token.v1.TokenService',
 ];
@@ -161,6 +159,9 @@ async function start(dependencies: ServerDependencies, closer: Closer): Promise<
     config,
     knex,
     databases,
+    urgent,
+    accessLimitMs: timeoutMs,
+    retention: BigInt(config.secretRetentionDays) * MICROSECONDS_A_DAY,
     coherence,
     broadcast: coherence.broadcast,
     owners: new ChangeAudienceRepository(knex),
@@ -176,9 +177,16 @@ async function start(dependencies: ServerDependencies, closer: Closer): Promise<
   };
   const rightsReader = new CallerRightsRepository(knex);
   const services = { ...shared, rightsReader, rights: new WatcherRights(rightsReader) };
-  const { chain, methods } = addTokensAndAccounts(server, services, closer);
+  const { chain, methods, owners, memory } = addTokensAndAccounts(server, services, closer);
   const secrets = addSecrets(server, services, chain, closer);
   methods.push(...secrets.methods);
+  const manifests = new ManifestService({
+    services: { ...owners, ...secrets.services },
+    transaction: new JoinedServices({ ...services, changes: coherence.changes, memory }),
+    access: secrets.services.access,
+    clock,
+  });
+  methods.push(...addService(server, ManifestServiceService, manifestHandlers(manifests), chain));
   const auditService = new AuditService({ events: new AuditRepository(knex), rightsReader });
   methods.push(...addService(server, AuditServiceService, auditHandlers(auditService), chain));
 
@@ -207,8 +215,9 @@ async function start(dependencies: ServerDependencies, closer: Closer): Promise<
     }
   }
 
-  closer.add('the binding of stored values', () => secrets.bindings.stop());
-  await secrets.bindings.start(BINDING_INTERVAL_MS, BINDING_PATIENCE_MS);
+  const { bindings } = secrets.services;
+  closer.add('the binding of stored values', () => bindings.stop());
+  await bindings.start(BINDING_INTERVAL_MS, BINDING_PATIENCE_MS);
   const counts = noConnections();
   const limits = await connectionLimits(config, logger);
   const rules = new Map(methods.map((rule) => [rule.path, rule]));
@@ -252,6 +261,12 @@ interface ServiceDependencies extends Audit {
   readonly config: Config;
   readonly knex: Database;
   readonly databases: Databases;
+  /** Connections for what waits for no change. */
+  readonly urgent: Database;
+  /** Milliseconds that an access may take. */
+  readonly accessLimitMs: number;
+  /** Microseconds for which a deleted secret can be brought back. */
+  readonly retention: bigint;
   readonly coherence: Coherence;
   readonly broadcast: FeedBroadcast;
   readonly owners: ChangeAudienceRepository;
@@ -273,14 +288,17 @@ function addTokensAndAccounts(
   server: Server,
   dependencies: ServiceDependencies,
   closer: Closer,
-): { chain: ChainDependencies; methods: MethodRule[] } {
-  const { config, knex, coherence, rightsReader, audit, requests, authentications } = dependencies;
-  const { clock, logger, metrics, cacheTtlMs } = dependencies;
-  const { changes } = coherence;
-  const { urgent, use } = dependencies.databases;
+): {
+  chain: ChainDependencies;
+  methods: MethodRule[];
+  owners: OwnerServices;
+  memory: Memory;
+} {
+  const { config, knex, coherence, authentications, clock, logger, metrics, cacheTtlMs } = dependencies;
+  const { urgent } = dependencies;
+  const { use } = dependencies.databases;
   const tokens = new TokenRepository(knex);
   const facts = new VerdictRepository(urgent);
-  const users = new UserRepository(knex);
   const cache = new VerdictCache({
     fetch: (digests) => facts.fetch(digests),
     ownerOf: ({ owner }) => owner,
@@ -304,40 +322,21 @@ function addTokensAndAccounts(
     config.tlsClientScopes,
     clock,
   );
-  const tokenService = new TokenService({
-    knex,
-    tokens,
-    rightsReader,
-    audit,
-    requests,
-    changes,
-    clock,
+  const memory: Memory = {
     evict: (digests) => {
       cache.evict(digests);
     },
     evictProfiles: (profileIds) => {
       cache.evictProfiles(profileIds);
     },
-  });
-  const accountService = new AccountService({
-    knex,
-    accounts: new AccountRepository(knex),
-    users,
-    profiles: new UserProfileRepository(knex),
-    tokens: tokenService,
-    rightsReader,
-    audit,
-    requests,
-    changes,
-    clock,
-    certificateScopes: config.tlsClientCa === undefined ? [] : config.tlsClientScopes,
     evictOwners: (matches) => {
       cache.evictOwners(matches);
     },
     evictUsers: () => {
       certificateUsers.clear();
     },
-  });
+  };
+  const owners = ownerServices({ ...dependencies, changes: coherence.changes, memory });
 
   const counts = noValidations();
   metrics.watch({ validations: counts, caches: { tokens: cache }, pool: use });
@@ -352,13 +351,18 @@ function addTokensAndAccounts(
     FastTokenService,
     {
       ...validateHandlers(verdicts, counts),
-      ...tokenHandlers(tokenService, clock),
+      ...tokenHandlers(owners.tokens, clock),
       ...tokenWatchHandlers(watch),
     },
     chain,
   );
-  const ofAccounts = addService(server, AccountServiceService, accountHandlers(accountService, clock), chain);
-  return { chain, methods: [...ofTokens, ...ofAccounts] };
+  const ofAccounts = addService(
+    server,
+    AccountServiceService,
+    accountHandlers(owners.accounts, clock),
+    chain,
+  );
+  return { chain, methods: [...ofTokens, ...ofAccounts], owners, memory };
 }
 
 /** addSecrets gives what is to be started before values are served. */
@@ -367,15 +371,12 @@ function addSecrets(
   dependencies: ServiceDependencies,
   chain: ChainDependencies,
   closer: Closer,
-): { readonly methods: readonly MethodRule[]; readonly bindings: BindingService } {
-  const { config, knex, clock } = dependencies;
-  const retention = BigInt(config.secretRetentionDays) * MICROSECONDS_A_DAY;
-  const services = secretServices({
-    ...dependencies,
-    urgent: dependencies.databases.urgent,
-    accessLimitMs: config.databaseTimeoutSeconds * 1000,
-    retention,
-  });
+): {
+  readonly methods: readonly MethodRule[];
+  readonly services: SecretServices;
+} {
+  const { knex, clock } = dependencies;
+  const services = secretServices(dependencies);
   const { accessTimes, bindings, purger } = services;
   accessTimes.start(USAGE_INTERVAL_MS);
   closer.add('the times of access', () => accessTimes.stop());
@@ -389,5 +390,6 @@ function addSecrets(
   const secrets = new SecretRepository(knex);
   const watch = secretWatch({ ...dependencies, secrets, grants: new GrantRepository(knex) });
   const handlers = secretServiceHandlers(services, rotation, watch, clock);
-  return { methods: addService(server, SecretServiceService, handlers, chain), bindings };
+  const methods = addService(server, SecretServiceService, handlers, chain);
+  return { methods, services };
 }

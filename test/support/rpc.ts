@@ -4,13 +4,15 @@ import { channelArguments } from '../../src/client/channel.js';
 import { KeywardCallError, type ClientOptions, type KeywardClient } from '../../src/client/index.js';
 import * as accountMessages from '../../src/gen/keyward/account/v1/account_service.js';
 import * as auditMessages from '../../src/gen/keyward/audit/v1/audit_service.js';
+import * as manifestMessages from '../../src/gen/keyward/manifest/v1/manifest_service.js';
 import * as secretMessages from '../../src/gen/keyward/secret/v1/secret_service.js';
 import * as tokenMessages from '../../src/gen/keyward/token/v1/token_service.js';
 
 type Methods = KeywardClient['tokens'] &
   KeywardClient['secrets'] &
   KeywardClient['accounts'] &
-  KeywardClient['audit'];
+  KeywardClient['audit'] &
+  KeywardClient['manifests'];
 
 /** MethodName is the name of an RPC of any of the services; no two have the same. */
 export type MethodName = keyof Methods;
@@ -33,12 +35,14 @@ const services = {
   ...secretMessages.SecretServiceService,
   ...accountMessages.AccountServiceService,
   ...auditMessages.AuditServiceService,
+  ...manifestMessages.ManifestServiceService,
 };
 const messages: Readonly<Record<string, unknown>> = {
   ...tokenMessages,
   ...secretMessages,
   ...accountMessages,
   ...auditMessages,
+  ...manifestMessages,
 };
 
 /** METHOD_NAMES are all RPCs of all services, from the generated definitions. */
