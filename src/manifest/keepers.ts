@@ -1,23 +1,16 @@
 import type { AccountService } from '../account/account-service.js';
 import { checkAccountNumber, checkUsername } from '../account/account.js';
-import type {
-  AccountChange,
-  AccountSettings,
-  UserChange,
-  UserProfileChange,
-  UserSettings,
-} from '../account/account.js';
-import type { UserProfileSettings } from '../account/account.js';
+import type { AccountSettings, UserProfileSettings, UserSettings } from '../account/account.js';
 import type { Caller } from '../authz/caller.js';
 import type { UserProfileRef } from '../authz/refs.js';
 import { KeywardError } from '../lib/errors.js';
 import { etagOf } from '../lib/etag.js';
 import type { Violations } from '../lib/violations.js';
 import type { SecretService } from '../secret/secret-service.js';
-import type { Payload, SecretChange, SecretSettings } from '../secret/secret.js';
+import type { Payload, SecretSettings } from '../secret/secret.js';
 import type { VersionService } from '../secret/versions/version-service.js';
 import type { TokenService } from '../token/token-service.js';
-import type { TokenChange, TokenSettings } from '../token/token.js';
+import type { TokenSettings } from '../token/token.js';
 import type { KindName, Settings } from './kinds.js';
 import type { ManifestDocument } from './manifest-reader.js';
 
@@ -55,6 +48,9 @@ export interface Done {
   readonly deactivated?: number;
 }
 
+/** AllSettings stand for those of any kind: which there are goes by the table of the kind. */
+export type AllSettings = TokenSettings & SecretSettings & AccountSettings & UserSettings & UserProfileSettings;
+
 /** Keeper does with the resources of one kind what documents ask for. */
 export interface Keeper {
   /** find gives the resource that a document names, with its settings by their names. */
@@ -64,11 +60,11 @@ export interface Keeper {
   create(
     caller: Caller,
     document: ManifestDocument,
-    settings: Settings,
+    settings: AllSettings,
     payload: Payload | undefined,
   ): Promise<Done>;
   /** change changes a resource if its etag is still that; `payload` is the new value of a secret. */
-  change(caller: Caller, kept: Kept, change: Settings, payload: Payload | undefined): Promise<Done>;
+  change(caller: Caller, kept: Kept, change: Partial<AllSettings>, payload: Payload | undefined): Promise<Done>;
 }
 
 /** keepersOver makes the keepers of all kinds. The settings of documents are those of their kind's table. */
@@ -83,14 +79,14 @@ export function keepersOver({
       find: (caller, document) => tokens.get(caller, ownedName(caller, document)),
       create: async (caller, document, settings) => {
         const owner = ownerOf(caller, document);
-        const { token, plaintext } = await tokens.create(caller, owner, settings as unknown as TokenSettings);
+        const { token, plaintext } = await tokens.create(caller, owner, settings);
         return { kept: token, plaintext };
       },
       change: async (caller, before, { isActive, ...others }) => {
         let kept = before;
         const ref = { by: 'id', id: kept.id } as const;
         if (Object.keys(others).length > 0)
-          kept = (await tokens.update(caller, ref, etagOf(kept.rowVersion), others as TokenChange)).result;
+          kept = (await tokens.update(caller, ref, etagOf(kept.rowVersion), others)).result;
         if (typeof isActive === 'boolean')
           kept = (await tokens.setActive(caller, ref, etagOf(kept.rowVersion), isActive)).result;
         return { kept };
@@ -101,13 +97,13 @@ export function keepersOver({
       create: async (caller, document, settings, payload) => {
         if (payload === undefined) throw new Error('a secret is made of a value');
         const owner = ownerOf(caller, document);
-        return { kept: await secrets.create(caller, owner, settings as unknown as SecretSettings, payload) };
+        return { kept: await secrets.create(caller, owner, settings, payload) };
       },
       change: async (caller, before, change, payload) => {
         let kept = before;
         const ref = { by: 'id', id: kept.id } as const;
         if (Object.keys(change).length > 0)
-          kept = await secrets.update(caller, ref, etagOf(kept.rowVersion), change as SecretChange);
+          kept = await secrets.update(caller, ref, etagOf(kept.rowVersion), change);
         if (payload !== undefined) {
           await versions.add(caller, ref, etagOf(kept.rowVersion), payload);
           kept = await secrets.get(caller, ref);
@@ -120,11 +116,11 @@ export function keepersOver({
       checkNew: (v, { path, identity: { accountNumber = '' } }) =>
         checkAccountNumber(v, `${path}.spec.accountNumber`, accountNumber),
       create: async (caller, { identity: { accountNumber } }, settings) => ({
-        kept: await accounts.createAccount(caller, accountNumber, settings as unknown as AccountSettings),
+        kept: await accounts.createAccount(caller, accountNumber, settings),
       }),
       change: async (caller, { id, rowVersion }, change) => ({
         kept: (
-          await accounts.updateAccount(caller, { by: 'id', id }, etagOf(rowVersion), change as AccountChange)
+          await accounts.updateAccount(caller, { by: 'id', id }, etagOf(rowVersion), change)
         ).result,
       }),
     },
@@ -132,12 +128,12 @@ export function keepersOver({
       find: (caller, { name: username }) => accounts.getUser(caller, { by: 'username', username }),
       checkNew: (v, { path, name }) => checkUsername(v, `${path}.metadata.name`, name),
       create: async (caller, { name }, settings) => ({
-        kept: await accounts.createUser(caller, name, settings as unknown as UserSettings),
+        kept: await accounts.createUser(caller, name, settings),
       }),
       change: async (caller, { id, rowVersion }, change) => {
         const ref = { by: 'id', id } as const;
         const etag = etagOf(rowVersion);
-        const { result } = await accounts.updateUser(caller, ref, etag, change as UserChange, false);
+        const { result } = await accounts.updateUser(caller, ref, etag, change, false);
         return { kept: result.resource, deactivated: result.deactivated.count };
       },
     },
@@ -150,7 +146,7 @@ export function keepersOver({
           caller,
           { by: 'username', username },
           accountOf(document),
-          settings as unknown as UserProfileSettings,
+          settings,
           false,
         );
         return { kept: result.resource, deactivated: result.deactivated.count };
@@ -160,7 +156,7 @@ export function keepersOver({
           caller,
           { by: 'id', id },
           etagOf(rowVersion),
-          change as UserProfileChange,
+          change,
         ),
       }),
     },

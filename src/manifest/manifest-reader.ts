@@ -80,18 +80,19 @@ function readDocument(v: Violations, path: string, value: ManifestValue): Manife
   }
   const metadata = readPart(v, path, 'metadata', document);
   const spec = readPart(v, path, 'spec', document);
-  const name = metadata.get('name') ?? '';
+  const given = metadata.get('name') ?? '';
+  const name = typeof given === 'string' ? given : undefined;
   if (kind === 'User') checkKnown(v, `${path}.metadata`, metadata, kind, ['name']);
   else checkKnown(v, `${path}.metadata`, metadata, kind, []);
   const own = [...identityOf(kind), ...(kind === 'Secret' ? ['valueFrom'] : [])];
   checkKnown(v, `${path}.spec`, spec, kind, own);
   // A user profile without a name has that of its user.
   if (kind !== 'UserProfile') v.check(name !== '', `${path}.metadata.name`, 'is required');
-  v.check(typeof name === 'string', `${path}.metadata.name`, BE_TEXT);
+  v.check(name !== undefined, `${path}.metadata.name`, BE_TEXT);
   return {
     path,
     kind,
-    name: String(name),
+    name: name ?? '',
     owner:
       kind === 'ApiKey' || kind === 'Secret'
         ? readOwner(v, `${path}.spec.owner`, spec.get('owner'))

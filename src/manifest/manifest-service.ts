@@ -20,7 +20,7 @@ import type { AccessService } from '../secret/access/access-service.js';
 import type { SecretRef } from '../secret/secret-ref.js';
 import type { Payload } from '../secret/secret.js';
 import type { TokenRef } from '../token/token-ref.js';
-import { findIn, keepersOver, type Services } from './keepers.js';
+import { findIn, keepersOver, type AllSettings, type Services } from './keepers.js';
 import { rulesOf, VALUE_FROM, maskPathOf, type KindName } from './kinds.js';
 import type { Manifest, ManifestDocument } from './manifest-reader.js';
 import { writeManifest, type Described, type Format } from './manifest-writer.js';
@@ -190,7 +190,8 @@ export class ManifestService {
     const keepers = keepersOver(services);
     const applied: Applied[] = [];
     for (const plan of plans) {
-      const { document, outcome, before, settings, payload } = plan;
+      const { document, outcome, before, payload } = plan;
+      const settings = plan.settings as unknown as AllSettings;
       const keeper = keepers[document.kind];
       if (outcome === 'UNCHANGED') {
         applied.push(untouched(plan));

@@ -41,7 +41,6 @@ const MAX_SYNTAX_ERRORS = 10;
 
 /** What YAML takes for no text at all, in files or within quotes. JSON allows some of it. */
 const UNPRINTABLE =
-  // eslint-disable-next-line no-control-regex
   /[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ufffe\uffff]|\p{Surrogate}/u;
 
 /** Texts of our own: those of the parser quote what was given. */

@@ -3,6 +3,7 @@ import type { Owner } from '../authz/owner.js';
 import { etagOf } from '../lib/etag.js';
 import { formatPgTimestamp, type Instant } from '../lib/instant.js';
 import { recordLocator } from '../lib/public-id.js';
+import { printableJson } from '../lib/text.js';
 import { API_VERSION, fieldsIn, rulesOf, type KindName, type Settings, type Value } from './kinds.js';
 
 /** Described is a resource that a document is written of: what its service gives. */
@@ -19,9 +20,8 @@ export interface Described {
 
 export type Format = 'YAML' | 'JSON';
 
-/** The characters that YAML wants written by their numbers. */
-// eslint-disable-next-line no-control-regex
-const UNPRINTABLE = /[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]/g;
+/** What a terminal obeys, or a reader cannot see: YAML and JSON can write it by its number. */
+const UNPRINTABLE = /(?!\n)[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\ufffe\uffff]/gu;
 
 /** writeManifest writes a document, which readManifest reads back. `status` is what else is to be told. */
 export function writeManifest(
@@ -37,7 +37,7 @@ export function writeManifest(
     spec: { ...identityOf(kind, resource), ...given('spec', kind, resource) },
     status: statusOf(kind, resource, status),
   };
-  return format === 'JSON' ? `${JSON.stringify(document, undefined, 2)}\n` : yamlOf(document);
+  return format === 'JSON' ? `${printableJson(JSON.stringify(document, undefined, 2))}\n` : yamlOf(document);
 }
 
 /** plainOf is a value of a field as documents have it. */
@@ -113,5 +113,5 @@ function mustBeQuoted(value: unknown): boolean {
 }
 
 function escaped(character: string): string {
-  return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
+  return `\\U${(character.codePointAt(0) ?? 0).toString(16).padStart(8, '0')}`;
 }
