@@ -53,7 +53,8 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     load: async () => (await import('./token/token.js')).tokenCommand,
   },
   apply: {
-    description: 'Make and change tokens, secrets, accounts, users and user profiles as documents describe them.',
+    description:
+      'Make and change tokens, secrets, accounts, users and user profiles as documents describe them.',
     load: async () => (await import('./manifest/apply.js')).applyCommand,
   },
   get: {

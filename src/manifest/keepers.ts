@@ -49,7 +49,11 @@ export interface Done {
 }
 
 /** AllSettings stand for those of any kind: which there are goes by the table of the kind. */
-export type AllSettings = TokenSettings & SecretSettings & AccountSettings & UserSettings & UserProfileSettings;
+export type AllSettings = TokenSettings &
+  SecretSettings &
+  AccountSettings &
+  UserSettings &
+  UserProfileSettings;
 
 /** Keeper does with the resources of one kind what documents ask for. */
 export interface Keeper {
@@ -64,7 +68,12 @@ export interface Keeper {
     payload: Payload | undefined,
   ): Promise<Done>;
   /** change changes a resource if its etag is still that; `payload` is the new value of a secret. */
-  change(caller: Caller, kept: Kept, change: Partial<AllSettings>, payload: Payload | undefined): Promise<Done>;
+  change(
+    caller: Caller,
+    kept: Kept,
+    change: Partial<AllSettings>,
+    payload: Payload | undefined,
+  ): Promise<Done>;
 }
 
 /** keepersOver makes the keepers of all kinds. The settings of documents are those of their kind's table. */
@@ -119,9 +128,7 @@ export function keepersOver({
         kept: await accounts.createAccount(caller, accountNumber, settings),
       }),
       change: async (caller, { id, rowVersion }, change) => ({
-        kept: (
-          await accounts.updateAccount(caller, { by: 'id', id }, etagOf(rowVersion), change)
-        ).result,
+        kept: (await accounts.updateAccount(caller, { by: 'id', id }, etagOf(rowVersion), change)).result,
       }),
     },
     User: {
@@ -152,12 +159,7 @@ export function keepersOver({
         return { kept: result.resource, deactivated: result.deactivated.count };
       },
       change: async (caller, { id, rowVersion }, change) => ({
-        kept: await accounts.updateUserProfile(
-          caller,
-          { by: 'id', id },
-          etagOf(rowVersion),
-          change,
-        ),
+        kept: await accounts.updateUserProfile(caller, { by: 'id', id }, etagOf(rowVersion), change),
       }),
     },
   };

@@ -61,48 +61,41 @@ export function manifestHandlers(service: ManifestService): Handlers<typeof Mani
   };
 }
 
-/** readApplication reads the manifest first: what else there is, is about its documents. */
 function readApplication({
   manifest: text,
   dryRun,
-  updateMask,
+  updateMask: mask,
   secretValues,
 }: ApplyManifestRequest): Application {
-  const manifest = readManifest(text);
-  const v = new Violations();
-  v.check(
-    updateMask === undefined ||
-      (updateMask.length > 0 && updateMask.every((path) => MASK_PATHS.includes(path))),
-    'update_mask',
-    `must only name fields of ${MASK_PATHS.join(', ')}`,
-  );
-  const values = readValues(v, manifest, secretValues);
-  manifest.throwIfAny(v);
-  return { manifest, dryRun, mask: updateMask, values };
+  return checked((v) => {
+    const manifest = readManifest(v, text);
+    const isMask = mask === undefined || (mask.length > 0 && mask.every((path) => MASK_PATHS.includes(path)));
+    v.check(isMask, 'update_mask', `must only name fields of ${MASK_PATHS.join(', ')}`);
+    return { manifest, dryRun, mask, values: readValues(v, manifest, secretValues) };
+  });
 }
 
 function readValues(
   v: Violations,
-  { documents }: Manifest,
+  manifest: Manifest,
   given: ApplyManifestRequest['secretValues'],
 ): ReadonlyMap<ManifestDocument, Payload> {
   const values = new Map<ManifestDocument, Payload>();
   for (const [index, { document: number, payload }] of given.entries()) {
     const field = `secret_values[${index}]`;
-    const document = documents[number];
+    const document = manifest.documents[number];
     const value = readPayload(v, `${field}.payload`, payload);
     if (document?.valueFrom === undefined)
       v.add(`${field}.document`, 'must be that of a secret whose document has spec.valueFrom');
     else if (values.has(document)) v.add(`${field}.document`, 'has a value already');
     else values.set(document, value);
   }
-  for (const document of documents) {
-    if (document.valueFrom === undefined || values.has(document)) continue;
-    v.add(
-      `${document.path}.${VALUE_FROM}`,
-      'must be resolved by the client: secret_values has no value for it',
-    );
+  const lacking = new Violations();
+  for (const document of manifest.documents) {
+    if (document.valueFrom !== undefined && !values.has(document))
+      lacking.add(`${document.path}.${VALUE_FROM}`, 'must be resolved by the client, into secret_values');
   }
+  manifest.place(lacking, v);
   return values;
 }
 

@@ -42,29 +42,27 @@ export type ValueSource = { readonly file: string } | { readonly env: string };
 /** Manifest is a text whose documents have the form of their kinds. */
 export interface Manifest {
   readonly documents: readonly ManifestDocument[];
-  /** throwIfAny throws INVALID_FIELDS with all violations that were found in it, and where they stand. */
-  throwIfAny(found: Violations): void;
+  /** place tells others of violations that were found in it, and where they stand. */
+  place(found: Violations, to: Violations): void;
 }
 
 const TOP = ['apiVersion', 'kind', 'metadata', 'spec', 'status'];
 const MAX_SOURCE = 4096;
 const MAX_IDENTITY = 255;
 
-/** readManifest reads a text. All violations of the forms of documents are thrown together, as INVALID_FIELDS. */
-export function readManifest(text: string): Manifest {
-  const read = readManifestText(text);
-  const v = new Violations();
+/** readManifest reads a text. What breaks the forms of texts and documents is added to the violations, with its place. */
+export function readManifest(v: Violations, text: string): Manifest {
+  const read = readManifestText(v, text);
+  const found = new Violations();
   const documents = read.documents.flatMap(
-    (value, index) => readDocument(v, `document[${index}]`, value) ?? [],
+    (value, index) => readDocument(found, `document[${index}]`, value) ?? [],
   );
-  refuseDuplicates(v, documents);
-  const throwIfAny = (found: Violations): void => {
-    const placed = new Violations();
-    for (const { field, rule } of read.placed(found.all)) placed.add(field, rule);
-    placed.throwIfAny();
+  refuseDuplicates(found, documents);
+  const place = (from: Violations, to: Violations): void => {
+    for (const { field, rule } of read.placed(from.all)) to.add(field, rule);
   };
-  throwIfAny(v);
-  return { documents, throwIfAny };
+  place(found, v);
+  return { documents, place };
 }
 
 function readDocument(v: Violations, path: string, value: ManifestValue): ManifestDocument | undefined {

@@ -168,6 +168,7 @@ export class ManifestService {
   /** #plan tells what all documents come to, or all that is wrong with them. */
   async #plan(services: Services, caller: Caller, { manifest, mask, values }: Application): Promise<Plan[]> {
     const v = new Violations();
+    const placed = new Violations();
     const now = presentOf(this.#deps.clock);
     const keepers = keepersOver(services);
     const plans: Plan[] = [];
@@ -180,7 +181,8 @@ export class ManifestService {
       if (before === undefined) keeper.checkNew?.(v, document);
       plans.push(planOf(v, document, { before, mask, now, payload: values.get(document) }));
     }
-    manifest.throwIfAny(v);
+    manifest.place(v, placed);
+    placed.throwIfAny();
     return plans;
   }
 

@@ -14,7 +14,7 @@ import {
   type YAMLMap,
 } from 'yaml';
 import type { FieldViolation } from '../lib/errors.js';
-import { Violations } from '../lib/violations.js';
+import type { Violations } from '../lib/violations.js';
 
 /** ManifestValue is what a document holds: a scalar, a list or a mapping. */
 export type ManifestValue = Scalars | readonly ManifestValue[] | ManifestMapping;
@@ -30,8 +30,9 @@ export interface ManifestText {
 
 export const MAX_MANIFEST_BYTES = 512 * 1024;
 const MAX_DOCUMENTS = 100;
+const MAX_LINES = 10_000;
 /** What the lexer takes the text apart into: the time that reading takes goes by their number. */
-const MAX_TOKENS = 10_000;
+const MAX_TOKENS = 8_000;
 /** With what aliases repeat. */
 const MAX_VALUES = 10_000;
 const MAX_LEVELS = 32;
@@ -40,8 +41,7 @@ const MAX_STACK = MAX_LEVELS + 4;
 const MAX_SYNTAX_ERRORS = 10;
 
 /** What YAML takes for no text at all, in files or within quotes. JSON allows some of it. */
-const UNPRINTABLE =
-  /[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ufffe\uffff]|\p{Surrogate}/u;
+const UNPRINTABLE = /[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ufffe\uffff]|\p{Surrogate}/u;
 
 /** Texts of our own: those of the parser quote what was given. */
 const SYNTAX: Partial<Record<YAMLError['code'], string>> = {
@@ -60,11 +60,10 @@ const SYNTAX: Partial<Record<YAMLError['code'], string>> = {
   BAD_COLLECTION_TYPE: 'has a tag that is not allowed',
 };
 
-/** readManifestText reads JSON or YAML. What is wrong with the text as such is thrown at once, as INVALID_FIELDS. */
-export function readManifestText(text: string): ManifestText {
-  const reading = new Reading(text);
+/** readManifestText reads JSON or YAML. What is wrong with the text as such is added to the violations, with its place. */
+export function readManifestText(v: Violations, text: string): ManifestText {
+  const reading = new Reading(v, text);
   reading.read();
-  reading.violations.throwIfAny();
   return reading;
 }
 
@@ -74,31 +73,44 @@ class TooMuch extends Error {
 
 class Reading implements ManifestText {
   readonly documents: ManifestValue[] = [];
-  readonly violations = new Violations();
+  readonly #violations: Violations;
   readonly #text: string;
   readonly #lines = new LineCounter();
   /** By the path of a value, or where a violation stands that has no value. */
   readonly #offsets = new Map<string, number>();
   #values = 0;
 
-  constructor(text: string) {
+  constructor(violations: Violations, text: string) {
+    this.#violations = violations;
     this.#text = text;
+    this.#lines.addNewLine(0);
   }
 
   read(): void {
-    const { violations } = this;
+    const violations = this.#violations;
     if (Buffer.byteLength(this.#text) > MAX_MANIFEST_BYTES) {
       violations.add('manifest', `must be at most ${MAX_MANIFEST_BYTES} bytes`);
+      return;
+    }
+    if (linesOf(this.#text) > MAX_LINES) {
+      violations.add('manifest', `must be at most ${MAX_LINES} lines`);
       return;
     }
     // JSON may hold characters that YAML may not: it is looked at first.
     const unprintable = isJson(this.#text) ? -1 : this.#text.search(UNPRINTABLE);
     if (unprintable >= 0) {
+      for (const { index } of this.#text.slice(0, unprintable).matchAll(/\n/g))
+        this.#lines.addNewLine(index + 1);
       this.#refuse('manifest', unprintable, 'must not hold control characters');
       return;
     }
     try {
-      for (const document of this.#compose()) this.#readDocument(document);
+      let composed = 0;
+      for (const document of this.#compose()) {
+        composed += 1;
+        if (composed > MAX_DOCUMENTS) throw this.#tooManyDocuments(document);
+        this.#readDocument(document);
+      }
     } catch (error) {
       if (!(error instanceof TooMuch)) throw error;
       return;
@@ -127,7 +139,6 @@ class Reading implements ManifestText {
       prettyErrors: false,
       intAsBigInt: true,
     });
-    this.#lines.addNewLine(0);
     let tokens = 0;
     for (const source of new Lexer().lex(this.#text)) {
       tokens += 1;
@@ -156,8 +167,7 @@ class Reading implements ManifestText {
       const path = `document[${this.documents.length}]`;
       const value = this.#valueOf(node, path, anchors, 1);
       if (value !== null) this.documents.push(value);
-      if (this.documents.length > MAX_DOCUMENTS)
-        throw this.#tooMuch(offsetOf(node) ?? 0, `must hold at most ${MAX_DOCUMENTS} documents`);
+      if (this.documents.length > MAX_DOCUMENTS) throw this.#tooManyDocuments(node);
     }
   }
 
@@ -226,6 +236,10 @@ class Reading implements ManifestText {
     return undefined;
   }
 
+  #tooManyDocuments(at: unknown): TooMuch {
+    return this.#tooMuch(offsetOf(at) ?? 0, `must hold at most ${MAX_DOCUMENTS} documents`);
+  }
+
   #tooMuch(offset: number, rule: string): TooMuch {
     this.#refuse('manifest', offset, rule);
     return new TooMuch();
@@ -233,7 +247,7 @@ class Reading implements ManifestText {
 
   #refuse(field: string, offset: number, rule: string): void {
     const { line, col } = this.#lines.linePos(Math.min(offset, this.#text.length));
-    this.violations.add(field, `${rule} (line ${Math.max(1, line)}, column ${Math.max(1, col)})`);
+    this.#violations.add(field, `${rule} (line ${Math.max(1, line)}, column ${Math.max(1, col)})`);
   }
 
   /** #offsetOf is where a field stands, or else what holds it. */
@@ -244,6 +258,12 @@ class Reading implements ManifestText {
     }
     return undefined;
   }
+}
+
+function linesOf(text: string): number {
+  let lines = 1;
+  for (let at = text.indexOf('\n'); at >= 0; at = text.indexOf('\n', at + 1)) lines += 1;
+  return lines;
 }
 
 function isJson(text: string): boolean {

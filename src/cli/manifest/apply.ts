@@ -45,7 +45,11 @@ export function applyCommand(command: Command): void {
     });
 }
 
-async function applyFile({ manifests }: KeywardClient, file: ManifestFile, given: ApplyOptions): Promise<void> {
+async function applyFile(
+  { manifests }: KeywardClient,
+  file: ManifestFile,
+  given: ApplyOptions,
+): Promise<void> {
   const { manifest, secretValues } = file;
   const request = { manifest, secretValues };
   const planned = await manifests.applyManifest({ ...request, dryRun: true });
@@ -68,10 +72,17 @@ function requirePlace({ out }: ApplyOptions): void {
   );
 }
 
-function tell({ json, out }: ApplyOptions, { documents, propagation }: ApplyManifestResponse, note: string): void {
+function tell(
+  { json, out }: ApplyOptions,
+  { documents, propagation }: ApplyManifestResponse,
+  note: string,
+): void {
   const print = out === STANDARD_OUTPUT ? printErrorLine : printLine;
   if (json === true) {
-    const shown = documents.map(({ plaintext: _, outcome, ...others }) => ({ ...others, outcome: outcomeText(outcome) }));
+    const shown = documents.map(({ plaintext: _, outcome, ...others }) => ({
+      ...others,
+      outcome: outcomeText(outcome),
+    }));
     const told = propagationJson({ propagation });
     printJson({ documents: shown, ...(told === undefined ? {} : { propagation: told }) });
     return;
@@ -88,7 +99,10 @@ function outcomeText(outcome: ManifestOutcome): string {
 }
 
 /** handOut brings a plaintext to where it may go. */
-async function handOut({ out }: ApplyOptions, { name, recordLocator, plaintext }: AppliedDocument): Promise<void> {
+async function handOut(
+  { out }: ApplyOptions,
+  { name, recordLocator, plaintext }: AppliedDocument,
+): Promise<void> {
   if (out === undefined) {
     printLine(`The plaintext of ${name} (${recordLocator}), shown this once:`);
     printLine(plaintext);

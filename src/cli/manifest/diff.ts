@@ -40,7 +40,9 @@ async function differences(given: GivenFiles): Promise<AppliedDocument[]> {
       const { documents } = await inFile(files, file, () =>
         manifests.applyManifest({ manifest, secretValues, dryRun: true }),
       );
-      differing.push(...documents.filter(({ outcome }) => outcome !== ManifestOutcome.MANIFEST_OUTCOME_UNCHANGED));
+      differing.push(
+        ...documents.filter(({ outcome }) => outcome !== ManifestOutcome.MANIFEST_OUTCOME_UNCHANGED),
+      );
     }
     return differing;
   });

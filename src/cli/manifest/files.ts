@@ -4,6 +4,7 @@ import { text as textOf } from 'node:stream/consumers';
 import type { Command } from 'commander';
 import type { SecretPayload } from '../../client/index.js';
 import { readManifest, type ValueSource } from '../../manifest/manifest-reader.js';
+import { Violations } from '../../lib/violations.js';
 import { withClientOptions, type GivenOptions } from '../client-options.js';
 import { readValueFile } from '../io/given-value.js';
 import { io } from '../io/io.js';
@@ -63,24 +64,21 @@ async function readOne(name: string): Promise<ManifestFile> {
   const isInput = name === STANDARD_INPUT;
   const manifest = isInput ? await textOf(io().stdin) : await readFile(name, 'utf8');
   const directory = isInput ? '.' : dirname(name);
-  return { name: isInput ? 'standard input' : name, manifest, secretValues: await valuesFor(manifest, directory) };
+  return {
+    name: isInput ? 'standard input' : name,
+    manifest,
+    secretValues: await valuesFor(manifest, directory),
+  };
 }
 
 async function valuesFor(manifest: string, directory: string): Promise<ManifestFile['secretValues']> {
   const values: { document: number; payload: SecretPayload }[] = [];
-  for (const [document, { valueFrom }] of documentsOf(manifest).entries()) {
+  // Of what breaks rules the service tells.
+  const { documents } = readManifest(new Violations(), manifest);
+  for (const [document, { valueFrom }] of documents.entries()) {
     if (valueFrom !== undefined) values.push({ document, payload: await readSource(valueFrom, directory) });
   }
   return values;
-}
-
-/** documentsOf finds none in what breaks rules: the service tells of that. */
-function documentsOf(manifest: string) {
-  try {
-    return readManifest(manifest).documents;
-  } catch {
-    return [];
-  }
 }
 
 async function readSource(source: ValueSource, directory: string): Promise<SecretPayload> {
@@ -93,7 +91,11 @@ async function readSource(source: ValueSource, directory: string): Promise<Secre
 }
 
 /** inFile tells of a failure in which of several files it is. */
-export async function inFile<T>(files: readonly ManifestFile[], { name }: ManifestFile, call: () => Promise<T>): Promise<T> {
+export async function inFile<T>(
+  files: readonly ManifestFile[],
+  { name }: ManifestFile,
+  call: () => Promise<T>,
+): Promise<T> {
   try {
     return await call();
   } catch (error) {

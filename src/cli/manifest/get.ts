@@ -51,10 +51,14 @@ export function getCommand(command: Command): void {
     .argument('<kind>', 'ApiKey, Secret, Account, User or UserProfile, in any case')
     .argument('<name>', 'which one')
     .addOption(
-      new Option('--owner <user@account>', 'whose token or secret it is; yours if not given').conflicts('account'),
+      new Option('--owner <user@account>', 'whose token or secret it is; yours if not given').conflicts(
+        'account',
+      ),
     )
     .option('--account <number>', 'the account in which there is one token or secret of that name')
-    .addOption(new Option('-o, --output <format>', 'how to write it').choices(['yaml', 'json']).default('yaml'))
+    .addOption(
+      new Option('-o, --output <format>', 'how to write it').choices(['yaml', 'json']).default('yaml'),
+    )
     .addHelpText('after', HELP)
     .action(async (kind: string, name: string, given: GetOptions) => {
       const resource = resourceOf(kind, name, given);

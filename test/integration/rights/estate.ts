@@ -285,7 +285,13 @@ function handlersOn(trx: Knex.Transaction): Readonly<Record<string, TestHandler>
     evictOwners: () => undefined,
     evictUsers: () => undefined,
   });
-  return { ...tokenHandlers(tokens, systemClock), ...accountHandlers(accounts, systemClock) };
+  const handlers = { ...tokenHandlers(tokens, systemClock), ...accountHandlers(accounts, systemClock) };
+  return Object.fromEntries(
+    Object.entries(handlers).map(([name, { permission, ...handler }]) => {
+      if (typeof permission !== 'string') throw new Error(`${name} needs one scope or another`);
+      return [name, { ...handler, permission }];
+    }),
+  );
 }
 
 function profileId(userIndex: number, account: number): bigint {

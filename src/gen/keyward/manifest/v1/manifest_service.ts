@@ -30,8 +30,8 @@ export interface ApplyManifestRequest {
   /**
    * The documents: JSON, or YAML 1.2 (core schema, without tags that make objects of
    * texts; keys are unique). A YAML text may hold several; a list is one document for
-   * each of its items. Up to 524288 bytes, 100 documents, 10000 tokens of YAML, and
-   * 32 levels; aliases may repeat up to 10000 values. Required.
+   * each of its items. Up to 524288 bytes, 10000 lines, 100 documents, 8000 tokens of
+   * YAML, and 32 levels; with what aliases repeat, up to 10000 values. Required.
    */
   manifest: string;
   /**
