@@ -40,7 +40,7 @@ const OUTCOMES: Readonly<Record<Applied['outcome'], ManifestOutcome>> = {
 export function manifestHandlers(service: ManifestService): Handlers<typeof ManifestServiceService> {
   return {
     applyManifest: {
-      permission: { byRequest: [...READ, ...WRITE, 'keyward.secrets.access'] },
+      permission: { byRequest: [...WRITE, ...READ, 'keyward.secrets.access'] },
       maxRequestBytes: MAX_MANIFEST_BYTES + MAX_VALUES * (MAX_PAYLOAD + 64) + 64 * 1024,
       handle: async (request, caller) => {
         const { applied, propagation } = await service.apply(caller, readApplication(request));

@@ -108,8 +108,11 @@ function yamlOf(value: object): string {
   return document.toString({ lineWidth: 0 }).replace(UNPRINTABLE, escaped);
 }
 
+/** mustBeQuoted tells of a text that is not read back from the forms that need no quotes. */
 function mustBeQuoted(value: unknown): boolean {
-  return typeof value === 'string' && (value === '<<' || value.search(UNPRINTABLE) >= 0);
+  if (typeof value !== 'string') return false;
+  const isPadded = value.includes('\n') && value.split('\n').some((line) => line.trim() !== line);
+  return value === '<<' || isPadded || value.search(UNPRINTABLE) >= 0;
 }
 
 function escaped(character: string): string {

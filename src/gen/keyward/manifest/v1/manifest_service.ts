@@ -492,11 +492,10 @@ export const ManifestServiceService = {
    *
    * INVALID_ARGUMENT (INVALID_FIELDS) for a text that is neither JSON nor YAML and
    * for documents that break rules: all violations at once, each with the path in its
-   * document, such as `document[1].spec.scopes[0]`, and with line and column. Further
-   * errors are those of the methods that do the same: NOT_FOUND,
-   * PERMISSION_DENIED (NOT_PERMITTED, SCOPE_NOT_HELD), ALREADY_EXISTS, ABORTED
-   * (ETAG_MISMATCH, CONFLICT), FAILED_PRECONDITION (OWNER_NOT_STAFF,
-   * PLATFORM_ACCOUNT).
+   * document, such as `document[1].spec.scopes[0]`, and with line and column. It fails
+   * as the methods do that do the same: with NOT_FOUND, PERMISSION_DENIED
+   * (NOT_PERMITTED, SCOPE_NOT_HELD), ALREADY_EXISTS, ABORTED (ETAG_MISMATCH) and
+   * FAILED_PRECONDITION (OWNER_NOT_STAFF, PLATFORM_ACCOUNT).
    */
   applyManifest: {
     path: "/keyward.manifest.v1.ManifestService/ApplyManifest" as const,
@@ -512,7 +511,9 @@ export const ManifestServiceService = {
    * GetManifest describes a resource as a document that ApplyManifest takes. It never
    * holds the plaintext of a token or the value of a secret. Needs the scope
    * `keyward.tokens.read`, `keyward.secrets.read` or `keyward.accounts.read`, by the
-   * kind of the resource.
+   * kind of the resource, and fails with NOT_FOUND, FAILED_PRECONDITION
+   * (NAME_AMBIGUOUS) and PERMISSION_DENIED (NOT_PERMITTED) as GetToken, GetSecret and
+   * GetAccount do.
    */
   getManifest: {
     path: "/keyward.manifest.v1.ManifestService/GetManifest" as const,
@@ -541,18 +542,19 @@ export interface ManifestServiceServer extends UntypedServiceImplementation {
    *
    * INVALID_ARGUMENT (INVALID_FIELDS) for a text that is neither JSON nor YAML and
    * for documents that break rules: all violations at once, each with the path in its
-   * document, such as `document[1].spec.scopes[0]`, and with line and column. Further
-   * errors are those of the methods that do the same: NOT_FOUND,
-   * PERMISSION_DENIED (NOT_PERMITTED, SCOPE_NOT_HELD), ALREADY_EXISTS, ABORTED
-   * (ETAG_MISMATCH, CONFLICT), FAILED_PRECONDITION (OWNER_NOT_STAFF,
-   * PLATFORM_ACCOUNT).
+   * document, such as `document[1].spec.scopes[0]`, and with line and column. It fails
+   * as the methods do that do the same: with NOT_FOUND, PERMISSION_DENIED
+   * (NOT_PERMITTED, SCOPE_NOT_HELD), ALREADY_EXISTS, ABORTED (ETAG_MISMATCH) and
+   * FAILED_PRECONDITION (OWNER_NOT_STAFF, PLATFORM_ACCOUNT).
    */
   applyManifest: handleUnaryCall<ApplyManifestRequest, ApplyManifestResponse>;
   /**
    * GetManifest describes a resource as a document that ApplyManifest takes. It never
    * holds the plaintext of a token or the value of a secret. Needs the scope
    * `keyward.tokens.read`, `keyward.secrets.read` or `keyward.accounts.read`, by the
-   * kind of the resource.
+   * kind of the resource, and fails with NOT_FOUND, FAILED_PRECONDITION
+   * (NAME_AMBIGUOUS) and PERMISSION_DENIED (NOT_PERMITTED) as GetToken, GetSecret and
+   * GetAccount do.
    */
   getManifest: handleUnaryCall<GetManifestRequest, GetManifestResponse>;
 }
@@ -573,11 +575,10 @@ export interface ManifestServiceClient extends Client {
    *
    * INVALID_ARGUMENT (INVALID_FIELDS) for a text that is neither JSON nor YAML and
    * for documents that break rules: all violations at once, each with the path in its
-   * document, such as `document[1].spec.scopes[0]`, and with line and column. Further
-   * errors are those of the methods that do the same: NOT_FOUND,
-   * PERMISSION_DENIED (NOT_PERMITTED, SCOPE_NOT_HELD), ALREADY_EXISTS, ABORTED
-   * (ETAG_MISMATCH, CONFLICT), FAILED_PRECONDITION (OWNER_NOT_STAFF,
-   * PLATFORM_ACCOUNT).
+   * document, such as `document[1].spec.scopes[0]`, and with line and column. It fails
+   * as the methods do that do the same: with NOT_FOUND, PERMISSION_DENIED
+   * (NOT_PERMITTED, SCOPE_NOT_HELD), ALREADY_EXISTS, ABORTED (ETAG_MISMATCH) and
+   * FAILED_PRECONDITION (OWNER_NOT_STAFF, PLATFORM_ACCOUNT).
    */
   applyManifest(
     request: ApplyManifestRequest,
@@ -598,7 +599,9 @@ export interface ManifestServiceClient extends Client {
    * GetManifest describes a resource as a document that ApplyManifest takes. It never
    * holds the plaintext of a token or the value of a secret. Needs the scope
    * `keyward.tokens.read`, `keyward.secrets.read` or `keyward.accounts.read`, by the
-   * kind of the resource.
+   * kind of the resource, and fails with NOT_FOUND, FAILED_PRECONDITION
+   * (NAME_AMBIGUOUS) and PERMISSION_DENIED (NOT_PERMITTED) as GetToken, GetSecret and
+   * GetAccount do.
    */
   getManifest(
     request: GetManifestRequest,
