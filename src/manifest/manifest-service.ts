@@ -74,7 +74,7 @@ export interface OneTransaction {
 export interface ManifestServiceDependencies {
   readonly services: Services;
   readonly transaction: OneTransaction;
-  readonly access: Pick<AccessService, 'access'>;
+  readonly access: Pick<AccessService, 'access' | 'recordMissingScope'>;
   readonly clock: Clock;
 }
 
@@ -149,7 +149,10 @@ export class ManifestService {
 
   /** #hasValue tells of a value whether it is the secret's. Who asks learns of it, and so must be one who may have it. */
   async #hasValue(caller: Caller, id: bigint, { bytes }: Payload): Promise<boolean> {
-    if (!covers(caller.scopes, ACCESS)) throw scopeMissing(ACCESS);
+    if (!covers(caller.scopes, ACCESS)) {
+      await this.#deps.access.recordMissingScope(caller);
+      throw scopeMissing(ACCESS);
+    }
     const ref = { by: 'id', id } as const;
     try {
       const { payload } = await this.#deps.access.access(caller, {

@@ -59,11 +59,12 @@ export function getCommand(command: Command): void {
     .addOption(
       new Option('-o, --output <format>', 'how to write it').choices(['yaml', 'json']).default('yaml'),
     )
+    .option('--json', 'the same as "-o json"')
     .addHelpText('after', HELP)
     .action(async (kind: string, name: string, given: GetOptions) => {
       const resource = resourceOf(kind, name, given);
       const format =
-        given.output === 'json' ? ManifestFormat.MANIFEST_FORMAT_JSON : ManifestFormat.MANIFEST_FORMAT_YAML;
+        given.output === 'json' || given.json === true ? ManifestFormat.MANIFEST_FORMAT_JSON : ManifestFormat.MANIFEST_FORMAT_YAML;
       const { manifest } = await withClient(clientOptions(given), ({ manifests }) =>
         manifests.getManifest({ resource, format }),
       );
