@@ -49,6 +49,8 @@ export interface Requirements {
   readonly weight?: number;
   /** Most bytes of a request, or of one message of a stream; 64 KiB if not given. The front door refuses larger ones. */
   readonly maxRequestBytes?: number;
+  /** How many times the bytes of its request a call takes while it is worked on, where that is more than a few; 1 if not given. */
+  readonly expansion?: number;
   /** Is told of a caller without the scopes, and done, before the refusal is sent. */
   readonly onMissingScope?: (caller: Caller) => Promise<void>;
 }

@@ -36,6 +36,7 @@ export function addService<Service extends Methods<Service>>(
     rules.push({
       path: method.path,
       maxRequestBytes: handler.maxRequestBytes ?? MAX_REQUEST_BYTES,
+      expansion: handler.expansion ?? 1,
       isConversation: method.requestStream,
       isOpen: false,
       lasts: 'stream' in handler || method.requestStream,

@@ -27,6 +27,8 @@ export interface ConnectionUse {
 export interface WorkUse {
   /** Calls that are worked on: not those that memory answers. */
   readonly calls: number;
+  /** Bytes that their requests count for. */
+  readonly bytes: number;
   /** Connections that wait for their turn to be read. */
   readonly waiting: number;
 }
@@ -40,6 +42,14 @@ export function watchWork(registry: Registry, use: () => WorkUse): void {
     registers,
     collect() {
       this.set(use().calls);
+    },
+  });
+  new Gauge({
+    name: 'keyward_request_bytes_under_way',
+    help: 'Bytes that the requests of these calls count for, each of a batch of validations sixteen times.',
+    registers,
+    collect() {
+      this.set(use().bytes);
     },
   });
   new Gauge({

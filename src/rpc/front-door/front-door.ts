@@ -111,7 +111,8 @@ export class FrontDoor implements BodyKeeper {
   }
 
   get work(): WorkUse {
-    return { calls: this.#work.calls, waiting: this.#turns.waiting };
+    const { calls, bytes } = this.#work;
+    return { calls, bytes, waiting: this.#turns.waiting };
   }
 
   get interval(): number {
@@ -136,7 +137,9 @@ export class FrontDoor implements BodyKeeper {
   mayWork(body: RequestBody, bytes: number): boolean {
     const { stream, rule } = body;
     if (rule.isOpen) return true;
-    body.work = (rule.lasts ? this.#streams : this.#work).begin(bytes);
+    const counted = bytes * rule.expansion;
+    if (body.work !== undefined) return body.work.reach(counted);
+    body.work = (rule.lasts ? this.#streams : this.#work).begin(counted);
     if (body.work !== undefined) stream.once('close', body.work.hold());
     return body.work !== undefined;
   }

@@ -7,6 +7,8 @@ export interface MethodRule {
   readonly path: string;
   /** Most bytes of one message. */
   readonly maxRequestBytes: number;
+  /** How many times the bytes of its request a call counts for while it is worked on. */
+  readonly expansion: number;
   /** True for methods that take a stream of messages. */
   readonly isConversation: boolean;
   /** True for methods that need no credentials. */
@@ -34,6 +36,7 @@ export function openMethods(service: ServiceDefinition): MethodRule[] {
   return Object.values(service).map(({ path, requestStream, responseStream }) => ({
     path,
     maxRequestBytes: MAX_OPEN_REQUEST_BYTES,
+    expansion: 1,
     isConversation: requestStream,
     isOpen: true,
     lasts: responseStream,

@@ -21,7 +21,7 @@ export interface BodyKeeper {
   mayEnterEmpty(): boolean;
   /** messageCame tells of one less. */
   messageCame(): void;
-  /** mayWork tells whether a call with so long a message may be worked on beside those that are. */
+  /** mayWork tells whether a call with so long a message, inflated or not, may be worked on beside those that are. */
   mayWork(body: RequestBody, bytes: number): boolean;
   /** enter hands the stream over to the library. */
   enter(body: RequestBody): void;
@@ -239,26 +239,24 @@ export class RequestBody implements Admission {
 
   /** #deliver gives the library the one message. */
   #deliver(frame: Buffer): boolean {
-    const { stream, headers, rule } = this;
+    const { headers, rule } = this;
     this.#hasMessage = true;
     const late = this.deadline?.refusal;
     if (late !== undefined) return this.#refuse(late);
     if (this.#answerFromMemory(frame)) return true;
     if (!this.#keeper.mayWork(this, frame.length)) return this.#refuse(overloaded());
     const encoding = frame[0] === 1 ? encodingOf(headers['grpc-encoding']) : undefined;
-    if (encoding === undefined) {
-      this.#dropCollected();
-      this.#messageCame();
-      return pushToStream(stream, frame);
-    }
+    if (encoding === undefined) return this.#handOver(frame);
     this.#isInflating = true;
     inflated(frame, encoding, rule.maxRequestBytes).then(
       (message) => {
         this.#isInflating = false;
         if (this.#phase !== 'receiving') return;
-        this.#dropCollected();
-        this.#messageCame();
-        pushToStream(stream, message);
+        if (!this.#keeper.mayWork(this, message.length)) {
+          this.#refuse(overloaded());
+          return;
+        }
+        this.#handOver(message);
         if (this.hasEnded) this.#end();
       },
       (error: unknown) => {
@@ -266,6 +264,12 @@ export class RequestBody implements Admission {
       },
     );
     return true;
+  }
+
+  #handOver(message: Buffer): boolean {
+    this.#dropCollected();
+    this.#messageCame();
+    return pushToStream(this.stream, message);
   }
 
   /** #answerFromMemory tells whether it has answered the call: then the library never hears of it. */

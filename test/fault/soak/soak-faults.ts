@@ -29,7 +29,7 @@ const SETTINGS = [
   "idle_in_transaction_session_timeout TO '1ms'",
   "idle_session_timeout TO '300ms'",
 ];
-const COLUMNS = ['users ALTER username', 'tokens ALTER name', 'accounts ALTER name'];
+const COLUMNS = ['users ALTER username', 'token_digests ALTER token_key', 'accounts ALTER name'];
 const TABLES = ['tokens', 'users', 'accounts', 'secrets'];
 const GONE_CONNECTIONS = 40;
 const UNFINISHED = { connections: 20, callsOfEach: 20 };

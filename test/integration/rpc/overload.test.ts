@@ -1,6 +1,8 @@
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { connect, constants } from 'node:http2';
 import { setTimeout as delay } from 'node:timers/promises';
+import { gzipSync } from 'node:zlib';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { MAX_CALLS } from '../../../src/rpc/front-door/load-limit.js';
 import { lockDigests } from '../../support/lock-digests.js';
@@ -27,6 +29,10 @@ afterAll(() => world.close());
 
 function callsUnderWay(): Promise<number> {
   return world.server.metric('keyward_calls_under_way');
+}
+
+function bytesUnderWay(): Promise<number> {
+  return world.server.metric('keyward_request_bytes_under_way');
 }
 
 function messageFor(token: string): Buffer {
@@ -59,6 +65,34 @@ test('one call more than are worked on at once is refused, and memory answers al
   await unlock();
   expect(new Set((await Promise.all(waiting)).map(({ code }) => code))).toEqual(new Set(['OK']));
   await expect.poll(callsUnderWay, PATIENCE).toBe(0);
+});
+
+test('batches count by their texts, compressed or not: one too many is refused, and a single text is not', async () => {
+  const batch = () =>
+    encodeRequest('batchValidateTokens', {
+      requests: Array.from({ length: 1000 }, () => ({ token: randomBytes(500).toString('hex') })),
+    });
+  const compressed = Buffer.concat([Buffer.from([1]), framed(gzipSync(batch())).subarray(1)]);
+  const wire = await RawHttp2.open(Number(world.server.address.split(':')[1]));
+  onTestFinished(() => {
+    wire.close();
+  });
+  const headers = { authorization: `Bearer ${caller}`, 'grpc-encoding': 'gzip' };
+  const send = (frame: Buffer) => wire.call(pathOf('batchValidateTokens'), frame, headers, LIMIT_MS);
+  const unlock = await lockDigests(world.database.url);
+  const waiting = [send(framed(batch())), send(compressed)];
+  await expect.poll(callsUnderWay, PATIENCE).toBe(waiting.length);
+  await expect.poll(bytesUnderWay, PATIENCE).toBeGreaterThan(32e6);
+  for (const frame of [framed(batch()), compressed]) {
+    const refused = await send(frame);
+    expect(refused).toMatchObject({ code: 'RESOURCE_EXHAUSTED' });
+    expect(refused.received.includes('OVERLOADED')).toBe(true);
+  }
+  waiting.push(validate(wire, randomBytes(32).toString('hex')));
+  await expect.poll(callsUnderWay, PATIENCE).toBe(waiting.length);
+  await unlock();
+  for (const answer of await Promise.all(waiting)) expect(answer).toMatchObject({ code: 'OK' });
+  await expect.poll(bytesUnderWay, PATIENCE).toBe(0);
 });
 
 describe('a call whose deadline passes while it waits is not judged', () => {

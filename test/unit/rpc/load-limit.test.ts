@@ -33,3 +33,20 @@ test('a call counts until all who hold it are done, and not longer', () => {
   call?.hold()();
   expect(work.calls).toBe(0);
 });
+
+test('a request that turns out longer counts as that, if there is room beside the others', () => {
+  const work = new LoadLimit(MAX_CALLS);
+  const call = work.begin(10);
+  const end = call?.hold();
+  expect(call?.reach(2 * MAX_REQUEST_BYTES)).toBe(true);
+  expect(work.begin(1)).toBeUndefined();
+  end?.();
+  const [first, second] = [work.begin(10), work.begin(10)];
+  const ends = [first?.hold(), second?.hold()];
+  expect(first?.reach(MAX_REQUEST_BYTES)).toBe(false);
+  expect(first?.reach(MAX_REQUEST_BYTES - 10)).toBe(true);
+  expect(first?.reach(5)).toBe(true);
+  expect(work.begin(1)).toBeUndefined();
+  for (const each of ends) each?.();
+  expect(work.begin(MAX_REQUEST_BYTES)).toBeDefined();
+});
