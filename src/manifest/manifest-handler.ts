@@ -30,6 +30,8 @@ const READ = [...new Set(Object.values(KINDS).map(({ read }) => read))];
 const WRITE = [...new Set(Object.values(KINDS).map(({ write }) => write))];
 /** Values at their longest that fit into one request. */
 const MAX_VALUES = 16;
+/** A text is kept beside its tokens, the documents that they make, and what is read of these. */
+const EXPANSION = 8;
 
 const OUTCOMES: Readonly<Record<Applied['outcome'], ManifestOutcome>> = {
   CREATED: ManifestOutcome.MANIFEST_OUTCOME_CREATED,
@@ -42,6 +44,7 @@ export function manifestHandlers(service: ManifestService): Handlers<typeof Mani
     applyManifest: {
       permission: { byRequest: [...WRITE, ...READ, 'keyward.secrets.access'] },
       maxRequestBytes: MAX_MANIFEST_BYTES + MAX_VALUES * (MAX_PAYLOAD + 64) + 64 * 1024,
+      expansion: EXPANSION,
       handle: async (request, caller) => {
         const { applied, propagation } = await service.apply(caller, readApplication(request));
         return {

@@ -64,7 +64,9 @@ export function getCommand(command: Command): void {
     .action(async (kind: string, name: string, given: GetOptions) => {
       const resource = resourceOf(kind, name, given);
       const format =
-        given.output === 'json' || given.json === true ? ManifestFormat.MANIFEST_FORMAT_JSON : ManifestFormat.MANIFEST_FORMAT_YAML;
+        given.output === 'json' || given.json === true
+          ? ManifestFormat.MANIFEST_FORMAT_JSON
+          : ManifestFormat.MANIFEST_FORMAT_YAML;
       const { manifest } = await withClient(clientOptions(given), ({ manifests }) =>
         manifests.getManifest({ resource, format }),
       );
