@@ -1,3 +1,4 @@
+import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import {
@@ -38,6 +39,7 @@ export function applyCommand(command: Command): void {
     .option('--json', 'print what was done as JSON')
     .addHelpText('after', HELP)
     .action(async (given: ApplyOptions) => {
+      await requireDirectory(given);
       const files = await readFiles(given);
       await withClient(clientOptions(given), async (client) => {
         for (const file of files) await inFile(files, file, () => applyFile(client, file, given));
@@ -52,24 +54,42 @@ async function applyFile(
 ): Promise<void> {
   const { manifest, secretValues } = file;
   const request = { manifest, secretValues };
-  const planned = await manifests.applyManifest({ ...request, dryRun: true });
-  if (given.dryRun === true) return tell(given, planned, ' (dry run)');
-  const newKeys = planned.documents.filter(isNewKey).length;
-  if (newKeys > 0) requirePlace(given);
+  if (given.dryRun === true || !hasPlace(given)) {
+    const planned = await manifests.applyManifest({ ...request, dryRun: true });
+    if (given.dryRun === true) return tell(given, planned, ' (dry run)');
+    if (planned.documents.some(isNewKey)) throw noPlace();
+  }
   const done = await manifests.applyManifest(request);
   tell(given, done, '');
-  for (const document of done.documents.filter(isNewKey)) await handOut(given, document);
+  if (given.json === true && isPrinted(given)) return;
+  // One that cannot be brought there keeps no other from it.
+  const brought = await Promise.allSettled(done.documents.filter(isNewKey).map((key) => handOut(given, key)));
+  for (const each of brought) if (each.status === 'rejected') throw each.reason;
 }
 
 function isNewKey({ kind, outcome }: AppliedDocument): boolean {
   return kind === 'ApiKey' && outcome === ManifestOutcome.MANIFEST_OUTCOME_CREATED;
 }
 
-function requirePlace({ out }: ApplyOptions): void {
-  if (out !== undefined || io().stdout.isTTY === true) return;
-  throw new Error(
+/** hasPlace tells whether it is known where plaintexts go. */
+function hasPlace({ out }: ApplyOptions): boolean {
+  return out !== undefined || io().stdout.isTTY === true;
+}
+
+/** isPrinted tells whether plaintexts go to standard output, if there is where they may go. */
+function isPrinted({ out }: Pick<ApplyOptions, 'out'>): boolean {
+  return out === undefined || out === STANDARD_OUTPUT;
+}
+
+function noPlace(): Error {
+  return new Error(
     'plaintexts are shown once, and standard output is no terminal: give --out <DIR>, or "--out -" to print them there',
   );
+}
+
+async function requireDirectory({ out }: ApplyOptions): Promise<void> {
+  if (out === undefined || out === STANDARD_OUTPUT || (await stat(out)).isDirectory()) return;
+  throw new Error(`${out} is no directory`);
 }
 
 function tell(
@@ -79,9 +99,10 @@ function tell(
 ): void {
   const print = out === STANDARD_OUTPUT ? printErrorLine : printLine;
   if (json === true) {
-    const shown = documents.map(({ plaintext: _, outcome, ...others }) => ({
+    const shown = documents.map(({ plaintext, outcome, ...others }) => ({
       ...others,
       outcome: outcomeText(outcome),
+      ...(plaintext !== '' && isPrinted({ out }) ? { plaintext } : {}),
     }));
     const told = propagationJson({ propagation });
     printJson({ documents: shown, ...(told === undefined ? {} : { propagation: told }) });

@@ -8,7 +8,6 @@ import { Violations } from '../../lib/violations.js';
 import { withClientOptions, type GivenOptions } from '../client-options.js';
 import { readValueFile } from '../io/given-value.js';
 import { io } from '../io/io.js';
-import { detailLines } from '../io/failure.js';
 import { printErrorText } from '../io/output.js';
 import { addTo } from '../repeatable.js';
 
@@ -100,7 +99,6 @@ export async function inFile<T>(
     return await call();
   } catch (error) {
     if (files.length > 1) printErrorText(`${name}:\n`);
-    printErrorText(detailLines(error));
     throw error;
   }
 }

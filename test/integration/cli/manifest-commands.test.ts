@@ -92,6 +92,10 @@ describe('keyward apply', () => {
     expect((await world.admin.tokens.validateToken({ token: plaintext })).valid).toBe(true);
     expect(made.stdout + made.stderr).not.toContain(plaintext);
 
+    const nowhere = await run(['apply', '-f', '-', '--out', join(directory, 'none')], keyText('cli-key-3'));
+    expect(nowhere).toMatchObject({ code: 1, stdout: '' });
+    expect((await world.admin.tokens.listTokens({ filter: 'name = "cli-key-3"' })).tokens).toEqual([]);
+
     const printed = await run(['apply', '-f', '-', '--out', '-'], keyText('cli-key-2'));
     expect(registerCanary(printed.stdout.trimEnd())).toMatch(/^[0-9a-f]{64}$/);
     expect(printed.stderr).toContain('ApiKey cli-key-2: created');
