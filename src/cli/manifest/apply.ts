@@ -77,7 +77,7 @@ function hasPlace({ out }: ApplyOptions): boolean {
 }
 
 /** isPrinted tells whether plaintexts go to standard output, if there is where they may go. */
-function isPrinted({ out }: Pick<ApplyOptions, 'out'>): boolean {
+function isPrinted({ out }: ApplyOptions): boolean {
   return out === undefined || out === STANDARD_OUTPUT;
 }
 
@@ -92,17 +92,13 @@ async function requireDirectory({ out }: ApplyOptions): Promise<void> {
   throw new Error(`${out} is no directory`);
 }
 
-function tell(
-  { json, out }: ApplyOptions,
-  { documents, propagation }: ApplyManifestResponse,
-  note: string,
-): void {
-  const print = out === STANDARD_OUTPUT ? printErrorLine : printLine;
-  if (json === true) {
+function tell(given: ApplyOptions, { documents, propagation }: ApplyManifestResponse, note: string): void {
+  const print = given.out === STANDARD_OUTPUT ? printErrorLine : printLine;
+  if (given.json === true) {
     const shown = documents.map(({ plaintext, outcome, ...others }) => ({
       ...others,
       outcome: outcomeText(outcome),
-      ...(plaintext !== '' && isPrinted({ out }) ? { plaintext } : {}),
+      ...(plaintext !== '' && isPrinted(given) ? { plaintext } : {}),
     }));
     const told = propagationJson({ propagation });
     printJson({ documents: shown, ...(told === undefined ? {} : { propagation: told }) });
