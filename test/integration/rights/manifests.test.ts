@@ -14,10 +14,10 @@ afterAll(() => world.close());
 
 describe('nobody gains by a manifest what they were not given', () => {
   test('a document needs both scopes of its kind', async () => {
-    const kinds: [string, Parts, string][] = [
-      ['tokens', api.keyOf('admin', 'x'), ''],
-      ['secrets', api.secretOf('admin', 'x', VALUE), ''],
-      ['accounts', { kind: 'User', metadata: { name: 'x' } }, ''],
+    const kinds: [string, Parts][] = [
+      ['tokens', api.keyOf('admin', 'x')],
+      ['secrets', api.secretOf('admin', 'x', VALUE)],
+      ['accounts', { kind: 'User', metadata: { name: 'x' } }],
     ];
     for (const [family, document] of kinds) {
       for (const scope of ['read', 'write']) {
