@@ -102,6 +102,8 @@ describe('a manifest makes what is not there', () => {
 describe('a manifest changes what is there', () => {
   test('and what it leaves out stays as it is', async () => {
     const { id, name, plaintext } = await world.issue('owner-a', { description: 'kept', scopes: ['a', 'b'] });
+    // It is remembered from here on.
+    expect(await reasonOf(plaintext)).toBe(VerdictReason.VERDICT_REASON_OK);
     const [changed] = await api.apply(
       textOfAll(api.keyOf('owner-a', name, { scopes: ['a'], isActive: false }, { tags: ['t'] })),
     );
