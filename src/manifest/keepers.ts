@@ -40,7 +40,7 @@ export interface Kept {
 }
 
 /** Done is a resource after it was made or changed. */
-export interface Done {
+interface Done {
   readonly kept: Kept;
   /** Of a token that was made. */
   readonly plaintext?: string;

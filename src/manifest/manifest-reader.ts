@@ -31,7 +31,7 @@ export interface ManifestDocument {
   readonly valueFrom: ValueSource | undefined;
 }
 
-export interface Membership {
+interface Membership {
   readonly username: string;
   readonly accountNumber: string;
 }

@@ -56,7 +56,10 @@ async function applyFile(
   const request = { manifest, secretValues };
   if (given.dryRun === true || !hasPlace(given)) {
     const planned = await manifests.applyManifest({ ...request, dryRun: true });
-    if (given.dryRun === true) return tell(given, planned, ' (dry run)');
+    if (given.dryRun === true) {
+      tell(given, planned, ' (dry run)');
+      return;
+    }
     if (planned.documents.some(isNewKey)) throw noPlace();
   }
   const done = await manifests.applyManifest(request);
@@ -125,7 +128,10 @@ async function handOut(
     printLine(plaintext);
     return;
   }
-  if (out === STANDARD_OUTPUT) return printLine(plaintext);
+  if (out === STANDARD_OUTPUT) {
+    printLine(plaintext);
+    return;
+  }
   const file = join(out, `${name}.${recordLocator}.token`);
   try {
     await writePrivately(file, () => Promise.resolve(`${plaintext}\n`));
