@@ -168,7 +168,8 @@ export class FeedTail {
   }
 
   #add(epoch: string, revision: bigint, changes: readonly Row[], copies: number): void {
-    const written = this.#written.get(epoch) ?? { copies, upTo: 0n, ids: new Map() };
+    const none: Reading = { copies, upTo: 0n, ids: new Map() };
+    const written = this.#written.get(epoch) ?? none;
     this.#written.set(epoch, written);
     // A copy that was put back gives revisions once more until its replicas end the epoch. Followers may have been told of
     // those that are lost, which nobody can read any more.
