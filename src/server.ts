@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Server } from '@grpc/grpc-js';
 import { accountHandlers, AccountServiceService } from './account/account-handler.js';
+import { idHandlers } from './account/id-handler.js';
 import { DoneRequestRepository } from './idempotency/done-request-repository.js';
 import type { DoneRequests } from './idempotency/done-requests.js';
 import { ChangeAudienceRepository } from './authz/change-audience-repository.js';
@@ -47,6 +48,7 @@ import { secretWatch } from './secret/secret-watch.js';
 import { startAudit, type Audit } from './server-audit.js';
 import { Coherence } from './server-coherence.js';
 import { openDatabases, type Databases } from './server-database.js';
+import { idService } from './server-ids.js';
 import { JoinedServices, ownerServices, type Memory, type OwnerServices } from './server-services.js';
 import type { Readiness } from './telemetry/probe-server.js';
 import { noConnections } from './telemetry/connection-metrics.js';
@@ -352,14 +354,14 @@ function addTokensAndAccounts(
     {
       ...validateHandlers(verdicts, counts),
       ...tokenHandlers(owners.tokens, clock),
-      ...tokenWatchHandlers(watch),
+      ...tokenWatchHandlers(watch, clock),
     },
     chain,
   );
   const ofAccounts = addService(
     server,
     AccountServiceService,
-    accountHandlers(owners.accounts, clock),
+    { ...accountHandlers(owners.accounts, clock), ...idHandlers(idService(dependencies)) },
     chain,
   );
   return { chain, methods: [...ofTokens, ...ofAccounts], owners, memory };

@@ -39,9 +39,10 @@ export class AccountChanges {
     });
   }
 
-  /** look reads with locks that hold until it has. */
+  /** look reads with locks that hold until it has. It changes nothing, so a call that only validates goes on after it. */
   look<T>(caller: Caller, look: (trx: Transaction) => Promise<T>): Promise<T> {
-    return inTransactionFor(caller, this.#deps.knex, async (trx) => {
+    const { isGone } = caller;
+    return inTransactionFor({ isGone }, this.#deps.knex, async (trx) => {
       requireManager(await this.#deps.rightsReader.of(caller, trx));
       return look(trx);
     });

@@ -38,6 +38,7 @@ export const USER_COLUMNS: ListColumns = {
 export const USER_PROFILE_COLUMNS: ListColumns = {
   filter: {
     ...USER_PROFILE.filter,
+    user_id: { type: 'integer', sql: 'p.user_id' },
     username: { type: 'text', sql: 'u.username' },
     account_number: { type: 'text', sql: 'a.account_number' },
     ...filterByTimes('p'),

@@ -35,10 +35,11 @@ const WRITE = 'keyward.accounts.write';
 /** The settings of a profile that gets the name of its user. */
 const { name: _name, ...UNNAMED_FIELDS } = USER_PROFILE_FIELDS;
 
+/** accountHandlers are all methods but ResolveId, which is about more than accounts. */
 export function accountHandlers(
   service: AccountService,
   clock: Clock,
-): Handlers<typeof AccountServiceService> {
+): Handlers<Omit<typeof AccountServiceService, 'resolveId'>> {
   const now = (): Instant => presentOf(clock);
   return {
     createAccount: {

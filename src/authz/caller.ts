@@ -41,6 +41,8 @@ export type RepeatableMethod =
 export interface Caller extends Authenticatee {
   /** What the caller calls the call, a UUID: see DoneRequests. Not given for one that is not to be sent again. */
   readonly repeatable?: { readonly method: RepeatableMethod; readonly requestId: string };
+  /** True for a call that is checked and changes nothing: see inTransactionFor. */
+  readonly validatesOnly?: true;
   /** isGone tells whether nobody waits for the answer any more: the client has gone, or its deadline has passed. */
   readonly isGone: () => boolean;
 }

@@ -1,4 +1,4 @@
-import type { Query, Transaction } from '../db/knex.js';
+import type { Database, Query, Transaction } from '../db/knex.js';
 import type { Owner } from './owner.js';
 import type { UserProfileRef } from './refs.js';
 
@@ -32,7 +32,7 @@ export function joinOwner(query: Query, profileId: string): Query {
 }
 
 /** selectOwner selects all user profiles as owners. */
-export function selectOwner(trx: Transaction): Query {
+export function selectOwner(trx: Database | Transaction): Query {
   return trx('user_profiles as p')
     .join('users as u', 'u.id', 'p.user_id')
     .join('accounts as a', 'a.id', 'p.account_id')

@@ -79,7 +79,7 @@ function describeReencryption(
 
 function statusCommand(): Command {
   return withClientOptions(new Command('status'))
-    .description('Show which key encrypts how many values, and which values cannot be decrypted.')
+    .description('Show which key encrypts how many values, and which values cannot be read.')
     .option('--json', 'print the result as JSON')
     .action(async (given: GivenOptions) => {
       const status = await withClient(options(given), (client) => client.secrets.getRotationStatus({}));
@@ -106,7 +106,7 @@ function describeStatus({ keys, undecryptable, undecryptableCount }: GetRotation
     }),
   ];
   if (undecryptableCount > 0n) {
-    lines.push('', `${undecryptableCount} cannot be decrypted:`);
+    lines.push('', `${undecryptableCount} cannot be read:`);
     for (const { secretId, version, keyId, cause } of undecryptable) {
       lines.push(`secret ${secretId}, version ${version}, key ${keyId === '' ? 'unknown' : keyId}: ${cause}`);
     }

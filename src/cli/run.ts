@@ -70,6 +70,10 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
       'Ask a running service whether texts are tokens that may pass. A refusal is an answer, not a failure.',
     load: async () => (await import('./validate.js')).validateCommand,
   },
+  resolve: {
+    description: 'Tell what the hashed ids and record locators in a text stand for.',
+    load: async () => (await import('./resolve.js')).resolveCommand,
+  },
   call: {
     description:
       'Call any method of a running service, JSON in and JSON out. A stream is printed as it comes.',

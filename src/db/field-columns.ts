@@ -22,6 +22,7 @@ const STORAGE: { readonly [K in Kind]: Storage<Values[K]> } = {
   map: {
     toColumn: (entries) => JSON.stringify(Object.fromEntries(entries)),
     fromColumn: (column) => new Map(Object.entries(column as Record<string, string>)),
+    filter: 'annotation',
   },
   expiry: {
     toColumn: (expiresAt) => (expiresAt === null ? null : formatPgTimestamp(expiresAt)),
@@ -61,7 +62,7 @@ export function listColumns(table: string, fields: Fields): ListColumns {
     if (list === 'no' || type === undefined) continue;
     const column = protoName(name);
     const sql = `${table}.${column}`;
-    filter[type === 'tag' ? column.replace(/s$/, '') : column] = { type, sql };
+    filter[type === 'tag' || type === 'annotation' ? column.replace(/s$/, '') : column] = { type, sql };
     if (list === 'filter and order')
       order[column] = { type, sql: nullAs === undefined ? sql : `coalesce(${sql}, '${nullAs}')` };
   }

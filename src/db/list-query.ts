@@ -25,6 +25,7 @@ const CAST: Readonly<Record<FieldType, string>> = {
   time: 'timestamptz',
   uuid: 'uuid',
   tag: 'text',
+  annotation: 'text',
 };
 
 /**
@@ -112,18 +113,33 @@ function addAfter(builder: Knex.QueryBuilder, order: readonly Ordered[], after: 
 function addComparison(
   query: Knex.QueryBuilder,
   { sql, type }: Column,
-  { operator, value }: Comparison,
+  { key, operator, value }: Comparison,
 ): void {
-  if (type === 'tag') {
+  if (key !== undefined) {
+    const annotation = { type: 'text', sql: `(${sql} ->> ?::text)`, bindings: [key] } as const;
+    compare(query, annotation, operator, value);
+  } else if (type === 'tag') {
     if (value === null) void query.whereRaw(`cardinality(${sql}) ${operator === '=' ? '=' : '>'} 0`);
     else void query.whereRaw(`${operator === '!=' ? 'NOT ' : ''}(?::text = ANY (${sql}))`, [value]);
-  } else if (value === null) {
-    void query.whereRaw(`${sql} IS ${operator === '=' ? '' : 'NOT '}NULL`);
+  } else {
+    compare(query, { type, sql, bindings: [] }, operator, value);
+  }
+}
+
+/** compare adds a comparison with an expression, which may hold bindings of its own. */
+function compare(
+  query: Knex.QueryBuilder,
+  { type, sql, bindings }: Column & { readonly bindings: readonly string[] },
+  operator: Comparison['operator'],
+  value: string | null,
+): void {
+  if (value === null) {
+    void query.whereRaw(`${sql} IS ${operator === '=' ? '' : 'NOT '}NULL`, [...bindings]);
   } else if (operator === ':') {
-    void query.whereRaw(`strpos(lower(${sql}), lower(?::text)) > 0`, [value]);
+    void query.whereRaw(`strpos(lower(${sql}), lower(?::text)) > 0`, [...bindings, value]);
   } else {
     const comparison = operator === '!=' ? 'IS DISTINCT FROM' : operator;
-    void query.whereRaw(`${sql} ${comparison} ?::${CAST[type]}`, [value]);
+    void query.whereRaw(`${sql} ${comparison} ?::${CAST[type]}`, [...bindings, value]);
   }
 }
 

@@ -13,6 +13,7 @@ import * as doneRequests from './migrations/0009-done-requests.js';
 import * as oldestServed from './migrations/0010-oldest-served.js';
 import * as noticeOfDeletions from './migrations/0011-notice-of-deletions.js';
 import * as manyChanges from './migrations/0012-many-changes.js';
+import * as prefixes from './migrations/0016-prefixes.js';
 import { MIGRATION_LOCK } from './advisory-locks.js';
 
 /** Migrations in their order. Never edit one that was released; add another. */
@@ -29,6 +30,7 @@ const MIGRATIONS: readonly { readonly name: string; readonly migration: Knex.Mig
   { name: '0010-oldest-served', migration: oldestServed },
   { name: '0011-notice-of-deletions', migration: noticeOfDeletions },
   { name: '0012-many-changes', migration: manyChanges },
+  { name: '0016-prefixes', migration: prefixes },
 ];
 
 // Names are given here, not read from files, whose endings differ between source and build.

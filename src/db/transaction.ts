@@ -6,7 +6,7 @@
  */
 
 import type { Knex } from 'knex';
-import { clientGone, KeywardError, type Client } from '../lib/errors.js';
+import { clientGone, KeywardError, Validated, type Client } from '../lib/errors.js';
 import type { DatabaseClient } from './database-client.js';
 import { hasStaleStatements, isOutcomeUnknown, isRetryable, translateDatabaseError } from './pg-errors.js';
 
@@ -51,6 +51,7 @@ export async function inTransaction<T>(
 /**
  * inTransactionFor does the same for a client. Nothing is committed once that has gone: it would never know of what was
  * done, and could not tell it from what was not. The work may be under way by then, so it is asked right before COMMIT.
+ * For a client that only validates all is rolled back there, by Validated: of several transactions the first one ends the call.
  */
 export function inTransactionFor<T>(
   client: Client,
@@ -61,6 +62,7 @@ export function inTransactionFor<T>(
   const workFor = async (trx: Knex.Transaction): Promise<T> => {
     const result = await work(trx);
     if (client.isGone()) throw clientGone();
+    if (client.validatesOnly === true) throw new Validated();
     return result;
   };
   return inTransaction(knex, workFor, forget);

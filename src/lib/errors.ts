@@ -133,6 +133,13 @@ export function databaseUnavailable(options: { readonly cause?: unknown } = {}):
 /** Client is who waits for what a call does. */
 export interface Client {
   readonly isGone: () => boolean;
+  /** True for one that only asks whether the call would succeed: nothing is committed for it. */
+  readonly validatesOnly?: true;
+}
+
+/** Validated ends a call that would succeed, in the place of its commit. It is no error: no client sees it. */
+export class Validated extends Error {
+  override readonly name = 'Validated';
 }
 
 /** clientGone is for what is not done because nobody waits for it any more. No client sees it; logs do. */

@@ -27,7 +27,7 @@ export type Kind = keyof Values;
 interface FieldOf<K extends Kind> {
   readonly kind: K;
   readonly check: (v: Violations, field: string, value: Values[K], now: Instant) => void;
-  /** What lists can do with it. A list is filtered by single texts of `texts`. */
+  /** What lists can do with it. A list is filtered by single texts of `texts`, and by single keys of a `map`. */
   readonly list: 'no' | 'filter' | 'filter and order';
   /** What a new resource has where the request gives nothing, if that is not empty. */
   readonly ifEmpty?: Values[K];

@@ -3,12 +3,14 @@ import { codePoints, isUuid } from './text.js';
 import type { Violations } from './violations.js';
 
 /** What kind of values a field of a list has, and so which comparisons it allows. */
-export type FieldType = 'text' | 'boolean' | 'integer' | 'time' | 'uuid' | 'tag';
+export type FieldType = 'text' | 'boolean' | 'integer' | 'time' | 'uuid' | 'tag' | 'annotation';
 
 type Operator = '=' | '!=' | '<' | '<=' | '>' | '>=' | ':';
 
 export interface Comparison {
   readonly field: string;
+  /** Of a field of annotations, which of them. */
+  readonly key?: string;
   readonly operator: Operator;
   /** The value as text that PostgreSQL reads as the field's type; null only with `=` and `!=`. */
   readonly value: string | null;
@@ -24,10 +26,11 @@ const ALLOWED: Readonly<Record<FieldType, readonly Operator[]>> = {
   time: ['=', '!=', '<', '<=', '>', '>='],
   uuid: ['=', '!='],
   tag: ['=', '!=', ':'],
+  annotation: ['=', '!=', ':'],
 };
 
 const VALUE: Readonly<
-  Record<Exclude<FieldType, 'text' | 'tag'>, { valid: (text: string) => boolean; is: string }>
+  Record<Exclude<FieldType, 'text' | 'tag' | 'annotation'>, { valid: (text: string) => boolean; is: string }>
 > = {
   boolean: { valid: (text) => text === 'true' || text === 'false', is: 'true or false' },
   integer: { valid: (text) => /^-?\d{1,18}$/.test(text), is: 'a whole number' },
@@ -35,9 +38,10 @@ const VALUE: Readonly<
   uuid: { valid: isUuid, is: 'a UUID' },
 };
 
-// One comparison at the place where the last one ended: a field, an operator, a quoted or a bare value.
+// One comparison at the place where the last one ended: a field, perhaps with a quoted or a bare key of it, an operator, a
+// quoted or a bare value.
 const COMPARISON =
-  /\s*([a-z0-9_]+)\s*(=|!=|<=|>=|<|>|:)\s*(?:"((?:[^"\\]|\\["\\])*)"|([A-Za-z0-9_.+-]+))\s*/y;
+  /\s*([a-z0-9_]+)(?:\.(?:"((?:[^"\\]|\\["\\])*)"|([A-Za-z0-9_./-]+)))?\s*(=|!=|<=|>=|<|>|:)\s*(?:"((?:[^"\\]|\\["\\])*)"|([A-Za-z0-9_.+-]+))\s*/y;
 const AND = /AND\s/y;
 
 /**
@@ -62,8 +66,9 @@ export function parseFilter(
       v.add('filter', `cannot be read from character ${at + 1} on: expected <field> <operator> <value>`);
       return comparisons;
     }
-    const [, field = '', operator, quoted, bare] = match;
-    const comparison = checkComparison(v, fields, field, operator as Operator, quoted, bare);
+    const [, field = '', quotedKey, bareKey, operator, quoted, bare] = match;
+    const key = quotedKey === undefined ? bareKey : unescaped(quotedKey);
+    const comparison = checkComparison(v, fields, { field, key }, operator as Operator, quoted, bare);
     if (comparison !== undefined) comparisons.push(comparison);
     at = COMPARISON.lastIndex;
     if (at === filter.length) break;
@@ -82,7 +87,7 @@ export function parseFilter(
 function checkComparison(
   v: Violations,
   fields: Readonly<Record<string, { readonly type: FieldType }>>,
-  field: string,
+  { field, key }: { readonly field: string; readonly key: string | undefined },
   operator: Operator,
   quoted: string | undefined,
   bare: string | undefined,
@@ -92,8 +97,13 @@ function checkComparison(
     v.add('filter', `must only name the fields ${Object.keys(fields).join(', ')}`);
     return undefined;
   }
+  if ((type === 'annotation') !== (key !== undefined)) {
+    v.add('filter', 'must name an annotation as annotation.<key>, and nothing else so');
+    return undefined;
+  }
+  const named = key === undefined ? { field } : { field, key };
   if (bare === 'null') {
-    if (operator === '=' || operator === '!=') return { field, operator, value: null };
+    if (operator === '=' || operator === '!=') return { ...named, operator, value: null };
     v.add('filter', `must compare ${field} with null by = or != only`);
     return undefined;
   }
@@ -101,16 +111,20 @@ function checkComparison(
     v.add('filter', `must compare ${field} by one of ${ALLOWED[type].join(' ')}`);
     return undefined;
   }
-  const value = quoted === undefined ? (bare ?? '') : quoted.replaceAll(/\\(["\\])/g, '$1');
-  if (type !== 'text' && type !== 'tag' && !VALUE[type].valid(value)) {
+  const value = quoted === undefined ? (bare ?? '') : unescaped(quoted);
+  if (type !== 'text' && type !== 'tag' && type !== 'annotation' && !VALUE[type].valid(value)) {
     v.add('filter', `must compare ${field} with ${VALUE[type].is}`);
     return undefined;
   }
-  if (/\p{Surrogate}/u.test(value)) {
+  if (/\p{Surrogate}/u.test(value + (key ?? ''))) {
     v.add('filter', 'must not contain unpaired surrogates');
     return undefined;
   }
-  return { field, operator, value };
+  return { ...named, operator, value };
+}
+
+function unescaped(quoted: string): string {
+  return quoted.replaceAll(/\\(["\\])/g, '$1');
 }
 
 function isRfc3339(text: string): boolean {

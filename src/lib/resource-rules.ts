@@ -1,6 +1,6 @@
 import type { FieldsOf } from './fields.js';
 import { MAX_INSTANT, type Instant } from './instant.js';
-import { codePoints, isSemanticVersion } from './text.js';
+import { codePoints, isPrintable, isSemanticVersion } from './text.js';
 import type { Violations } from './violations.js';
 
 /** The fields that accounts, user profiles and tokens have in common. */
@@ -27,7 +27,6 @@ export const MAX_DESCRIPTION_BYTES =
   MAX_OTHER_BYTES +
   4 * (MAX_DESCRIPTION + MAX_PATH + MAX_TAGS * MAX_TAG + MAX_ANNOTATIONS * (MAX_KEY + MAX_VALUE));
 
-const NAME = /^[A-Za-z0-9](?:(?:[A-Za-z0-9_.-]| (?! ))*[A-Za-z0-9])?$/;
 // PostgreSQL keeps neither NUL nor half of a surrogate pair in text.
 const UNSTORABLE = /\0|\p{Surrogate}/u;
 
@@ -42,10 +41,11 @@ export function checkName(v: Violations, field: string, name: string): void {
   if (name === '') return v.add(field, 'is required');
   if (codePoints(name) > 255) return v.add(field, 'must be at most 255 characters long');
   v.check(
-    NAME.test(name),
+    isPrintable(name) && name === name.trim(),
     field,
-    'must consist of ASCII letters, digits, "_", "-", "." and single inner spaces, beginning and ending with a letter or digit',
+    'must be printable text that neither begins nor ends with a space: no control, format or other hidden characters',
   );
+  v.check(name === name.normalize('NFC'), field, 'must be in the Unicode form NFC');
 }
 
 /** checkExpiry checks when something shall expire; null is never. */
@@ -66,7 +66,7 @@ export const DESCRIPTION_FIELDS = {
   description: { kind: 'text', check: atMost(MAX_DESCRIPTION), list: 'no' },
   version: { kind: 'text', check: checkVersion, list: 'no', ifEmpty: '1.0.0' },
   tags: { kind: 'texts', check: checkTags, list: 'filter' },
-  annotations: { kind: 'map', check: checkAnnotations, list: 'no' },
+  annotations: { kind: 'map', check: checkAnnotations, list: 'filter' },
   manifestPath: { kind: 'text', check: atMost(MAX_PATH), list: 'no' },
 } as const satisfies FieldsOf<Description>;
 

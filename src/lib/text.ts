@@ -12,6 +12,11 @@ export function rfc1034Name(name: string): string {
     .slice(0, 63);
 }
 
+/** snakeName turns a host name label into a name for programs: `_` for `-`. */
+export function snakeName(label: string): string {
+  return label.replaceAll('-', '_');
+}
+
 /**
  * foldName gives names that differ only by case or Unicode form the same text: NFKC, then upper and lower case
  * in turn, which also folds what has no lower case of its own, such as "ß" and "SS".
@@ -45,6 +50,17 @@ export function printableJson(json: string): string {
 
 function unitEscape(text: string, unit: number): string {
   return `\\u${text.charCodeAt(unit).toString(16).padStart(4, '0')}`;
+}
+
+/**
+ * What no new name holds: all that a reader cannot see, and white space but the space. Unicode calls some letters and marks
+ * ignorable by default too, and joiners are among these: two names that look alike would differ by one.
+ */
+const HIDDEN = /[\p{C}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]|(?! )\p{Zs}/u;
+
+/** isPrintable tells whether all of a text is to be seen, as letters, digits, marks, signs, and spaces. */
+export function isPrintable(text: string): boolean {
+  return !HIDDEN.test(text);
 }
 
 /** mask hides all but the last four characters behind at most four `*`. Counts code points. */

@@ -40,6 +40,11 @@ type NewOf<Table extends Fields> = {
     (Table[Name]['kind'] extends 'expiry' ? Expiry : Messages[Table[Name]['kind']]) | undefined;
 };
 
+/** CallOptions are fields of such a request that are about the call, and read before its handler. */
+interface CallOptions {
+  readonly validateOnly: boolean;
+}
+
 /** Exactly does not compile where a message has a field that the table has not, or the other way round. */
 type Exactly<Expected, Message> = Record<
   Exclude<keyof Message, keyof Expected> | Exclude<keyof Expected, keyof Message>,
@@ -67,7 +72,7 @@ export function toFields<Table extends Fields>(fields: Table, resource: Settings
 export function readNew<Table extends Fields, Request extends NewOf<Table>>(
   v: Violations,
   fields: Table,
-  given: Request & Exactly<NewOf<Table>, Request>,
+  given: Request & Exactly<NewOf<Table> & CallOptions, Request>,
   now: Instant,
 ): SettingsOf<Table> {
   const defaults: Readonly<Record<string, unknown>> = defaultsOf(fields);

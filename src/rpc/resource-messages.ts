@@ -2,18 +2,28 @@ import type { Owner } from '../authz/owner.js';
 import { etagOf } from '../lib/etag.js';
 import type { Instant } from '../lib/instant.js';
 import { hashedId, recordLocator, type ResourceKind } from '../lib/public-id.js';
-import { rfc1034Name } from '../lib/text.js';
+import { rfc1034Name, snakeName } from '../lib/text.js';
 import { toTimestamp } from './timestamp.js';
 
 /** The fields that the messages of several kinds of resources have in common. */
 
-export function toIdentity(kind: ResourceKind, { id, name }: { readonly id: bigint; readonly name: string }) {
+interface Identified {
+  readonly id: bigint;
+  readonly name: string;
+  readonly manifestPath: string;
+}
+
+export function toIdentity(kind: ResourceKind, { id, name, manifestPath }: Identified) {
+  const publicId = hashedId(id);
+  const label = rfc1034Name(name);
   return {
     id,
-    hashedId: hashedId(id),
+    hashedId: publicId,
     recordLocator: recordLocator(kind, id),
     name,
-    rfc1034Name: rfc1034Name(name),
+    rfc1034Name: label,
+    snakeName: snakeName(label),
+    manifestPath: manifestPath === '' ? `/${kind}s/${publicId}/` : manifestPath,
   };
 }
 

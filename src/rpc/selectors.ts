@@ -1,13 +1,12 @@
 import type { Caller } from '../authz/caller.js';
 import type { UserProfileRef, UserRef } from '../authz/refs.js';
 import type { UserProfileSelector, UserSelector } from '../gen/keyward/account/v1/account.js';
-import { idFromHashedId, idFromRecordLocator, type ResourceKind } from '../lib/public-id.js';
+import { idFromHashedId, idFromRecordLocator, MAX_ID, type ResourceKind } from '../lib/public-id.js';
 import { checkText } from '../lib/resource-rules.js';
 import type { Violations } from '../lib/violations.js';
 
 /** The readers of selectors add a violation for what breaks a rule, and then return a reference to nothing. */
 
-const MAX_ID = 2n ** 63n - 1n;
 const NOTHING = { by: 'id', id: 0n } as const;
 
 type PublicId =

@@ -1,4 +1,5 @@
 import type { Server, UntypedServiceImplementation } from '@grpc/grpc-js';
+import { Validated } from '../lib/errors.js';
 import { covers } from '../lib/scopes.js';
 import { chain, conversationChain, Malformed, streamChain, type ChainDependencies } from './chain.js';
 import type { AnswerFromMemory, MethodRule } from './front-door/method-rules.js';
@@ -13,6 +14,8 @@ type AnyHandler = Handler<unknown, unknown> | StreamHandler<unknown, unknown>;
 
 /** Most bytes of a request of a method that does not say otherwise. */
 const MAX_REQUEST_BYTES = 64 * 1024;
+/** A message without any field. */
+const NOTHING = Buffer.alloc(0);
 
 /**
  * addService serves a generated service: each method by its handler, inside the chain. It gives the rules by which the
@@ -49,12 +52,47 @@ export function addService<Service extends Methods<Service>>(
 }
 
 function implement(
-  { path, requestStream }: AnyMethod,
+  method: AnyMethod,
   handler: AnyHandler,
   dependencies: ChainDependencies,
 ): UntypedServiceImplementation[string] {
+  const { path, requestStream } = method;
   if ('stream' in handler) return streamChain(dependencies, path, handler);
-  return (requestStream ? conversationChain : chain)(dependencies, path, handler);
+  if (requestStream) return conversationChain(dependencies, path, handler);
+  return chain(dependencies, path, canValidate(method) ? validating(method, handler) : handler);
+}
+
+/** CanValidate is what requests have in common whose call may be checked alone. */
+interface CanValidate {
+  readonly validateOnly: boolean;
+}
+
+/** canValidate tells whether the requests of a method have the field. */
+function canValidate({ requestDeserialize }: AnyMethod): boolean {
+  return 'validateOnly' in (requestDeserialize(NOTHING) as object);
+}
+
+/**
+ * validating lets calls that are to be checked alone go the way of all others, up to the commit: that is where they end.
+ * The answer is an empty message, whatever the handler would have made of what is not there.
+ */
+function validating(
+  { path, responseDeserialize }: AnyMethod,
+  handler: Handler<unknown, unknown>,
+): Handler<unknown, unknown> {
+  return {
+    ...handler,
+    handle: async (request, caller) => {
+      if (!(request as CanValidate).validateOnly) return handler.handle(request, caller);
+      try {
+        await handler.handle(request, { ...caller, validatesOnly: true });
+      } catch (error) {
+        if (error instanceof Validated) return responseDeserialize(NOTHING);
+        throw error;
+      }
+      throw new Error(`${path} ended without the commit that a call which only validates leaves out`);
+    },
+  };
 }
 
 /**

@@ -17,6 +17,7 @@ export const SECRET_COLUMNS: ListColumns = {
     ...SETTINGS.filter,
     username: { type: 'text', sql: 'u.username' },
     account_number: { type: 'text', sql: 'a.account_number' },
+    user_id: { type: 'integer', sql: 'p.user_id' },
     user_profile_id: { type: 'integer', sql: 's.user_profile_id' },
     latest_version: { type: 'integer', sql: LATEST_VERSION },
     last_accessed_at: { type: 'time', sql: 's.last_accessed_at' },

@@ -14,7 +14,7 @@ import type { CloneService } from './clone-service.js';
 import { SECRET_COLUMNS } from './secret-columns.js';
 import { readPayload, readSecretSelector, toSecret } from './secret-messages.js';
 import type { SecretService } from './secret-service.js';
-import { MAX_PAYLOAD, SECRET_FIELDS, type Payload, type SecretSettings } from './secret.js';
+import { MAX_PAYLOAD, SECRET_FIELDS, type Payload, type Secret, type SecretSettings } from './secret.js';
 
 /** The methods about secrets as a whole. */
 type Methods = Pick<
@@ -40,20 +40,21 @@ export function secretHandlers(
   clock: Clock,
 ): Handlers<Methods> {
   const now = (): Instant => presentOf(clock);
+  const shown = (secret: Secret) => toSecret(secret, now());
   return {
     createSecret: {
       permission: WRITE,
       maxRequestBytes: MAX_DESCRIPTION_BYTES + 2 * MAX_PAYLOAD,
       handle: async (request, caller) => {
         const { by, owner, settings, payload } = readCreate(request, caller, now());
-        return { secret: toSecret(await service.create(by, owner, settings, payload)) };
+        return { secret: shown(await service.create(by, owner, settings, payload)) };
       },
     },
     getSecret: {
       permission: READ,
       handle: async (request, caller) => {
         const ref = checked((v) => readSecretSelector(v, 'secret', request.secret, caller));
-        return { secret: toSecret(await service.get(caller, ref)) };
+        return { secret: shown(await service.get(caller, ref)) };
       },
     },
     listSecrets: {
@@ -61,7 +62,7 @@ export function secretHandlers(
       handle: async (request, caller) => {
         const query = checked((v) => parseListRequest(v, request, SECRET_COLUMNS, caller));
         const page = await service.list(caller, query, request.showDeleted);
-        return { secrets: page.items.map(toSecret), nextPageToken: page.nextPageToken };
+        return { secrets: page.items.map(shown), nextPageToken: page.nextPageToken };
       },
     },
     updateSecret: {
@@ -77,7 +78,7 @@ export function secretHandlers(
             now(),
           ),
         }));
-        return { secret: toSecret(await service.update(caller, ref, request.etag, change)) };
+        return { secret: shown(await service.update(caller, ref, request.etag, change)) };
       },
     },
     renameSecret: {
@@ -87,7 +88,7 @@ export function secretHandlers(
           checkName(v, 'new_name', request.newName);
           return readSecretSelector(v, 'selector', request.selector, caller);
         });
-        return { secret: toSecret(await service.rename(caller, ref, request.etag, request.newName)) };
+        return { secret: shown(await service.rename(caller, ref, request.etag, request.newName)) };
       },
     },
     cloneSecret: {
@@ -103,14 +104,14 @@ export function secretHandlers(
             owner: owner && readUserProfileSelector(v, 'owner', owner),
           };
         });
-        return { secret: toSecret(await cloning.clone(refs.by, refs.secret, newName, refs.owner)) };
+        return { secret: shown(await cloning.clone(refs.by, refs.secret, newName, refs.owner)) };
       },
     },
     deleteSecret: {
       permission: WRITE,
       handle: async ({ selector, etag, force }, caller) => {
         const ref = checked((v) => readSecretSelector(v, 'selector', selector, caller));
-        return { secret: toSecret(await service.delete(caller, ref, etag, force)) };
+        return { secret: shown(await service.delete(caller, ref, etag, force)) };
       },
     },
     undeleteSecret: {
@@ -119,7 +120,7 @@ export function secretHandlers(
       alsoNeeds,
       handle: async ({ selector, etag }, caller) => {
         const ref = checked((v) => readSecretSelector(v, 'selector', selector, caller));
-        return { secret: toSecret(await service.undelete(caller, ref, etag)) };
+        return { secret: shown(await service.undelete(caller, ref, etag)) };
       },
     },
   };

@@ -9,6 +9,7 @@ import {
   type SecretSelector,
   type SecretVersion as SecretVersionMessage,
 } from '../gen/keyward/secret/v1/secret.js';
+import type { Instant } from '../lib/instant.js';
 import type { Violations } from '../lib/violations.js';
 import { toFields, type NotSet } from '../rpc/field-messages.js';
 import { toHistory, toIdentity, toOwner } from '../rpc/resource-messages.js';
@@ -17,6 +18,8 @@ import { toTimestamp } from '../rpc/timestamp.js';
 import type { SecretRef } from './secret-ref.js';
 import {
   checkPayload,
+  isOver,
+  isReady,
   SECRET_FIELDS,
   type Payload,
   type PayloadFormat,
@@ -44,7 +47,7 @@ const utf8 = new TextEncoder();
 
 const NO_PAYLOAD: Payload = { format: 'BINARY', bytes: new Uint8Array() };
 
-export function toSecret(secret: Secret): SecretMessage {
+export function toSecret(secret: Secret, now: Instant): SecretMessage {
   const others: NotSet<SecretMessage, typeof SECRET_FIELDS> = {
     ...toIdentity('secret', secret),
     ...toHistory(secret),
@@ -53,6 +56,8 @@ export function toSecret(secret: Secret): SecretMessage {
     latestVersion: secret.latestVersion,
     deletedAt: toTimestamp(secret.deletedAt),
     purgeAt: toTimestamp(secret.purgeAt),
+    isExpired: isOver(secret.expiresAt, now),
+    ready: isReady(secret, now),
   };
   return { ...toFields(SECRET_FIELDS, secret), ...others };
 }

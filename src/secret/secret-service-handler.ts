@@ -26,6 +26,6 @@ export function secretServiceHandlers(
     ...accessHandlers(services.access),
     ...sharingHandlers(services.references, services.grants, clock),
     ...reencryptionHandlers(rotation),
-    ...secretWatchHandlers(watch),
+    ...secretWatchHandlers(watch, clock),
   };
 }

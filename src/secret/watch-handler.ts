@@ -5,6 +5,8 @@ import {
   type SecretEvent,
   type SecretServiceService,
 } from '../gen/keyward/secret/v1/secret_service.js';
+import type { Clock } from '../lib/clock.js';
+import { presentOf, type Instant } from '../lib/instant.js';
 import { checked } from '../lib/violations.js';
 import type { Handlers } from '../rpc/handlers.js';
 import { readWatch, toEventFacts, toNews } from '../watch/watch-messages.js';
@@ -22,24 +24,26 @@ const TYPES: Readonly<Record<EventType, SecretEventType>> = {
 
 export function secretWatchHandlers(
   watch: SecretWatch,
+  clock: Clock,
 ): Handlers<Pick<typeof SecretServiceService, 'watchSecrets'>> {
   return {
     watchSecrets: {
       permission: 'keyward.secrets.read',
       stream: async function* (request, _caller, call) {
         const options = checked((v) => readWatch(v, request));
-        for await (const news of watch.watch(options, call)) yield toNews(news, toEvent);
+        for await (const news of watch.watch(options, call))
+          yield toNews(news, (event: ResourceEvent<Secret>) => toEvent(event, presentOf(clock)));
       },
     },
   };
 }
 
-function toEvent(event: ResourceEvent<Secret>): SecretEvent {
+function toEvent(event: ResourceEvent<Secret>, now: Instant): SecretEvent {
   const { id, facts } = toEventFacts('secret', event);
   return {
     ...facts,
     type: TYPES[event.type],
     secretId: id,
-    secret: event.resource && toSecret(event.resource),
+    secret: event.resource && toSecret(event.resource, now),
   };
 }

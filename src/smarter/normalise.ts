@@ -30,26 +30,41 @@ export function storableText(field: string, text: string, finding: Finding): str
 }
 
 /**
- * annotationsOf makes one map of what Smarter keeps as a list of objects (or, in old rows, as one object).
- * Of values under one key the last is kept, as when Python merges dictionaries. Values that are not text become
- * compact JSON; list elements that are not objects get their position as key: `#1`, `#2`, ...
+ * annotationsOf makes one map of what Smarter keeps as a list of objects (or, in old rows, as one object). Values that are
+ * not text become compact JSON; list elements that are not objects get their position as key: `#1`, `#2`, ... A key that
+ * is there several times has all its values, as `severalValues` writes them.
  */
 export function annotationsOf(json: string | null, finding: Finding): Record<string, string> {
   if (json === null) return {};
-  const members = jsonMembers(json, finding);
-  const map = new Map<string, string>();
-  for (const member of members) {
-    const key = storableText('annotations', member.key, finding);
-    const value = storableText('annotations', jsonToText(member.json), finding);
-    if (map.has(key) && map.get(key) !== value) {
-      finding(
-        'annotation-repeated',
-        `annotation ${JSON.stringify(key)} has several values: the last is kept`,
-      );
-    }
-    map.set(key, value);
+  const values = new Map<string, string[]>();
+  for (const { key, json: value } of jsonMembers(json, finding)) {
+    const kept = storableText('annotations', key, finding);
+    values.set(kept, [...(values.get(kept) ?? []), value]);
   }
-  return Object.fromEntries(map);
+  const entries = [...values].map(([key, all]) => [key, annotationOf(key, all, finding)]);
+  return Object.fromEntries(entries) as Record<string, string>;
+}
+
+function annotationOf(key: string, values: readonly string[], finding: Finding): string {
+  const [value = ''] = values;
+  if (values.length > 1) {
+    finding('annotation-repeated', `annotation ${JSON.stringify(key)} has several values: kept as a list`);
+    return severalValues(values);
+  }
+  const text = jsonToText(value);
+  return isSeveralValues(text) ? severalValues(values) : storableText('annotations', text, finding);
+}
+
+/**
+ * severalValues writes the values of one key as a JSON list that begins with `[ `, which compact JSON never does. A text
+ * that looks so by itself is written as a list of one: so whatever begins so is a list of values.
+ */
+function severalValues(values: readonly string[]): string {
+  return `[ ${values.join(', ')} ]`;
+}
+
+function isSeveralValues(text: string): boolean {
+  return text.startsWith('[ ') && isJson(text);
 }
 
 function jsonMembers(json: string, finding: Finding): { key: string; json: string }[] {

@@ -30,6 +30,11 @@ const WRITE = 'keyward.tokens.write';
 
 export function tokenHandlers(service: TokenService, clock: Clock): Handlers<ManagingMethods> {
   const now = (): Instant => presentOf(clock);
+  const shown = (token: Token) => toToken(token, now());
+  const toChanged = ({ result, propagation }: Propagated<Token>) => ({
+    token: shown(result),
+    propagation: toPropagation(propagation),
+  });
   return {
     createToken: {
       permission: WRITE,
@@ -37,21 +42,21 @@ export function tokenHandlers(service: TokenService, clock: Clock): Handlers<Man
       handle: async (request, caller) => {
         const { by, owner, settings } = readCreate(request, caller, now());
         const { token, plaintext } = await service.create(by, owner, settings);
-        return { token: toToken(token), plaintext };
+        return { token: shown(token), plaintext };
       },
     },
     getToken: {
       permission: READ,
       handle: async (request, caller) => {
         const ref = checked((v) => readTokenSelector(v, 'token', request.token, caller));
-        return { token: toToken(await service.get(caller, ref)) };
+        return { token: shown(await service.get(caller, ref)) };
       },
     },
     listTokens: {
       permission: READ,
       handle: async (request, caller) => {
         const page = await service.list(caller, readList(request, caller));
-        return { tokens: page.items.map(toToken), nextPageToken: page.nextPageToken };
+        return { tokens: page.items.map(shown), nextPageToken: page.nextPageToken };
       },
     },
     updateToken: {
@@ -91,7 +96,7 @@ export function tokenHandlers(service: TokenService, clock: Clock): Handlers<Man
           };
         });
         const { token, plaintext } = await service.clone(by, ref, request.newName);
-        return { token: toToken(token), plaintext };
+        return { token: shown(token), plaintext };
       },
     },
     activateToken: {
@@ -125,7 +130,7 @@ export function tokenHandlers(service: TokenService, clock: Clock): Handlers<Man
         }));
         const { result, propagation } = await service.rotate(by, ref, etag, grace);
         const { token, plaintext } = result;
-        return { token: toToken(token), plaintext, propagation: toPropagation(propagation) };
+        return { token: shown(token), plaintext, propagation: toPropagation(propagation) };
       },
     },
     revokeToken: {
@@ -145,10 +150,6 @@ export function tokenHandlers(service: TokenService, clock: Clock): Handlers<Man
       },
     },
   };
-}
-
-function toChanged({ result, propagation }: Propagated<Token>) {
-  return { token: toToken(result), propagation: toPropagation(propagation) };
 }
 
 function readCreate(

@@ -1,5 +1,6 @@
 import type { Token as TokenMessage, TokenIssuer, TokenSelector } from '../gen/keyward/token/v1/token.js';
 import type { Caller } from '../authz/caller.js';
+import type { Instant } from '../lib/instant.js';
 import { isUuid, mask } from '../lib/text.js';
 import type { Violations } from '../lib/violations.js';
 import { toFields, type NotSet } from '../rpc/field-messages.js';
@@ -8,11 +9,11 @@ import { missing, readOwnedName, readPublicId } from '../rpc/selectors.js';
 import { toTimestamp } from '../rpc/timestamp.js';
 import type { TokenRef } from './token-ref.js';
 import { digestHex } from '../crypto/digest.js';
-import { TOKEN_FIELDS, type Issuer, type Token } from './token.js';
+import { isExpired, TOKEN_FIELDS, type Issuer, type Token } from './token.js';
 
 /** The translation between messages and tokens. */
 
-export function toToken(token: Token): TokenMessage {
+export function toToken(token: Token, now: Instant): TokenMessage {
   const others: NotSet<TokenMessage, typeof TOKEN_FIELDS> = {
     ...toIdentity('token', token),
     ...toHistory(token),
@@ -23,6 +24,8 @@ export function toToken(token: Token): TokenMessage {
     tokenKey: token.tokenKey,
     graceEndsAt: toTimestamp(token.graceEndsAt),
     issuedBy: token.issuedBy === null ? undefined : toIssuer(token.issuedBy),
+    isExpired: isExpired(token, now),
+    ready: token.isActive && !isExpired(token, now),
   };
   return { ...toFields(TOKEN_FIELDS, token), ...others };
 }

@@ -21,6 +21,7 @@ import { ISSUER_COLUMNS, TOKEN_COLUMNS } from './token-columns.js';
 import type { TokenRef } from './token-ref.js';
 import { digestBytes, digestFromBytes, type Digest } from '../crypto/digest.js';
 import {
+  prefixOf,
   TOKEN_FIELDS,
   type Issuer,
   type NewPlaintext,
@@ -298,10 +299,12 @@ function unique<T>(statement: () => PromiseLike<T>): Promise<T> {
 }
 
 function tokenFromRow(row: TokenRow): Token {
+  const settings = fromColumns(TOKEN_FIELDS, row);
   return {
     id: row.id,
     keyId: row.key_id,
-    ...fromColumns(TOKEN_FIELDS, row),
+    ...settings,
+    prefix: settings.prefix === '' ? prefixOf(row.token_key) : settings.prefix,
     owner: ownerFromRow(row),
     lastUsedAt: row.last_used_at,
     digest: digestFromBytes(row.digest),

@@ -70,6 +70,7 @@ export const MAX_PLAINTEXT = 1024;
 
 const TOKEN_KEY_LENGTH = 15;
 const RANDOM_BYTES = 32;
+const PREFIX = /^[!-~]{0,10}$/;
 const DAY = 86_400_000_000n;
 const MAX_GRACE = 30n * DAY;
 
@@ -86,9 +87,24 @@ export function newPlaintext(prefix: string): NewPlaintext {
   return { plaintext, digest: digestOf(plaintext), tokenKey: plaintext.slice(0, TOKEN_KEY_LENGTH) };
 }
 
+/**
+ * prefixOf is what the plaintext of an imported token begins with, as far as the beginning that is known of it tells: the
+ * original keeps no prefix. All up to the last character that is no hex digit is of it for certain. Empty where that is
+ * no prefix that a token may be given.
+ */
+export function prefixOf(tokenKey: string): string {
+  const known = /^.*[^0-9a-f]/s.exec(tokenKey)?.[0] ?? '';
+  return PREFIX.test(known) ? known : '';
+}
+
 /** shownTo is a token as a caller may see it who may read it: who issued it is for those who manage it. */
 export function shownTo(callerRights: CallerRights, token: Token): Token {
   return accessTo(callerRights, token.owner) === 'manage' ? token : { ...token, issuedBy: null };
+}
+
+/** isExpired tells whether a token is refused for its age, as a verdict would. */
+export function isExpired({ expiresAt }: Pick<Token, 'expiresAt'>, now: Instant): boolean {
+  return expiresAt !== null && expiresAt < now;
 }
 
 /** checkGrace checks a grace period in microseconds. */
@@ -102,5 +118,5 @@ function checkGivenScopes(v: Violations, field: string, scopes: readonly string[
 }
 
 function checkPrefix(v: Violations, field: string, prefix: string): void {
-  v.check(/^[A-Za-z0-9_-]{0,10}$/.test(prefix), field, 'must be at most 10 of [A-Za-z0-9_-]');
+  v.check(PREFIX.test(prefix), field, 'must be at most 10 printable ASCII characters without white space');
 }

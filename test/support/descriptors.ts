@@ -71,3 +71,12 @@ function valuesWith(field: DescField, text: Buffer): { path: string[]; bytes: Bu
 function delimited(number: number, bytes: Buffer): Buffer {
   return Buffer.concat([Buffer.from([(number << 3) | 2, bytes.length]), bytes]);
 }
+
+/** fieldNames are the fields of a message of Keyward's, as the proto spells them; none where there is no such message. */
+export function fieldNames(message: string): readonly string[] {
+  for (const type of registry) {
+    const isMeant = type.kind === 'message' && type.name === message && type.typeName.startsWith('keyward.');
+    if (isMeant) return type.fields.map(({ name }) => name);
+  }
+  return [];
+}

@@ -30,13 +30,21 @@ const OF_NAME = 'follows from the name';
 const OF_ID = 'follows from the id';
 const FIXED = 'fixed from creation on';
 
-const IDENTITY = { id: BY_SERVICE, hashedId: OF_ID, recordLocator: OF_ID, rfc1034Name: OF_NAME } as const;
+const IDENTITY = {
+  id: BY_SERVICE,
+  hashedId: OF_ID,
+  recordLocator: OF_ID,
+  rfc1034Name: OF_NAME,
+  snakeName: OF_NAME,
+} as const;
+const STATE = { ready: 'follows from state and time', isExpired: 'follows from the expiry' } as const;
 const HISTORY = { createdAt: BY_SERVICE, updatedAt: BY_SERVICE, etag: BY_SERVICE } as const;
 
 /** What owners cannot set, by message. Whoever adds a field to a message decides here, or in the table. */
 export const NOT_SETTINGS = {
   token: {
     ...IDENTITY,
+    ...STATE,
     ...HISTORY,
     keyId: BY_SERVICE,
     owner: FIXED,
@@ -48,6 +56,7 @@ export const NOT_SETTINGS = {
   } satisfies Reasons<Token, typeof TOKEN_FIELDS>,
   secret: {
     ...IDENTITY,
+    ...STATE,
     ...HISTORY,
     owner: FIXED,
     lastAccessedAt: 'written when the value is read',
@@ -74,11 +83,12 @@ export const NOT_SETTINGS = {
 
 const EXPIRY = 'expires_at in another form';
 const REQUEST = 'tells a repeated call';
+const CHECKED = 'is about the call';
 const PLACE = 'says where it is made';
 
 /** What requests to create have besides the settings. */
 export const NOT_SETTINGS_OF_REQUESTS = {
-  token: { owner: PLACE, expiry: EXPIRY, requestId: REQUEST } satisfies Reasons<
+  token: { owner: PLACE, expiry: EXPIRY, requestId: REQUEST, validateOnly: CHECKED } satisfies Reasons<
     CreateTokenRequest,
     typeof TOKEN_FIELDS
   >,
@@ -87,17 +97,22 @@ export const NOT_SETTINGS_OF_REQUESTS = {
     expiry: EXPIRY,
     payload: 'the first version',
     requestId: REQUEST,
+    validateOnly: CHECKED,
   } satisfies Reasons<CreateSecretRequest, typeof SECRET_FIELDS>,
-  account: { accountNumber: PLACE, requestId: REQUEST } satisfies Reasons<
+  account: { accountNumber: PLACE, requestId: REQUEST, validateOnly: CHECKED } satisfies Reasons<
     CreateAccountRequest,
     typeof ACCOUNT_FIELDS
   >,
-  user: { username: PLACE, requestId: REQUEST } satisfies Reasons<CreateUserRequest, typeof USER_FIELDS>,
+  user: { username: PLACE, requestId: REQUEST, validateOnly: CHECKED } satisfies Reasons<
+    CreateUserRequest,
+    typeof USER_FIELDS
+  >,
   userProfile: {
     user: PLACE,
     account: PLACE,
     keepTokens: 'is about tokens',
     requestId: REQUEST,
+    validateOnly: CHECKED,
   } satisfies Reasons<CreateUserProfileRequest, typeof USER_PROFILE_FIELDS>,
 };
 

@@ -159,13 +159,17 @@ function instant(text: string | null): Instant | null {
   return text === null ? null : parsePgTimestamp(text.replace('T', ' ').replace('Z', '+00'));
 }
 
-/** mapOf is how Python would merge Smarter's annotations, with values as Keyward keeps them. */
+/** mapOf is Smarter's annotations as Keyward keeps them: the values of a key that is there several times as a list. */
 function mapOf(annotations: StoredToken['annotations']): Record<string, string> {
   const objects = annotations === null ? [] : Array.isArray(annotations) ? annotations : [annotations];
-  const entries = objects.flatMap((object) => Object.entries(object));
-  return Object.fromEntries(
-    entries.map(([key, value]) => [key, typeof value === 'string' ? value : JSON.stringify(value)]),
-  );
+  const values = new Map<string, unknown[]>();
+  for (const [key, value] of objects.flatMap((object) => Object.entries(object)))
+    values.set(key, [...(values.get(key) ?? []), value]);
+  const asText = ([only, ...others]: unknown[]): string => {
+    if (others.length > 0) return `[ ${[only, ...others].map((each) => JSON.stringify(each)).join(', ')} ]`;
+    return typeof only === 'string' ? only : JSON.stringify(only);
+  };
+  return Object.fromEntries([...values].map(([key, all]) => [key, asText(all)]));
 }
 
 async function expectEverythingTaken(knex: Knex): Promise<void> {

@@ -134,6 +134,7 @@ export const REQUESTS: Requests = {
     updateMask: ['description'],
   }),
   deleteUserProfile: selectedProfile,
+  resolveId: async (world) => ({ text: (await world.issue('owner-a')).recordLocator }),
 };
 
 /** requestFor makes the request of an RPC. */
@@ -154,6 +155,17 @@ function newKeyOf(world: World, member: Member): string {
     spec: { owner: { username, accountNumber } },
   };
   return JSON.stringify(document);
+}
+
+/** changeFor makes the request of an RPC that changes something: about what is not so already. */
+export async function changeFor<Name extends MethodName>(
+  method: Name,
+  world: World,
+): Promise<RequestOf<Name>> {
+  const request = await requestFor(method, world);
+  if (method === 'activateToken') await world.admin.tokens.deactivateToken(request);
+  if (method === 'enableSecretVersion') await world.admin.secrets.disableSecretVersion(request);
+  return request;
 }
 
 async function newUser(world: World) {

@@ -1,4 +1,5 @@
 import { accountHandlers } from '../../src/account/account-handler.js';
+import { idHandlers } from '../../src/account/id-handler.js';
 import { auditHandlers } from '../../src/audit/audit-handler.js';
 import type { Permission } from '../../src/lib/scopes.js';
 import { manifestHandlers } from '../../src/manifest/manifest-handler.js';
@@ -15,9 +16,10 @@ const nothing = {} as never;
 const HANDLERS: Readonly<Record<MethodName, Requirements>> = {
   ...validateHandlers(nothing, nothing),
   ...tokenHandlers(nothing, nothing),
-  ...tokenWatchHandlers(nothing),
+  ...tokenWatchHandlers(nothing, nothing),
   ...secretServiceHandlers(nothing, nothing, nothing, nothing),
   ...accountHandlers(nothing, nothing),
+  ...idHandlers(nothing),
   ...auditHandlers(nothing),
   ...manifestHandlers(nothing),
 };

@@ -18,7 +18,9 @@ interface Vectors {
     readonly id: number | null;
     readonly record_locator?: string;
   }[];
+  readonly find_hash: readonly Vector[];
   readonly rfc1034_compliant_str: readonly Vector[];
+  readonly rfc1034_compliant_to_snake: readonly Vector[];
   readonly mask_string: readonly {
     readonly function: 'util' | 'mixin';
     readonly args: Readonly<Record<string, unknown>>;

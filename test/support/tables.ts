@@ -15,3 +15,24 @@ export async function readTables(url: string): Promise<string> {
   }
   return contents.join('\n');
 }
+
+/** What the service writes at its own time: leases, uses, and records of who has called and of what was refused. */
+const BY_ITSELF: Readonly<Record<string, string>> = {
+  replicas: 'false',
+  audit_chains: "purpose = 'CHANGES'",
+  audit_events: "outcome = 'OK' AND action NOT LIKE 'AUTHENTICATION%'",
+};
+
+/** readState are all rows of all tables that follow from calls, by the table. */
+export async function readState(url: string): Promise<Record<string, unknown>> {
+  const tables = await execute(url, "SELECT tablename AS name FROM pg_tables WHERE schemaname = 'public'");
+  const state: Record<string, unknown> = {};
+  for (const { name } of tables) {
+    const table = String(name);
+    state[table] = await execute(
+      url,
+      `SELECT to_jsonb(t) - 'last_used_at' AS row FROM ${table} t WHERE ${BY_ITSELF[table] ?? 'true'} ORDER BY t::text`,
+    );
+  }
+  return state;
+}

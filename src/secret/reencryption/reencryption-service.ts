@@ -18,6 +18,7 @@ import type {
   VersionRef,
 } from './reencryption-repository.js';
 import { isInPlace, type Unbound } from '../sealed-value.js';
+import { isPayloadIntact } from '../secret.js';
 import { slicesOf } from '../../lib/slices.js';
 
 export interface ReencryptionServiceDependencies {
@@ -59,8 +60,8 @@ interface KeyUsage {
   readonly isPrimary: boolean;
 }
 
-/** Fault is why a value cannot be read: it cannot be decrypted, or does not belong where it stands. */
-type Fault = UndecryptableReason | 'MISPLACED';
+/** Fault is why a value is not given: it cannot be decrypted, is no text though it should be, or does not belong where it stands. */
+type Fault = UndecryptableReason | 'NOT_UTF8' | 'MISPLACED';
 
 export interface UndecryptableVersion extends VersionRef {
   readonly keyId: string | null;
@@ -237,6 +238,7 @@ export class ReencryptionService {
       if (before.keyId !== keyring.primaryId) {
         const cause = failureOf(() => {
           value = { ...before, ...keyring.reencrypt(before.ciphertext, before.keyId) };
+          return undefined;
         });
         if (cause !== undefined) notReencrypted.push(place);
       }
@@ -245,11 +247,14 @@ export class ReencryptionService {
     return { replaced, notReencrypted };
   }
 
-  /** #faultOf is why a value cannot be read, undefined if it can. */
+  /** #faultOf is why AccessSecret does not give a value, undefined if it does. */
   #faultOf({ place, value }: EncryptedVersion, unbound: Unbound): Fault | undefined {
     const { keyring } = this.#deps;
     if (!isInPlace(keyring, place, value, unbound)) return 'MISPLACED';
-    return failureOf(() => keyring.decrypt(value.ciphertext, value.keyId));
+    return failureOf(() => {
+      const { plaintext: bytes } = keyring.decrypt(value.ciphertext, value.keyId);
+      return isPayloadIntact({ format: value.format, bytes }) ? undefined : 'NOT_UTF8';
+    });
   }
 
   async *#tryAll(caller: Caller, limit: number): AsyncGenerator<Batch, void, undefined> {
@@ -257,7 +262,8 @@ export class ReencryptionService {
     const unbound = await bindings.unbound();
     const list = (range: Range) => this.#read(caller, () => versions.listOutside(keyring.primaryId, range));
     for await (const values of this.#slices(list, limit)) {
-      const failed = values.filter((each) => this.#faultOf(each, unbound) !== undefined);
+      // What is no text can be encrypted anew all the same.
+      const failed = values.filter((each) => ![undefined, 'NOT_UTF8'].includes(this.#faultOf(each, unbound)));
       yield {
         last: values.at(-1)?.place,
         done: values.length,
@@ -315,11 +321,10 @@ function checkedBatchSize(batchSize: number): number {
   return batchSize === 0 ? DEFAULT_BATCH : batchSize;
 }
 
-/** failureOf is why something could not be decrypted, undefined if it could. */
-function failureOf(decrypt: () => void): UndecryptableReason | undefined {
+/** failureOf is why something could not be decrypted, or what `decrypt` finds wrong with it; undefined if nothing is. */
+function failureOf<Found = undefined>(decrypt: () => Found): UndecryptableReason | Found {
   try {
-    decrypt();
-    return undefined;
+    return decrypt();
   } catch (error) {
     if (error instanceof Undecryptable) return error.reason;
     throw error;

@@ -121,7 +121,7 @@ describe('an update', () => {
   };
 
   test.each([
-    ['name', { name: NEW.name, rfc1034Name: 'new-name' }],
+    ['name', { name: NEW.name, rfc1034Name: 'new-name', snakeName: 'new_name' }],
     ['company_name', { companyName: NEW.companyName }],
     ['description', { description: NEW.description }],
     ['version', { version: NEW.version }],

@@ -70,7 +70,7 @@ test('a profile of a user or an account that is not there is NOT_FOUND', async (
     reason: 'NOT_FOUND',
     message: 'There is no such account.',
   });
-  await expect(api.call('createUserProfile', { name: '-' })).rejects.toMatchObject({
+  await expect(api.call('createUserProfile', { name: ' ' })).rejects.toMatchObject({
     violations: [{ field: 'name' }, { field: 'user' }, { field: 'account' }],
   });
 });
@@ -91,7 +91,7 @@ test.each(['users', 'accounts'] as const)(
 );
 
 test.each([
-  ['name', { name: 'new', rfc1034Name: 'new' }],
+  ['name', { name: 'new', rfc1034Name: 'new', snakeName: 'new' }],
   ['description', { description: 'new' }],
   ['version', { version: '9.0.0' }],
   ['tags', { tags: ['new'] }],

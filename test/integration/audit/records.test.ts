@@ -104,6 +104,7 @@ const READING: readonly MethodName[] = [
   'listUsers',
   'getUserProfile',
   'listUserProfiles',
+  'resolveId',
 ];
 
 /** Requests for which something has to be in another state first. */

@@ -29,7 +29,8 @@ type Kind =
   | 'rotate keys'
   | 'read audit'
   | 'read accounts'
-  | 'manage accounts';
+  | 'manage accounts'
+  | 'resolve ids';
 
 const KINDS: Readonly<Record<MethodName, Kind>> = {
   validateToken: 'validate',
@@ -90,6 +91,7 @@ const KINDS: Readonly<Record<MethodName, Kind>> = {
   listUserProfiles: 'read accounts',
   updateUserProfile: 'manage accounts',
   deleteUserProfile: 'manage accounts',
+  resolveId: 'resolve ids',
 };
 
 const SCOPES: Readonly<Record<Kind, string>> = {
@@ -108,6 +110,7 @@ const SCOPES: Readonly<Record<Kind, string>> = {
   'read audit': 'keyward.audit.read',
   'read accounts': 'keyward.accounts.read',
   'manage accounts': 'keyward.accounts.write',
+  'resolve ids': 'keyward.accounts.read',
 };
 
 const OK = 'OK ';
@@ -161,6 +164,8 @@ function rights(of: { read: string; manage: string; accounts?: string }): Readon
     'read audit': OK,
     'read accounts': accounts,
     'manage accounts': accounts,
+    // What the caller may not read is left out.
+    'resolve ids': OK,
   };
 }
 

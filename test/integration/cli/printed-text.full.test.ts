@@ -48,12 +48,13 @@ const CLIENT_COMMANDS: Readonly<Record<string, readonly string[]>> = {
   get: ['secret', '$SECRET'],
   diff: ['-f', '-'],
   validate: ['$TOKEN'],
+  resolve: ['$SECRET'],
   call: ['keyward.secret.v1.SecretService/ListSecrets'],
   health: [],
 };
 /** Those that show such texts if all goes well. */
 const SHOW_TEXTS =
-  /^(call|validate|get|secret (list|get|versions|refs|grants)|token (list|get|validate|activate)) /;
+  /^(call|validate|get|resolve|secret (list|get|versions|refs|grants)|token (list|get|validate|activate)) /;
 /** These ask no service. */
 const OTHER_COMMANDS = [
   ...['serve', 'migrate', 'bootstrap', 'import-smarter', 'upgrade-database', 'audit verify', 'keys generate'],

@@ -126,7 +126,7 @@ describe('create', () => {
   });
 
   test('tells which rules are broken, and what is not understood', async () => {
-    const told = await token.failed(['create', 'a/b', '--scope', 'A', '--out', '-']);
+    const told = await token.failed(['create', 'a\tb', '--scope', 'A', '--out', '-']);
     expect(told).toMatch(/^ {2}name [^\n]+\n {2}scopes[^\n]*\nkeyward: INVALID_ARGUMENT/);
     const args = ['create', world.newName(), '--out', '-'];
     for (const [option, value, rule] of [

@@ -19,6 +19,7 @@ const ALL = [
   '0010-oldest-served',
   '0011-notice-of-deletions',
   '0012-many-changes',
+  '0016-prefixes',
 ];
 
 let database: TestDatabase;

@@ -1,4 +1,3 @@
-import type { ManifestFormat } from '../../../src/client/index.js';
 import type { MethodName } from '../../support/rpc.js';
 import {
   SECRET,
@@ -70,7 +69,7 @@ export const BAD_REQUESTS: { readonly [Name in MethodName]: readonly Case<Name>[
     ...BAD_DESCRIPTIONS,
     ...BAD_SCOPES,
     ...BAD_EXPIRIES,
-    ...each<'createToken'>('prefix', 'prefix', [SECRET, 'a b', 'é', 'a.b']),
+    ...each<'createToken'>('prefix', 'prefix', [SECRET, 'a b', 'é', 'a\t']),
     ...BAD_REQUEST_IDS,
   ],
   getToken: tokenSelector('token'),
@@ -197,7 +196,7 @@ export const BAD_REQUESTS: { readonly [Name in MethodName]: readonly Case<Name>[
     ...inResource('user', userSelector('user')),
     ...inResource('userProfile', profileSelector('user_profile')),
     ['resource', { resource: undefined }],
-    ['format', { format: NO_FORMAT as ManifestFormat }],
+    ['format', { format: NO_FORMAT }],
   ],
 
   listAuditEvents: [
@@ -257,11 +256,13 @@ export const BAD_REQUESTS: { readonly [Name in MethodName]: readonly Case<Name>[
     ['update_mask', { updateMask: ['user_id'] }],
   ],
   deleteUserProfile: profileSelector('selector'),
+  resolveId: each('text', 'text', ['', long(32_769)]),
 };
 
 /** Fields that have no rule of their own: any value is a good one. */
 export const FREE_FIELDS = new Set([
   'dry_run',
+  'validate_only',
   'etag',
   'force',
   'include_expired',

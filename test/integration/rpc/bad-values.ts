@@ -15,10 +15,12 @@ export const BAD_NAMES = [
   '',
   long(256),
   ` ${SECRET}`,
-  `${SECRET}-`,
-  `${SECRET}/x`,
-  `a  ${SECRET}`,
-  `${SECRET}é`,
+  `${SECRET} `,
+  `${SECRET}\tx`,
+  `${SECRET}\u00a0x`,
+  `${SECRET}\u202etxt`,
+  `${SECRET}\u200dx`,
+  `${SECRET}e\u0301`,
   NUL,
 ];
 

@@ -365,7 +365,7 @@ async function commandOutput(): Promise<string> {
     [['secret', 'set', name, '--json'], `${newText()}\n`],
     [['secret', 'set', name, newText()]],
     [['secret', 'set', name], newText().repeat(1 + LARGEST / 64)],
-    [['secret', 'set', `${newText()}/`], newText()],
+    [['secret', 'set', `${newText()}\t`], newText()],
     [['secret', 'set', name], newText(), { KEYWARD_SERVER: '127.0.0.1:1' }],
     [['secret', 'set', name], newText(), { KEYWARD_TOKEN: 'no token' }],
     [['secret', 'rotate', name, '--disable-old'], newText()],

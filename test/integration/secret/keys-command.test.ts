@@ -107,13 +107,27 @@ describe('status', () => {
         `${OLD_ID}       3  needed`,
         'unknown                1  not configured',
         '',
-        '1 cannot be decrypted:',
+        '1 cannot be read:',
         `secret ${id}, version 3, key unknown: NO_KEY_FITS`,
         '',
       ].join('\n'),
     );
     await keys('rotate');
     expect(await keys('status')).toContain(`${OLD_ID}       0  not needed by any value\n`);
+  });
+
+  test('counts text that is none, which rotates all the same', async () => {
+    const [id = 0n] = await storeSecrets(knex, world.profileOf('admin').id, OLD_KEY, [
+      { versions: [sealed(OLD_KEY, Buffer.from([0xff, 0xfe]))] },
+    ]);
+    expect(await keys('status')).toContain(
+      `\n1 cannot be read:\nsecret ${id}, version 1, key ${OLD_ID}: NOT_UTF8\n`,
+    );
+    expect(await keys('rotate', '--dry-run')).toMatch(/^1 values would be encrypted anew [^.]*\.\n$/);
+    expect(await keys('rotate')).toMatch(/^1 values encrypted anew [^.]*\.\n$/);
+    expect(await keys('status')).toContain(
+      `\n1 cannot be read:\nsecret ${id}, version 1, key ${NEW_ID}: NOT_UTF8\n`,
+    );
   });
 
   test('with --json prints the same', async () => {

@@ -67,19 +67,20 @@ describe('which secret', () => {
 describe('list and get', () => {
   test('tell what is known of secrets, and no value', async () => {
     const kept = await world.keep('owner-a', { tags: ['listed'], annotations: new Map([['team', 'shop']]) });
-    const { recordLocator, hashedId, rfc1034Name, etag, owner } = kept.secret;
+    const { recordLocator, hashedId, rfc1034Name, snakeName, etag, owner } = kept.secret;
     const known = {
       id: String(kept.id),
       hashedId,
       recordLocator,
       rfc1034Name,
+      snakeName,
       etag,
       name: kept.name,
       description: '',
       version: '1.0.0',
       tags: ['listed'],
       annotations: { team: 'shop' },
-      manifestPath: '',
+      manifestPath: `/secrets/${hashedId}/`,
       owner: {
         userProfileId: String(owner?.userProfileId),
         userId: String(owner?.userId),
@@ -88,6 +89,8 @@ describe('list and get', () => {
         accountNumber: ACCOUNT_A,
       },
       latestVersion: 1,
+      ready: true,
+      isExpired: false,
       createdAt: TIME,
       updatedAt: TIME,
     };

@@ -70,7 +70,7 @@ test('the report names what was left out, and what has no place', async () => {
   expect(report.notes).toContainEqual({
     kind: 'token',
     key: expect.stringMatching(/^[0-9a-f-]{36}$/) as string,
-    what: 'annotation "smarter.sh/label" has several values: the last is kept',
+    what: 'annotation "smarter.sh/label" has several values: kept as a list',
   });
   const stays = new Map(report.staysInSource.map(({ name, values }) => [name, values]));
   expect(stays.get('account_account.city')).toBe(2);

@@ -173,6 +173,34 @@ describe('rotation and copies', () => {
     expect(await read(token)).toMatchObject({ keyId: token.keyId, graceEndsAt: undefined });
   });
 
+  test.each(['!"$%{|}~:/', 'smarter_'])('a copy and a new plaintext keep the prefix %j', async (prefix) => {
+    const token = await world.issue('owner-a', { prefix });
+    const next = await rotate(token);
+    const copy = await world
+      .as('owner-a')
+      .tokens.cloneToken({ selector: byId(token), newName: world.newName() });
+    for (const plaintext of [token.plaintext, next, copy.plaintext]) {
+      expect(plaintext.slice(0, -64)).toBe(prefix);
+      expect(plaintext.slice(-64)).toMatch(/^[0-9a-f]{64}$/);
+    }
+    expect([await verdict(token.plaintext), await verdict(next)]).toEqual(['EXPIRED', 'OK']);
+    // As credentials too, whatever they begin with.
+    expect(await outcomeOf(world.client(next).tokens.getToken({ token: byId(token) }))).toBe('OK');
+  });
+
+  test('an imported token keeps what is known of its prefix', async () => {
+    const token = await world.issue('owner-a', { prefix: 'smarter_' });
+    // As an import writes it: the source does not keep the prefix.
+    await execute(world.database.url, `UPDATE tokens SET prefix = '' WHERE id = ${token.id}`);
+    expect((await read(token)).prefix).toBe('smarter_');
+    expect(await rotate(token)).toMatch(/^smarter_[0-9a-f]{64}$/);
+    expect(await rotate(token)).toMatch(/^smarter_[0-9a-f]{64}$/);
+    const copy = await world
+      .as('owner-a')
+      .tokens.cloneToken({ selector: byId(token), newName: world.newName() });
+    expect(copy).toMatchObject({ plaintext: expect.stringMatching(/^smarter_[0-9a-f]{64}$/) as string });
+  });
+
   test('with a grace period both pass until its end, and the old one not a millisecond longer', async () => {
     const token = await world.issue('owner-a');
     const next = await rotate(token, 60n);
@@ -320,7 +348,7 @@ describe('changes', () => {
     expect({ ...after, updatedAt: 0, etag: 0 }).toEqual({
       ...before,
       tags: ['u'],
-      manifestPath: '',
+      manifestPath: `/tokens/${token.hashedId}/`,
       updatedAt: 0,
       etag: 0,
     });

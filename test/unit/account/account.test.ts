@@ -71,7 +71,7 @@ test('every broken setting of an account, a user and a profile is named at once'
   const companyName = 'x'.repeat(256);
   expect(
     brokenFields((v) =>
-      checkFields(v, 'account.', ACCOUNT_FIELDS, { name: '-', companyName, ...description }, 0n),
+      checkFields(v, 'account.', ACCOUNT_FIELDS, { name: ' ', companyName, ...description }, 0n),
     ),
   ).toEqual(['name', 'company_name', ...common].map((field) => `account.${field}`));
   expect(

@@ -12,6 +12,7 @@ const FIELDS: Readonly<Record<string, { readonly type: FieldType }>> = {
   created_at: { type: 'time' },
   key_id: { type: 'uuid' },
   tag: { type: 'tag' },
+  annotation: { type: 'annotation' },
 };
 const UUID = '3f2504e0-4f89-41d3-9a0c-0305e82c3301';
 
@@ -49,6 +50,14 @@ describe('what can be read', () => {
     ['created_at != null', [{ field: 'created_at', operator: '!=', value: null }]],
     [`key_id = ${UUID}`, [{ field: 'key_id', operator: '=', value: UUID }]],
     ['tag : billing', [{ field: 'tag', operator: ':', value: 'billing' }]],
+    ['annotation.team = a', [{ field: 'annotation', key: 'team', operator: '=', value: 'a' }]],
+    [
+      'annotation.smarter.sh/a-b:"x y" AND annotation."say \\"hi\\"" != null',
+      [
+        { field: 'annotation', key: 'smarter.sh/a-b', operator: ':', value: 'x y' },
+        { field: 'annotation', key: 'say "hi"', operator: '!=', value: null },
+      ],
+    ],
     [
       'name>a AND\tname<=b AND tag=x',
       [
@@ -81,14 +90,21 @@ describe('what cannot be read is a violation of `filter` that says where or why'
     ['name = a AND AND name = b', 'cannot be read from character 14 on: expected <field> <operator> <value>'],
     ['(name = a)', 'cannot be read from character 1 on: expected <field> <operator> <value>'],
     ["name = 'a'", 'cannot be read from character 1 on: expected <field> <operator> <value>'],
-    ['digest = a', 'must only name the fields name, is_active, user_profile_id, created_at, key_id, tag'],
+    [
+      'digest = a',
+      'must only name the fields name, is_active, user_profile_id, created_at, key_id, tag, annotation',
+    ],
     [
       'constructor = a',
-      'must only name the fields name, is_active, user_profile_id, created_at, key_id, tag',
+      'must only name the fields name, is_active, user_profile_id, created_at, key_id, tag, annotation',
     ],
     ['name < null', 'must compare name with null by = or != only'],
     ['is_active > true', 'must compare is_active by one of = !='],
     ['created_at : x', 'must compare created_at by one of = != < <= > >='],
+    ['annotation.a > x', 'must compare annotation by one of = != :'],
+    ['annotation = x', 'must name an annotation as annotation.<key>, and nothing else so'],
+    ['name.a = x', 'must name an annotation as annotation.<key>, and nothing else so'],
+    ['annotation."\ud800" = x', 'must not contain unpaired surrogates'],
     ['tag < x', 'must compare tag by one of = != :'],
     ['is_active = 1', 'must compare is_active with true or false'],
     ['user_profile_id = 1.5', 'must compare user_profile_id with a whole number'],

@@ -4,6 +4,7 @@ import {
   hashedId,
   idFromHashedId,
   idFromRecordLocator,
+  publicIdsIn,
   recordLocator,
   type ResourceKind,
 } from '../../../src/lib/public-id.js';
@@ -75,3 +76,44 @@ function bigintOf(value: unknown): bigint {
   if (typeof value === 'number') return BigInt(value);
   return BigInt((value as { value: string }).value);
 }
+
+describe('in a text', () => {
+  const found = (text: string) => [...publicIdsIn(text)].map(({ text: id }) => id);
+
+  test.each(SMARTER_VECTORS.find_hash.filter(({ input }) => typeof input === 'string'))(
+    'of $input the first id is found that the platform finds, if it is one',
+    ({ input, output }) => {
+      // The platform takes the longest text between an r and an x, whatever it stands for.
+      const hash = typeof output === 'string' ? output : '';
+      const ids = found(String(input));
+      if (idFromHashedId(hash) !== undefined) expect(ids[0]?.replace(/^[a-z]+-/, '')).toBe(hash);
+      for (const id of ids) expect(String(input)).toContain(id);
+      if (output === null) expect(ids).toEqual([]);
+    },
+  );
+
+  test.each([
+    ['secret-rMTYxNjMzOTYx', ['secret-rMTYxNjMzOTYx']],
+    ['mysecret-rMTYxNjMzOTYx', ['rMTYxNjMzOTYx']],
+    ['harbor-rMTYxNjMzOTYx', ['rMTYxNjMzOTYx']],
+    ['rMTAwMDE1MwxrMTAxNzc1OAx', ['rMTAwMDE1Mwx', 'rMTAxNzc1OAx']],
+    ['user_rMTAwMDE1Mwx_x', ['rMTAwMDE1Mwx']],
+    [`${hashedId(100_000_001n)}x`, [hashedId(100_000_001n)]],
+    [hashedId(0n), []],
+    [hashedId(2n ** 63n), []],
+  ])('%s holds %j', (text, ids) => {
+    expect(found(text)).toEqual(ids);
+  });
+
+  test('every id is found in whatever stands around it, as long as that does not go on with it', () => {
+    const around = fc.string().filter((text) => !/[A-Za-z0-9_-]/.test(text));
+    const kind = fc.constantFrom<ResourceKind[]>('account', 'userprofile', 'token', 'secret');
+    fc.assert(
+      fc.property(fc.bigInt(1n, 2n ** 63n - 1n), kind, around, around, (id, of, before, after) => {
+        const locator = recordLocator(of, id);
+        expect([...publicIdsIn(`${before}${locator}${after}`)]).toEqual([{ text: locator, id, kind: of }]);
+        expect(found(`${before}${hashedId(id)}${after}`)).toEqual([hashedId(id)]);
+      }),
+    );
+  });
+});

@@ -10,6 +10,7 @@ import {
   printable,
   printableJson,
   rfc1034Name,
+  snakeName,
 } from '../../../src/lib/text.js';
 import { SMARTER_VECTORS } from '../../support/smarter-vectors.js';
 import { anyText } from '../../support/arbitrary.js';
@@ -21,6 +22,13 @@ describe('names and masks are those of the platform that Keyward takes over from
     'the host name label of $input is $output, or empty where it has none',
     ({ input, output }) => {
       expect(rfc1034Name(String(input))).toBe(output ?? '');
+    },
+  );
+
+  test.each(SMARTER_VECTORS.rfc1034_compliant_to_snake.filter(({ input }) => typeof input === 'string'))(
+    'the snake form of $input is $output',
+    ({ input, output }) => {
+      expect(snakeName(String(input))).toBe(output);
     },
   );
 

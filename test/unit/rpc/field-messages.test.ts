@@ -62,6 +62,7 @@ test('a new resource has what the table says where the request gives nothing', (
     isActive: undefined,
     notes: new Map(),
     expiry: undefined,
+    validateOnly: false,
   };
   expect(readWith((v) => readNew(v, TABLE, empty, NOW))).toEqual({
     value: { name: '', manifestPath: '/', tags: ['a'], isActive: true, notes: new Map(), expiresAt: null },

@@ -41,12 +41,32 @@ describe('annotations', () => {
     expect(findings).toEqual([]);
   });
 
-  test('of repeated keys the last value is kept and the key is reported', () => {
-    expect(gather((finding) => annotationsOf('[{"a": "1"}, {"a": "2", "a": "3"}]', finding))).toEqual({
-      result: { a: '3' },
-      findings: ['annotation-repeated', 'annotation-repeated'],
+  test('of repeated keys all values are kept as a list, and each key is reported once', () => {
+    const json = '[{"a": "1"}, {"a": 2.50, "a": ["x", null]}, {"b": "y"}, {"a": "1"}]';
+    expect(gather((finding) => annotationsOf(json, finding))).toEqual({
+      result: { a: '[ "1", 2.50, ["x",null], "1" ]', b: 'y' },
+      findings: ['annotation-repeated'],
     });
-    expect(gather((finding) => annotationsOf('[{"a": "1"}, {"a": "1"}]', finding)).findings).toEqual([]);
+  });
+
+  test('a list of values is told from a value that is a list, and from a text that looks like either', () => {
+    const valuesOf = (json: string) => gather((finding) => annotationsOf(json, finding)).result['a'];
+    expect(valuesOf('[{"a": "1"}, {"a": "2"}]')).toBe('[ "1", "2" ]');
+    expect(valuesOf('[{"a": ["1", "2"]}]')).toBe('["1","2"]');
+    expect(valuesOf('[{"a": "[1]"}]')).toBe('[1]');
+    expect(valuesOf('[{"a": "[ no list"}]')).toBe('[ no list');
+    expect(valuesOf(String.raw`[{"a": "[ \"1\", \"2\" ]"}]`)).toBe(String.raw`[ "[ \"1\", \"2\" ]" ]`);
+  });
+
+  test('any values of one key can be read back from the list', () => {
+    fc.assert(
+      fc.property(fc.array(fc.jsonValue(), { minLength: 2 }), (values) => {
+        const json = JSON.stringify(values.map((value) => ({ a: value })));
+        const { result } = gather((finding) => annotationsOf(json, finding));
+        expect(result['a']).toMatch(/^\[ /);
+        expect(JSON.stringify(JSON.parse(String(result['a'])))).toBe(JSON.stringify(values));
+      }),
+    );
   });
 
   test('what has no key is kept under its position, and reported', () => {

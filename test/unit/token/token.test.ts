@@ -7,6 +7,7 @@ import { digestBytes, digestFromBytes, digestHex, digestOf } from '../../../src/
 import {
   checkGrace,
   newPlaintext,
+  prefixOf,
   TOKEN_FIELDS,
   type TokenChange,
   type TokenSettings,
@@ -42,7 +43,7 @@ test('a digest is the SHA-512 of the UTF-8 bytes, and survives its byte and hex 
 
 test('a plaintext is its prefix and 64 lower-case hex digits, and never comes twice', () => {
   const seen = new Set<string>();
-  for (const prefix of ['', 'sk_live-', 'A'.repeat(10)]) {
+  for (const prefix of ['', 'sk_live-', '~!$', 'A'.repeat(10)]) {
     for (let count = 0; count < 100; count += 1) {
       const { plaintext, digest, tokenKey } = newPlaintext(prefix);
       expect(plaintext.slice(0, prefix.length)).toBe(prefix);
@@ -52,21 +53,38 @@ test('a plaintext is its prefix and 64 lower-case hex digits, and never comes tw
       seen.add(plaintext);
     }
   }
-  expect(seen.size).toBe(300);
+  expect(seen.size).toBe(400);
+});
+
+test.each([
+  ['smarter_0a1b2c3', 'smarter_'],
+  ['sk:!0a1b2c3d4e5', 'sk:!'],
+  ['0a1b2c3d4e5f6a7', ''],
+  ['prod0a1b2c3d4e5', 'pro'],
+  ['ABCDEFGHIJ0a1b2', 'ABCDEFGHIJ'],
+  ['ABCDEFGHIJK0a1b', ''],
+  ['a b-0a1b2c3d4e5', ''],
+  ['clé0a1b2c3d4e5f', ''],
+  ['a\n0a1b2c3d4e5f6', ''],
+])('of the beginning %j the prefix is %j, all that is certain and allowed', (tokenKey, prefix) => {
+  expect(prefixOf(tokenKey)).toBe(prefix);
 });
 
 describe('settings', () => {
   test.each<[Partial<TokenSettings>, string[]]>([
     [{}, []],
     [{ prefix: 'Ab0_-Ab0_-', expiresAt: NOW + 1n, scopes: ['a'] }, []],
+    [{ prefix: '!"$%{|}~:/' }, []],
     [{ expiresAt: MAX_INSTANT }, []],
     [{ prefix: 'x'.repeat(11) }, ['prefix']],
     [{ prefix: 'a b' }, ['prefix']],
     [{ prefix: 'a\n' }, ['prefix']],
+    [{ prefix: 'é' }, ['prefix']],
+    [{ prefix: '\x7f' }, ['prefix']],
     [{ expiresAt: NOW }, ['expires_at']],
     [{ expiresAt: MAX_INSTANT + 1n }, ['expires_at']],
     [
-      { name: '', version: 'x', tags: [''], scopes: ['A'], prefix: '!' },
+      { name: '', version: 'x', tags: [''], scopes: ['A'], prefix: ' ' },
       ['name', 'version', 'tags[0]', 'scopes[0]', 'prefix'],
     ],
   ])('settings %# break the rules of the fields named', (change, expected) => {

@@ -8,6 +8,20 @@
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
 import { Timestamp } from "../../../google/protobuf/timestamp.js";
 
+/** ResourceKind is what a record locator begins with. */
+export enum ResourceKind {
+  /** RESOURCE_KIND_UNSPECIFIED - Not said. */
+  RESOURCE_KIND_UNSPECIFIED = 0,
+  /** RESOURCE_KIND_ACCOUNT - An account: `account-`. */
+  RESOURCE_KIND_ACCOUNT = 1,
+  /** RESOURCE_KIND_USER_PROFILE - A user profile: `userprofile-`. */
+  RESOURCE_KIND_USER_PROFILE = 2,
+  /** RESOURCE_KIND_TOKEN - A token: `token-`. */
+  RESOURCE_KIND_TOKEN = 3,
+  /** RESOURCE_KIND_SECRET - A secret: `secret-`. */
+  RESOURCE_KIND_SECRET = 4,
+}
+
 /**
  * Account is a customer of the platform. The platform itself is one too: the
  * account with number 3141-5926-5359, whose resources everyone may read.
@@ -25,9 +39,10 @@ export interface Account {
    */
   accountNumber: string;
   /**
-   * Name of the account, 1 to 255 characters: ASCII letters, digits, `_`, `-`, `.` and
-   * single inner spaces, beginning and ending with a letter or digit. Accounts
-   * taken over by import keep whatever name they have.
+   * Name of the account: 1 to 255 characters of printable Unicode text in the form NFC,
+   * which neither begins nor ends with a space. It holds no control, format or other
+   * hidden character, and no white space but U+0020. Accounts taken over by import keep
+   * whatever name they have.
    */
   name: string;
   /** Name of the company, up to 255 characters of any kind. */
@@ -49,7 +64,10 @@ export interface Account {
    * values of up to 4096.
    */
   annotations: Map<string, string>;
-  /** Path of the manifest that describes the account, up to 1024 characters. */
+  /**
+   * Path of the manifest that describes the account, up to 1024 characters. Where none
+   * was set it follows from the id: `/accounts/`, the hashed id, and `/`.
+   */
   manifestPath: string;
   /**
    * `name` in the form of a host name label (RFC 1034), empty where the name has
@@ -73,6 +91,8 @@ export interface Account {
     | undefined;
   /** Opaque mark of this state of the account, for optimistic concurrency. */
   etag: string;
+  /** `rfc1034_name` with `_` in the place of `-`. Set by the service. */
+  snakeName: string;
 }
 
 export interface Account_AnnotationsEntry {
@@ -143,7 +163,10 @@ export interface UserProfile {
   tags: string[];
   /** Notes, as for an account. */
   annotations: Map<string, string>;
-  /** Path of the manifest that describes the profile, up to 1024 characters. */
+  /**
+   * Path of the manifest that describes the profile, up to 1024 characters. Where none
+   * was set it follows from the id: `/userprofiles/`, the hashed id, and `/`.
+   */
   manifestPath: string;
   /**
    * `name` in the form of a host name label (RFC 1034), empty where the name has
@@ -168,6 +191,8 @@ export interface UserProfile {
     | undefined;
   /** Opaque mark of this state of the profile, for optimistic concurrency. */
   etag: string;
+  /** `rfc1034_name` with `_` in the place of `-`. Set by the service. */
+  snakeName: string;
 }
 
 export interface UserProfile_AnnotationsEntry {
@@ -253,6 +278,7 @@ function createBaseAccount(): Account {
     createdAt: undefined,
     updatedAt: undefined,
     etag: "",
+    snakeName: "",
   };
 }
 
@@ -311,6 +337,9 @@ export const Account: MessageFns<Account> = {
     }
     if (message.etag !== "") {
       writer.uint32(138).string(message.etag);
+    }
+    if (message.snakeName !== "") {
+      writer.uint32(322).string(message.snakeName);
     }
     return writer;
   },
@@ -467,6 +496,14 @@ export const Account: MessageFns<Account> = {
             message.etag = reader.string();
             continue;
           }
+          case 40: {
+            if (tag !== 322) {
+              break;
+            }
+
+            message.snakeName = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -513,6 +550,7 @@ export const Account: MessageFns<Account> = {
       ? Timestamp.fromPartial(object.updatedAt)
       : undefined;
     message.etag = object.etag ?? "";
+    message.snakeName = object.snakeName ?? "";
     return message;
   },
 };
@@ -797,6 +835,7 @@ function createBaseUserProfile(): UserProfile {
     createdAt: undefined,
     updatedAt: undefined,
     etag: "",
+    snakeName: "",
   };
 }
 
@@ -861,6 +900,9 @@ export const UserProfile: MessageFns<UserProfile> = {
     }
     if (message.etag !== "") {
       writer.uint32(138).string(message.etag);
+    }
+    if (message.snakeName !== "") {
+      writer.uint32(322).string(message.snakeName);
     }
     return writer;
   },
@@ -1017,6 +1059,14 @@ export const UserProfile: MessageFns<UserProfile> = {
             message.etag = reader.string();
             continue;
           }
+          case 40: {
+            if (tag !== 322) {
+              break;
+            }
+
+            message.snakeName = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1063,6 +1113,7 @@ export const UserProfile: MessageFns<UserProfile> = {
       ? Timestamp.fromPartial(object.updatedAt)
       : undefined;
     message.etag = object.etag ?? "";
+    message.snakeName = object.snakeName ?? "";
     return message;
   },
 };

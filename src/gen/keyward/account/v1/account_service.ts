@@ -20,7 +20,15 @@ import {
 } from "@grpc/grpc-js";
 import { FieldMask } from "../../../google/protobuf/field_mask.js";
 import { Propagation } from "../../coherence/v1/propagation.js";
-import { Account, AccountSelector, User, UserProfile, UserProfileSelector, UserSelector } from "./account.js";
+import {
+  Account,
+  AccountSelector,
+  ResourceKind,
+  User,
+  UserProfile,
+  UserProfileSelector,
+  UserSelector,
+} from "./account.js";
 
 /** CreateAccountRequest describes the new account. */
 export interface CreateAccountRequest {
@@ -50,6 +58,11 @@ export interface CreateAccountRequest {
    * nothing twice: see REQUEST_ALREADY_DONE. Empty for a call that is not retried.
    */
   requestId: string;
+  /**
+   * Whether to check the call alone: all that could make it fail does so, nothing is
+   * changed, and an answer that tells of success is empty.
+   */
+  validateOnly: boolean;
 }
 
 export interface CreateAccountRequest_AnnotationsEntry {
@@ -87,7 +100,9 @@ export interface ListAccountsRequest {
   /**
    * Comparisons joined by AND, for example `name = "x" AND created_at > "2026-01-01T00:00:00Z"`.
    * Fields: `account_number`, `name`, `company_name`, `is_active`, `tag`,
-   * `created_at`, `updated_at`.
+   * `annotation`, `created_at`, `updated_at`.
+   * `annotation.` and a key finds by an annotation, as `annotation.team = "billing"`; the
+   * key is quoted where it holds more than `[A-Za-z0-9_./-]`.
    * Operators: `=`, `!=`, `<`, `<=`, `>`, `>=`, and `:` for "contains".
    */
   filter: string;
@@ -129,6 +144,11 @@ export interface UpdateAccountRequest {
     | undefined;
   /** If given, the change is made only while this is the account's etag. */
   etag: string;
+  /**
+   * Whether to check the call alone: all that could make it fail does so, nothing is
+   * changed, and an answer that tells of success is empty.
+   */
+  validateOnly: boolean;
 }
 
 /** UpdateAccountResponse holds the changed account. */
@@ -151,6 +171,11 @@ export interface DeleteAccountRequest {
   etag: string;
   /** Delete the account's user profiles and their tokens as well. */
   force: boolean;
+  /**
+   * Whether to check the call alone: all that could make it fail does so, nothing is
+   * changed, and an answer that tells of success is empty.
+   */
+  validateOnly: boolean;
 }
 
 /** DeleteAccountResponse tells of an account that is gone. */
@@ -183,6 +208,11 @@ export interface CreateUserRequest {
    * nothing twice: see REQUEST_ALREADY_DONE. Empty for a call that is not retried.
    */
   requestId: string;
+  /**
+   * Whether to check the call alone: all that could make it fail does so, nothing is
+   * changed, and an answer that tells of success is empty.
+   */
+  validateOnly: boolean;
 }
 
 /** CreateUserResponse holds the new user. */
@@ -261,6 +291,11 @@ export interface UpdateUserRequest {
    * new rights. No effect on other changes.
    */
   keepTokens: boolean;
+  /**
+   * Whether to check the call alone: all that could make it fail does so, nothing is
+   * changed, and an answer that tells of success is empty.
+   */
+  validateOnly: boolean;
 }
 
 /** UpdateUserResponse holds the changed user. */
@@ -307,6 +342,11 @@ export interface DeleteUserRequest {
   etag: string;
   /** Delete the user's profiles and their tokens as well. */
   force: boolean;
+  /**
+   * Whether to check the call alone: all that could make it fail does so, nothing is
+   * changed, and an answer that tells of success is empty.
+   */
+  validateOnly: boolean;
 }
 
 /** DeleteUserResponse tells of a user that is gone. */
@@ -348,6 +388,11 @@ export interface CreateUserProfileRequest {
    * nothing twice: see REQUEST_ALREADY_DONE. Empty for a call that is not retried.
    */
   requestId: string;
+  /**
+   * Whether to check the call alone: all that could make it fail does so, nothing is
+   * changed, and an answer that tells of success is empty.
+   */
+  validateOnly: boolean;
 }
 
 export interface CreateUserProfileRequest_AnnotationsEntry {
@@ -397,8 +442,10 @@ export interface ListUserProfilesRequest {
   pageToken: string;
   /**
    * Comparisons joined by AND, for example `name = "x" AND created_at > "2026-01-01T00:00:00Z"`.
-   * Fields: `name`, `username`, `account_number`, `tag`, `created_at`,
-   * `updated_at`.
+   * Fields: `name`, `user_id`, `username`, `account_number`, `tag`, `annotation`,
+   * `created_at`, `updated_at`.
+   * `annotation.` and a key finds by an annotation, as `annotation.team = "billing"`; the
+   * key is quoted where it holds more than `[A-Za-z0-9_./-]`.
    * Operators: `=`, `!=`, `<`, `<=`, `>`, `>=`, and `:` for "contains".
    */
   filter: string;
@@ -440,6 +487,11 @@ export interface UpdateUserProfileRequest {
     | undefined;
   /** If given, the change is made only while this is the user profile's etag. */
   etag: string;
+  /**
+   * Whether to check the call alone: all that could make it fail does so, nothing is
+   * changed, and an answer that tells of success is empty.
+   */
+  validateOnly: boolean;
 }
 
 /** UpdateUserProfileResponse holds the changed user profile. */
@@ -458,12 +510,68 @@ export interface DeleteUserProfileRequest {
   etag: string;
   /** Delete the profile's tokens as well. */
   force: boolean;
+  /**
+   * Whether to check the call alone: all that could make it fail does so, nothing is
+   * changed, and an answer that tells of success is empty.
+   */
+  validateOnly: boolean;
 }
 
 /** DeleteUserProfileResponse tells of a user profile that is gone. */
 export interface DeleteUserProfileResponse {
   /** How far the deletion has come. */
   propagation?: Propagation | undefined;
+}
+
+/** ResolveIdRequest holds the text to look through. */
+export interface ResolveIdRequest {
+  /** Any text, 1 to 32768 bytes. Required. */
+  text: string;
+}
+
+/** ResolveIdResponse holds what was found. */
+export interface ResolveIdResponse {
+  /** The first hundred ids of the text in their order, each once. */
+  ids: ResolvedId[];
+  /** Whether there are more than these in the text. */
+  hasMore: boolean;
+}
+
+/**
+ * ResolvedId is a hashed id or a record locator of a text. Only such are found as the
+ * service writes them: with a number of 1 to 2^63-1 that reads back as the same text.
+ * They are found inside words too. Where one can end in two places it ends at the later.
+ */
+export interface ResolvedId {
+  /** As it stands in the text: a hashed id, or a record locator. */
+  text: string;
+  /** The number that it stands for. */
+  id: bigint;
+  /** The kind that the record locator names; unspecified for a hashed id. */
+  kind: ResourceKind;
+  /**
+   * What has that number and may be read by the caller: of a hashed id one of each kind
+   * at most, of a record locator one at most.
+   */
+  resources: NamedResource[];
+}
+
+/** NamedResource is a resource as an id names it. */
+export interface NamedResource {
+  /** Of which kind it is. */
+  kind: ResourceKind;
+  /** Its record locator. */
+  recordLocator: string;
+  /** Its name. */
+  name: string;
+  /** User.username of its owner, or of the user profile itself; empty for an account. */
+  username: string;
+  /** Account.account_number of its owner's account, or of the account itself. */
+  accountNumber: string;
+  /** Token.key_id; empty for all but tokens. */
+  keyId: string;
+  /** Whether it is a secret that was deleted, and can be brought back. */
+  isDeleted: boolean;
 }
 
 function createBaseCreateAccountRequest(): CreateAccountRequest {
@@ -478,6 +586,7 @@ function createBaseCreateAccountRequest(): CreateAccountRequest {
     manifestPath: "",
     isActive: undefined,
     requestId: "",
+    validateOnly: false,
   };
 }
 
@@ -512,6 +621,9 @@ export const CreateAccountRequest: MessageFns<CreateAccountRequest> = {
     }
     if (message.requestId !== "") {
       writer.uint32(82).string(message.requestId);
+    }
+    if (message.validateOnly !== false) {
+      writer.uint32(120).bool(message.validateOnly);
     }
     return writer;
   },
@@ -612,6 +724,14 @@ export const CreateAccountRequest: MessageFns<CreateAccountRequest> = {
             message.requestId = reader.string();
             continue;
           }
+          case 15: {
+            if (tag !== 120) {
+              break;
+            }
+
+            message.validateOnly = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -647,6 +767,7 @@ export const CreateAccountRequest: MessageFns<CreateAccountRequest> = {
     message.manifestPath = object.manifestPath ?? "";
     message.isActive = object.isActive ?? undefined;
     message.requestId = object.requestId ?? "";
+    message.validateOnly = object.validateOnly ?? false;
     return message;
   },
 };
@@ -1052,7 +1173,7 @@ export const ListAccountsResponse: MessageFns<ListAccountsResponse> = {
 };
 
 function createBaseUpdateAccountRequest(): UpdateAccountRequest {
-  return { selector: undefined, account: undefined, updateMask: undefined, etag: "" };
+  return { selector: undefined, account: undefined, updateMask: undefined, etag: "", validateOnly: false };
 }
 
 export const UpdateAccountRequest: MessageFns<UpdateAccountRequest> = {
@@ -1068,6 +1189,9 @@ export const UpdateAccountRequest: MessageFns<UpdateAccountRequest> = {
     }
     if (message.etag !== "") {
       writer.uint32(34).string(message.etag);
+    }
+    if (message.validateOnly !== false) {
+      writer.uint32(120).bool(message.validateOnly);
     }
     return writer;
   },
@@ -1117,6 +1241,14 @@ export const UpdateAccountRequest: MessageFns<UpdateAccountRequest> = {
             message.etag = reader.string();
             continue;
           }
+          case 15: {
+            if (tag !== 120) {
+              break;
+            }
+
+            message.validateOnly = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1142,6 +1274,7 @@ export const UpdateAccountRequest: MessageFns<UpdateAccountRequest> = {
       : undefined;
     message.updateMask = object.updateMask ?? undefined;
     message.etag = object.etag ?? "";
+    message.validateOnly = object.validateOnly ?? false;
     return message;
   },
 };
@@ -1218,7 +1351,7 @@ export const UpdateAccountResponse: MessageFns<UpdateAccountResponse> = {
 };
 
 function createBaseDeleteAccountRequest(): DeleteAccountRequest {
-  return { selector: undefined, etag: "", force: false };
+  return { selector: undefined, etag: "", force: false, validateOnly: false };
 }
 
 export const DeleteAccountRequest: MessageFns<DeleteAccountRequest> = {
@@ -1231,6 +1364,9 @@ export const DeleteAccountRequest: MessageFns<DeleteAccountRequest> = {
     }
     if (message.force !== false) {
       writer.uint32(24).bool(message.force);
+    }
+    if (message.validateOnly !== false) {
+      writer.uint32(120).bool(message.validateOnly);
     }
     return writer;
   },
@@ -1272,6 +1408,14 @@ export const DeleteAccountRequest: MessageFns<DeleteAccountRequest> = {
             message.force = reader.bool();
             continue;
           }
+          case 15: {
+            if (tag !== 120) {
+              break;
+            }
+
+            message.validateOnly = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1294,6 +1438,7 @@ export const DeleteAccountRequest: MessageFns<DeleteAccountRequest> = {
       : undefined;
     message.etag = object.etag ?? "";
     message.force = object.force ?? false;
+    message.validateOnly = object.validateOnly ?? false;
     return message;
   },
 };
@@ -1365,6 +1510,7 @@ function createBaseCreateUserRequest(): CreateUserRequest {
     isStaff: false,
     isSuperuser: false,
     requestId: "",
+    validateOnly: false,
   };
 }
 
@@ -1393,6 +1539,9 @@ export const CreateUserRequest: MessageFns<CreateUserRequest> = {
     }
     if (message.requestId !== "") {
       writer.uint32(66).string(message.requestId);
+    }
+    if (message.validateOnly !== false) {
+      writer.uint32(120).bool(message.validateOnly);
     }
     return writer;
   },
@@ -1474,6 +1623,14 @@ export const CreateUserRequest: MessageFns<CreateUserRequest> = {
             message.requestId = reader.string();
             continue;
           }
+          case 15: {
+            if (tag !== 120) {
+              break;
+            }
+
+            message.validateOnly = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1499,6 +1656,7 @@ export const CreateUserRequest: MessageFns<CreateUserRequest> = {
     message.isStaff = object.isStaff ?? false;
     message.isSuperuser = object.isSuperuser ?? false;
     message.requestId = object.requestId ?? "";
+    message.validateOnly = object.validateOnly ?? false;
     return message;
   },
 };
@@ -1829,7 +1987,14 @@ export const ListUsersResponse: MessageFns<ListUsersResponse> = {
 };
 
 function createBaseUpdateUserRequest(): UpdateUserRequest {
-  return { selector: undefined, user: undefined, updateMask: undefined, etag: "", keepTokens: false };
+  return {
+    selector: undefined,
+    user: undefined,
+    updateMask: undefined,
+    etag: "",
+    keepTokens: false,
+    validateOnly: false,
+  };
 }
 
 export const UpdateUserRequest: MessageFns<UpdateUserRequest> = {
@@ -1848,6 +2013,9 @@ export const UpdateUserRequest: MessageFns<UpdateUserRequest> = {
     }
     if (message.keepTokens !== false) {
       writer.uint32(40).bool(message.keepTokens);
+    }
+    if (message.validateOnly !== false) {
+      writer.uint32(120).bool(message.validateOnly);
     }
     return writer;
   },
@@ -1905,6 +2073,14 @@ export const UpdateUserRequest: MessageFns<UpdateUserRequest> = {
             message.keepTokens = reader.bool();
             continue;
           }
+          case 15: {
+            if (tag !== 120) {
+              break;
+            }
+
+            message.validateOnly = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1929,6 +2105,7 @@ export const UpdateUserRequest: MessageFns<UpdateUserRequest> = {
     message.updateMask = object.updateMask ?? undefined;
     message.etag = object.etag ?? "";
     message.keepTokens = object.keepTokens ?? false;
+    message.validateOnly = object.validateOnly ?? false;
     return message;
   },
 };
@@ -2121,7 +2298,7 @@ export const DeactivatedToken: MessageFns<DeactivatedToken> = {
 };
 
 function createBaseDeleteUserRequest(): DeleteUserRequest {
-  return { selector: undefined, etag: "", force: false };
+  return { selector: undefined, etag: "", force: false, validateOnly: false };
 }
 
 export const DeleteUserRequest: MessageFns<DeleteUserRequest> = {
@@ -2134,6 +2311,9 @@ export const DeleteUserRequest: MessageFns<DeleteUserRequest> = {
     }
     if (message.force !== false) {
       writer.uint32(24).bool(message.force);
+    }
+    if (message.validateOnly !== false) {
+      writer.uint32(120).bool(message.validateOnly);
     }
     return writer;
   },
@@ -2175,6 +2355,14 @@ export const DeleteUserRequest: MessageFns<DeleteUserRequest> = {
             message.force = reader.bool();
             continue;
           }
+          case 15: {
+            if (tag !== 120) {
+              break;
+            }
+
+            message.validateOnly = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2197,6 +2385,7 @@ export const DeleteUserRequest: MessageFns<DeleteUserRequest> = {
       : undefined;
     message.etag = object.etag ?? "";
     message.force = object.force ?? false;
+    message.validateOnly = object.validateOnly ?? false;
     return message;
   },
 };
@@ -2270,6 +2459,7 @@ function createBaseCreateUserProfileRequest(): CreateUserProfileRequest {
     manifestPath: "",
     keepTokens: false,
     requestId: "",
+    validateOnly: false,
   };
 }
 
@@ -2304,6 +2494,9 @@ export const CreateUserProfileRequest: MessageFns<CreateUserProfileRequest> = {
     }
     if (message.requestId !== "") {
       writer.uint32(82).string(message.requestId);
+    }
+    if (message.validateOnly !== false) {
+      writer.uint32(120).bool(message.validateOnly);
     }
     return writer;
   },
@@ -2404,6 +2597,14 @@ export const CreateUserProfileRequest: MessageFns<CreateUserProfileRequest> = {
             message.requestId = reader.string();
             continue;
           }
+          case 15: {
+            if (tag !== 120) {
+              break;
+            }
+
+            message.validateOnly = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2443,6 +2644,7 @@ export const CreateUserProfileRequest: MessageFns<CreateUserProfileRequest> = {
     message.manifestPath = object.manifestPath ?? "";
     message.keepTokens = object.keepTokens ?? false;
     message.requestId = object.requestId ?? "";
+    message.validateOnly = object.validateOnly ?? false;
     return message;
   },
 };
@@ -2886,7 +3088,7 @@ export const ListUserProfilesResponse: MessageFns<ListUserProfilesResponse> = {
 };
 
 function createBaseUpdateUserProfileRequest(): UpdateUserProfileRequest {
-  return { selector: undefined, userProfile: undefined, updateMask: undefined, etag: "" };
+  return { selector: undefined, userProfile: undefined, updateMask: undefined, etag: "", validateOnly: false };
 }
 
 export const UpdateUserProfileRequest: MessageFns<UpdateUserProfileRequest> = {
@@ -2902,6 +3104,9 @@ export const UpdateUserProfileRequest: MessageFns<UpdateUserProfileRequest> = {
     }
     if (message.etag !== "") {
       writer.uint32(34).string(message.etag);
+    }
+    if (message.validateOnly !== false) {
+      writer.uint32(120).bool(message.validateOnly);
     }
     return writer;
   },
@@ -2951,6 +3156,14 @@ export const UpdateUserProfileRequest: MessageFns<UpdateUserProfileRequest> = {
             message.etag = reader.string();
             continue;
           }
+          case 15: {
+            if (tag !== 120) {
+              break;
+            }
+
+            message.validateOnly = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2976,6 +3189,7 @@ export const UpdateUserProfileRequest: MessageFns<UpdateUserProfileRequest> = {
       : undefined;
     message.updateMask = object.updateMask ?? undefined;
     message.etag = object.etag ?? "";
+    message.validateOnly = object.validateOnly ?? false;
     return message;
   },
 };
@@ -3038,7 +3252,7 @@ export const UpdateUserProfileResponse: MessageFns<UpdateUserProfileResponse> = 
 };
 
 function createBaseDeleteUserProfileRequest(): DeleteUserProfileRequest {
-  return { selector: undefined, etag: "", force: false };
+  return { selector: undefined, etag: "", force: false, validateOnly: false };
 }
 
 export const DeleteUserProfileRequest: MessageFns<DeleteUserProfileRequest> = {
@@ -3051,6 +3265,9 @@ export const DeleteUserProfileRequest: MessageFns<DeleteUserProfileRequest> = {
     }
     if (message.force !== false) {
       writer.uint32(24).bool(message.force);
+    }
+    if (message.validateOnly !== false) {
+      writer.uint32(120).bool(message.validateOnly);
     }
     return writer;
   },
@@ -3092,6 +3309,14 @@ export const DeleteUserProfileRequest: MessageFns<DeleteUserProfileRequest> = {
             message.force = reader.bool();
             continue;
           }
+          case 15: {
+            if (tag !== 120) {
+              break;
+            }
+
+            message.validateOnly = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3114,6 +3339,7 @@ export const DeleteUserProfileRequest: MessageFns<DeleteUserProfileRequest> = {
       : undefined;
     message.etag = object.etag ?? "";
     message.force = object.force ?? false;
+    message.validateOnly = object.validateOnly ?? false;
     return message;
   },
 };
@@ -3175,13 +3401,357 @@ export const DeleteUserProfileResponse: MessageFns<DeleteUserProfileResponse> = 
   },
 };
 
+function createBaseResolveIdRequest(): ResolveIdRequest {
+  return { text: "" };
+}
+
+export const ResolveIdRequest: MessageFns<ResolveIdRequest> = {
+  encode(message: ResolveIdRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.text !== "") {
+      writer.uint32(10).string(message.text);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ResolveIdRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseResolveIdRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.text = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<ResolveIdRequest>, I>>(base?: I): ResolveIdRequest {
+    return ResolveIdRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ResolveIdRequest>, I>>(object: I): ResolveIdRequest {
+    const message = createBaseResolveIdRequest();
+    message.text = object.text ?? "";
+    return message;
+  },
+};
+
+function createBaseResolveIdResponse(): ResolveIdResponse {
+  return { ids: [], hasMore: false };
+}
+
+export const ResolveIdResponse: MessageFns<ResolveIdResponse> = {
+  encode(message: ResolveIdResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.ids) {
+      ResolvedId.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.hasMore !== false) {
+      writer.uint32(16).bool(message.hasMore);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ResolveIdResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseResolveIdResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.ids.push(ResolvedId.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.hasMore = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<ResolveIdResponse>, I>>(base?: I): ResolveIdResponse {
+    return ResolveIdResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ResolveIdResponse>, I>>(object: I): ResolveIdResponse {
+    const message = createBaseResolveIdResponse();
+    message.ids = object.ids?.map((e) => ResolvedId.fromPartial(e)) || [];
+    message.hasMore = object.hasMore ?? false;
+    return message;
+  },
+};
+
+function createBaseResolvedId(): ResolvedId {
+  return { text: "", id: 0n, kind: 0, resources: [] };
+}
+
+export const ResolvedId: MessageFns<ResolvedId> = {
+  encode(message: ResolvedId, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.text !== "") {
+      writer.uint32(10).string(message.text);
+    }
+    if (message.id !== 0n) {
+      if (BigInt.asIntN(64, message.id) !== message.id) {
+        throw new globalThis.Error("value provided for field message.id of type int64 too large");
+      }
+      writer.uint32(16).int64(message.id);
+    }
+    if (message.kind !== 0) {
+      writer.uint32(24).int32(message.kind);
+    }
+    for (const v of message.resources) {
+      NamedResource.encode(v!, writer.uint32(34).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ResolvedId {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseResolvedId();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.text = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.id = reader.int64() as bigint;
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.kind = reader.int32() as any;
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.resources.push(NamedResource.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<ResolvedId>, I>>(base?: I): ResolvedId {
+    return ResolvedId.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ResolvedId>, I>>(object: I): ResolvedId {
+    const message = createBaseResolvedId();
+    message.text = object.text ?? "";
+    message.id = (object.id !== undefined && object.id !== null) ? BigInt(object.id) : 0n;
+    message.kind = object.kind ?? 0;
+    message.resources = object.resources?.map((e) => NamedResource.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseNamedResource(): NamedResource {
+  return { kind: 0, recordLocator: "", name: "", username: "", accountNumber: "", keyId: "", isDeleted: false };
+}
+
+export const NamedResource: MessageFns<NamedResource> = {
+  encode(message: NamedResource, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.kind !== 0) {
+      writer.uint32(8).int32(message.kind);
+    }
+    if (message.recordLocator !== "") {
+      writer.uint32(18).string(message.recordLocator);
+    }
+    if (message.name !== "") {
+      writer.uint32(26).string(message.name);
+    }
+    if (message.username !== "") {
+      writer.uint32(34).string(message.username);
+    }
+    if (message.accountNumber !== "") {
+      writer.uint32(42).string(message.accountNumber);
+    }
+    if (message.keyId !== "") {
+      writer.uint32(50).string(message.keyId);
+    }
+    if (message.isDeleted !== false) {
+      writer.uint32(56).bool(message.isDeleted);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): NamedResource {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseNamedResource();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.kind = reader.int32() as any;
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.recordLocator = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.username = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.accountNumber = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.keyId = reader.string();
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.isDeleted = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<NamedResource>, I>>(base?: I): NamedResource {
+    return NamedResource.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<NamedResource>, I>>(object: I): NamedResource {
+    const message = createBaseNamedResource();
+    message.kind = object.kind ?? 0;
+    message.recordLocator = object.recordLocator ?? "";
+    message.name = object.name ?? "";
+    message.username = object.username ?? "";
+    message.accountNumber = object.accountNumber ?? "";
+    message.keyId = object.keyId ?? "";
+    message.isDeleted = object.isDeleted ?? false;
+    return message;
+  },
+};
+
 /**
  * AccountService manages accounts, users and user profiles: who can own tokens.
  *
  * Only superusers who have a user profile may call it, with credentials that
  * hold the scope `keyward.accounts.read` (Get and List) or
  * `keyward.accounts.write` (the others). All others get PERMISSION_DENIED before
- * anything is looked up.
+ * anything is looked up. ResolveId alone is for everybody, and tells each what each
+ * may read.
  *
  * Every method may fail with UNAUTHENTICATED (CREDENTIALS_REFUSED),
  * PERMISSION_DENIED (SCOPE_MISSING, NOT_PERMITTED), INVALID_ARGUMENT
@@ -3215,6 +3785,13 @@ export const DeleteUserProfileResponse: MessageFns<DeleteUserProfileResponse> = 
  *
  * Nothing is changed by a call whose client is gone, or whose deadline has passed,
  * before the change is committed. A deadline of more than 24 days is one of 24 days.
+ *
+ * Requests that change something have `validate_only`: the call is checked as a whole,
+ * rights, preconditions and conflicts included, up to the point where it would be
+ * committed, and then undone. It fails with the errors that it would fail with
+ * otherwise. If it would succeed, the response is an empty message, without a
+ * plaintext; nothing is changed, recorded or told, no replica is waited for, and a
+ * `request_id` is not remembered. Refusals are recorded as always.
  */
 export type AccountServiceService = typeof AccountServiceService;
 export const AccountServiceService = {
@@ -3427,6 +4004,22 @@ export const AccountServiceService = {
       Buffer.from(DeleteUserProfileResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): DeleteUserProfileResponse => DeleteUserProfileResponse.decode(value),
   },
+  /**
+   * ResolveId finds the hashed ids and record locators in a text, such as an address or
+   * a line of a log, and tells what they stand for. Any caller with the scope
+   * `keyward.accounts.read` may call it. It names what the caller could read by Get:
+   * tokens with the scope `keyward.tokens.read`, secrets with `keyward.secrets.read`,
+   * accounts and user profiles as a superuser. What the caller may not read is as absent.
+   */
+  resolveId: {
+    path: "/keyward.account.v1.AccountService/ResolveId" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ResolveIdRequest): Buffer => Buffer.from(ResolveIdRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ResolveIdRequest => ResolveIdRequest.decode(value),
+    responseSerialize: (value: ResolveIdResponse): Buffer => Buffer.from(ResolveIdResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ResolveIdResponse => ResolveIdResponse.decode(value),
+  },
 } as const;
 
 export interface AccountServiceServer extends UntypedServiceImplementation {
@@ -3505,6 +4098,14 @@ export interface AccountServiceServer extends UntypedServiceImplementation {
    * ABORTED if the etag is stale.
    */
   deleteUserProfile: handleUnaryCall<DeleteUserProfileRequest, DeleteUserProfileResponse>;
+  /**
+   * ResolveId finds the hashed ids and record locators in a text, such as an address or
+   * a line of a log, and tells what they stand for. Any caller with the scope
+   * `keyward.accounts.read` may call it. It names what the caller could read by Get:
+   * tokens with the scope `keyward.tokens.read`, secrets with `keyward.secrets.read`,
+   * accounts and user profiles as a superuser. What the caller may not read is as absent.
+   */
+  resolveId: handleUnaryCall<ResolveIdRequest, ResolveIdResponse>;
 }
 
 export interface AccountServiceClient extends Client {
@@ -3792,6 +4393,28 @@ export interface AccountServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: DeleteUserProfileResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * ResolveId finds the hashed ids and record locators in a text, such as an address or
+   * a line of a log, and tells what they stand for. Any caller with the scope
+   * `keyward.accounts.read` may call it. It names what the caller could read by Get:
+   * tokens with the scope `keyward.tokens.read`, secrets with `keyward.secrets.read`,
+   * accounts and user profiles as a superuser. What the caller may not read is as absent.
+   */
+  resolveId(
+    request: ResolveIdRequest,
+    callback: (error: ServiceError | null, response: ResolveIdResponse) => void,
+  ): ClientUnaryCall;
+  resolveId(
+    request: ResolveIdRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ResolveIdResponse) => void,
+  ): ClientUnaryCall;
+  resolveId(
+    request: ResolveIdRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ResolveIdResponse) => void,
   ): ClientUnaryCall;
 }
 

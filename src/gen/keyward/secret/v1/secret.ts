@@ -43,10 +43,11 @@ export interface Secret {
   /** `secret-` and the hashed id. Set by the service. */
   recordLocator: string;
   /**
-   * Name, 1 to 255 characters: ASCII letters, digits, `_`, `-`, `.` and single inner
-   * spaces, beginning and ending with a letter or digit. No two secrets of an owner
-   * may have names that differ only by case or Unicode form. Secrets taken over by
-   * import keep whatever name they have.
+   * Name: 1 to 255 characters of printable Unicode text in the form NFC, which neither
+   * begins nor ends with a space. It holds no control, format or other hidden
+   * character, and no white space but U+0020. No two secrets of an owner may have
+   * names that differ only by case or Unicode form. Secrets taken over by import keep
+   * whatever name they have.
    */
   name: string;
   /** Free text, up to 10000 characters. It is not encrypted. */
@@ -67,7 +68,10 @@ export interface Secret {
    * values of up to 4096. They are not encrypted.
    */
   annotations: Map<string, string>;
-  /** Path of the manifest that describes the secret, up to 1024 characters. */
+  /**
+   * Path of the manifest that describes the secret, up to 1024 characters. Where none
+   * was set it follows from the id: `/secrets/`, the hashed id, and `/`.
+   */
   manifestPath: string;
   /**
    * `name` in the form of a host name label (RFC 1034), empty where the name has
@@ -124,6 +128,15 @@ export interface Secret {
    * concurrency. Reading a value does not change it.
    */
   etag: string;
+  /** `rfc1034_name` with `_` in the place of `-`. Set by the service. */
+  snakeName: string;
+  /**
+   * Whether a value could be read when this was sent: the secret is not deleted and has
+   * not expired, and a version is enabled. It may yet turn out to be undecryptable.
+   */
+  ready: boolean;
+  /** Whether `expires_at` lay before the time when this was sent. */
+  isExpired: boolean;
 }
 
 export interface Secret_AnnotationsEntry {
@@ -341,6 +354,9 @@ function createBaseSecret(): Secret {
     deletedAt: undefined,
     purgeAt: undefined,
     etag: "",
+    snakeName: "",
+    ready: false,
+    isExpired: false,
   };
 }
 
@@ -405,6 +421,15 @@ export const Secret: MessageFns<Secret> = {
     }
     if (message.etag !== "") {
       writer.uint32(154).string(message.etag);
+    }
+    if (message.snakeName !== "") {
+      writer.uint32(322).string(message.snakeName);
+    }
+    if (message.ready !== false) {
+      writer.uint32(328).bool(message.ready);
+    }
+    if (message.isExpired !== false) {
+      writer.uint32(336).bool(message.isExpired);
     }
     return writer;
   },
@@ -577,6 +602,30 @@ export const Secret: MessageFns<Secret> = {
             message.etag = reader.string();
             continue;
           }
+          case 40: {
+            if (tag !== 322) {
+              break;
+            }
+
+            message.snakeName = reader.string();
+            continue;
+          }
+          case 41: {
+            if (tag !== 328) {
+              break;
+            }
+
+            message.ready = reader.bool();
+            continue;
+          }
+          case 42: {
+            if (tag !== 336) {
+              break;
+            }
+
+            message.isExpired = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -635,6 +684,9 @@ export const Secret: MessageFns<Secret> = {
       ? Timestamp.fromPartial(object.purgeAt)
       : undefined;
     message.etag = object.etag ?? "";
+    message.snakeName = object.snakeName ?? "";
+    message.ready = object.ready ?? false;
+    message.isExpired = object.isExpired ?? false;
     return message;
   },
 };

@@ -106,6 +106,11 @@ export interface CreateSecretRequest {
    * nothing twice: see REQUEST_ALREADY_DONE. Empty for a call that is not retried.
    */
   requestId: string;
+  /**
+   * Whether to check the call alone: all that could make it fail does so, nothing is
+   * changed, and an answer that tells of success is empty.
+   */
+  validateOnly: boolean;
 }
 
 export interface CreateSecretRequest_AnnotationsEntry {
@@ -142,9 +147,11 @@ export interface ListSecretsRequest {
   pageToken: string;
   /**
    * Comparisons joined by AND, for example `account_number = "1111-1111-1111" AND
-   * tag = "db"`. Fields: `name`, `username`, `account_number`, `user_profile_id`,
-   * `tag`, `version`, `latest_version`, `expires_at`, `last_accessed_at`,
-   * `created_at`, `updated_at`, `deleted_at`.
+   * tag = "db"`. Fields: `name`, `username`, `account_number`, `user_id`,
+   * `user_profile_id`, `tag`, `annotation`, `version`, `latest_version`, `expires_at`,
+   * `last_accessed_at`, `created_at`, `updated_at`, `deleted_at`.
+   * `annotation.` and a key finds by an annotation, as `annotation.team = "billing"`; the
+   * key is quoted where it holds more than `[A-Za-z0-9_./-]`.
    * Operators: `=`, `!=`, `<`, `<=`, `>`, `>=`, and `:` for "contains".
    */
   filter: string;
@@ -188,6 +195,11 @@ export interface UpdateSecretRequest {
     | undefined;
   /** If given, the change is made only while this is the secret's etag. */
   etag: string;
+  /**
+   * Whether to check the call alone: all that could make it fail does so, nothing is
+   * changed, and an answer that tells of success is empty.
+   */
+  validateOnly: boolean;
 }
 
 /** UpdateSecretResponse holds the changed secret. */
@@ -206,6 +218,11 @@ export interface RenameSecretRequest {
   newName: string;
   /** If given, the change is made only while this is the secret's etag. */
   etag: string;
+  /**
+   * Whether to check the call alone: all that could make it fail does so, nothing is
+   * changed, and an answer that tells of success is empty.
+   */
+  validateOnly: boolean;
 }
 
 /** RenameSecretResponse holds the changed secret. */
@@ -232,6 +249,11 @@ export interface CloneSecretRequest {
    * nothing twice: see REQUEST_ALREADY_DONE. Empty for a call that is not retried.
    */
   requestId: string;
+  /**
+   * Whether to check the call alone: all that could make it fail does so, nothing is
+   * changed, and an answer that tells of success is empty.
+   */
+  validateOnly: boolean;
 }
 
 /** CloneSecretResponse holds the copy. */
@@ -250,6 +272,11 @@ export interface DeleteSecretRequest {
   etag: string;
   /** Whether to delete it although consumers use it. */
   force: boolean;
+  /**
+   * Whether to check the call alone: all that could make it fail does so, nothing is
+   * changed, and an answer that tells of success is empty.
+   */
+  validateOnly: boolean;
 }
 
 /** DeleteSecretResponse holds the deleted secret. */
@@ -266,6 +293,11 @@ export interface UndeleteSecretRequest {
     | undefined;
   /** If given, the change is made only while this is the secret's etag. */
   etag: string;
+  /**
+   * Whether to check the call alone: all that could make it fail does so, nothing is
+   * changed, and an answer that tells of success is empty.
+   */
+  validateOnly: boolean;
 }
 
 /** UndeleteSecretResponse holds the secret. */
@@ -292,6 +324,11 @@ export interface AddSecretVersionRequest {
    * nothing twice: see REQUEST_ALREADY_DONE. Empty for a call that is not retried.
    */
   requestId: string;
+  /**
+   * Whether to check the call alone: all that could make it fail does so, nothing is
+   * changed, and an answer that tells of success is empty.
+   */
+  validateOnly: boolean;
 }
 
 /** AddSecretVersionResponse holds what is known of the new version. */
@@ -348,6 +385,11 @@ export interface DisableSecretVersionRequest {
   version: number;
   /** If given, the change is made only while this is the secret's etag. */
   etag: string;
+  /**
+   * Whether to check the call alone: all that could make it fail does so, nothing is
+   * changed, and an answer that tells of success is empty.
+   */
+  validateOnly: boolean;
 }
 
 /** DisableSecretVersionResponse holds the changed version. */
@@ -366,6 +408,11 @@ export interface EnableSecretVersionRequest {
   version: number;
   /** If given, the change is made only while this is the secret's etag. */
   etag: string;
+  /**
+   * Whether to check the call alone: all that could make it fail does so, nothing is
+   * changed, and an answer that tells of success is empty.
+   */
+  validateOnly: boolean;
 }
 
 /** EnableSecretVersionResponse holds the changed version. */
@@ -384,6 +431,11 @@ export interface DestroySecretVersionRequest {
   version: number;
   /** If given, the version is erased only while this is the secret's etag. */
   etag: string;
+  /**
+   * Whether to check the call alone: all that could make it fail does so, nothing is
+   * changed, and an answer that tells of success is empty.
+   */
+  validateOnly: boolean;
 }
 
 /** DestroySecretVersionResponse holds the erased version. */
@@ -454,6 +506,11 @@ export interface AttachReferenceRequest {
   kind: string;
   /** SecretReference.consumer. Required. */
   consumer: string;
+  /**
+   * Whether to check the call alone: all that could make it fail does so, nothing is
+   * changed, and an answer that tells of success is empty.
+   */
+  validateOnly: boolean;
 }
 
 /** AttachReferenceResponse holds the reference. */
@@ -472,6 +529,11 @@ export interface DetachReferenceRequest {
   kind: string;
   /** SecretReference.consumer. Required. */
   consumer: string;
+  /**
+   * Whether to check the call alone: all that could make it fail does so, nothing is
+   * changed, and an answer that tells of success is empty.
+   */
+  validateOnly: boolean;
 }
 
 /** DetachReferenceResponse is empty: the reference is gone. */
@@ -534,6 +596,11 @@ export interface GrantAccessRequest {
     /** A span from now, above 0. */
     { $case: "ttl"; value: Duration }
     | undefined;
+  /**
+   * Whether to check the call alone: all that could make it fail does so, nothing is
+   * changed, and an answer that tells of success is empty.
+   */
+  validateOnly: boolean;
 }
 
 /** GrantAccessResponse holds the grant. */
@@ -549,7 +616,14 @@ export interface RevokeAccessRequest {
     | SecretSelector
     | undefined;
   /** Whose grant. Required. */
-  userProfile?: UserProfileSelector | undefined;
+  userProfile?:
+    | UserProfileSelector
+    | undefined;
+  /**
+   * Whether to check the call alone: all that could make it fail does so, nothing is
+   * changed, and an answer that tells of success is empty.
+   */
+  validateOnly: boolean;
 }
 
 /** RevokeAccessResponse tells of a grant that is gone. */
@@ -641,7 +715,10 @@ export interface GetRotationStatusResponse {
    * versions are encrypted with.
    */
   keys: KeyUsage[];
-  /** Number of versions whose value cannot be decrypted or does not belong to them. */
+  /**
+   * Number of versions whose value AccessSecret cannot give: it cannot be decrypted, is
+   * no text though it should be, or does not belong to them.
+   */
   undecryptableCount: bigint;
   /** Up to 100 of those, ordered by secret and version. */
   undecryptable: UndecryptableVersion[];
@@ -732,6 +809,7 @@ function createBaseCreateSecretRequest(): CreateSecretRequest {
     expiry: undefined,
     payload: undefined,
     requestId: "",
+    validateOnly: false,
   };
 }
 
@@ -771,6 +849,9 @@ export const CreateSecretRequest: MessageFns<CreateSecretRequest> = {
     }
     if (message.requestId !== "") {
       writer.uint32(90).string(message.requestId);
+    }
+    if (message.validateOnly !== false) {
+      writer.uint32(120).bool(message.validateOnly);
     }
     return writer;
   },
@@ -879,6 +960,14 @@ export const CreateSecretRequest: MessageFns<CreateSecretRequest> = {
             message.requestId = reader.string();
             continue;
           }
+          case 15: {
+            if (tag !== 120) {
+              break;
+            }
+
+            message.validateOnly = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -931,6 +1020,7 @@ export const CreateSecretRequest: MessageFns<CreateSecretRequest> = {
       ? SecretPayload.fromPartial(object.payload)
       : undefined;
     message.requestId = object.requestId ?? "";
+    message.validateOnly = object.validateOnly ?? false;
     return message;
   },
 };
@@ -1348,7 +1438,7 @@ export const ListSecretsResponse: MessageFns<ListSecretsResponse> = {
 };
 
 function createBaseUpdateSecretRequest(): UpdateSecretRequest {
-  return { selector: undefined, secret: undefined, updateMask: undefined, etag: "" };
+  return { selector: undefined, secret: undefined, updateMask: undefined, etag: "", validateOnly: false };
 }
 
 export const UpdateSecretRequest: MessageFns<UpdateSecretRequest> = {
@@ -1364,6 +1454,9 @@ export const UpdateSecretRequest: MessageFns<UpdateSecretRequest> = {
     }
     if (message.etag !== "") {
       writer.uint32(34).string(message.etag);
+    }
+    if (message.validateOnly !== false) {
+      writer.uint32(120).bool(message.validateOnly);
     }
     return writer;
   },
@@ -1413,6 +1506,14 @@ export const UpdateSecretRequest: MessageFns<UpdateSecretRequest> = {
             message.etag = reader.string();
             continue;
           }
+          case 15: {
+            if (tag !== 120) {
+              break;
+            }
+
+            message.validateOnly = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1438,6 +1539,7 @@ export const UpdateSecretRequest: MessageFns<UpdateSecretRequest> = {
       : undefined;
     message.updateMask = object.updateMask ?? undefined;
     message.etag = object.etag ?? "";
+    message.validateOnly = object.validateOnly ?? false;
     return message;
   },
 };
@@ -1500,7 +1602,7 @@ export const UpdateSecretResponse: MessageFns<UpdateSecretResponse> = {
 };
 
 function createBaseRenameSecretRequest(): RenameSecretRequest {
-  return { selector: undefined, newName: "", etag: "" };
+  return { selector: undefined, newName: "", etag: "", validateOnly: false };
 }
 
 export const RenameSecretRequest: MessageFns<RenameSecretRequest> = {
@@ -1513,6 +1615,9 @@ export const RenameSecretRequest: MessageFns<RenameSecretRequest> = {
     }
     if (message.etag !== "") {
       writer.uint32(26).string(message.etag);
+    }
+    if (message.validateOnly !== false) {
+      writer.uint32(120).bool(message.validateOnly);
     }
     return writer;
   },
@@ -1554,6 +1659,14 @@ export const RenameSecretRequest: MessageFns<RenameSecretRequest> = {
             message.etag = reader.string();
             continue;
           }
+          case 15: {
+            if (tag !== 120) {
+              break;
+            }
+
+            message.validateOnly = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1576,6 +1689,7 @@ export const RenameSecretRequest: MessageFns<RenameSecretRequest> = {
       : undefined;
     message.newName = object.newName ?? "";
     message.etag = object.etag ?? "";
+    message.validateOnly = object.validateOnly ?? false;
     return message;
   },
 };
@@ -1638,7 +1752,7 @@ export const RenameSecretResponse: MessageFns<RenameSecretResponse> = {
 };
 
 function createBaseCloneSecretRequest(): CloneSecretRequest {
-  return { selector: undefined, newName: "", owner: undefined, requestId: "" };
+  return { selector: undefined, newName: "", owner: undefined, requestId: "", validateOnly: false };
 }
 
 export const CloneSecretRequest: MessageFns<CloneSecretRequest> = {
@@ -1654,6 +1768,9 @@ export const CloneSecretRequest: MessageFns<CloneSecretRequest> = {
     }
     if (message.requestId !== "") {
       writer.uint32(34).string(message.requestId);
+    }
+    if (message.validateOnly !== false) {
+      writer.uint32(120).bool(message.validateOnly);
     }
     return writer;
   },
@@ -1703,6 +1820,14 @@ export const CloneSecretRequest: MessageFns<CloneSecretRequest> = {
             message.requestId = reader.string();
             continue;
           }
+          case 15: {
+            if (tag !== 120) {
+              break;
+            }
+
+            message.validateOnly = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1728,6 +1853,7 @@ export const CloneSecretRequest: MessageFns<CloneSecretRequest> = {
       ? UserProfileSelector.fromPartial(object.owner)
       : undefined;
     message.requestId = object.requestId ?? "";
+    message.validateOnly = object.validateOnly ?? false;
     return message;
   },
 };
@@ -1790,7 +1916,7 @@ export const CloneSecretResponse: MessageFns<CloneSecretResponse> = {
 };
 
 function createBaseDeleteSecretRequest(): DeleteSecretRequest {
-  return { selector: undefined, etag: "", force: false };
+  return { selector: undefined, etag: "", force: false, validateOnly: false };
 }
 
 export const DeleteSecretRequest: MessageFns<DeleteSecretRequest> = {
@@ -1803,6 +1929,9 @@ export const DeleteSecretRequest: MessageFns<DeleteSecretRequest> = {
     }
     if (message.force !== false) {
       writer.uint32(24).bool(message.force);
+    }
+    if (message.validateOnly !== false) {
+      writer.uint32(120).bool(message.validateOnly);
     }
     return writer;
   },
@@ -1844,6 +1973,14 @@ export const DeleteSecretRequest: MessageFns<DeleteSecretRequest> = {
             message.force = reader.bool();
             continue;
           }
+          case 15: {
+            if (tag !== 120) {
+              break;
+            }
+
+            message.validateOnly = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1866,6 +2003,7 @@ export const DeleteSecretRequest: MessageFns<DeleteSecretRequest> = {
       : undefined;
     message.etag = object.etag ?? "";
     message.force = object.force ?? false;
+    message.validateOnly = object.validateOnly ?? false;
     return message;
   },
 };
@@ -1928,7 +2066,7 @@ export const DeleteSecretResponse: MessageFns<DeleteSecretResponse> = {
 };
 
 function createBaseUndeleteSecretRequest(): UndeleteSecretRequest {
-  return { selector: undefined, etag: "" };
+  return { selector: undefined, etag: "", validateOnly: false };
 }
 
 export const UndeleteSecretRequest: MessageFns<UndeleteSecretRequest> = {
@@ -1938,6 +2076,9 @@ export const UndeleteSecretRequest: MessageFns<UndeleteSecretRequest> = {
     }
     if (message.etag !== "") {
       writer.uint32(18).string(message.etag);
+    }
+    if (message.validateOnly !== false) {
+      writer.uint32(120).bool(message.validateOnly);
     }
     return writer;
   },
@@ -1971,6 +2112,14 @@ export const UndeleteSecretRequest: MessageFns<UndeleteSecretRequest> = {
             message.etag = reader.string();
             continue;
           }
+          case 15: {
+            if (tag !== 120) {
+              break;
+            }
+
+            message.validateOnly = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1992,6 +2141,7 @@ export const UndeleteSecretRequest: MessageFns<UndeleteSecretRequest> = {
       ? SecretSelector.fromPartial(object.selector)
       : undefined;
     message.etag = object.etag ?? "";
+    message.validateOnly = object.validateOnly ?? false;
     return message;
   },
 };
@@ -2054,7 +2204,7 @@ export const UndeleteSecretResponse: MessageFns<UndeleteSecretResponse> = {
 };
 
 function createBaseAddSecretVersionRequest(): AddSecretVersionRequest {
-  return { selector: undefined, payload: undefined, etag: "", requestId: "" };
+  return { selector: undefined, payload: undefined, etag: "", requestId: "", validateOnly: false };
 }
 
 export const AddSecretVersionRequest: MessageFns<AddSecretVersionRequest> = {
@@ -2070,6 +2220,9 @@ export const AddSecretVersionRequest: MessageFns<AddSecretVersionRequest> = {
     }
     if (message.requestId !== "") {
       writer.uint32(34).string(message.requestId);
+    }
+    if (message.validateOnly !== false) {
+      writer.uint32(120).bool(message.validateOnly);
     }
     return writer;
   },
@@ -2119,6 +2272,14 @@ export const AddSecretVersionRequest: MessageFns<AddSecretVersionRequest> = {
             message.requestId = reader.string();
             continue;
           }
+          case 15: {
+            if (tag !== 120) {
+              break;
+            }
+
+            message.validateOnly = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2144,6 +2305,7 @@ export const AddSecretVersionRequest: MessageFns<AddSecretVersionRequest> = {
       : undefined;
     message.etag = object.etag ?? "";
     message.requestId = object.requestId ?? "";
+    message.validateOnly = object.validateOnly ?? false;
     return message;
   },
 };
@@ -2378,7 +2540,7 @@ export const ListSecretVersionsResponse: MessageFns<ListSecretVersionsResponse> 
 };
 
 function createBaseDisableSecretVersionRequest(): DisableSecretVersionRequest {
-  return { selector: undefined, version: 0, etag: "" };
+  return { selector: undefined, version: 0, etag: "", validateOnly: false };
 }
 
 export const DisableSecretVersionRequest: MessageFns<DisableSecretVersionRequest> = {
@@ -2391,6 +2553,9 @@ export const DisableSecretVersionRequest: MessageFns<DisableSecretVersionRequest
     }
     if (message.etag !== "") {
       writer.uint32(26).string(message.etag);
+    }
+    if (message.validateOnly !== false) {
+      writer.uint32(120).bool(message.validateOnly);
     }
     return writer;
   },
@@ -2432,6 +2597,14 @@ export const DisableSecretVersionRequest: MessageFns<DisableSecretVersionRequest
             message.etag = reader.string();
             continue;
           }
+          case 15: {
+            if (tag !== 120) {
+              break;
+            }
+
+            message.validateOnly = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2454,6 +2627,7 @@ export const DisableSecretVersionRequest: MessageFns<DisableSecretVersionRequest
       : undefined;
     message.version = object.version ?? 0;
     message.etag = object.etag ?? "";
+    message.validateOnly = object.validateOnly ?? false;
     return message;
   },
 };
@@ -2516,7 +2690,7 @@ export const DisableSecretVersionResponse: MessageFns<DisableSecretVersionRespon
 };
 
 function createBaseEnableSecretVersionRequest(): EnableSecretVersionRequest {
-  return { selector: undefined, version: 0, etag: "" };
+  return { selector: undefined, version: 0, etag: "", validateOnly: false };
 }
 
 export const EnableSecretVersionRequest: MessageFns<EnableSecretVersionRequest> = {
@@ -2529,6 +2703,9 @@ export const EnableSecretVersionRequest: MessageFns<EnableSecretVersionRequest> 
     }
     if (message.etag !== "") {
       writer.uint32(26).string(message.etag);
+    }
+    if (message.validateOnly !== false) {
+      writer.uint32(120).bool(message.validateOnly);
     }
     return writer;
   },
@@ -2570,6 +2747,14 @@ export const EnableSecretVersionRequest: MessageFns<EnableSecretVersionRequest> 
             message.etag = reader.string();
             continue;
           }
+          case 15: {
+            if (tag !== 120) {
+              break;
+            }
+
+            message.validateOnly = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2592,6 +2777,7 @@ export const EnableSecretVersionRequest: MessageFns<EnableSecretVersionRequest> 
       : undefined;
     message.version = object.version ?? 0;
     message.etag = object.etag ?? "";
+    message.validateOnly = object.validateOnly ?? false;
     return message;
   },
 };
@@ -2654,7 +2840,7 @@ export const EnableSecretVersionResponse: MessageFns<EnableSecretVersionResponse
 };
 
 function createBaseDestroySecretVersionRequest(): DestroySecretVersionRequest {
-  return { selector: undefined, version: 0, etag: "" };
+  return { selector: undefined, version: 0, etag: "", validateOnly: false };
 }
 
 export const DestroySecretVersionRequest: MessageFns<DestroySecretVersionRequest> = {
@@ -2667,6 +2853,9 @@ export const DestroySecretVersionRequest: MessageFns<DestroySecretVersionRequest
     }
     if (message.etag !== "") {
       writer.uint32(26).string(message.etag);
+    }
+    if (message.validateOnly !== false) {
+      writer.uint32(120).bool(message.validateOnly);
     }
     return writer;
   },
@@ -2708,6 +2897,14 @@ export const DestroySecretVersionRequest: MessageFns<DestroySecretVersionRequest
             message.etag = reader.string();
             continue;
           }
+          case 15: {
+            if (tag !== 120) {
+              break;
+            }
+
+            message.validateOnly = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2730,6 +2927,7 @@ export const DestroySecretVersionRequest: MessageFns<DestroySecretVersionRequest
       : undefined;
     message.version = object.version ?? 0;
     message.etag = object.etag ?? "";
+    message.validateOnly = object.validateOnly ?? false;
     return message;
   },
 };
@@ -3160,7 +3358,7 @@ export const BatchAccessSecretsResult: MessageFns<BatchAccessSecretsResult> = {
 };
 
 function createBaseAttachReferenceRequest(): AttachReferenceRequest {
-  return { selector: undefined, kind: "", consumer: "" };
+  return { selector: undefined, kind: "", consumer: "", validateOnly: false };
 }
 
 export const AttachReferenceRequest: MessageFns<AttachReferenceRequest> = {
@@ -3173,6 +3371,9 @@ export const AttachReferenceRequest: MessageFns<AttachReferenceRequest> = {
     }
     if (message.consumer !== "") {
       writer.uint32(26).string(message.consumer);
+    }
+    if (message.validateOnly !== false) {
+      writer.uint32(120).bool(message.validateOnly);
     }
     return writer;
   },
@@ -3214,6 +3415,14 @@ export const AttachReferenceRequest: MessageFns<AttachReferenceRequest> = {
             message.consumer = reader.string();
             continue;
           }
+          case 15: {
+            if (tag !== 120) {
+              break;
+            }
+
+            message.validateOnly = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3236,6 +3445,7 @@ export const AttachReferenceRequest: MessageFns<AttachReferenceRequest> = {
       : undefined;
     message.kind = object.kind ?? "";
     message.consumer = object.consumer ?? "";
+    message.validateOnly = object.validateOnly ?? false;
     return message;
   },
 };
@@ -3298,7 +3508,7 @@ export const AttachReferenceResponse: MessageFns<AttachReferenceResponse> = {
 };
 
 function createBaseDetachReferenceRequest(): DetachReferenceRequest {
-  return { selector: undefined, kind: "", consumer: "" };
+  return { selector: undefined, kind: "", consumer: "", validateOnly: false };
 }
 
 export const DetachReferenceRequest: MessageFns<DetachReferenceRequest> = {
@@ -3311,6 +3521,9 @@ export const DetachReferenceRequest: MessageFns<DetachReferenceRequest> = {
     }
     if (message.consumer !== "") {
       writer.uint32(26).string(message.consumer);
+    }
+    if (message.validateOnly !== false) {
+      writer.uint32(120).bool(message.validateOnly);
     }
     return writer;
   },
@@ -3352,6 +3565,14 @@ export const DetachReferenceRequest: MessageFns<DetachReferenceRequest> = {
             message.consumer = reader.string();
             continue;
           }
+          case 15: {
+            if (tag !== 120) {
+              break;
+            }
+
+            message.validateOnly = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3374,6 +3595,7 @@ export const DetachReferenceRequest: MessageFns<DetachReferenceRequest> = {
       : undefined;
     message.kind = object.kind ?? "";
     message.consumer = object.consumer ?? "";
+    message.validateOnly = object.validateOnly ?? false;
     return message;
   },
 };
@@ -3594,7 +3816,7 @@ export const ListReferencesResponse: MessageFns<ListReferencesResponse> = {
 };
 
 function createBaseGrantAccessRequest(): GrantAccessRequest {
-  return { selector: undefined, userProfile: undefined, expiry: undefined };
+  return { selector: undefined, userProfile: undefined, expiry: undefined, validateOnly: false };
 }
 
 export const GrantAccessRequest: MessageFns<GrantAccessRequest> = {
@@ -3612,6 +3834,9 @@ export const GrantAccessRequest: MessageFns<GrantAccessRequest> = {
       case "ttl":
         Duration.encode(message.expiry.value, writer.uint32(34).fork()).join();
         break;
+    }
+    if (message.validateOnly !== false) {
+      writer.uint32(120).bool(message.validateOnly);
     }
     return writer;
   },
@@ -3661,6 +3886,14 @@ export const GrantAccessRequest: MessageFns<GrantAccessRequest> = {
             message.expiry = { $case: "ttl", value: Duration.decode(reader, reader.uint32()) };
             continue;
           }
+          case 15: {
+            if (tag !== 120) {
+              break;
+            }
+
+            message.validateOnly = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3698,6 +3931,7 @@ export const GrantAccessRequest: MessageFns<GrantAccessRequest> = {
         break;
       }
     }
+    message.validateOnly = object.validateOnly ?? false;
     return message;
   },
 };
@@ -3760,7 +3994,7 @@ export const GrantAccessResponse: MessageFns<GrantAccessResponse> = {
 };
 
 function createBaseRevokeAccessRequest(): RevokeAccessRequest {
-  return { selector: undefined, userProfile: undefined };
+  return { selector: undefined, userProfile: undefined, validateOnly: false };
 }
 
 export const RevokeAccessRequest: MessageFns<RevokeAccessRequest> = {
@@ -3770,6 +4004,9 @@ export const RevokeAccessRequest: MessageFns<RevokeAccessRequest> = {
     }
     if (message.userProfile !== undefined) {
       UserProfileSelector.encode(message.userProfile, writer.uint32(18).fork()).join();
+    }
+    if (message.validateOnly !== false) {
+      writer.uint32(120).bool(message.validateOnly);
     }
     return writer;
   },
@@ -3803,6 +4040,14 @@ export const RevokeAccessRequest: MessageFns<RevokeAccessRequest> = {
             message.userProfile = UserProfileSelector.decode(reader, reader.uint32());
             continue;
           }
+          case 15: {
+            if (tag !== 120) {
+              break;
+            }
+
+            message.validateOnly = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3826,6 +4071,7 @@ export const RevokeAccessRequest: MessageFns<RevokeAccessRequest> = {
     message.userProfile = (object.userProfile !== undefined && object.userProfile !== null)
       ? UserProfileSelector.fromPartial(object.userProfile)
       : undefined;
+    message.validateOnly = object.validateOnly ?? false;
     return message;
   },
 };
@@ -4793,6 +5039,13 @@ export const SecretEvent: MessageFns<SecretEvent> = {
  *
  * Nothing is changed by a call whose client is gone, or whose deadline has passed,
  * before the change is committed. A deadline of more than 24 days is one of 24 days.
+ *
+ * Requests that change something have `validate_only`: the call is checked as a whole,
+ * rights, preconditions and conflicts included, up to the point where it would be
+ * committed, and then undone. It fails with the errors that it would fail with
+ * otherwise. If it would succeed, the response is an empty message, without a
+ * plaintext; nothing is changed, recorded or told, no replica is waited for, and a
+ * `request_id` is not remembered. Refusals are recorded as always.
  */
 export type SecretServiceService = typeof SecretServiceService;
 export const SecretServiceService = {

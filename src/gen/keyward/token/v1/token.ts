@@ -52,9 +52,10 @@ export interface Token {
    */
   keyId: string;
   /**
-   * Name, unique among the owner's tokens, 1 to 255 characters: ASCII letters, digits,
-   * `_`, `-`, `.` and single inner spaces, beginning and ending with a letter or
-   * digit. Tokens taken over by import keep whatever name they have.
+   * Name, unique among the owner's tokens: 1 to 255 characters of printable Unicode
+   * text in the form NFC, which neither begins nor ends with a space. It holds no
+   * control, format or other hidden character, and no white space but U+0020. Tokens
+   * taken over by import keep whatever name they have.
    */
   name: string;
   /** Free text, up to 10000 characters. */
@@ -74,7 +75,10 @@ export interface Token {
    * values of up to 4096.
    */
   annotations: Map<string, string>;
-  /** Path of the manifest that describes the token, up to 1024 characters. */
+  /**
+   * Path of the manifest that describes the token, up to 1024 characters. Where none
+   * was set it follows from the id: `/tokens/`, the hashed id, and `/`.
+   */
   manifestPath: string;
   /**
    * `name` in the form of a host name label (RFC 1034), empty where the name has
@@ -118,8 +122,11 @@ export interface Token {
    */
   tokenKey: string;
   /**
-   * Text before the 64 random digits of the plaintext. Empty for imported tokens,
-   * whose prefix is not known.
+   * Text before the 64 random digits of the plaintext, kept through rotation: up to
+   * 10 printable ASCII characters without white space. The platform that tokens are
+   * imported from does not keep it, so for those it is the part of `token_key` up to
+   * the last character that is no hex digit: all of the prefix, unless that ends with
+   * one of `0-9a-f`.
    */
   prefix: string;
   /**
@@ -151,7 +158,18 @@ export interface Token {
    * those made before Keyward recorded it, and the admin token of an operator; and
    * for callers who may read the token but not manage it.
    */
-  issuedBy?: TokenIssuer | undefined;
+  issuedBy?:
+    | TokenIssuer
+    | undefined;
+  /** `rfc1034_name` with `_` in the place of `-`. Set by the service. */
+  snakeName: string;
+  /**
+   * Whether the token is switched on and has not expired, when this was sent. The
+   * owner or the account may be switched off all the same: ValidateToken judges all.
+   */
+  ready: boolean;
+  /** Whether `expires_at` lay before the time when this was sent. */
+  isExpired: boolean;
 }
 
 export interface Token_AnnotationsEntry {
@@ -272,6 +290,9 @@ function createBaseToken(): Token {
     updatedAt: undefined,
     etag: "",
     issuedBy: undefined,
+    snakeName: "",
+    ready: false,
+    isExpired: false,
   };
 }
 
@@ -351,6 +372,15 @@ export const Token: MessageFns<Token> = {
     }
     if (message.issuedBy !== undefined) {
       TokenIssuer.encode(message.issuedBy, writer.uint32(194).fork()).join();
+    }
+    if (message.snakeName !== "") {
+      writer.uint32(322).string(message.snakeName);
+    }
+    if (message.ready !== false) {
+      writer.uint32(328).bool(message.ready);
+    }
+    if (message.isExpired !== false) {
+      writer.uint32(336).bool(message.isExpired);
     }
     return writer;
   },
@@ -563,6 +593,30 @@ export const Token: MessageFns<Token> = {
             message.issuedBy = TokenIssuer.decode(reader, reader.uint32());
             continue;
           }
+          case 40: {
+            if (tag !== 322) {
+              break;
+            }
+
+            message.snakeName = reader.string();
+            continue;
+          }
+          case 41: {
+            if (tag !== 328) {
+              break;
+            }
+
+            message.ready = reader.bool();
+            continue;
+          }
+          case 42: {
+            if (tag !== 336) {
+              break;
+            }
+
+            message.isExpired = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -626,6 +680,9 @@ export const Token: MessageFns<Token> = {
     message.issuedBy = (object.issuedBy !== undefined && object.issuedBy !== null)
       ? TokenIssuer.fromPartial(object.issuedBy)
       : undefined;
+    message.snakeName = object.snakeName ?? "";
+    message.ready = object.ready ?? false;
+    message.isExpired = object.isExpired ?? false;
     return message;
   },
 };

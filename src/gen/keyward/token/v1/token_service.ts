@@ -186,8 +186,8 @@ export interface CreateTokenRequest {
     { $case: "ttl"; value: Duration }
     | undefined;
   /**
-   * Text put before the 64 random digits of the plaintext: up to 10 of
-   * `[A-Za-z0-9_-]`.
+   * Text put before the 64 random digits of the plaintext: up to 10 printable ASCII
+   * characters without white space.
    */
   prefix: string;
   /** Token.is_active; true if unset. */
@@ -200,6 +200,11 @@ export interface CreateTokenRequest {
    * nothing twice: see REQUEST_ALREADY_DONE. Empty for a call that is not retried.
    */
   requestId: string;
+  /**
+   * Whether to check the call alone: all that could make it fail does so, nothing is
+   * changed, and an answer that tells of success is empty.
+   */
+  validateOnly: boolean;
 }
 
 export interface CreateTokenRequest_AnnotationsEntry {
@@ -243,10 +248,13 @@ export interface ListTokensRequest {
   pageToken: string;
   /**
    * Comparisons joined by AND, for example `is_active = true AND tag = "ci"`.
-   * Fields: `name`, `key_id`, `username`, `account_number`, `user_profile_id`,
-   * `is_active`, `tag`, `version`, `expires_at`, `last_used_at`, `created_at`,
-   * `updated_at`, and of `issued_by`: `issued_by_key_id`, `issued_by_username`,
-   * `issued_by_user_id`, which find only tokens that the caller may manage.
+   * Fields: `name`, `key_id`, `token_key`, `username`, `account_number`, `user_id`,
+   * `user_profile_id`, `is_active`, `tag`, `annotation`, `version`, `expires_at`,
+   * `last_used_at`, `created_at`, `updated_at`, and of `issued_by`: `issued_by_key_id`,
+   * `issued_by_username`, `issued_by_user_id`, which find only tokens that the caller may
+   * manage.
+   * `annotation.` and a key finds by an annotation, as `annotation.team = "billing"`; the
+   * key is quoted where it holds more than `[A-Za-z0-9_./-]`.
    * Operators: `=`, `!=`, `<`, `<=`, `>`, `>=`, and `:` for "contains".
    */
   filter: string;
@@ -289,6 +297,11 @@ export interface UpdateTokenRequest {
     | undefined;
   /** If given, the change is made only while this is the token's etag. */
   etag: string;
+  /**
+   * Whether to check the call alone: all that could make it fail does so, nothing is
+   * changed, and an answer that tells of success is empty.
+   */
+  validateOnly: boolean;
 }
 
 /** UpdateTokenResponse holds the changed token. */
@@ -311,6 +324,11 @@ export interface RenameTokenRequest {
   newName: string;
   /** If given, the change is made only while this is the token's etag. */
   etag: string;
+  /**
+   * Whether to check the call alone: all that could make it fail does so, nothing is
+   * changed, and an answer that tells of success is empty.
+   */
+  validateOnly: boolean;
 }
 
 /** RenameTokenResponse holds the changed token. */
@@ -337,6 +355,11 @@ export interface CloneTokenRequest {
    * nothing twice: see REQUEST_ALREADY_DONE. Empty for a call that is not retried.
    */
   requestId: string;
+  /**
+   * Whether to check the call alone: all that could make it fail does so, nothing is
+   * changed, and an answer that tells of success is empty.
+   */
+  validateOnly: boolean;
 }
 
 /** CloneTokenResponse holds the copy. */
@@ -357,6 +380,11 @@ export interface ActivateTokenRequest {
     | undefined;
   /** If given, the change is made only while this is the token's etag. */
   etag: string;
+  /**
+   * Whether to check the call alone: all that could make it fail does so, nothing is
+   * changed, and an answer that tells of success is empty.
+   */
+  validateOnly: boolean;
 }
 
 /** ActivateTokenResponse holds the changed token. */
@@ -377,6 +405,11 @@ export interface DeactivateTokenRequest {
     | undefined;
   /** If given, the change is made only while this is the token's etag. */
   etag: string;
+  /**
+   * Whether to check the call alone: all that could make it fail does so, nothing is
+   * changed, and an answer that tells of success is empty.
+   */
+  validateOnly: boolean;
 }
 
 /** DeactivateTokenResponse holds the changed token. */
@@ -397,6 +430,11 @@ export interface ToggleTokenRequest {
     | undefined;
   /** If given, the change is made only while this is the token's etag. */
   etag: string;
+  /**
+   * Whether to check the call alone: all that could make it fail does so, nothing is
+   * changed, and an answer that tells of success is empty.
+   */
+  validateOnly: boolean;
 }
 
 /** ToggleTokenResponse holds the changed token. */
@@ -427,6 +465,11 @@ export interface RotateTokenRequest {
    * nothing twice: see REQUEST_ALREADY_DONE. Empty for a call that is not retried.
    */
   requestId: string;
+  /**
+   * Whether to check the call alone: all that could make it fail does so, nothing is
+   * changed, and an answer that tells of success is empty.
+   */
+  validateOnly: boolean;
 }
 
 /** RotateTokenResponse holds the token and its new plaintext. */
@@ -452,6 +495,11 @@ export interface RevokeTokenRequest {
     | undefined;
   /** If given, it is deleted only while this is its etag. */
   etag: string;
+  /**
+   * Whether to check the call alone: all that could make it fail does so, nothing is
+   * changed, and an answer that tells of success is empty.
+   */
+  validateOnly: boolean;
 }
 
 /** RevokeTokenResponse tells of a token that is gone. */
@@ -463,7 +511,14 @@ export interface RevokeTokenResponse {
 /** RevokeUserTokensRequest names the user whose tokens are deleted. */
 export interface RevokeUserTokensRequest {
   /** Which user. Required. */
-  user?: UserSelector | undefined;
+  user?:
+    | UserSelector
+    | undefined;
+  /**
+   * Whether to check the call alone: all that could make it fail does so, nothing is
+   * changed, and an answer that tells of success is empty.
+   */
+  validateOnly: boolean;
 }
 
 /** RevokeUserTokensResponse tells how many tokens are gone. */
@@ -1110,6 +1165,7 @@ function createBaseCreateTokenRequest(): CreateTokenRequest {
     prefix: "",
     isActive: undefined,
     requestId: "",
+    validateOnly: false,
   };
 }
 
@@ -1155,6 +1211,9 @@ export const CreateTokenRequest: MessageFns<CreateTokenRequest> = {
     }
     if (message.requestId !== "") {
       writer.uint32(106).string(message.requestId);
+    }
+    if (message.validateOnly !== false) {
+      writer.uint32(120).bool(message.validateOnly);
     }
     return writer;
   },
@@ -1279,6 +1338,14 @@ export const CreateTokenRequest: MessageFns<CreateTokenRequest> = {
             message.requestId = reader.string();
             continue;
           }
+          case 15: {
+            if (tag !== 120) {
+              break;
+            }
+
+            message.validateOnly = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1331,6 +1398,7 @@ export const CreateTokenRequest: MessageFns<CreateTokenRequest> = {
     message.prefix = object.prefix ?? "";
     message.isActive = object.isActive ?? undefined;
     message.requestId = object.requestId ?? "";
+    message.validateOnly = object.validateOnly ?? false;
     return message;
   },
 };
@@ -1744,7 +1812,7 @@ export const ListTokensResponse: MessageFns<ListTokensResponse> = {
 };
 
 function createBaseUpdateTokenRequest(): UpdateTokenRequest {
-  return { selector: undefined, token: undefined, updateMask: undefined, etag: "" };
+  return { selector: undefined, token: undefined, updateMask: undefined, etag: "", validateOnly: false };
 }
 
 export const UpdateTokenRequest: MessageFns<UpdateTokenRequest> = {
@@ -1760,6 +1828,9 @@ export const UpdateTokenRequest: MessageFns<UpdateTokenRequest> = {
     }
     if (message.etag !== "") {
       writer.uint32(34).string(message.etag);
+    }
+    if (message.validateOnly !== false) {
+      writer.uint32(120).bool(message.validateOnly);
     }
     return writer;
   },
@@ -1809,6 +1880,14 @@ export const UpdateTokenRequest: MessageFns<UpdateTokenRequest> = {
             message.etag = reader.string();
             continue;
           }
+          case 15: {
+            if (tag !== 120) {
+              break;
+            }
+
+            message.validateOnly = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1832,6 +1911,7 @@ export const UpdateTokenRequest: MessageFns<UpdateTokenRequest> = {
     message.token = (object.token !== undefined && object.token !== null) ? Token.fromPartial(object.token) : undefined;
     message.updateMask = object.updateMask ?? undefined;
     message.etag = object.etag ?? "";
+    message.validateOnly = object.validateOnly ?? false;
     return message;
   },
 };
@@ -1906,7 +1986,7 @@ export const UpdateTokenResponse: MessageFns<UpdateTokenResponse> = {
 };
 
 function createBaseRenameTokenRequest(): RenameTokenRequest {
-  return { selector: undefined, newName: "", etag: "" };
+  return { selector: undefined, newName: "", etag: "", validateOnly: false };
 }
 
 export const RenameTokenRequest: MessageFns<RenameTokenRequest> = {
@@ -1919,6 +1999,9 @@ export const RenameTokenRequest: MessageFns<RenameTokenRequest> = {
     }
     if (message.etag !== "") {
       writer.uint32(26).string(message.etag);
+    }
+    if (message.validateOnly !== false) {
+      writer.uint32(120).bool(message.validateOnly);
     }
     return writer;
   },
@@ -1960,6 +2043,14 @@ export const RenameTokenRequest: MessageFns<RenameTokenRequest> = {
             message.etag = reader.string();
             continue;
           }
+          case 15: {
+            if (tag !== 120) {
+              break;
+            }
+
+            message.validateOnly = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1982,6 +2073,7 @@ export const RenameTokenRequest: MessageFns<RenameTokenRequest> = {
       : undefined;
     message.newName = object.newName ?? "";
     message.etag = object.etag ?? "";
+    message.validateOnly = object.validateOnly ?? false;
     return message;
   },
 };
@@ -2056,7 +2148,7 @@ export const RenameTokenResponse: MessageFns<RenameTokenResponse> = {
 };
 
 function createBaseCloneTokenRequest(): CloneTokenRequest {
-  return { selector: undefined, newName: "", requestId: "" };
+  return { selector: undefined, newName: "", requestId: "", validateOnly: false };
 }
 
 export const CloneTokenRequest: MessageFns<CloneTokenRequest> = {
@@ -2069,6 +2161,9 @@ export const CloneTokenRequest: MessageFns<CloneTokenRequest> = {
     }
     if (message.requestId !== "") {
       writer.uint32(26).string(message.requestId);
+    }
+    if (message.validateOnly !== false) {
+      writer.uint32(120).bool(message.validateOnly);
     }
     return writer;
   },
@@ -2110,6 +2205,14 @@ export const CloneTokenRequest: MessageFns<CloneTokenRequest> = {
             message.requestId = reader.string();
             continue;
           }
+          case 15: {
+            if (tag !== 120) {
+              break;
+            }
+
+            message.validateOnly = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2132,6 +2235,7 @@ export const CloneTokenRequest: MessageFns<CloneTokenRequest> = {
       : undefined;
     message.newName = object.newName ?? "";
     message.requestId = object.requestId ?? "";
+    message.validateOnly = object.validateOnly ?? false;
     return message;
   },
 };
@@ -2204,7 +2308,7 @@ export const CloneTokenResponse: MessageFns<CloneTokenResponse> = {
 };
 
 function createBaseActivateTokenRequest(): ActivateTokenRequest {
-  return { selector: undefined, etag: "" };
+  return { selector: undefined, etag: "", validateOnly: false };
 }
 
 export const ActivateTokenRequest: MessageFns<ActivateTokenRequest> = {
@@ -2214,6 +2318,9 @@ export const ActivateTokenRequest: MessageFns<ActivateTokenRequest> = {
     }
     if (message.etag !== "") {
       writer.uint32(18).string(message.etag);
+    }
+    if (message.validateOnly !== false) {
+      writer.uint32(120).bool(message.validateOnly);
     }
     return writer;
   },
@@ -2247,6 +2354,14 @@ export const ActivateTokenRequest: MessageFns<ActivateTokenRequest> = {
             message.etag = reader.string();
             continue;
           }
+          case 15: {
+            if (tag !== 120) {
+              break;
+            }
+
+            message.validateOnly = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2268,6 +2383,7 @@ export const ActivateTokenRequest: MessageFns<ActivateTokenRequest> = {
       ? TokenSelector.fromPartial(object.selector)
       : undefined;
     message.etag = object.etag ?? "";
+    message.validateOnly = object.validateOnly ?? false;
     return message;
   },
 };
@@ -2342,7 +2458,7 @@ export const ActivateTokenResponse: MessageFns<ActivateTokenResponse> = {
 };
 
 function createBaseDeactivateTokenRequest(): DeactivateTokenRequest {
-  return { selector: undefined, etag: "" };
+  return { selector: undefined, etag: "", validateOnly: false };
 }
 
 export const DeactivateTokenRequest: MessageFns<DeactivateTokenRequest> = {
@@ -2352,6 +2468,9 @@ export const DeactivateTokenRequest: MessageFns<DeactivateTokenRequest> = {
     }
     if (message.etag !== "") {
       writer.uint32(18).string(message.etag);
+    }
+    if (message.validateOnly !== false) {
+      writer.uint32(120).bool(message.validateOnly);
     }
     return writer;
   },
@@ -2385,6 +2504,14 @@ export const DeactivateTokenRequest: MessageFns<DeactivateTokenRequest> = {
             message.etag = reader.string();
             continue;
           }
+          case 15: {
+            if (tag !== 120) {
+              break;
+            }
+
+            message.validateOnly = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2406,6 +2533,7 @@ export const DeactivateTokenRequest: MessageFns<DeactivateTokenRequest> = {
       ? TokenSelector.fromPartial(object.selector)
       : undefined;
     message.etag = object.etag ?? "";
+    message.validateOnly = object.validateOnly ?? false;
     return message;
   },
 };
@@ -2480,7 +2608,7 @@ export const DeactivateTokenResponse: MessageFns<DeactivateTokenResponse> = {
 };
 
 function createBaseToggleTokenRequest(): ToggleTokenRequest {
-  return { selector: undefined, etag: "" };
+  return { selector: undefined, etag: "", validateOnly: false };
 }
 
 export const ToggleTokenRequest: MessageFns<ToggleTokenRequest> = {
@@ -2490,6 +2618,9 @@ export const ToggleTokenRequest: MessageFns<ToggleTokenRequest> = {
     }
     if (message.etag !== "") {
       writer.uint32(18).string(message.etag);
+    }
+    if (message.validateOnly !== false) {
+      writer.uint32(120).bool(message.validateOnly);
     }
     return writer;
   },
@@ -2523,6 +2654,14 @@ export const ToggleTokenRequest: MessageFns<ToggleTokenRequest> = {
             message.etag = reader.string();
             continue;
           }
+          case 15: {
+            if (tag !== 120) {
+              break;
+            }
+
+            message.validateOnly = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2544,6 +2683,7 @@ export const ToggleTokenRequest: MessageFns<ToggleTokenRequest> = {
       ? TokenSelector.fromPartial(object.selector)
       : undefined;
     message.etag = object.etag ?? "";
+    message.validateOnly = object.validateOnly ?? false;
     return message;
   },
 };
@@ -2618,7 +2758,7 @@ export const ToggleTokenResponse: MessageFns<ToggleTokenResponse> = {
 };
 
 function createBaseRotateTokenRequest(): RotateTokenRequest {
-  return { selector: undefined, gracePeriod: undefined, etag: "", requestId: "" };
+  return { selector: undefined, gracePeriod: undefined, etag: "", requestId: "", validateOnly: false };
 }
 
 export const RotateTokenRequest: MessageFns<RotateTokenRequest> = {
@@ -2634,6 +2774,9 @@ export const RotateTokenRequest: MessageFns<RotateTokenRequest> = {
     }
     if (message.requestId !== "") {
       writer.uint32(34).string(message.requestId);
+    }
+    if (message.validateOnly !== false) {
+      writer.uint32(120).bool(message.validateOnly);
     }
     return writer;
   },
@@ -2683,6 +2826,14 @@ export const RotateTokenRequest: MessageFns<RotateTokenRequest> = {
             message.requestId = reader.string();
             continue;
           }
+          case 15: {
+            if (tag !== 120) {
+              break;
+            }
+
+            message.validateOnly = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2708,6 +2859,7 @@ export const RotateTokenRequest: MessageFns<RotateTokenRequest> = {
       : undefined;
     message.etag = object.etag ?? "";
     message.requestId = object.requestId ?? "";
+    message.validateOnly = object.validateOnly ?? false;
     return message;
   },
 };
@@ -2794,7 +2946,7 @@ export const RotateTokenResponse: MessageFns<RotateTokenResponse> = {
 };
 
 function createBaseRevokeTokenRequest(): RevokeTokenRequest {
-  return { selector: undefined, etag: "" };
+  return { selector: undefined, etag: "", validateOnly: false };
 }
 
 export const RevokeTokenRequest: MessageFns<RevokeTokenRequest> = {
@@ -2804,6 +2956,9 @@ export const RevokeTokenRequest: MessageFns<RevokeTokenRequest> = {
     }
     if (message.etag !== "") {
       writer.uint32(18).string(message.etag);
+    }
+    if (message.validateOnly !== false) {
+      writer.uint32(120).bool(message.validateOnly);
     }
     return writer;
   },
@@ -2837,6 +2992,14 @@ export const RevokeTokenRequest: MessageFns<RevokeTokenRequest> = {
             message.etag = reader.string();
             continue;
           }
+          case 15: {
+            if (tag !== 120) {
+              break;
+            }
+
+            message.validateOnly = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2858,6 +3021,7 @@ export const RevokeTokenRequest: MessageFns<RevokeTokenRequest> = {
       ? TokenSelector.fromPartial(object.selector)
       : undefined;
     message.etag = object.etag ?? "";
+    message.validateOnly = object.validateOnly ?? false;
     return message;
   },
 };
@@ -2920,13 +3084,16 @@ export const RevokeTokenResponse: MessageFns<RevokeTokenResponse> = {
 };
 
 function createBaseRevokeUserTokensRequest(): RevokeUserTokensRequest {
-  return { user: undefined };
+  return { user: undefined, validateOnly: false };
 }
 
 export const RevokeUserTokensRequest: MessageFns<RevokeUserTokensRequest> = {
   encode(message: RevokeUserTokensRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.user !== undefined) {
       UserSelector.encode(message.user, writer.uint32(10).fork()).join();
+    }
+    if (message.validateOnly !== false) {
+      writer.uint32(120).bool(message.validateOnly);
     }
     return writer;
   },
@@ -2952,6 +3119,14 @@ export const RevokeUserTokensRequest: MessageFns<RevokeUserTokensRequest> = {
             message.user = UserSelector.decode(reader, reader.uint32());
             continue;
           }
+          case 15: {
+            if (tag !== 120) {
+              break;
+            }
+
+            message.validateOnly = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2972,6 +3147,7 @@ export const RevokeUserTokensRequest: MessageFns<RevokeUserTokensRequest> = {
     message.user = (object.user !== undefined && object.user !== null)
       ? UserSelector.fromPartial(object.user)
       : undefined;
+    message.validateOnly = object.validateOnly ?? false;
     return message;
   },
 };
@@ -3474,6 +3650,13 @@ export const TokenEvent: MessageFns<TokenEvent> = {
  *
  * Nothing is changed by a call whose client is gone, or whose deadline has passed,
  * before the change is committed. A deadline of more than 24 days is one of 24 days.
+ *
+ * Requests that change something have `validate_only`: the call is checked as a whole,
+ * rights, preconditions and conflicts included, up to the point where it would be
+ * committed, and then undone. It fails with the errors that it would fail with
+ * otherwise. If it would succeed, the response is an empty message, without a
+ * plaintext; nothing is changed, recorded or told, no replica is waited for, and a
+ * `request_id` is not remembered. Refusals are recorded as always.
  */
 export type TokenServiceService = typeof TokenServiceService;
 export const TokenServiceService = {
