@@ -39,8 +39,6 @@ const WITH_VALUE = JSON.stringify({
   spec: { valueFrom: { env: 'X' } },
 });
 
-const NO_FORMAT: number = 99;
-
 /** inResource makes cases of a selector those of one that stands in `resource`. */
 function inResource(form: string, cases: readonly (readonly [string, object])[]): Case<'getManifest'>[] {
   return cases.flatMap(([field, change]) => {
@@ -196,7 +194,7 @@ export const BAD_REQUESTS: { readonly [Name in MethodName]: readonly Case<Name>[
     ...inResource('user', userSelector('user')),
     ...inResource('userProfile', profileSelector('user_profile')),
     ['resource', { resource: undefined }],
-    ['format', { format: NO_FORMAT }],
+    ...each<'getManifest'>('format', 'format', [99]),
   ],
 
   listAuditEvents: [
