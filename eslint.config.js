@@ -48,6 +48,7 @@ const IMPORTS = {
   secret: ['watch', 'audit', 'rpc', 'idempotency', 'authz', 'db', 'telemetry', 'crypto', 'gen', 'lib'],
   authn: ['token', 'audit', 'rpc', 'coherence', 'authz', 'lib'],
   account: ['token', 'audit', 'rpc', 'coherence', 'idempotency', 'authz', 'db', 'gen', 'lib'],
+  manifest: ['account', 'secret', 'token', 'rpc', 'coherence', 'authz', 'gen', 'lib'],
   smarter: ['account', 'secret', 'audit', 'authz', 'db', 'crypto', 'lib'],
 };
 
@@ -62,7 +63,7 @@ const IMPORT_DIRECTIONS = [
     'a handler translates between proto and service',
   ),
   never(
-    `./src/{token,secret,account,audit,authn,watch}/**/!(*-handler|*-messages|*-codec|authenticator).ts`,
+    `./src/{token,secret,account,audit,authn,watch,manifest}/**/!(*-handler|*-messages|*-codec|authenticator).ts`,
     ['./src/rpc/**', `./src/**/${TRANSLATORS}`],
     'the domain knows no transport',
   ),

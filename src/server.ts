@@ -2,14 +2,10 @@ import { randomUUID } from 'node:crypto';
 import type { Server } from '@grpc/grpc-js';
 import { accountHandlers, AccountServiceService } from './account/account-handler.js';
 import { idHandlers } from './account/id-handler.js';
-import { AccountRepository } from './account/account-repository.js';
-import { AccountService } from './account/account-service.js';
 import { DoneRequestRepository } from './idempotency/done-request-repository.js';
 import type { DoneRequests } from './idempotency/done-requests.js';
 import { ChangeAudienceRepository } from './authz/change-audience-repository.js';
 import { CallerRightsRepository } from './authz/caller-rights-repository.js';
-import { UserProfileRepository } from './account/user-profile-repository.js';
-import { UserRepository } from './account/user-repository.js';
 import { WatcherRights } from './authz/watcher-rights.js';
 import { auditHandlers, AuditServiceService } from './audit/audit-handler.js';
 import { AuditRepository } from './audit/audit-repository.js';
@@ -41,19 +37,16 @@ import { Health } from './rpc/health.js';
 import { reflectionServices } from './rpc/reflection.js';
 import { readServerTls } from './rpc/server-tls.js';
 import { addService } from './rpc/service.js';
-import type { BindingService } from './secret/binding/binding-service.js';
-import { GrantRepository } from './secret/sharing/grant-repository.js';
+import { manifestHandlers, ManifestServiceService } from './manifest/manifest-handler.js';
+import { ManifestService } from './manifest/manifest-service.js';
 import { KeyCheck } from './secret/key-check.js';
 import { ReencryptionRepository } from './secret/reencryption/reencryption-repository.js';
-import { ReencryptionService } from './secret/reencryption/reencryption-service.js';
-import { SecretRepository } from './secret/secret-repository.js';
-import { secretServiceHandlers, SecretServiceService } from './secret/secret-service-handler.js';
-import { secretServices } from './secret/secret-services.js';
-import { secretWatch } from './secret/secret-watch.js';
 import { startAudit, type Audit } from './server-audit.js';
 import { Coherence } from './server-coherence.js';
 import { openDatabases, type Databases } from './server-database.js';
 import { idService } from './server-ids.js';
+import { addSecrets } from './server-secrets.js';
+import { JoinedServices, ownerServices, type Memory, type OwnerServices } from './server-services.js';
 import type { Readiness } from './telemetry/probe-server.js';
 import { noConnections } from './telemetry/connection-metrics.js';
 import type { Logger } from './telemetry/logger.js';
@@ -61,7 +54,6 @@ import { Metrics } from './telemetry/metrics.js';
 import { tokenReferenceHandlers } from './token/reference-handler.js';
 import { tokenHandlers } from './token/token-handler.js';
 import { TokenRepository } from './token/token-repository.js';
-import { tokenServices } from './token/token-services.js';
 import { tokenWatch } from './token/token-watch.js';
 import { UsageRecorder } from './token/usage-recorder.js';
 import { encodeValid, FastTokenService } from './token/validate-codec.js';
@@ -103,13 +95,13 @@ export interface RunningServer {
 const SERVICES = [
   'keyward.account.v1.AccountService',
   'keyward.audit.v1.AuditService',
+  'keyward.manifest.v1.ManifestService',
   'keyward.secret.v1.SecretService',
   'keyward.token.v1.TokenService',
 ];
 const HEALTH_SERVICE = 'grpc.health.v1.Health';
-/** How often times of use are written, and times of access that could not be written at once. */
+/** How often times of use are written. */
 const USAGE_INTERVAL_MS = 5_000;
-const PURGE_INTERVAL_MS = 600_000;
 const PRUNE_INTERVAL_MS = 600_000;
 const BINDING_INTERVAL_MS = 5_000;
 /** How long a start waits for stored values to be bound. More go on being bound, and can be read, meanwhile. */
@@ -165,6 +157,9 @@ async function start(dependencies: ServerDependencies, closer: Closer): Promise<
     config,
     knex,
     databases,
+    urgent,
+    accessLimitMs: timeoutMs,
+    retention: BigInt(config.secretRetentionDays) * MICROSECONDS_A_DAY,
     coherence,
     broadcast: coherence.broadcast,
     owners: new ChangeAudienceRepository(knex),
@@ -180,9 +175,16 @@ async function start(dependencies: ServerDependencies, closer: Closer): Promise<
   };
   const rightsReader = new CallerRightsRepository(knex);
   const services = { ...shared, rightsReader, rights: new WatcherRights(rightsReader) };
-  const { chain, methods } = addTokensAndAccounts(server, services, closer);
+  const { chain, methods, owners, memory } = addTokensAndAccounts(server, services, closer);
   const secrets = addSecrets(server, services, chain, closer);
   methods.push(...secrets.methods);
+  const manifests = new ManifestService({
+    services: { ...owners, ...secrets.services },
+    transaction: new JoinedServices({ ...services, changes: coherence.changes, memory }),
+    access: secrets.services.access,
+    clock,
+  });
+  methods.push(...addService(server, ManifestServiceService, manifestHandlers(manifests), chain));
   const auditService = new AuditService({ events: new AuditRepository(knex), rightsReader });
   methods.push(...addService(server, AuditServiceService, auditHandlers(auditService), chain));
 
@@ -211,8 +213,9 @@ async function start(dependencies: ServerDependencies, closer: Closer): Promise<
     }
   }
 
-  closer.add('the binding of stored values', () => secrets.bindings.stop());
-  await secrets.bindings.start(BINDING_INTERVAL_MS, BINDING_PATIENCE_MS);
+  const { bindings } = secrets.services;
+  closer.add('the binding of stored values', () => bindings.stop());
+  await bindings.start(BINDING_INTERVAL_MS, BINDING_PATIENCE_MS);
   const counts = noConnections();
   const limits = await connectionLimits(config, logger);
   const rules = new Map(methods.map((rule) => [rule.path, rule]));
@@ -256,6 +259,12 @@ interface ServiceDependencies extends Audit {
   readonly config: Config;
   readonly knex: Database;
   readonly databases: Databases;
+  /** Connections for what waits for no change. */
+  readonly urgent: Database;
+  /** Milliseconds that an access may take. */
+  readonly accessLimitMs: number;
+  /** Microseconds for which a deleted secret can be brought back. */
+  readonly retention: bigint;
   readonly coherence: Coherence;
   readonly broadcast: FeedBroadcast;
   readonly owners: ChangeAudienceRepository;
@@ -277,14 +286,17 @@ function addTokensAndAccounts(
   server: Server,
   dependencies: ServiceDependencies,
   closer: Closer,
-): { chain: ChainDependencies; methods: MethodRule[] } {
-  const { config, knex, coherence, rightsReader, audit, requests, authentications } = dependencies;
-  const { clock, logger, metrics, cacheTtlMs } = dependencies;
-  const { changes } = coherence;
-  const { urgent, use } = dependencies.databases;
+): {
+  chain: ChainDependencies;
+  methods: MethodRule[];
+  owners: OwnerServices;
+  memory: Memory;
+} {
+  const { config, knex, coherence, authentications, clock, logger, metrics, cacheTtlMs } = dependencies;
+  const { urgent } = dependencies;
+  const { use } = dependencies.databases;
   const tokens = new TokenRepository(knex);
   const facts = new VerdictRepository(urgent);
-  const users = new UserRepository(knex);
   const cache = new VerdictCache({
     fetch: (digests) => facts.fetch(digests),
     ownerOf: ({ owner }) => owner,
@@ -308,37 +320,23 @@ function addTokensAndAccounts(
     config.tlsClientScopes,
     clock,
   );
-  const services = tokenServices({
-    ...dependencies,
-    changes,
+  const memory: Memory = {
     evict: (digests) => {
       cache.evict(digests);
     },
     evictProfiles: (profileIds) => {
       cache.evictProfiles(profileIds);
     },
-  });
-  services.pruner.start(PRUNE_INTERVAL_MS);
-  closer.add('the removal of old references', () => services.pruner.stop());
-  const accountService = new AccountService({
-    knex,
-    accounts: new AccountRepository(knex),
-    users,
-    profiles: new UserProfileRepository(knex),
-    tokens: services.tokens,
-    rightsReader,
-    audit,
-    requests,
-    changes,
-    clock,
-    certificateScopes: config.tlsClientCa === undefined ? [] : config.tlsClientScopes,
     evictOwners: (matches) => {
       cache.evictOwners(matches);
     },
     evictUsers: () => {
       certificateUsers.clear();
     },
-  });
+  };
+  const owners = ownerServices({ ...dependencies, changes: coherence.changes, memory });
+  owners.pruner.start(PRUNE_INTERVAL_MS);
+  closer.add('the removal of old references', () => owners.pruner.stop());
 
   const counts = noValidations();
   metrics.watch({ validations: counts, caches: { tokens: cache }, pool: use });
@@ -357,8 +355,8 @@ function addTokensAndAccounts(
     FastTokenService,
     {
       ...validateHandlers(verdicts, counts),
-      ...tokenHandlers(services.tokens, clock),
-      ...tokenReferenceHandlers(services.references),
+      ...tokenHandlers(owners.tokens, clock),
+      ...tokenReferenceHandlers(owners.references),
       ...tokenWatchHandlers(watch, clock),
     },
     chain,
@@ -366,39 +364,8 @@ function addTokensAndAccounts(
   const ofAccounts = addService(
     server,
     AccountServiceService,
-    { ...accountHandlers(accountService, clock), ...idHandlers(idService(dependencies)) },
+    { ...accountHandlers(owners.accounts, clock), ...idHandlers(idService(dependencies)) },
     chain,
   );
-  return { chain, methods: [...ofTokens, ...ofAccounts] };
-}
-
-/** addSecrets gives what is to be started before values are served. */
-function addSecrets(
-  server: Server,
-  dependencies: ServiceDependencies,
-  chain: ChainDependencies,
-  closer: Closer,
-): { readonly methods: readonly MethodRule[]; readonly bindings: BindingService } {
-  const { config, knex, clock } = dependencies;
-  const retention = BigInt(config.secretRetentionDays) * MICROSECONDS_A_DAY;
-  const services = secretServices({
-    ...dependencies,
-    urgent: dependencies.databases.urgent,
-    accessLimitMs: config.databaseTimeoutSeconds * 1000,
-    retention,
-  });
-  const { accessTimes, bindings, purger } = services;
-  accessTimes.start(USAGE_INTERVAL_MS);
-  closer.add('the times of access', () => accessTimes.stop());
-  purger.start(PURGE_INTERVAL_MS);
-  closer.add('the removal of deleted secrets', () => purger.stop());
-  const rotation = new ReencryptionService({
-    ...dependencies,
-    versions: new ReencryptionRepository(knex),
-    bindings,
-  });
-  const secrets = new SecretRepository(knex);
-  const watch = secretWatch({ ...dependencies, secrets, grants: new GrantRepository(knex) });
-  const handlers = secretServiceHandlers(services, rotation, watch, clock);
-  return { methods: addService(server, SecretServiceService, handlers, chain), bindings };
+  return { chain, methods: [...ofTokens, ...ofAccounts], owners, memory };
 }

@@ -52,6 +52,19 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     description: 'Make tokens, look at them, change and revoke them. A token is an API key.',
     load: async () => (await import('./token/token.js')).tokenCommand,
   },
+  apply: {
+    description:
+      'Make and change tokens, secrets, accounts, users and user profiles as documents describe them.',
+    load: async () => (await import('./manifest/apply.js')).applyCommand,
+  },
+  get: {
+    description: 'Show one of them as a document, which "apply" takes.',
+    load: async () => (await import('./manifest/get.js')).getCommand,
+  },
+  diff: {
+    description: 'Show what "apply" would change, and change nothing.',
+    load: async () => (await import('./manifest/diff.js')).diffCommand,
+  },
   validate: {
     description:
       'Ask a running service whether texts are tokens that may pass. A refusal is an answer, not a failure.',

@@ -9,6 +9,7 @@
 import { Client, type ClientDuplexStream, type ServiceError } from '@grpc/grpc-js';
 import * as accountMessages from '../gen/keyward/account/v1/account_service.js';
 import * as auditMessages from '../gen/keyward/audit/v1/audit_service.js';
+import * as manifestMessages from '../gen/keyward/manifest/v1/manifest_service.js';
 import * as secretMessages from '../gen/keyward/secret/v1/secret_service.js';
 import * as tokenMessages from '../gen/keyward/token/v1/token_service.js';
 import { toCallError } from './call-error.js';
@@ -22,6 +23,8 @@ export * from '../gen/keyward/account/v1/account_service.js';
 export * from '../gen/keyward/audit/v1/audit.js';
 export * from '../gen/keyward/audit/v1/audit_service.js';
 export * from '../gen/keyward/coherence/v1/propagation.js';
+export * from '../gen/keyward/manifest/v1/manifest.js';
+export * from '../gen/keyward/manifest/v1/manifest_service.js';
 export * from '../gen/keyward/secret/v1/secret.js';
 export * from '../gen/keyward/secret/v1/secret_service.js';
 export * from '../gen/keyward/token/v1/token.js';
@@ -75,6 +78,7 @@ export interface KeywardClient {
   readonly secrets: Methods<typeof secretMessages.SecretServiceService>;
   readonly accounts: Methods<typeof accountMessages.AccountServiceService>;
   readonly audit: Methods<typeof auditMessages.AuditServiceService>;
+  readonly manifests: Methods<typeof manifestMessages.ManifestServiceService>;
   close(): void;
 }
 
@@ -90,6 +94,7 @@ export function connect(options: ClientOptions = {}): KeywardClient {
     secrets: methods(client, options, secretMessages.SecretServiceService, secretMessages),
     accounts: methods(client, options, accountMessages.AccountServiceService, accountMessages),
     audit: methods(client, options, auditMessages.AuditServiceService, auditMessages),
+    manifests: methods(client, options, manifestMessages.ManifestServiceService, manifestMessages),
     close: () => {
       client.close();
     },

@@ -20,7 +20,10 @@ const LOOK_MS = 100;
  * the connection had prepared and that has gone stale: the next attempt has a new connection.
  *
  * `forget` is told the result once it is committed, before the caller is: what is remembered may be wrong now.
- * It is told too where the connection was lost when the commit may have been under way: nobody knows then.
+ * Within another transaction, `work` is a part of that, which is run again as a whole, and alone commits: `forget` is told
+ * when the part is done.
+ *
+ * `forget` is told too where the connection was lost when the commit may have been under way: nobody knows then.
  */
 export async function inTransaction<T>(
   knex: Knex,
@@ -66,6 +69,7 @@ export function inTransactionFor<T>(
 }
 
 async function attempt<T>(knex: Knex, work: (trx: Knex.Transaction) => Promise<T>): Promise<T> {
+  if (knex.isTransaction === true) return knex.transaction(work);
   for (let attempts = 1; ; attempts += 1) {
     try {
       return await knex.transaction(work);

@@ -1,3 +1,4 @@
+import { parseRfc3339 } from './instant.js';
 import { codePoints, isUuid } from './text.js';
 import type { Violations } from './violations.js';
 
@@ -127,8 +128,5 @@ function unescaped(quoted: string): string {
 }
 
 function isRfc3339(text: string): boolean {
-  return (
-    /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)$/.test(text) &&
-    !Number.isNaN(Date.parse(text))
-  );
+  return parseRfc3339(text) !== undefined;
 }

@@ -15,6 +15,8 @@ export const MICROSECONDS_A_DAY = 86_400_000_000n;
 const PG_TIMESTAMP =
   /^(\d{4,6})-(\d\d)-(\d\d) (\d\d):(\d\d):(\d\d)(?:\.(\d{1,6}))?([+-])(\d\d)(?::(\d\d))?(?::(\d\d))?( BC)?$/;
 
+const RFC_3339 = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,6}))?(Z|[+-]\d\d:\d\d)$/;
+
 /** presentOf is the time by a clock. */
 export function presentOf(clock: Clock): Instant {
   return instantFromMillis(clock.now());
@@ -48,6 +50,16 @@ export function parsePgTimestamp(text: string): Instant {
   const offset = Number(zoneHour) * 3600 + Number(zoneMinute ?? 0) * 60 + Number(zoneSecond ?? 0);
   const seconds = BigInt(date.getTime() / 1000 - (sign === '-' ? -offset : offset));
   return clamp(seconds * 1_000_000n + BigInt((fraction ?? '').padEnd(6, '0')));
+}
+
+/** parseRfc3339 reads a time such as `2026-01-31T12:00:00.5+01:00`; undefined for what is none. */
+export function parseRfc3339(text: string): Instant | undefined {
+  const [, time = '', fraction = '', zone = ''] = RFC_3339.exec(text) ?? [];
+  const local = Date.parse(`${time}Z`);
+  // There is no 30th of February, which would be read as a day of March.
+  if (Number.isNaN(local) || !new Date(local).toISOString().startsWith(time)) return undefined;
+  const millis = Date.parse(time + zone);
+  return Number.isNaN(millis) ? undefined : BigInt(millis) * 1000n + BigInt(fraction.padEnd(6, '0'));
 }
 
 /** formatPgTimestamp writes an instant so that PostgreSQL reads it back exactly. */

@@ -17,6 +17,10 @@ export class Violations {
     return this.#list.length > 0;
   }
 
+  get all(): readonly FieldViolation[] {
+    return this.#list;
+  }
+
   /** throwIfAny throws one INVALID_FIELDS error that lists all violations. */
   throwIfAny(): void {
     if (this.#list.length === 0) return;

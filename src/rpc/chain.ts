@@ -276,7 +276,8 @@ function missingScope(
   { scopes }: Pick<Caller, 'scopes'>,
   { permission, alsoNeeds }: Requirements,
 ): string | undefined {
-  if (!covers(scopes, permission)) return permission;
+  const possible = typeof permission === 'string' ? [permission] : permission.byRequest;
+  if (!possible.some((scope) => covers(scopes, scope))) return possible[0];
   return alsoNeeds && firstNotCovered(scopes, alsoNeeds);
 }
 

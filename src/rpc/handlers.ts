@@ -33,8 +33,8 @@ interface ConversationMethod<Request, Response> extends Method<Request, Response
 
 /** Requirements are what a method demands of its callers. */
 export interface Requirements {
-  /** The scope that they need. */
-  readonly permission: Permission;
+  /** The scope that they need, or one of those that a call may need by its request: the handler asks for which. */
+  readonly permission: Permission | { readonly byRequest: readonly Permission[] };
   /** Further scopes that they need, each of them. */
   readonly alsoNeeds?: readonly Permission[];
   /**

@@ -107,6 +107,7 @@ function fromMemory(
 ): AnswerFromMemory | undefined {
   if ('stream' in handler || handler.answerFromMemory === undefined || requestStream) return undefined;
   const { answerFromMemory, permission } = handler;
+  if (typeof permission !== 'string') return undefined;
   const answered = calls.answeredAtOnce(path);
   return (message, known) => {
     if (logger.isLevelEnabled('debug')) return undefined;

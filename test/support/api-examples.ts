@@ -3,7 +3,7 @@ import type { JsonValue } from '@bufbuild/protobuf';
 import { z } from 'zod';
 
 /** The files in the order in which their examples can be run: later ones are about what earlier ones made. */
-const FILES = ['owners', 'tokens', 'secrets', 'endings'];
+const FILES = ['owners', 'tokens', 'secrets', 'manifests', 'endings'];
 const Json = z.json();
 const Examples = z.array(z.strictObject({ method: z.string(), request: Json, response: Json }));
 
@@ -66,6 +66,7 @@ const VARYING: Readonly<Record<string, RegExp>> = {
   waited: /^\d(\.\d+)?s$/,
   versionCount: NUMBER,
   peer: /^127\.0\.0\.1:\d+$/,
+  manifest: /^apiVersion: keyward\/v1\nkind: /,
   requestId: UUID,
   chain: UUID,
 };

@@ -1,5 +1,5 @@
 import type { MethodName, RequestOf } from './rpc.js';
-import { ACCOUNT_A, existing, newValue, textOf, type World } from './world.js';
+import { ACCOUNT_A, existing, newValue, textOf, type Member, type World } from './world.js';
 
 type Requests = {
   readonly [Name in MethodName]: (world: World) => Promise<RequestOf<Name>> | RequestOf<Name>;
@@ -120,6 +120,9 @@ export const REQUESTS: Requests = {
 
   listAuditEvents: () => ({}),
 
+  applyManifest: (world) => ({ manifest: newKeyOf(world, 'owner-a') }),
+  getManifest: async (world) => ({ resource: { $case: 'token', value: byId(await world.issue('owner-a')) } }),
+
   createAccount: (world) => ({ name: world.newName() }),
   getAccount: async (world) => ({ account: byId(await world.newAccount()) }),
   listAccounts: () => ({}),
@@ -159,6 +162,18 @@ export async function requestFor<Name extends MethodName>(
   world: World,
 ): Promise<RequestOf<Name>> {
   return REQUESTS[method](world);
+}
+
+/** newKeyOf is a document of a token that is not there yet. */
+function newKeyOf(world: World, member: Member): string {
+  const { username, accountNumber } = world.profileOf(member);
+  const document = {
+    apiVersion: 'keyward/v1',
+    kind: 'ApiKey',
+    metadata: { name: world.newName() },
+    spec: { owner: { username, accountNumber } },
+  };
+  return JSON.stringify(document);
 }
 
 /** changeFor makes the request of an RPC that changes something: about what is not so already. */

@@ -2,6 +2,7 @@ import { accountHandlers } from '../../src/account/account-handler.js';
 import { idHandlers } from '../../src/account/id-handler.js';
 import { auditHandlers } from '../../src/audit/audit-handler.js';
 import type { Permission } from '../../src/lib/scopes.js';
+import { manifestHandlers } from '../../src/manifest/manifest-handler.js';
 import type { Requirements } from '../../src/rpc/handlers.js';
 import { secretServiceHandlers } from '../../src/secret/secret-service-handler.js';
 import { tokenReferenceHandlers } from '../../src/token/reference-handler.js';
@@ -22,12 +23,13 @@ const HANDLERS: Readonly<Record<MethodName, Requirements>> = {
   ...accountHandlers(nothing, nothing),
   ...idHandlers(nothing),
   ...auditHandlers(nothing),
+  ...manifestHandlers(nothing),
 };
 
-/** requiredScopes are the scopes that a method demands of its callers, from its handler. */
+/** requiredScopes are the scopes that a method demands of its callers, or may by their requests, from its handler. */
 export function requiredScopes(name: MethodName): readonly Permission[] {
   const { permission, alsoNeeds = [] } = HANDLERS[name];
-  return [permission, ...alsoNeeds];
+  return [...(typeof permission === 'string' ? [permission] : permission.byRequest), ...alsoNeeds];
 }
 
 /** methodOf is the RPC of a path such as `/keyward.token.v1.TokenService/GetToken`. */

@@ -4,6 +4,7 @@ import { channelArguments } from '../../src/client/channel.js';
 import { KeywardCallError, type ClientOptions, type KeywardClient } from '../../src/client/index.js';
 import * as accountMessages from '../../src/gen/keyward/account/v1/account_service.js';
 import * as auditMessages from '../../src/gen/keyward/audit/v1/audit_service.js';
+import * as manifestMessages from '../../src/gen/keyward/manifest/v1/manifest_service.js';
 import * as secretMessages from '../../src/gen/keyward/secret/v1/secret_service.js';
 import * as tokenMessages from '../../src/gen/keyward/token/v1/token_service.js';
 
@@ -32,7 +33,8 @@ export function ofTokens<Named extends object>(named: Named): OfTokens<Named> {
 type Methods = OfTokens<KeywardClient['tokens']> &
   KeywardClient['secrets'] &
   KeywardClient['accounts'] &
-  KeywardClient['audit'];
+  KeywardClient['audit'] &
+  KeywardClient['manifests'];
 
 /** MethodName is what tests call an RPC of any of the services. */
 export type MethodName = keyof Methods;
@@ -55,6 +57,7 @@ const services = {
   ...secretMessages.SecretServiceService,
   ...accountMessages.AccountServiceService,
   ...auditMessages.AuditServiceService,
+  ...manifestMessages.ManifestServiceService,
 };
 /** By the names of services. */
 const messages: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
@@ -62,6 +65,7 @@ const messages: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
   'keyward.secret.v1.SecretService': secretMessages,
   'keyward.account.v1.AccountService': accountMessages,
   'keyward.audit.v1.AuditService': auditMessages,
+  'keyward.manifest.v1.ManifestService': manifestMessages,
 };
 
 /** METHOD_NAMES are all RPCs of all services, from the generated definitions. */

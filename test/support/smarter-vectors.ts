@@ -27,6 +27,7 @@ interface Vectors {
     readonly output?: unknown;
   }[];
   readonly is_valid_semantic_version: readonly Vector[];
+  readonly data_to_dict: readonly Vector[];
   readonly account_number: readonly (Vector & { readonly accepted: boolean })[];
 }
 

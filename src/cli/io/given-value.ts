@@ -43,6 +43,15 @@ export async function readValue({ file, binary, trimNewline }: GivenValue): Prom
   return { value: { $case: 'text', value: value.toString('utf8') } };
 }
 
+/** readValueFile reads a value to the byte: as text if it is UTF-8. */
+export async function readValueFile(file: string): Promise<SecretPayload> {
+  const value = await readBytes(createReadStream(file));
+  if (value.length > MAX_PAYLOAD) throw tooLarge();
+  return isUtf8(value)
+    ? { value: { $case: 'text', value: value.toString('utf8') } }
+    : { value: { $case: 'data', value } };
+}
+
 async function readGiven(file: string | undefined): Promise<Buffer> {
   if (file !== undefined) return readBytes(createReadStream(file));
   const { stdin } = io();

@@ -79,6 +79,8 @@ const KINDS: Readonly<Record<MethodName, Kind>> = {
   getRotationStatus: 'rotate keys',
   watchSecrets: 'list secrets',
   listAuditEvents: 'read audit',
+  applyManifest: 'manage token',
+  getManifest: 'read token',
   createAccount: 'manage accounts',
   getAccount: 'read accounts',
   listAccounts: 'read accounts',

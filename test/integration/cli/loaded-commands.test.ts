@@ -22,7 +22,7 @@ test.each(['--help', '--version'])('keyward %s loads no command', async (option)
   expect(await loadedBy(option)).toEqual(['commander']);
 });
 
-test.each(['health', 'validate x', 'token get x', 'secret get x'])(
+test.each(['health', 'validate x', 'token get x', 'secret get x', 'get user x', 'diff -f /dev/null'])(
   'keyward %s loads no database driver and no logger',
   async (command) => {
     const loaded = await loadedBy(...command.split(' '), '--server', '127.0.0.1:1');

@@ -9,6 +9,7 @@ import {
 } from '@grpc/grpc-js';
 import { AccountServiceService } from '../../../src/gen/keyward/account/v1/account_service.js';
 import { AuditServiceService } from '../../../src/gen/keyward/audit/v1/audit_service.js';
+import { ManifestServiceService } from '../../../src/gen/keyward/manifest/v1/manifest_service.js';
 import { SecretServiceService } from '../../../src/gen/keyward/secret/v1/secret_service.js';
 import { TokenServiceService } from '../../../src/gen/keyward/token/v1/token_service.js';
 import { BadRequest, ErrorInfo } from '../../../src/gen/google/rpc/error_details.js';
@@ -43,6 +44,9 @@ const CLIENT_COMMANDS: Readonly<Record<string, readonly string[]>> = {
   'token clone': ['$KEY', NASTY, '--out', '-'],
   'token rename': ['$KEY', NASTY],
   'token revoke': ['$KEY', '--etag', NASTY],
+  apply: ['-f', '-'],
+  get: ['secret', '$SECRET'],
+  diff: ['-f', '-'],
   validate: ['$TOKEN'],
   resolve: ['$SECRET'],
   call: ['keyward.secret.v1.SecretService/ListSecrets'],
@@ -50,7 +54,7 @@ const CLIENT_COMMANDS: Readonly<Record<string, readonly string[]>> = {
 };
 /** Those that show such texts if all goes well. */
 const SHOW_TEXTS =
-  /^(call|validate|resolve|secret (list|get|versions|refs|grants)|token (list|get|validate|activate)) /;
+  /^(call|validate|get|resolve|secret (list|get|versions|refs|grants)|token (list|get|validate|activate)) /;
 /** These ask no service. */
 const OTHER_COMMANDS = [
   ...['serve', 'migrate', 'bootstrap', 'import-smarter', 'upgrade-database', 'audit verify', 'keys generate'],
@@ -200,6 +204,7 @@ describe('of a service whose errors mean harm', () => {
       SecretServiceService,
       AccountServiceService,
       AuditServiceService,
+      ManifestServiceService,
     ]) {
       const failing = Object.entries(service).map(([name, { responseStream }]) => [
         name,
@@ -247,7 +252,8 @@ describe('of a service whose errors mean harm', () => {
     );
     const env = { KEYWARD_SERVER: address, KEYWARD_TOKEN: 'x' };
     const result = await runKeyward([...name.split(' '), ...args], { env, input: 'value' });
-    expect(result).toMatchObject({ code: 1, stdout: '' });
+    // Of `diff`, 1 says that something differs.
+    expect(result).toMatchObject({ code: name === 'diff' ? 2 : 1, stdout: '' });
     expect(unprintableIn(result.stderr), result.stderr).toBeUndefined();
     expect(result.stderr).not.toMatch(/^keyward: z/m);
     if (name !== 'health') expect(result.stderr).toContain(String.raw`\u{9b}2J`);

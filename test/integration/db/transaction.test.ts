@@ -52,6 +52,44 @@ function interfere(): Promise<unknown> {
   return execute(database.url, 'UPDATE counters SET n = n + 10 WHERE id = 1');
 }
 
+describe('a transaction within another', () => {
+  test('is undone alone where it fails, and else told as done before the whole is committed', async () => {
+    const told: string[] = [];
+    await inTransaction(knex, async (trx) => {
+      await inTransaction(
+        trx,
+        (part) => part('counters').where('id', 1).update({ n: 5 }),
+        () => told.push('part'),
+      );
+      const failing = inTransaction(trx, async (part) => {
+        await part('counters').where('id', 2).update({ n: 5 });
+        throw new Error('given up');
+      });
+      await expect(failing).rejects.toThrow('given up');
+      expect(await valueOf(1)).toBe(0);
+      told.push('whole');
+    });
+    expect(told).toEqual(['part', 'whole']);
+    expect([await valueOf(1), await valueOf(2)]).toEqual([5, 0]);
+  });
+
+  test('that loses against another session has the whole run again', async () => {
+    const ran = { whole: 0, part: 0 };
+    await inTransaction(knex, async (trx) => {
+      ran.whole += 1;
+      await trx.raw('SET TRANSACTION ISOLATION LEVEL SERIALIZABLE');
+      await trx('counters').where('id', 1).first();
+      if (ran.whole === 1) await interfere();
+      await inTransaction(trx, (part) => {
+        ran.part += 1;
+        return part('counters').where('id', 1).increment('n', 1);
+      });
+    });
+    expect(ran).toEqual({ whole: 2, part: 2 });
+    expect(await valueOf(1)).toBe(11);
+  });
+});
+
 describe('conflicts', () => {
   test('a transaction that lost against another one runs again, on what the other left', async () => {
     let attempts = 0;

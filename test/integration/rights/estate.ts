@@ -303,12 +303,18 @@ function handlersOn(trx: Knex.Transaction): Readonly<Record<string, TestHandler>
     evictOwners: () => undefined,
     evictUsers: () => undefined,
   });
-  return {
+  const handlers = {
     ...tokenHandlers(tokens, systemClock),
     ...ofTokens(tokenReferenceHandlers(references)),
     ...accountHandlers(accounts, systemClock),
     ...reachingHandlers(trx, shared),
   };
+  return Object.fromEntries(
+    Object.entries(handlers).map(([name, { permission, ...handler }]) => {
+      if (typeof permission !== 'string') throw new Error(`${name} needs one scope or another`);
+      return [name, { ...handler, permission }];
+    }),
+  );
 }
 
 function profileId(userIndex: number, account: number): bigint {

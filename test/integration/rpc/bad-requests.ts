@@ -32,6 +32,24 @@ import {
   type Case,
 } from './bad-values.js';
 
+/** A document of a secret whose value the client has to send. */
+const WITH_VALUE = JSON.stringify({
+  apiVersion: 'keyward/v1',
+  kind: 'Secret',
+  metadata: { name: 'x' },
+  spec: { valueFrom: { env: 'X' } },
+});
+
+/** inResource makes cases of a selector those of one that stands in `resource`. */
+function inResource(form: string, cases: readonly (readonly [string, object])[]): Case<'getManifest'>[] {
+  return cases.flatMap(([field, change]) => {
+    const [value] = Object.values(change) as unknown[];
+    return value === undefined
+      ? []
+      : [[field, { resource: { $case: form, value } } as Case<'getManifest'>[1]] as const];
+  });
+}
+
 /** Of each RPC each field, with a value for each rule that it breaks. */
 export const BAD_REQUESTS: { readonly [Name in MethodName]: readonly Case<Name>[] } = {
   validateToken: each('required_scopes', 'requiredScopes', REQUIRED_SCOPES),
@@ -155,6 +173,38 @@ export const BAD_REQUESTS: { readonly [Name in MethodName]: readonly Case<Name>[
   rotateEncryptionKey: each('batch_size', 'batchSize', [-1, 1001, 2 ** 31 - 1]),
   getRotationStatus: [],
   watchSecrets: BAD_WATCHES,
+
+  applyManifest: [
+    ...each<'applyManifest'>('manifest', 'manifest', [
+      '',
+      '# nothing',
+      '[]',
+      `a: "${NUL}"`,
+      '['.repeat(1 << 20),
+    ]),
+    ...each<'applyManifest'>('document[0]', 'manifest', [SECRET, `a: "${SECRET}`, `a: !${SECRET} x`]),
+    ['document[0].kind', { manifest: JSON.stringify({ apiVersion: 'keyward/v1', kind: SECRET }) }],
+    ...each<'applyManifest'>('update_mask', 'updateMask', [[], [SECRET], ['metadata.name', 'spec.owner']]),
+    [
+      'secret_values[0].document',
+      { secretValues: [{ payload: { value: { $case: 'text', value: SECRET } } }] },
+    ],
+    [
+      'secret_values[0].document',
+      { secretValues: [{ document: -1, payload: { value: { $case: 'text', value: 'a' } } }] },
+    ],
+    ['secret_values[0].payload', { manifest: WITH_VALUE, secretValues: [{ document: 0 }] }],
+    ['document[0].spec.valueFrom', { manifest: WITH_VALUE }],
+  ],
+  getManifest: [
+    ...inResource('token', tokenSelector('token')),
+    ...inResource('secret', secretSelector('secret')),
+    ...inResource('account', accountSelector('account')),
+    ...inResource('user', userSelector('user')),
+    ...inResource('userProfile', profileSelector('user_profile')),
+    ['resource', { resource: undefined }],
+    ...each<'getManifest'>('format', 'format', [99]),
+  ],
 
   listAuditEvents: [
     // The field for times has another name here.
