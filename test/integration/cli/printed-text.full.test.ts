@@ -57,7 +57,8 @@ const SHOW_TEXTS =
   /^(call|validate|get|resolve|secret (list|get|versions|refs|grants)|token (list|get|validate|activate)) /;
 /** These ask no service. */
 const OTHER_COMMANDS = [
-  ...['serve', 'migrate', 'bootstrap', 'import-smarter', 'upgrade-database', 'audit verify', 'keys generate'],
+  ...['serve', 'migrate', 'bootstrap', 'upgrade-database', 'audit verify', 'keys generate'],
+  ...['import-smarter conflicts', 'import-smarter resolve'],
 ];
 
 /** commandNames are all commands that the program has, by its own help. */
