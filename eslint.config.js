@@ -48,7 +48,7 @@ const IMPORTS = {
   secret: ['watch', 'audit', 'rpc', 'idempotency', 'authz', 'db', 'telemetry', 'crypto', 'gen', 'lib'],
   authn: ['token', 'audit', 'rpc', 'coherence', 'authz', 'lib'],
   account: ['token', 'audit', 'rpc', 'coherence', 'idempotency', 'authz', 'db', 'gen', 'lib'],
-  smarter: ['account', 'secret', 'audit', 'authz', 'db', 'crypto', 'lib'],
+  smarter: ['account', 'token', 'secret', 'audit', 'authz', 'db', 'crypto', 'lib'],
 };
 
 /** Within those folders: handlers call services, services call rules and repositories. */
