@@ -1,0 +1,122 @@
+import { hasCode } from '../../lib/errno.js';
+import type { FieldValue, Fields } from '../source-rows.js';
+import type { BatchTally } from './export-report.js';
+import type { PlatformTransaction, PlatformValue, Reference } from './platform.js';
+
+/** Limits of the platform's columns, in characters. */
+const LONGEST_VERSION = 255;
+
+/** fittingFields leaves out what a column of the platform cannot hold, and tells so. */
+export function fittingFields(fields: Fields, label: string, tally: BatchTally): Fields {
+  const { version } = fields;
+  if (typeof version !== 'string' || [...version].length <= LONGEST_VERSION) return fields;
+  tally.note(label, 'version-long', `its version is longer than ${LONGEST_VERSION} characters: not written`);
+  const { version: _version, ...others } = fields;
+  return others;
+}
+
+/** columnValue writes a field as the platform's column holds it. */
+export function columnValue(
+  trx: PlatformTransaction,
+  field: string,
+  value: FieldValue | undefined,
+): PlatformValue {
+  if (field === 'annotations') return JSON.stringify(annotationList(value));
+  if (field === 'tags') return JSON.stringify(value ?? []);
+  if (field === 'expires_at' || field.startsWith('last_') || field.endsWith('_at')) {
+    return trx.time(typeof value === 'string' ? value : null);
+  }
+  return typeof value === 'string' || typeof value === 'boolean' ? value : null;
+}
+
+/** annotationList is the platform's form: a list of objects with one key each. */
+function annotationList(value: FieldValue | undefined): Record<string, string>[] {
+  if (typeof value !== 'object' || value === null) return [];
+  return Object.entries(value).map(([key, text]) => ({ [key]: String(text) }));
+}
+
+/** update sets columns of one row. */
+export async function update(
+  trx: PlatformTransaction,
+  table: string,
+  columns: Readonly<Record<string, PlatformValue>>,
+  where: { readonly column: string; readonly value: PlatformValue },
+): Promise<void> {
+  const names = Object.keys(columns);
+  if (names.length === 0) return;
+  const set = names.map((name) => `${name} = ?`).join();
+  await trx.query(`UPDATE ${table} SET ${set} WHERE ${where.column} = ?`, [
+    ...Object.values(columns),
+    where.value,
+  ]);
+}
+
+/** insert makes one row. */
+export async function insert(
+  trx: PlatformTransaction,
+  table: string,
+  columns: Readonly<Record<string, PlatformValue>>,
+): Promise<void> {
+  const names = Object.keys(columns);
+  await trx.query(
+    `INSERT INTO ${table} (${names.join()}) VALUES (${names.map(() => '?').join()})`,
+    Object.values(columns),
+  );
+}
+
+/** referenced finds those of some rows that other rows of the platform point at. */
+export async function referenced(
+  trx: PlatformTransaction,
+  references: readonly Reference[],
+  keys: readonly string[],
+): Promise<ReadonlySet<string>> {
+  const found = new Set<string>();
+  if (keys.length === 0) return found;
+  for (const { table, column } of references) {
+    const sql = `SELECT DISTINCT ${column} AS key_ FROM ${table} WHERE ${column} IN (?)`;
+    for (const { key_: key } of await trx.query(sql, [keys]))
+      if (key !== null && key !== undefined) found.add(key);
+  }
+  return found;
+}
+
+/**
+ * attempt writes one row, and takes back what it wrote if the platform's database refuses it: the others of the batch
+ * shall not wait for that one.
+ *
+ * @returns whether it was written
+ */
+export async function attempt(
+  trx: PlatformTransaction,
+  label: string,
+  tally: BatchTally,
+  write: () => Promise<void>,
+): Promise<boolean> {
+  await trx.query('SAVEPOINT row_');
+  try {
+    await write();
+    await trx.query('RELEASE SAVEPOINT row_');
+    return true;
+  } catch (error) {
+    if (!isRefusal(error)) throw error;
+    await trx.query('ROLLBACK TO SAVEPOINT row_');
+    tally.outcomes.push('leftOut');
+    // The message would quote values.
+    const { code } = error as { code?: unknown };
+    tally.note(label, 'refused', `the platform's database refuses it: ${String(code)}`);
+    return false;
+  }
+}
+
+/** Violated constraints and values out of range. MySQL's codes are names, PostgreSQL's are SQLSTATEs of two classes. */
+function isRefusal(error: unknown): boolean {
+  const { code } = error as { code?: unknown };
+  if (typeof code !== 'string') return false;
+  return /^2[23]...$/.test(code) || hasCode(error, ...MYSQL_REFUSALS);
+}
+
+const MYSQL_REFUSALS = [
+  ...['ER_DUP_ENTRY', 'ER_NO_REFERENCED_ROW_2', 'ER_ROW_IS_REFERENCED_2', 'ER_BAD_NULL_ERROR'],
+  ...['ER_DATA_TOO_LONG', 'ER_TRUNCATED_WRONG_VALUE', 'ER_NO_DEFAULT_FOR_FIELD', 'ER_WARN_DATA_OUT_OF_RANGE'],
+  'ER_CONSTRAINT_FAILED',
+];
