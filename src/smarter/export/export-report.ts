@@ -36,6 +36,15 @@ export class BatchTally {
     this.notes.push({ kind: this.kind, key, sort, what });
   }
 
+  leaveOut(key: string, sort: string, what: string): void {
+    this.outcomes.push('leftOut');
+    this.note(key, sort, what);
+  }
+
+  addUnchanged(count: number): void {
+    for (let added = 0; added < count; added += 1) this.outcomes.push('unchanged');
+  }
+
   /** written counts the rows that were created, updated or deleted, as text for the audit log. */
   written(): Readonly<Record<string, string>> {
     const counts = (['created', 'updated', 'deleted'] as const).map((outcome) => {

@@ -26,7 +26,8 @@ import {
 } from './secrets-here.js';
 import { stayingHere } from './staying.js';
 import { Tags } from './tags.js';
-import { deleteTokens, exportTokens, readTokensHere, type WrittenRow } from './token-export.js';
+import { deleteTokens, exportTokens, type WrittenRow } from './token-export.js';
+import { readTokensHere } from './tokens-here.js';
 import { exportUsers, readUsersHere } from './user-export.js';
 
 export interface ExportOptions {
@@ -112,13 +113,12 @@ class SmarterExport {
     const { target, dryRun } = this.#options;
     await this.#requireTables();
     const toTokens = await this.#platform.references('drf_smarterauthtoken');
-    const toSecrets = await this.#platform.references('secret_secret');
     await this.#exportUsers();
-    await this.#deleteRevoked('token', (trx, keys, tally) => deleteTokens(trx, keys, toTokens, tally));
+    await this.#deleteRevoked('token', (trx, keys, tally) => deleteTokens(trx, keys, tally));
     await this.#exportTokens(toTokens);
     await this.#deleteRevoked('secret', async (trx, keys, tally) => {
       const tags = await Tags.of(trx, 'secret', 'secret');
-      return deleteSecrets({ trx, tags, tally }, keys, toSecrets);
+      return deleteSecrets({ trx, tags, tally }, keys);
     });
     await this.#exportSecrets();
     return this.#report.build(dryRun, await stayingHere(target));
@@ -168,12 +168,13 @@ class SmarterExport {
       if (last === undefined) return;
       after = last.id;
       const touched = secrets.filter(isTouched);
-      const revalued = touched.filter(isRevalued);
+      // Without an owner there it stays here, whatever it is.
+      const revalued = touched.filter((each) => isRevalued(each) && each.fields['user_profile_id'] !== null);
       const values = await openValues(target, keyring, revalued);
       try {
         await this.#recordAccesses(revalued, values);
         await this.#commit('secret', async (trx, tally) => {
-          tally.outcomes.push(...secrets.slice(touched.length).map(() => 'unchanged' as const));
+          tally.addUnchanged(secrets.length - touched.length);
           if (touched.length === 0) return { written: [], gone: [] };
           const tags = await Tags.of(trx, 'secret', 'secret');
           const leaving = this.#options.dryRun ? blank(values) : values;

@@ -1,10 +1,10 @@
-import { hasCode } from '../../lib/errno.js';
 import type { FieldValue, Fields } from '../source-rows.js';
 import type { BatchTally } from './export-report.js';
-import type { PlatformTransaction, PlatformValue, Reference } from './platform.js';
+import type { PlatformTransaction, PlatformValue } from './platform.js';
 
 /** Limits of the platform's columns, in characters. */
 const LONGEST_VERSION = 255;
+const LONGEST_TAG = 100;
 
 /** fittingFields leaves out what a column of the platform cannot hold, and tells so. */
 export function fittingFields(fields: Fields, label: string, tally: BatchTally): Fields {
@@ -13,6 +13,15 @@ export function fittingFields(fields: Fields, label: string, tally: BatchTally):
   tally.note(label, 'version-long', `its version is longer than ${LONGEST_VERSION} characters: not written`);
   const { version: _version, ...others } = fields;
   return others;
+}
+
+/** fittingTags leaves out tags that django-taggit cannot hold, and tells so. */
+export function fittingTags(fields: Fields, label: string, tally: BatchTally): Fields {
+  const tags = Array.isArray(fields['tags']) ? (fields['tags'] as readonly string[]) : [];
+  const fitting = tags.filter((tag) => [...tag].length <= LONGEST_TAG);
+  if (fitting.length === tags.length) return fields;
+  tally.note(label, 'tag-long', `tags of more than ${LONGEST_TAG} characters: not written`);
+  return { ...fields, tags: fitting };
 }
 
 /** columnValue writes a field as the platform's column holds it. */
@@ -64,59 +73,53 @@ export async function insert(
   );
 }
 
-/** referenced finds those of some rows that other rows of the platform point at. */
-export async function referenced(
-  trx: PlatformTransaction,
-  references: readonly Reference[],
-  keys: readonly string[],
-): Promise<ReadonlySet<string>> {
-  const found = new Set<string>();
-  if (keys.length === 0) return found;
-  for (const { table, column } of references) {
-    const sql = `SELECT DISTINCT ${column} AS key_ FROM ${table} WHERE ${column} IN (?)`;
-    for (const { key_: key } of await trx.query(sql, [keys]))
-      if (key !== null && key !== undefined) found.add(key);
-  }
-  return found;
-}
-
 /**
  * attempt writes one row, and takes back what it wrote if the platform's database refuses it: the others of the batch
- * shall not wait for that one.
- *
- * @returns whether it was written
+ * shall not wait for that one. Gives the code of the refusal, if there was one.
  */
 export async function attempt(
+  trx: PlatformTransaction,
+  write: () => Promise<void>,
+): Promise<string | undefined> {
+  await trx.query('SAVEPOINT row_');
+  try {
+    await write();
+    await trx.query('RELEASE SAVEPOINT row_');
+    return undefined;
+  } catch (error) {
+    const code = refusalOf(error);
+    if (code === undefined) throw error;
+    await trx.query('ROLLBACK TO SAVEPOINT row_');
+    return code;
+  }
+}
+
+/** attemptOrTell does so, and tells about a refusal. Answers whether the row was written. */
+export async function attemptOrTell(
   trx: PlatformTransaction,
   label: string,
   tally: BatchTally,
   write: () => Promise<void>,
 ): Promise<boolean> {
-  await trx.query('SAVEPOINT row_');
-  try {
-    await write();
-    await trx.query('RELEASE SAVEPOINT row_');
-    return true;
-  } catch (error) {
-    if (!isRefusal(error)) throw error;
-    await trx.query('ROLLBACK TO SAVEPOINT row_');
-    tally.outcomes.push('leftOut');
-    // The message would quote values.
-    const { code } = error as { code?: unknown };
-    tally.note(label, 'refused', `the platform's database refuses it: ${String(code)}`);
-    return false;
-  }
+  const code = await attempt(trx, write);
+  if (code === undefined) return true;
+  // Messages would quote values.
+  tally.leaveOut(label, 'refused', `the platform's database refuses it: ${code}`);
+  return false;
 }
 
-/** Violated constraints and values out of range. MySQL's codes are names, PostgreSQL's are SQLSTATEs of two classes. */
-function isRefusal(error: unknown): boolean {
+/**
+ * refusalOf gives the code of a violated constraint, or of a value that does not fit. MySQL's codes are names,
+ * PostgreSQL's are SQLSTATEs of two classes.
+ */
+function refusalOf(error: unknown): string | undefined {
   const { code } = error as { code?: unknown };
-  if (typeof code !== 'string') return false;
-  return /^2[23]...$/.test(code) || hasCode(error, ...MYSQL_REFUSALS);
+  if (typeof code !== 'string') return undefined;
+  return /^2[23]...$/.test(code) || MYSQL_REFUSALS.has(code) ? code : undefined;
 }
 
-const MYSQL_REFUSALS = [
+const MYSQL_REFUSALS = new Set([
   ...['ER_DUP_ENTRY', 'ER_NO_REFERENCED_ROW_2', 'ER_ROW_IS_REFERENCED_2', 'ER_BAD_NULL_ERROR'],
   ...['ER_DATA_TOO_LONG', 'ER_TRUNCATED_WRONG_VALUE', 'ER_NO_DEFAULT_FOR_FIELD', 'ER_WARN_DATA_OUT_OF_RANGE'],
   'ER_CONSTRAINT_FAILED',
-];
+]);

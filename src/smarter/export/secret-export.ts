@@ -3,8 +3,16 @@ import type { Keyring } from '../../crypto/keyring.js';
 import { SECRET_COLUMNS, secretRow, VALUE_VERSION, type SecretRow } from '../secret-rows.js';
 import { textField, type Fields } from '../source-rows.js';
 import type { BatchTally } from './export-report.js';
-import type { PlatformTransaction, PlatformValue, Reference } from './platform.js';
-import { attempt, columnValue, fittingFields, insert, referenced, update } from './platform-rows.js';
+import type { PlatformTransaction, PlatformValue } from './platform.js';
+import {
+  attempt,
+  attemptOrTell,
+  columnValue,
+  fittingFields,
+  fittingTags,
+  insert,
+  update,
+} from './platform-rows.js';
 import { isRevalued, type OpenedValue, type SecretHere } from './secrets-here.js';
 import type { Tags } from './tags.js';
 import { agreed, changedHere, isUse, merge } from './three-way.js';
@@ -67,8 +75,7 @@ function labelOf({ key, id }: SecretHere): string {
 }
 
 function leaveOut({ tally }: SecretTools, label: string, sort: string, what: string): undefined {
-  tally.outcomes.push('leftOut');
-  tally.note(label, sort, what);
+  tally.leaveOut(label, sort, what);
 }
 
 async function exportOne(
@@ -113,7 +120,7 @@ async function createOne(
   bytes: Buffer,
 ): Promise<Written | undefined> {
   let key: string | undefined;
-  const isWritten = await attempt(tools.trx, labelOf(secret), tools.tally, async () => {
+  const isWritten = await attemptOrTell(tools.trx, labelOf(secret), tools.tally, async () => {
     key = await create(tools, secret, bytes);
   });
   if (!isWritten || key === undefined) return undefined;
@@ -132,18 +139,14 @@ async function changeOne(
   const before = secret.before ?? row.fields;
   const isHeld = value !== undefined && holdsSame(keyring, row, value);
   const bytes = isHeld ? undefined : value;
-  const { changes, conflicts, unseen } = merge(
-    before,
-    fittingFields(secret.fields, label, tally),
-    row.fields,
-  );
+  const { changes, conflicts, unseen } = merge(before, fitting(secret.fields, label, tally), row.fields);
   const isRevaluedThere = !isHeld && row.fields['value'] !== before['value'];
   for (const field of [...conflicts, ...(isRevaluedThere && bytes !== undefined ? ['value'] : [])]) {
     const isTheirs = field !== 'value' && !(field in changes);
     const whose = isTheirs ? "the platform's stays, which lets in less" : "Keyward's is written";
     tally.note(label, 'conflict', `${field} was changed on both sides: ${whose}`);
   }
-  const isWritten = await attempt(trx, label, tally, () =>
+  const isWritten = await attemptOrTell(trx, label, tally, () =>
     change(tools, { key: row.key, label, fields: secret.fields, changes, bytes }),
   );
   if (!isWritten) return undefined;
@@ -209,6 +212,10 @@ function columnsOf(trx: PlatformTransaction, fields: Fields): Record<string, Pla
   );
 }
 
+function fitting(fields: Fields, label: string, tally: BatchTally): Fields {
+  return fittingTags(fittingFields(fields, label, tally), label, tally);
+}
+
 /** create makes a row, whose number the platform gives. */
 async function create(
   tools: SecretTools,
@@ -218,12 +225,13 @@ async function create(
   const { trx, keyring, keyId, tally } = tools;
   const { fields } = secret;
   const label = labelOf(secret);
+  const wanted = fitting(fields, label, tally);
   await insert(trx, 'secret_secret', {
-    ...columnsOf(trx, fittingFields(fields, label, tally)),
+    ...columnsOf(trx, wanted),
     encrypted_value: keyring.encryptWith(keyId, plaintext),
   });
   const key = await numberOf(trx, fields);
-  if (key !== undefined) await setTags(tools, key, label, fields['tags']);
+  if (key !== undefined) await setTags(tools, key, label, wanted['tags']);
   return key;
 }
 
@@ -260,30 +268,28 @@ async function setTags(
 }
 
 /**
- * deleteSecrets deletes the platform's rows of secrets that were deleted in Keyward. One that other rows of the platform
- * point at stays. Gives those that are gone.
+ * deleteSecrets deletes the platform's rows of secrets that were deleted in Keyward. One that something else there holds
+ * stays. Gives those that are gone.
  */
 export async function deleteSecrets(
   { trx, tags, tally }: Pick<SecretTools, 'trx' | 'tags' | 'tally'>,
   keys: readonly string[],
-  references: readonly Reference[],
 ): Promise<string[]> {
-  if (keys.length === 0) return [];
   const rows = await trx.query('SELECT id FROM secret_secret WHERE id IN (?) FOR UPDATE', [keys]);
-  const there = new Set(rows.map(({ id }) => id ?? ''));
-  const held = await referenced(trx, references, [...there]);
+  const there = new Set(rows.map(({ id }) => id));
   const gone: string[] = [];
   for (const key of keys) {
-    if (held.has(key)) {
-      tally.outcomes.push('leftOut');
-      tally.note(key, 'held', 'deleted here, and something on the platform refers to it: not deleted there');
+    const refusal = await attempt(trx, async () => {
+      await tags?.clear(key);
+      await trx.query('DELETE FROM secret_secret WHERE id = ?', [key]);
+    });
+    if (refusal !== undefined) {
+      const what = 'deleted here, and something on the platform refers to it: not deleted there';
+      tally.leaveOut(key, 'held', what);
       continue;
     }
     gone.push(key);
-    if (!there.has(key)) continue;
-    await tags?.clear(key);
-    await trx.query('DELETE FROM secret_secret WHERE id = ?', [key]);
-    tally.outcomes.push('deleted');
+    if (there.has(key)) tally.outcomes.push('deleted');
   }
   return gone;
 }

@@ -7,7 +7,7 @@ import type { PayloadFormat } from '../../secret/secret.js';
 import { VALUE_VERSION } from '../secret-rows.js';
 import type { Fields } from '../source-rows.js';
 import { query } from '../target-store.js';
-import { timeText } from './token-export.js';
+import { timeText } from './tokens-here.js';
 
 /** SecretHere is a secret of Keyward, as the platform is to have it, without its value. */
 export interface SecretHere {

@@ -1,8 +1,8 @@
 import type { PlatformTransaction } from './platform.js';
 import { insert } from './platform-rows.js';
 
-/** The most characters that the platform's tags have. */
-const LONGEST_TAG = 100;
+/** The most characters of a slug, with room for a number. */
+const LONGEST_SLUG = 90;
 
 /** Tags writes tags as django-taggit keeps them: each text once, and a row for each thing that has it. */
 export class Tags {
@@ -39,7 +39,7 @@ export class Tags {
     await this.clear(object);
     const refused: string[] = [];
     for (const tag of tags) {
-      const id = [...tag].length > LONGEST_TAG ? undefined : await this.#idOf(tag);
+      const id = await this.#idOf(tag);
       if (id === undefined) {
         refused.push(tag);
         continue;
@@ -86,5 +86,5 @@ function slugOf(tag: string): string {
   return words
     .replace(/[-\s]+/g, '-')
     .replace(/^[-_]+|[-_]+$/g, '')
-    .slice(0, LONGEST_TAG - 10);
+    .slice(0, LONGEST_SLUG);
 }

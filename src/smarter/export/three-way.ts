@@ -16,6 +16,9 @@ const USES = new Set(['last_used_at', 'last_accessed_at']);
 /** Not anybody's decision, or told by other fields. */
 const FOLLOWING = new Set(['created_at', 'updated_at', 'token_key', 'decryptable', 'value', 'value_version']);
 
+/** Later than any time, as texts compare. */
+const NEVER = '9999-12-31T24';
+
 /** isUse tells whether nothing but the time of use differs. */
 export function isUse(changes: Fields): boolean {
   return Object.keys(changes).every((field) => USES.has(field));
@@ -35,7 +38,7 @@ export function changedHere(before: Fields, here: Fields): string[] {
 
 /**
  * merge decides field by field. What only Keyward changed is written, what only the platform changed stays. Where both
- * did, Keyward's value is written, unless the platform's lets in less: off beats on, an earlier expiry a later one.
+ * did, Keyward's value is written, unless it is an expiry and the platform's is earlier.
  */
 export function merge(before: Fields, here: Fields, there: Fields): Merge {
   const changed = changedHere(before, here).filter((field) => !isSame(here[field], there[field]));
@@ -61,10 +64,9 @@ export function agreed(before: Fields, now: Fields, { unseen }: Pick<Merge, 'uns
   return { ...seen, ...Object.fromEntries(unseen.map((field) => [field, before[field] ?? null])) };
 }
 
+/** isSafer tells whether the platform's value lets in less. Of a switch there is no conflict: it has two positions. */
 function isSafer(field: string, value: FieldValue | undefined, than: FieldValue | undefined): boolean {
-  if (field === 'is_active') return value === false && than === true;
-  if (field === 'expires_at') return isLater(than ?? '9999', value ?? '9999');
-  return false;
+  return field === 'expires_at' && isLater(than ?? NEVER, value ?? NEVER);
 }
 
 /** isLater compares times as records hold them; one that never was is the earliest. */

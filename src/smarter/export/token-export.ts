@@ -1,114 +1,11 @@
-import type { Knex } from 'knex';
 import { randomUUID } from 'node:crypto';
-import { formatPgTimestamp, type Instant } from '../../lib/instant.js';
 import { textField, type Fields, type SourceRow } from '../source-rows.js';
-import { query } from '../target-store.js';
 import { tokenRow } from '../token-rows.js';
 import type { BatchTally } from './export-report.js';
 import type { PlatformTransaction, PlatformValue, Reference } from './platform.js';
-import { attempt, columnValue, fittingFields, insert, referenced, update } from './platform-rows.js';
+import { attempt, attemptOrTell, columnValue, fittingFields, insert, update } from './platform-rows.js';
 import { agreed, changedHere, isUse, merge } from './three-way.js';
-
-/** TokenHere is a token of Keyward, as the platform is to have it. */
-export interface TokenHere {
-  readonly id: string;
-  readonly key: string;
-  /** What both sides last agreed on; undefined if the platform has never had it. */
-  readonly before: Fields | undefined;
-  /** In the platform's numbers. */
-  readonly fields: Fields;
-  /** Why it is written switched off although it is on here. */
-  readonly offBecause: string | undefined;
-  readonly graceUntil: string | null;
-}
-
-interface TokenColumns {
-  id: string;
-  key: string;
-  before: Fields | null;
-  profile_key: string | null;
-  name: string;
-  description: string;
-  version: string;
-  tags: string[];
-  annotations: Record<string, string>;
-  is_active: boolean;
-  is_narrowed: boolean;
-  account_is_off: boolean;
-  expires_at: Instant | null;
-  last_used_at: Instant | null;
-  created_at: Instant | null;
-  updated_at: Instant | null;
-  digest: string;
-  token_key: string;
-  grace_until: Instant | null;
-}
-
-/** readTokens reads tokens in the order of their numbers, after one of them. */
-export async function readTokensHere(
-  knex: Knex,
-  after: string,
-  limit: number,
-  allScopes: boolean,
-): Promise<TokenHere[]> {
-  const rows = await query<TokenColumns>(
-    knex,
-    `SELECT t.id::text AS id, t.key_id::text AS key, r.fields AS before, p.source_key AS profile_key,
-       t.name, t.description, t.version, t.tags, t.annotations, t.is_active, t.scopes <> '{*}' AS is_narrowed,
-       NOT a.is_active AND coalesce((ar.fields ->> 'is_active')::boolean, true) AS account_is_off,
-       t.expires_at, t.last_used_at, t.created_at, t.updated_at, encode(d.digest, 'hex') AS digest, d.token_key,
-       (SELECT max(old.retires_at) FROM token_digests old
-        WHERE old.token_id = t.id AND old.retires_at > statement_timestamp()) AS grace_until
-     FROM tokens t
-     JOIN token_digests d ON d.token_id = t.id AND d.retires_at IS NULL
-     JOIN user_profiles up ON up.id = t.user_profile_id
-     JOIN accounts a ON a.id = up.account_id
-     LEFT JOIN import_records r ON r.kind = 'token' AND r.target_id = t.id AND r.source_key = t.key_id::text
-     LEFT JOIN import_records p ON p.kind = 'user_profile' AND p.target_id = t.user_profile_id
-     LEFT JOIN import_records ar ON ar.kind = 'account' AND ar.target_id = a.id
-     WHERE t.id > ? ORDER BY t.id LIMIT ?`,
-    [after, limit],
-  );
-  return rows.map((row) => tokenHere(row, allScopes));
-}
-
-function tokenHere(row: TokenColumns, allScopes: boolean): TokenHere {
-  const isWidened = row.is_narrowed && !allScopes;
-  const offBecause = isWidened
-    ? 'switched off there: its scopes would not count, and it might do everything (see --all-scopes)'
-    : row.account_is_off
-      ? 'switched off there: its account was switched off, which Smarter does not look at'
-      : undefined;
-  const { name, description, version, tags, annotations, digest, token_key } = row;
-  return {
-    id: row.id,
-    key: row.key,
-    before: row.before ?? undefined,
-    offBecause: row.is_active ? offBecause : undefined,
-    graceUntil: timeText(row.grace_until),
-    fields: {
-      ...{
-        digest,
-        token_key,
-        user_profile_id: row.profile_key,
-        name,
-        description,
-        version,
-        tags,
-        annotations,
-      },
-      is_active: row.is_active && offBecause === undefined,
-      expires_at: timeText(row.expires_at),
-      last_used_at: timeText(row.last_used_at),
-      created_at: timeText(row.created_at),
-      updated_at: timeText(row.updated_at),
-    },
-  };
-}
-
-export function timeText(time: Instant | null): string | null {
-  return time === null ? null : formatPgTimestamp(time);
-}
+import type { TokenHere } from './tokens-here.js';
 
 /** WrittenRow is what both sides hold of a row from now on. */
 export interface WrittenRow {
@@ -134,7 +31,7 @@ export async function exportTokens(
   const touched = tokens.filter(
     ({ before, fields }) => before === undefined || changedHere(before, fields).length > 0,
   );
-  tally.outcomes.push(...tokens.slice(touched.length).map(() => 'unchanged' as const));
+  tally.addUnchanged(tokens.length - touched.length);
   if (touched.length === 0) return [];
   const there = await findTokens(
     trx,
@@ -149,11 +46,11 @@ export async function exportTokens(
     const row = there.get(token.key);
     const user = users.get(textField(token.fields, 'user_profile_id'));
     if (user === undefined) {
-      leaveOut(token, 'without-owner', 'its owner is not on the platform: not written', tally);
+      tally.leaveOut(token.key, 'without-owner', 'its owner is not on the platform: not written');
     } else if (row === undefined && token.before !== undefined) {
-      leaveOut(token, 'gone', 'gone from the platform since both had it: not written', tally);
+      tally.leaveOut(token.key, 'gone', 'gone from the platform since both had it: not written');
     } else if (row === undefined) {
-      const isWritten = await attempt(trx, token.key, tally, () => create(trx, token, user, tally));
+      const isWritten = await attemptOrTell(trx, token.key, tally, () => create(trx, token, user, tally));
       if (!isWritten) continue;
       tally.outcomes.push('created');
       written.push({ token, before: {}, unseen: [] });
@@ -165,7 +62,7 @@ export async function exportTokens(
           field in merged.changes ? "Keyward's is written" : "the platform's stays, which lets in less";
         tally.note(token.key, 'conflict', `${field} was changed on both sides: ${whose}`);
       }
-      const isWritten = await attempt(trx, token.key, tally, () =>
+      const isWritten = await attemptOrTell(trx, token.key, tally, () =>
         change(trx, { token, row, changes: merged.changes, user, references }),
       );
       if (!isWritten) continue;
@@ -182,11 +79,6 @@ export async function exportTokens(
     const row = now.get(key);
     return row === undefined ? [] : [{ key, targetId: id, fields: agreed(before, row.fields, { unseen }) }];
   });
-}
-
-function leaveOut({ key }: TokenHere, sort: string, what: string, tally: BatchTally): void {
-  tally.outcomes.push('leftOut');
-  tally.note(key, sort, what);
 }
 
 /** findTokens reads the platform's rows of some keys, as an import reads them, and locks them. */
@@ -317,45 +209,44 @@ async function rekey(
   for (const { table, column } of references) {
     await update(trx, table, { [column]: digest }, { column, value: old });
   }
-  await trx.query('DELETE FROM drf_smarterauthtoken WHERE authtoken_ptr_id = ?', [old]);
-  await trx.query('DELETE FROM knox_authtoken WHERE digest = ?', [old]);
+  await deleteToken(trx, old);
   const where = { column: 'authtoken_ptr_id', value: digest };
   await update(trx, 'drf_smarterauthtoken', { key_id: trx.keyId(key) }, where);
 }
 
 /**
- * deleteTokens deletes the platform's rows of keys that were revoked in Keyward. A key that other rows of the platform
- * point at is switched off instead. Gives the keys that are gone.
+ * deleteTokens deletes the platform's rows of keys that were revoked in Keyward. A key that something else there holds
+ * is switched off instead. Gives the keys that are gone.
  */
 export async function deleteTokens(
   trx: PlatformTransaction,
   keys: readonly string[],
-  references: readonly Reference[],
   tally: BatchTally,
 ): Promise<string[]> {
   const there = await findTokens(trx, keys);
-  const digests = [...there.values()].map(({ fields }) => textField(fields, 'digest'));
-  const held = await referenced(trx, references, digests);
   const gone: string[] = [];
   for (const key of keys) {
-    const row = there.get(key);
-    if (row === undefined) {
+    const fields = there.get(key)?.fields;
+    const digest = textField(fields ?? {}, 'digest');
+    const isHeld = fields !== undefined && (await attempt(trx, () => deleteToken(trx, digest))) !== undefined;
+    if (!isHeld) {
       gone.push(key);
+      if (fields !== undefined) tally.outcomes.push('deleted');
       continue;
     }
-    const digest = textField(row.fields, 'digest');
-    if (held.has(digest)) {
-      tally.note(key, 'held', 'revoked here, and something on the platform refers to it: switched off there');
-      const where = { column: 'authtoken_ptr_id', value: digest };
-      if (row.fields['is_active'] !== false)
-        await update(trx, 'drf_smarterauthtoken', { is_active: false }, where);
-      tally.outcomes.push(row.fields['is_active'] === false ? 'unchanged' : 'updated');
+    tally.note(key, 'held', 'revoked here, and something on the platform refers to it: switched off there');
+    if (fields['is_active'] === false) {
+      tally.addUnchanged(1);
     } else {
-      await trx.query('DELETE FROM drf_smarterauthtoken WHERE authtoken_ptr_id = ?', [digest]);
-      await trx.query('DELETE FROM knox_authtoken WHERE digest = ?', [digest]);
-      tally.outcomes.push('deleted');
-      gone.push(key);
+      const where = { column: 'authtoken_ptr_id', value: digest };
+      await update(trx, 'drf_smarterauthtoken', { is_active: false }, where);
+      tally.outcomes.push('updated');
     }
   }
   return gone;
+}
+
+async function deleteToken(trx: PlatformTransaction, digest: string): Promise<void> {
+  await trx.query('DELETE FROM drf_smarterauthtoken WHERE authtoken_ptr_id = ?', [digest]);
+  await trx.query('DELETE FROM knox_authtoken WHERE digest = ?', [digest]);
 }

@@ -3,7 +3,7 @@ import type { Fields } from '../source-rows.js';
 import { query } from '../target-store.js';
 import type { BatchTally } from './export-report.js';
 import type { PlatformTransaction } from './platform.js';
-import { attempt, update } from './platform-rows.js';
+import { attemptOrTell, update } from './platform-rows.js';
 import type { WrittenRow } from './token-export.js';
 
 /** UserHere is a user of both sides whom Keyward has switched on or off. */
@@ -40,13 +40,12 @@ export async function exportUsers(
   for (const { key, targetId, username, isActive, before } of users) {
     const isActiveThere = there.get(key);
     if (isActiveThere === undefined) {
-      tally.outcomes.push('leftOut');
-      tally.note(username, 'gone', 'gone from the platform since both had it: not written');
+      tally.leaveOut(username, 'gone', 'gone from the platform since both had it: not written');
       continue;
     }
     if (isActiveThere !== isActive) {
       const where = { column: 'id', value: key };
-      const isWritten = await attempt(trx, username, tally, () =>
+      const isWritten = await attemptOrTell(trx, username, tally, () =>
         update(trx, 'auth_user', { is_active: isActive }, where),
       );
       if (!isWritten) continue;
