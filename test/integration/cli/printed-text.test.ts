@@ -52,7 +52,8 @@ const SHOW_TEXTS =
   /^(call|validate|secret (list|get|versions|refs|grants)|token (list|get|validate|activate)) /;
 /** These ask no service. */
 const OTHER_COMMANDS = [
-  ...['serve', 'migrate', 'bootstrap', 'import-smarter', 'upgrade-database', 'audit verify', 'keys generate'],
+  ...['serve', 'migrate', 'bootstrap', 'import-smarter', 'export-smarter', 'shadow', 'upgrade-database'],
+  ...['audit verify', 'keys generate'],
 ];
 
 /** commandNames are all commands that the program has, by its own help. */
