@@ -3,7 +3,7 @@ import { createSmarterDatabase, readFixture, type SmarterDatabase } from './smar
 
 /** SMARTER_ENGINES make a database of a real Smarter platform in each kind of server that is installed here. */
 export const SMARTER_ENGINES: Readonly<
-  Record<string, { readonly available: boolean; make(): Promise<SmarterDatabase> }>
+  Record<string, { readonly available: boolean; readonly make: () => Promise<SmarterDatabase> }>
 > = {
   PostgreSQL: { available: true, make: createSmarterDatabase },
   MariaDB: {

@@ -2,13 +2,13 @@ import { printable } from '../../lib/text.js';
 import type { Kind, Note } from '../report.js';
 
 /** EXPORTED_KINDS are what an export writes: of users whether they are active, of the others the whole row. */
-export const EXPORTED_KINDS = ['user', 'token', 'secret'] as const satisfies readonly Kind[];
+const EXPORTED_KINDS = ['user', 'token', 'secret'] as const satisfies readonly Kind[];
 export type ExportedKind = (typeof EXPORTED_KINDS)[number];
 
 const OUTCOMES = ['created', 'updated', 'deleted', 'used', 'unchanged', 'leftOut'] as const;
 /** `used`: nothing but the time of use was written. `leftOut`: not written, for a reason that a note tells. */
 export type ExportOutcome = (typeof OUTCOMES)[number];
-export type ExportCounts = Readonly<Record<ExportOutcome, number>>;
+type ExportCounts = Readonly<Record<ExportOutcome, number>>;
 
 export interface ExportReport {
   readonly dryRun: boolean;

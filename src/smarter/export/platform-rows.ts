@@ -1,3 +1,4 @@
+import { codePoints } from '../../lib/text.js';
 import type { FieldValue, Fields } from '../source-rows.js';
 import type { BatchTally } from './export-report.js';
 import type { PlatformTransaction, PlatformValue } from './platform.js';
@@ -9,7 +10,7 @@ const LONGEST_TAG = 100;
 /** fittingFields leaves out what a column of the platform cannot hold, and tells so. */
 export function fittingFields(fields: Fields, label: string, tally: BatchTally): Fields {
   const { version } = fields;
-  if (typeof version !== 'string' || [...version].length <= LONGEST_VERSION) return fields;
+  if (typeof version !== 'string' || codePoints(version) <= LONGEST_VERSION) return fields;
   tally.note(label, 'version-long', `its version is longer than ${LONGEST_VERSION} characters: not written`);
   const { version: _version, ...others } = fields;
   return others;
@@ -18,7 +19,7 @@ export function fittingFields(fields: Fields, label: string, tally: BatchTally):
 /** fittingTags leaves out tags that django-taggit cannot hold, and tells so. */
 export function fittingTags(fields: Fields, label: string, tally: BatchTally): Fields {
   const tags = Array.isArray(fields['tags']) ? (fields['tags'] as readonly string[]) : [];
-  const fitting = tags.filter((tag) => [...tag].length <= LONGEST_TAG);
+  const fitting = tags.filter((tag) => codePoints(tag) <= LONGEST_TAG);
   if (fitting.length === tags.length) return fields;
   tally.note(label, 'tag-long', `tags of more than ${LONGEST_TAG} characters: not written`);
   return { ...fields, tags: fitting };
@@ -41,7 +42,7 @@ export function columnValue(
 /** annotationList is the platform's form: a list of objects with one key each. */
 function annotationList(value: FieldValue | undefined): Record<string, string>[] {
   if (typeof value !== 'object' || value === null) return [];
-  return Object.entries(value).map(([key, text]) => ({ [key]: String(text) }));
+  return Object.entries(value).map(([key, text]) => ({ [key]: text }));
 }
 
 /** update sets columns of one row. */

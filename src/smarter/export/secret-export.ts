@@ -51,10 +51,11 @@ export async function exportSecrets(
     if (value !== undefined && 'refused' in value)
       tools.tally.note(label, 'value-refused', `${value.refused}: not written`);
     const bytes = value !== undefined && 'plaintext' in value ? value.plaintext : undefined;
-    const hasOwner = owners.has(textField(secret.fields, 'user_profile_id'));
-    const done = hasOwner
-      ? await exportOne(tools, secret, there, bytes)
-      : leaveOut(tools, label, 'without-owner', 'its owner is not on the platform: not written');
+    if (!owners.has(textField(secret.fields, 'user_profile_id'))) {
+      tools.tally.leaveOut(label, 'without-owner', 'its owner is not on the platform: not written');
+      continue;
+    }
+    const done = await exportOne(tools, secret, there, bytes);
     if (done !== undefined) written.push(done);
   }
   return agreedRows(tools, written);
@@ -74,35 +75,34 @@ function labelOf({ key, id }: SecretHere): string {
   return key ?? `${id} of Keyward`;
 }
 
-function leaveOut({ tally }: SecretTools, label: string, sort: string, what: string): undefined {
-  tally.leaveOut(label, sort, what);
-}
-
 async function exportOne(
   tools: SecretTools,
   secret: SecretHere,
   there: ReadonlyMap<string, SecretRow>,
   bytes: Buffer | undefined,
 ): Promise<Written | undefined> {
+  const { tally } = tools;
+  const { key } = secret;
   const label = labelOf(secret);
-  if (secret.key !== undefined) {
-    const row = there.get(secret.key);
-    return row === undefined
-      ? leaveOut(tools, label, 'gone', 'gone from the platform since both had it: not written')
-      : changeOne(tools, secret, row, bytes);
+  const row = key === undefined ? await findOwn(tools, secret, bytes) : there.get(key);
+  if (row !== undefined) return changeOne(tools, secret, row, bytes);
+  if (key !== undefined) {
+    tally.leaveOut(label, 'gone', 'gone from the platform since both had it: not written');
+  } else if (bytes === undefined) {
+    tally.leaveOut(label, 'without-value', 'it has no value that can be written: not written');
+  } else {
+    return createOne(tools, secret, bytes);
   }
-  if (bytes === undefined)
-    return leaveOut(tools, label, 'without-value', 'it has no value that can be written: not written');
-  const row = await findOwn(tools, secret, bytes);
-  return row === undefined ? createOne(tools, secret, bytes) : changeOne(tools, secret, row, bytes);
+  return undefined;
 }
 
 /** findOwn finds the row that a run made which was interrupted before it could remember that: it holds the same value. */
 async function findOwn(
   tools: SecretTools,
   { fields }: SecretHere,
-  bytes: Buffer,
+  bytes: Buffer | undefined,
 ): Promise<SecretRow | undefined> {
+  if (bytes === undefined) return undefined;
   const number = await numberOf(tools.trx, fields);
   const row = number === undefined ? undefined : (await findSecrets(tools, [number])).get(number);
   return row !== undefined && holdsSame(tools.keyring, row, bytes) ? row : undefined;

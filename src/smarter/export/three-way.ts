@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
+import { codePoints } from '../../lib/text.js';
 import type { Fields, FieldValue } from '../source-rows.js';
 
 /** Merge is what becomes of a row that both sides may have changed since they last agreed. */
@@ -71,11 +72,11 @@ function isSafer(field: string, value: FieldValue | undefined, than: FieldValue 
 
 /** isLater compares times as records hold them; one that never was is the earliest. */
 function isLater(time: FieldValue | undefined, than: FieldValue | undefined): boolean {
-  return String(time ?? '') > String(than ?? '');
+  return textOf(time) > textOf(than);
 }
 
 function isSame(a: FieldValue | undefined, b: FieldValue | undefined): boolean {
-  if (Array.isArray(a) && Array.isArray(b)) return isDeepStrictEqual([...a].sort(), [...b].sort());
+  if (isList(a) && isList(b)) return isDeepStrictEqual(a.toSorted(), b.toSorted());
   return isDeepStrictEqual(a ?? null, b ?? null);
 }
 
@@ -83,6 +84,14 @@ function isNumbered(name: FieldValue | undefined, of: FieldValue | undefined): b
   if (typeof name !== 'string' || typeof of !== 'string') return false;
   const stem = /^(.*)-\d+$/s.exec(name)?.[1];
   return (
-    stem !== undefined && stem !== '' && (stem === of || ([...name].length === 255 && of.startsWith(stem)))
+    stem !== undefined && stem !== '' && (stem === of || (codePoints(name) === 255 && of.startsWith(stem)))
   );
+}
+
+function isList(value: FieldValue | undefined): value is readonly string[] {
+  return Array.isArray(value);
+}
+
+function textOf(time: FieldValue | undefined): string {
+  return typeof time === 'string' ? time : '';
 }

@@ -39,7 +39,7 @@ export function djangoVerdict(facts: DjangoFacts | undefined, now: Instant, text
 
 /** tokenKeyOf counts characters as Python does. */
 function tokenKeyOf(text: string): string {
-  return [...text].slice(0, TOKEN_KEY_LENGTH).join('');
+  return Array.from(text).slice(0, TOKEN_KEY_LENGTH).join('');
 }
 
 /** failureOf tells why the platform fails on a key. */
