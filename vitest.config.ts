@@ -1,3 +1,4 @@
+import { readdirSync } from 'node:fs';
 import { defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 import { IS_FULL } from './test/support/extent.js';
@@ -10,20 +11,16 @@ const IN_PROCESSES_OF_THEIR_OWN = [
 ];
 
 /**
- * Each of these starts and ends whole programs, PostgreSQL among them, again and again, which takes a minute on a slow
- * machine. `npm run test:full` and `npm run test:fault` run them too, and `npm test` says that it leaves them out.
+ * Tests that start and end whole programs, wait for limits to pass, or try one rule in very many ways. They take a minute
+ * on a slow machine, each. `npm run test:full` and `npm run test:fault` run them too, and `npm test` says how many it leaves out.
  */
-const IN_FULL_ONLY = [
-  'test/fault/access.test.ts',
-  'test/fault/embedded-*.test.ts',
-  'test/fault/large-resources.test.ts',
-  'test/fault/strangers.test.ts',
-  'test/fault/workers.test.ts',
-  'test/fault/simulation/broken-variants.test.ts',
-  'test/integration/db/embedded-postgres.test.ts',
-];
+const IN_FULL_ONLY = /\.full\.test\.ts$/;
 
-const leftOut = IS_FULL ? [] : IN_FULL_ONLY;
+const leftOut = IS_FULL
+  ? []
+  : readdirSync('test', { encoding: 'utf8', recursive: true })
+      .filter((file) => IN_FULL_ONLY.test(file))
+      .map((file) => `test/${file}`);
 
 const shared = {
   pool: 'forks',
@@ -47,8 +44,9 @@ class OwnProcessesFirst extends BaseSequencer {
 export default defineConfig({
   test: {
     globalSetup: ['test/support/global-setup.ts'],
-    maxWorkers: 2,
-    provide: { leftOut },
+    // While one waits the others work. The long forms weigh memory and time, and want a core each.
+    maxWorkers: IS_FULL ? 2 : 3,
+    provide: { leftOut: leftOut.length },
     reporters: ['default'],
     sequence: { sequencer: OwnProcessesFirst },
     projects: [

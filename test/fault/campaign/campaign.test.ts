@@ -4,7 +4,7 @@ import { toText } from './report.js';
 
 /** CAMPAIGN_SEED replays the decisions of a campaign. */
 const SEED = Number(process.env['CAMPAIGN_SEED'] ?? Date.now() % 2 ** 31);
-const SECONDS = 16;
+const SECONDS = 12;
 const MAX_STALE_SECONDS = 2;
 const LIMIT_MS = 180_000;
 

@@ -29,6 +29,7 @@ export class DurablePostgres {
   readonly #cluster: Cluster;
   readonly #dataDir: string;
   readonly #socketDirectory: string;
+  #copies = 0;
 
   private constructor(dataDir: string, cluster: Cluster, socketDirectory: string) {
     this.#dataDir = dataDir;
@@ -144,12 +145,18 @@ export class DurablePostgres {
     }
   }
 
+  /** copies is how often a copy was put in the place of the cluster. */
+  get copies(): number {
+    return this.#copies;
+  }
+
   /** replace ends the server, and starts another with the copy; a promoted one begins another timeline. */
   async replace(isPromoted: boolean): Promise<void> {
     const { path } = this.#cluster;
     await this.kill();
     await rm(path, { recursive: true });
     await rename(this.#copyPath, path);
+    this.#copies += 1;
     if (isPromoted) {
       await writeFile(join(path, 'recovery.signal'), '');
       await this.#handOver(join(path, 'recovery.signal'));

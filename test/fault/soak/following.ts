@@ -129,7 +129,7 @@ export class Follower {
 /** FeedTail reads what is written to the change feed, directly, as long as that is there. */
 export class FeedTail {
   readonly #postgres: DurablePostgres;
-  readonly #written = new Map<string, { upTo: bigint; ids: Map<string, Map<bigint, readonly bigint[]>> }>();
+  readonly #written = new Map<string, Reading>();
 
   constructor(postgres: DurablePostgres) {
     this.#postgres = postgres;
@@ -154,6 +154,7 @@ export class FeedTail {
   }
 
   async #read(): Promise<void> {
+    const { copies } = this.#postgres;
     const latest = [...this.#written].at(-1);
     const rows = await this.#postgres.execute(
       `SELECT e.epoch, f.revision, f.changes FROM feed_epoch e
@@ -162,14 +163,17 @@ export class FeedTail {
       [latest?.[0] ?? null, String(latest?.[1].upTo ?? 0n)],
     );
     for (const { epoch, revision, changes } of rows)
-      if (revision !== null) this.#add(String(epoch), BigInt(revision as string), changes as readonly Row[]);
+      if (revision !== null)
+        this.#add(String(epoch), BigInt(revision as string), changes as readonly Row[], copies);
   }
 
-  #add(epoch: string, revision: bigint, changes: readonly Row[]): void {
-    const written = this.#written.get(epoch) ?? { upTo: 0n, ids: new Map<string, Map<bigint, bigint[]>>() };
+  #add(epoch: string, revision: bigint, changes: readonly Row[], copies: number): void {
+    const none: Reading = { copies, upTo: 0n, ids: new Map() };
+    const written = this.#written.get(epoch) ?? none;
     this.#written.set(epoch, written);
-    // A copy that was put back may tell of the same revisions once more.
-    if (revision <= written.upTo) return;
+    // A copy that was put back gives revisions once more until its replicas end the epoch. Followers may have been told of
+    // those that are lost, which nobody can read any more.
+    if (written.copies !== copies || revision <= written.upTo) return;
     written.upTo = revision;
     for (const { kind, id } of changes) {
       if (id == null) continue;
@@ -177,6 +181,13 @@ export class FeedTail {
       written.ids.set(kind, ofKind.set(revision, [...(ofKind.get(revision) ?? []), BigInt(id)]));
     }
   }
+}
+
+/** Reading is what was read of an epoch, up to a revision, before a copy took the place of the database. */
+interface Reading {
+  readonly copies: number;
+  upTo: bigint;
+  readonly ids: Map<string, Map<bigint, readonly bigint[]>>;
 }
 
 interface Row {

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
+import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { hashedId, recordLocator } from '../../../src/lib/public-id.js';
 import { requestFields, selectorOf } from '../../support/descriptors.js';
-import { execute } from '../../support/sql.js';
 import { requestFor } from '../../support/requests.js';
 import { METHOD_NAMES, Peer, type MethodName, type RequestOf } from '../../support/rpc.js';
 import { ACCOUNT_A, existing, World, type Issued } from '../../support/world.js';
@@ -96,6 +96,8 @@ function one(form: string, value: unknown) {
 }
 
 let world: World;
+/** Reads what is stored, before and after. */
+let database: pg.Client;
 let token: Issued;
 let target: Target;
 const peers: Peer[] = [];
@@ -104,6 +106,8 @@ let superuser: Peer;
 
 beforeAll(async () => {
   world = await World.create();
+  database = new pg.Client({ connectionString: world.database.url });
+  await database.connect();
   token = await world.issue('owner-a');
   const secret = await world.keep('owner-a', { name: token.name });
   const owner = world.profileOf('owner-a');
@@ -126,6 +130,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   for (const peer of peers) peer.close();
+  await database.end();
   await world.close();
 });
 
@@ -139,8 +144,7 @@ async function requestAbout(method: MethodName, field: string, selector: object)
 }
 
 async function countRows(): Promise<unknown> {
-  const [row] = await execute(
-    world.database.url,
+  const { rows } = await database.query<object>(
     `SELECT (SELECT row_version FROM tokens WHERE id = $1) AS token,
             (SELECT count(*) FROM token_digests WHERE token_id = $1) AS digests,
             (SELECT count(*) FROM tokens WHERE user_profile_id = $2) AS tokens,
@@ -152,7 +156,7 @@ async function countRows(): Promise<unknown> {
             (SELECT count(*) FROM secret_grants WHERE secret_id = $3) AS grants`,
     [String(target.tokenId), String(target.profileId), String(target.secretId)],
   );
-  return existing(row);
+  return existing(rows[0]);
 }
 
 test('every form of every selector is tried', () => {

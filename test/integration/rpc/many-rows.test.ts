@@ -14,7 +14,7 @@ const VERY_MANY = 10_000;
 /** More than are deleted in one transaction. */
 const MANY = 1_200;
 /** More than bind parameters, and more than what one transaction switches off. */
-const OWNED = extent('MANY_OWNED', 4_500, 70_000);
+const OWNED = extent('MANY_OWNED', 2_000, 70_000);
 const PATIENCE = { timeout: 60_000, interval: 5 };
 
 let world: World;

@@ -35,7 +35,7 @@ import { existing, textOf, World } from '../../support/world.js';
 
 const LARGEST = 65_536;
 /** Of the fields of text, each so many-th. */
-const STEP = extent('CANARY_STEP', 4, 1);
+const STEP = extent('CANARY_STEP', 16, 1);
 /** Methods whose answers carry values. */
 const CARRIERS: readonly MethodName[] = ['accessSecret', 'batchAccessSecrets'];
 /** Fields in which a text of any form is only looked up or compared. */
