@@ -48,6 +48,7 @@ export const AUDIT_ACTIONS = [
   'SECRETS_BOUND',
   'AUDIT_TAMPERED',
   'KEYS_RETIRED',
+  'DATA_EXPORTED',
 ] as const;
 
 /** AuditAction is what was done, as `keyward.audit.v1.AuditAction` names it without its prefix. */

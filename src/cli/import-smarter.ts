@@ -4,17 +4,14 @@ import { ChainRepository } from '../audit/chain-repository.js';
 import { systemClock } from '../lib/clock.js';
 import { MICROSECONDS_A_DAY } from '../lib/instant.js';
 import type { Preference } from '../smarter/conflicts.js';
-import { sourceWarning } from '../smarter/connect-source.js';
 import type { DeletionPolicy } from '../smarter/deletions.js';
-import { importSmarter, type ImportOptions, type Progress } from '../smarter/import-smarter.js';
+import { importSmarter, type Progress } from '../smarter/import-smarter.js';
 import { formatReport } from '../smarter/report-text.js';
-import type { ImportReport } from '../smarter/report.js';
-import { SmarterImportError } from '../smarter/smarter-import-error.js';
-import { warnOfCommandLine } from './client-options.js';
 import { io } from './io/io.js';
-import { printJson, printText, showLine, warn } from './io/output.js';
-import { readConfig } from './read-config.js';
+import { printJson, printText, showLine } from './io/output.js';
 import { conflictsCommand, resolveCommand } from './import-conflicts.js';
+import { onPlatform, platformUrl } from './platform-database.js';
+import { readConfig } from './read-config.js';
 import { withTargetDatabase } from './target-database.js';
 
 interface Options {
@@ -83,24 +80,24 @@ export function importSmarterCommand(command: Command): void {
     .addCommand(conflictsCommand())
     .addCommand(resolveCommand())
     .action(async ({ from, dryRun = false, keepTokens = false, force = false, json, ...given }: Options) => {
-      if (from !== undefined) warnOfCommandLine('--from, with its password,');
-      const sourceUrl = from ?? io().env['KEYWARD_IMPORT_FROM'];
-      if (sourceUrl === undefined) throw new Error('give the database to take over in KEYWARD_IMPORT_FROM');
+      const sourceUrl = platformUrl({ flag: '--from', given: from, variable: 'KEYWARD_IMPORT_FROM' });
       const report = await withTargetDatabase(
         (target, keyring) =>
-          runImport({
-            sourceUrl,
-            target,
-            keyring,
-            audit: new AuditLog({ chains: new ChainRepository(target), keys: keyring, clock: systemClock }),
-            clock: systemClock,
-            dryRun,
-            keepTokens,
-            deletions: { mode: given.deletions, maxPercent: given.maxDeletions, force },
-            prefer: given.prefer,
-            retention: BigInt(readConfig(io().env).secretRetentionDays) * MICROSECONDS_A_DAY,
-            onProgress: showProgress,
-          }),
+          onPlatform(sourceUrl, () =>
+            importSmarter({
+              sourceUrl,
+              target,
+              keyring,
+              audit: new AuditLog({ chains: new ChainRepository(target), keys: keyring, clock: systemClock }),
+              clock: systemClock,
+              dryRun,
+              keepTokens,
+              deletions: { mode: given.deletions, maxPercent: given.maxDeletions, force },
+              prefer: given.prefer,
+              retention: BigInt(readConfig(io().env).secretRetentionDays) * MICROSECONDS_A_DAY,
+              onProgress: showProgress,
+            }),
+          ),
         { mustExist: true },
       );
       if (json === true) printJson(report);
@@ -118,36 +115,6 @@ function percent(text: string): number {
   throw new InvalidArgumentError('It must be a whole number from 1 to 100.');
 }
 
-async function runImport(options: ImportOptions): Promise<ImportReport> {
-  try {
-    const warning = sourceWarning(options.sourceUrl);
-    if (warning !== undefined) warn(warning);
-    return await importSmarter(options);
-  } catch (cause) {
-    throw new SmarterImportError(withoutPassword(messageOf(cause), options.sourceUrl), { cause });
-  } finally {
-    showLine('');
-  }
-}
-
 function showProgress({ kind, read, total }: Progress): void {
   showLine(`${kind.replace('_', ' ')}s: ${read} of ${total}`);
-}
-
-/** messageOf is one line; a failed connection to several addresses has its text in the single failures. */
-function messageOf(error: unknown): string {
-  if (error instanceof AggregateError && error.message === '') return error.errors.map(messageOf).join('; ');
-  const text = error instanceof Error ? error.message : String(error);
-  return text.replaceAll(/\s*\n\s*/g, ' ');
-}
-
-/** withoutPassword is for messages of drivers, which may quote what they were given. */
-function withoutPassword(message: string, url: string): string {
-  const written = /^[^:]+:\/\/[^:@/]*:([^@]*)@/.exec(url)?.[1];
-  if (written === undefined || written === '') return message.replaceAll(url, '<URL>');
-  return message.replaceAll(url, '<URL>').replaceAll(written, '***').replaceAll(decoded(written), '***');
-}
-
-function decoded(text: string): string {
-  return URL.canParse(`http://${text}@host`) ? decodeURIComponent(text) : text;
 }

@@ -36,6 +36,14 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     description: "Take accounts, users, API keys and secrets over from a Smarter platform's database.",
     load: async () => (await import('./import-smarter.js')).importSmarterCommand,
   },
+  'export-smarter': {
+    description: "Write what was made and changed in Keyward back into a Smarter platform's database.",
+    load: async () => (await import('./export-smarter.js')).exportSmarterCommand,
+  },
+  shadow: {
+    description: 'Compare the verdicts that a Smarter platform gives with those that Keyward gives.',
+    load: async () => (await import('./shadow.js')).shadowCommand,
+  },
   audit: {
     description: 'Check the audit log.',
     load: async () => (await import('./audit.js')).auditCommand,

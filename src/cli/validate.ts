@@ -2,8 +2,8 @@ import type { Command } from 'commander';
 import { connect, VerdictReason, type KeywardClient, type ValidateTokenResponse } from '../client/index.js';
 import { explained } from './io/call-failure.js';
 import { clientOptions, warnOfCommandLine, withClientOptions, type GivenOptions } from './client-options.js';
-import { io } from './io/io.js';
-import { printErrorLine, printJsonLine, printLine } from './io/output.js';
+import { givenTexts } from './io/given-texts.js';
+import { printJsonLine, printLine } from './io/output.js';
 import { addTo } from './repeatable.js';
 import { slicesOf } from '../lib/slices.js';
 
@@ -48,8 +48,6 @@ export function validateCommand(command: Command): void {
         else printLine(describe(verdict));
       };
       try {
-        if (token === '-' && io().stdin.isTTY === true)
-          printErrorLine('Type or paste texts, one a line, to ask about each. Ctrl-D ends.');
         if (token === '-') await validateLines(client, requiredScopes, print);
         else print(toVerdict(await client.tokens.validateToken({ token, requiredScopes })));
       } catch (error) {
@@ -66,42 +64,14 @@ async function validateLines(
   requiredScopes: readonly string[],
   print: (verdict: Verdict) => void,
 ): Promise<void> {
-  let rest = '';
-  let lineNumber = 0;
-  const validateAll = async (lines: readonly string[]): Promise<void> => {
-    const tokens = lines.flatMap((line) => {
-      lineNumber += 1;
-      return line.trim() === '' ? [] : [parseLine(line, lineNumber)];
-    });
+  for await (const tokens of givenTexts()) {
     for (const batch of slicesOf(tokens, ({ length }) => length, BATCH)) {
       const { responses } = await client.tokens.batchValidateTokens({
         requests: batch.map((token) => ({ token, requiredScopes })),
       });
       for (const response of responses) print(toVerdict(response));
     }
-  };
-  const { stdin } = io();
-  stdin.setEncoding('utf8');
-  for await (const chunk of stdin as AsyncIterable<string>) {
-    const lines = (rest + chunk).split('\n');
-    rest = lines.pop() ?? '';
-    await validateAll(lines);
   }
-  await validateAll([rest]);
-}
-
-/** parseLine takes a line as it is, or for what it says as a JSON string: texts that are no line have to be written so. */
-function parseLine(line: string, lineNumber: number): string {
-  if (!line.startsWith('"')) return line.replace(/\r$/, '');
-  let value: unknown;
-  try {
-    value = JSON.parse(line);
-  } catch (error) {
-    throw new Error(`line ${lineNumber} of standard input begins as a JSON string and is none`, {
-      cause: error,
-    });
-  }
-  return String(value);
 }
 
 function toVerdict({ valid, reason, keyId, principal, stale }: ValidateTokenResponse): Verdict {

@@ -70,6 +70,13 @@ export class Keyring {
     return { keyId: this.primaryId, ciphertext: this.#primary.encrypt(plaintext, now) };
   }
 
+  /** encryptWith encrypts with a key of the ring that need not be the first: for a platform that has only that one. */
+  encryptWith(keyId: string, plaintext: Uint8Array): Buffer {
+    const key = this.#keys.get(keyId);
+    if (key === undefined) throw new Error(`the keyring has no key ${keyId}`);
+    return key.encrypt(plaintext, BigInt(Math.floor(this.#clock.now() / 1000)));
+  }
+
   /**
    * decrypt reads a ciphertext with the key named, or with whichever fits where that is not known.
    *

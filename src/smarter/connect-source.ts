@@ -1,4 +1,7 @@
 import { linkWarning, readLink } from '../db/database-link.js';
+import { MysqlPlatform } from './export/mysql-platform.js';
+import type { Platform } from './export/platform.js';
+import { PostgresPlatform } from './export/postgres-platform.js';
 import { readMysqlLink } from './mysql-link.js';
 import { MysqlSource } from './mysql-source.js';
 import { PostgresSource } from './postgres-source.js';
@@ -8,11 +11,20 @@ import type { Source } from './source.js';
 /** Engine is a kind of database that Smarter runs on: how it is connected to, and how safe the way to it is. */
 interface Engine {
   open(url: string): Promise<Source>;
+  openPlatform(url: string): Promise<Platform>;
   readLink(url: string): Parameters<typeof linkWarning>[1];
 }
 
-const POSTGRES: Engine = { open: (url) => PostgresSource.open(url), readLink };
-const MYSQL: Engine = { open: (url) => MysqlSource.open(url), readLink: readMysqlLink };
+const POSTGRES: Engine = {
+  open: (url) => PostgresSource.open(url),
+  openPlatform: (url) => PostgresPlatform.open(url),
+  readLink,
+};
+const MYSQL: Engine = {
+  open: (url) => MysqlSource.open(url),
+  openPlatform: (url) => MysqlPlatform.open(url),
+  readLink: readMysqlLink,
+};
 const ENGINES = new Map([
   ['postgres', POSTGRES],
   ['postgresql', POSTGRES],
@@ -26,6 +38,14 @@ const ENGINES = new Map([
  */
 export async function connectSource(url: string): Promise<Source> {
   return engineOf(url).open(url);
+}
+
+/**
+ * connectPlatform connects to write.
+ * @throws SmarterImportError where the URL names no engine that Smarter runs on
+ */
+export async function connectPlatform(url: string): Promise<Platform> {
+  return engineOf(url).openPlatform(url);
 }
 
 /** sourceWarning tells what the way to the source gives up, or undefined if it stays on the machine or is verified TLS. */

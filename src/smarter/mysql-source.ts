@@ -106,7 +106,7 @@ export class MysqlSource implements Source {
 }
 
 /** textOf writes a value as PostgreSQL would. Times have no zone in MySQL; Django keeps them in UTC. */
-function textOf(field: TypeCastField): string | null {
+export function textOf(field: TypeCastField): string | null {
   const text = field.buffer()?.toString('utf8');
   if (text === undefined) return null;
   if (field.type === 'DATETIME' || field.type === 'TIMESTAMP') return `${text}+00`;

@@ -28,7 +28,8 @@ export async function* readTokens({ source, batchSize }: ReadOptions): AsyncGene
   for await (const batch of source.rows(sql, batchSize)) yield batch.map(tokenRow);
 }
 
-function tokenRow(row: TextRow): SourceRow {
+/** tokenRow reads one API key: the columns of its Smarter row and of its knox row. */
+export function tokenRow(row: TextRow): SourceRow {
   const reader = new RowReader('drf_smarterauthtoken', row);
   const writtenKeyId = reader.raw('key_id') ?? '';
   const keyId = uuidOf(writtenKeyId);

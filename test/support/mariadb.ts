@@ -31,7 +31,8 @@ export async function startMariaDb(): Promise<MariaDb> {
   const asRoot = process.getuid?.() === 0;
   if (asRoot) await chown(directory, NOBODY, NOBODY);
   const user = asRoot ? { uid: NOBODY, gid: NOBODY } : {};
-  const common = ['--no-defaults', `--datadir=${join(directory, 'data')}`];
+  // A server that starts clears its temporary directory, which must not be another's.
+  const common = ['--no-defaults', `--datadir=${join(directory, 'data')}`, `--tmpdir=${directory}`];
   const install = spawnSync(
     'mariadb-install-db',
     [...common, '--auth-root-authentication-method=normal', '--skip-test-db'],
@@ -48,8 +49,6 @@ export async function startMariaDb(): Promise<MariaDb> {
       `--port=${port}`,
       `--socket=${socket}`,
       `--pid-file=${join(directory, 'pid')}`,
-      // A server that starts clears its temporary directory, which must not be another's.
-      `--tmpdir=${directory}`,
       '--bind-address=127.0.0.1',
       '--skip-log-bin',
       '--default-time-zone=+05:45',

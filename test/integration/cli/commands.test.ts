@@ -34,6 +34,8 @@ test('what checks or takes over says so where there is no database, and makes no
     ['audit', 'verify'],
     ['import-smarter', '--from', from],
     ['import-smarter', '--dry-run', '--from', from],
+    ['shadow', '--from', from],
+    ['export-smarter', '--secret-key', '0123456789abcdef', '--to', from],
   ]) {
     const { code, stdout, stderr } = await runKeyward(command, here);
     expect([code, stdout]).toEqual([1, '']);

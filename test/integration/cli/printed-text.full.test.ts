@@ -57,8 +57,8 @@ const SHOW_TEXTS =
   /^(call|validate|get|resolve|secret (list|get|versions|refs|grants)|token (list|get|validate|activate)) /;
 /** These ask no service. */
 const OTHER_COMMANDS = [
-  ...['serve', 'migrate', 'bootstrap', 'upgrade-database', 'audit verify', 'keys generate'],
-  ...['import-smarter conflicts', 'import-smarter resolve'],
+  ...['serve', 'migrate', 'bootstrap', 'import-smarter', 'export-smarter', 'shadow', 'upgrade-database'],
+  ...['import-smarter conflicts', 'import-smarter resolve', 'audit verify', 'keys generate'],
 ];
 
 /** commandNames are all commands that the program has, by its own help. */

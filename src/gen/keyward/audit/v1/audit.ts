@@ -146,6 +146,13 @@ export enum AuditAction {
    * first before it; no chain of records may be written with them from now on.
    */
   AUDIT_ACTION_KEYS_RETIRED = 44,
+  /**
+   * AUDIT_ACTION_DATA_EXPORTED - Rows of one kind were written into the database of the platform that Keyward
+   * took over. In the detail, how many: `created`, `updated`, `deleted`. Each
+   * secret whose value left has a record SECRET_ACCESSED of its own before it, with
+   * `purpose` `export` in the detail.
+   */
+  AUDIT_ACTION_DATA_EXPORTED = 57,
 }
 
 /**

@@ -1,0 +1,81 @@
+import type { Command } from 'commander';
+import { AuditLog } from '../audit/audit-log.js';
+import { ChainRepository } from '../audit/chain-repository.js';
+import type { Keyring } from '../crypto/keyring.js';
+import { systemClock } from '../lib/clock.js';
+import { formatExport } from '../smarter/export/export-report.js';
+import { exportSmarter } from '../smarter/export/export-smarter.js';
+import { printJson, printText, showLine } from './io/output.js';
+import { onPlatform, platformUrl } from './platform-database.js';
+import { withTargetDatabase } from './target-database.js';
+
+interface Options {
+  readonly to?: string;
+  readonly secretKey: string;
+  readonly allScopes?: boolean;
+  readonly dryRun?: boolean;
+  readonly json?: true;
+}
+
+const HELP = `
+The URL is as for "keyward import-smarter"; its account must be able to write the tables of users, API keys, secrets and
+tags. Give it in KEYWARD_EXPORT_TO, since others on this machine can read a command line.
+
+Keys and secrets that were made, changed, rotated, revoked, deleted or used in Keyward are written into the platform's
+tables, and users who were switched on or off. Keys go on working as they are, since both keep the same digests.
+Values of secrets are encrypted with the key of KEYWARD_FERNET_KEYS that --secret-key names by its id ("keyward keys
+status" lists them): the one that the platform has. Every value that leaves is recorded in the audit log before.
+What the platform has no place for is reported. A key with narrower scopes is written switched off, since the platform
+would let it do everything, unless --all-scopes is given.
+
+It may be run again at any time: it writes only what the two do not agree on, and the next import does not take that
+for a change. Import before, so that it knows what was changed on the platform.`;
+
+/** exportSmarterCommand is `keyward export-smarter`. */
+export function exportSmarterCommand(command: Command): void {
+  command
+    .option(
+      '--to <URL>',
+      "database of the Smarter platform (or KEYWARD_EXPORT_TO; the user's password is never printed)",
+    )
+    .requiredOption('--secret-key <KEY_ID>', 'the key that the platform decrypts secrets with')
+    .option(
+      '--all-scopes',
+      'write keys with narrower scopes switched on, although they may do everything there',
+    )
+    .option('--dry-run', 'compute and report everything, write nothing')
+    .option('--json', 'print the report as JSON')
+    .addHelpText('after', HELP)
+    .action(async ({ to, secretKey, allScopes = false, dryRun = false, json }: Options) => {
+      const url = platformUrl({ flag: '--to', given: to, variable: 'KEYWARD_EXPORT_TO' });
+      const report = await withTargetDatabase(
+        (target, keyring) => {
+          requireKey(keyring, secretKey);
+          return onPlatform(url, () =>
+            exportSmarter({
+              platformUrl: url,
+              target,
+              keyring,
+              keyId: secretKey,
+              audit: new AuditLog({ chains: new ChainRepository(target), keys: keyring, clock: systemClock }),
+              allScopes,
+              dryRun,
+              onProgress: showProgress,
+            }),
+          );
+        },
+        { mustExist: true },
+      );
+      if (json === true) printJson(report);
+      else printText(formatExport(report));
+    });
+}
+
+function requireKey(keyring: Keyring, keyId: string): void {
+  if (keyring.has(keyId)) return;
+  throw new Error(`--secret-key: KEYWARD_FERNET_KEYS has no key ${keyId}, but ${keyring.keyIds.join(', ')}`);
+}
+
+function showProgress(rows: number): void {
+  showLine(`rows: ${rows}`);
+}

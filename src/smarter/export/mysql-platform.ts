@@ -1,0 +1,90 @@
+import mysql from 'mysql2';
+import type { Connection as PromisedConnection } from 'mysql2/promise';
+import { readMysqlLink } from '../mysql-link.js';
+import { textOf } from '../mysql-source.js';
+import type { TextRow } from '../source.js';
+import {
+  spread,
+  type Platform,
+  type PlatformTransaction,
+  type PlatformValue,
+  type Reference,
+} from './platform.js';
+
+/** MysqlPlatform writes a platform's MySQL 8 or MariaDB. */
+export class MysqlPlatform implements Platform {
+  readonly #session: PromisedConnection;
+
+  private constructor(session: PromisedConnection) {
+    this.#session = session;
+  }
+
+  static async open(url: string): Promise<MysqlPlatform> {
+    const connection = mysql.createConnection({
+      ...readMysqlLink(url).options,
+      charset: 'utf8mb4',
+      connectTimeout: 10_000,
+      enableKeepAlive: true,
+      typeCast: textOf,
+    });
+    connection.on('error', () => undefined);
+    const session = connection.promise();
+    try {
+      // What does not fit is an error. The driver writes values as text, with backslashes before quotes.
+      await session.query("SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE'");
+      await session.query('SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED');
+    } catch (error) {
+      connection.destroy();
+      throw error;
+    }
+    return new MysqlPlatform(session);
+  }
+
+  async tables(): Promise<ReadonlySet<string>> {
+    const rows = await this.#query(
+      'SELECT table_name AS name FROM information_schema.tables WHERE table_schema = DATABASE()',
+      [],
+    );
+    return new Set(rows.map(({ name }) => name ?? ''));
+  }
+
+  async run<T>(work: (trx: PlatformTransaction) => Promise<T>, keep: boolean): Promise<T> {
+    await this.#session.query('START TRANSACTION');
+    try {
+      const result = await work({
+        query: (sql, values = []) => this.#query(sql, values),
+        // Times have no zone there; Django keeps them in UTC.
+        time: (text) => text?.replace('T', ' ').replace(/Z$/, '') ?? null,
+        keyId: (uuid) => uuid.replaceAll('-', ''),
+        hex: (column) => `HEX(${column})`,
+      });
+      await this.#session.query(keep ? 'COMMIT' : 'ROLLBACK');
+      return result;
+    } catch (error) {
+      await this.#session.query('ROLLBACK').catch(() => undefined);
+      throw error;
+    }
+  }
+
+  async references(table: string): Promise<readonly Reference[]> {
+    const rows = await this.#query(
+      `SELECT table_name AS table_, column_name AS column_ FROM information_schema.key_column_usage
+       WHERE table_schema = DATABASE() AND referenced_table_schema = DATABASE() AND referenced_table_name = ?`,
+      [table],
+    );
+    return rows.map(({ table_: name, column_: column }) => {
+      return { table: mysql.escapeId(name ?? ''), column: mysql.escapeId(column ?? '') };
+    });
+  }
+
+  close(): Promise<void> {
+    this.#session.destroy();
+    return Promise.resolve();
+  }
+
+  async #query(sql: string, values: readonly PlatformValue[]): Promise<readonly TextRow[]> {
+    const flat = spread(sql, values);
+    const [rows] = await this.#session.query(flat.sql, flat.values);
+    return Array.isArray(rows) ? (rows as unknown as TextRow[]) : [];
+  }
+}
