@@ -63,7 +63,7 @@ vi.mock(import('../../../src/account/owner-gains.js'), async (original) => {
 });
 
 /** The sequences of a run in CI, always the same, so that what is found once is found again. */
-const RUNS = { numRuns: 2000, seed: 9, endOnFailure: true };
+const RUNS = { numRuns: 5000, seed: 9, endOnFailure: true };
 const TIMEOUT_MS = 300_000;
 
 let estate: Estate;
