@@ -32,6 +32,8 @@ const CLIENT_COMMANDS: Readonly<Record<string, readonly string[]>> = {
   'secret rotate': ['$SECRET'],
   'secret refs': ['$SECRET'],
   'secret grants': ['$SECRET'],
+  'secret clone': ['$SECRET', NASTY],
+  'secret transfer': ['$SECRET', NASTY],
   'secret delete': ['$SECRET', '--force'],
   'secret undelete': ['$SECRET'],
   'token create': [NASTY, '--out', '-'],
@@ -43,6 +45,8 @@ const CLIENT_COMMANDS: Readonly<Record<string, readonly string[]>> = {
   'token activate': ['$KEY'],
   'token clone': ['$KEY', NASTY, '--out', '-'],
   'token rename': ['$KEY', NASTY],
+  'token transfer': ['$KEY', NASTY],
+  'token refs': ['$KEY'],
   'token revoke': ['$KEY', '--etag', NASTY],
   apply: ['-f', '-'],
   get: ['secret', '$SECRET'],
@@ -57,7 +61,7 @@ const SHOW_TEXTS =
   /^(call|validate|get|resolve|secret (list|get|versions|refs|grants)|token (list|get|validate|activate)) /;
 /** These ask no service. */
 const OTHER_COMMANDS = [
-  ...['serve', 'migrate', 'bootstrap', 'import-smarter', 'export-smarter', 'shadow', 'upgrade-database'],
+  ...['serve', 'migrate', 'bootstrap', 'export-smarter', 'shadow', 'upgrade-database'],
   ...['import-smarter conflicts', 'import-smarter resolve', 'audit verify', 'keys generate'],
 ];
 

@@ -279,7 +279,7 @@ spec: {scopes: [ok, "NOT OK"], scope: [x]}
 apiVersion: smarter.sh/v1
 kind: Secret
 metadata:
-  name: -bad
+  name: ' bad'
   version: 1.10
   tags: [a, a]
   annotations: [{a: b}]
@@ -307,7 +307,7 @@ spec: {isStaff: yes, email: null}
     for (const { rule } of violations) expect(rule).toMatch(/\(line \d+, column \d+\)$/);
     expect(violations[0]?.rule).toMatch(/^is not known; .* \(line 6, column 39\)$/);
     const values = textOfAll(
-      api.keyOf('owner-a', '-bad', { scopes: ['ok', 'NOT OK'] }),
+      api.keyOf('owner-a', 'bad\u200b', { scopes: ['ok', 'NOT OK'] }),
       api.keyOf('owner-a', 'x', { scopes: [] }),
     );
     expect(await api.refused(values)).toMatchObject({
