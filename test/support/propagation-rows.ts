@@ -105,6 +105,14 @@ export const PROPAGATION_ROWS = {
       tokens.transferToken({ selector: byId(token), owner: byId({ id: to.profile }) });
     return { plaintext: token.plaintext, before: OK, call, after: { reason: 'OWNER_INACTIVE' } };
   },
+  applyManifest: async (world) => {
+    const { name, plaintext } = await world.issue('owner-a');
+    const { username, accountNumber } = world.profileOf('owner-a');
+    const spec = { owner: { username, accountNumber }, isActive: false };
+    const manifest = JSON.stringify({ apiVersion: 'keyward/v1', kind: 'ApiKey', metadata: { name }, spec });
+    const call = ({ manifests }: KeywardClient) => manifests.applyManifest({ manifest });
+    return { plaintext, before: OK, call, after: { reason: 'INACTIVE' } };
+  },
   revokeToken: ofToken({}, OK, ({ tokens }, selector) => tokens.revokeToken({ selector }), UNKNOWN),
   revokeUserTokens: ofOwner(
     ({ tokens }, { user }) => tokens.revokeUserTokens({ user: byId({ id: user }) }),
