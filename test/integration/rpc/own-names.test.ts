@@ -5,8 +5,9 @@ import { METHOD_NAMES, Peer, type MethodName } from '../../support/rpc.js';
 import { existing, World, type Member } from '../../support/world.js';
 
 const NAMED = ['TokenSelector', 'SecretSelector'];
-/** A name never names a deleted secret. */
-const METHODS = METHOD_NAMES.filter((method) => fieldOf(method) !== undefined && method !== 'undeleteSecret');
+/** A name never names a deleted secret; and GetManifest names one of several kinds. */
+const OTHERS: readonly MethodName[] = ['undeleteSecret', 'getManifest'];
+const METHODS = METHOD_NAMES.filter((method) => fieldOf(method) !== undefined && !OTHERS.includes(method));
 
 function fieldOf(method: MethodName) {
   return requestFields(method).find((field) => NAMED.includes(selectorOf(field)?.name ?? ''));
