@@ -1,5 +1,5 @@
-import mysql, { type Connection, type TypeCastField } from 'mysql2';
-import { readMysqlLink } from './mysql-link.js';
+import mysql, { type Connection } from 'mysql2';
+import { connectMysql } from './platform-connections.js';
 import { PIECE, RowBatches } from './row-batches.js';
 import type { ForeignKey, Source, TextRow } from './source.js';
 
@@ -12,27 +12,14 @@ export class MysqlSource implements Source {
   }
 
   static async open(url: string): Promise<MysqlSource> {
-    const connection = mysql.createConnection({
-      ...readMysqlLink(url).options,
-      charset: 'utf8mb4',
-      connectTimeout: 10_000,
-      enableKeepAlive: true,
-      typeCast: textOf,
-    });
-    // A lost connection also fails the query under way, or the next one; without a listener it would end the process.
-    connection.on('error', () => undefined);
-    try {
-      const session = connection.promise();
+    const connection = await connectMysql(url, [
       // Unlike the driver's defaults: the server must bear with a reader that pauses to write.
-      await session.query('SET SESSION net_write_timeout = 3600, SESSION wait_timeout = 28800');
+      'SET SESSION net_write_timeout = 3600, SESSION wait_timeout = 28800',
       // Rows are sorted with their values in them, and MySQL fails on a row that its buffer cannot hold.
-      await session.query('SET SESSION sort_buffer_size = 33554432');
-      await session.query('SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ');
-      await session.query('START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY');
-    } catch (error) {
-      connection.destroy();
-      throw error;
-    }
+      'SET SESSION sort_buffer_size = 33554432',
+      'SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ',
+      'START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY',
+    ]);
     return new MysqlSource(connection);
   }
 
@@ -103,13 +90,4 @@ export class MysqlSource implements Source {
     }
     return names;
   }
-}
-
-/** textOf writes a value as PostgreSQL would. Times have no zone in MySQL; Django keeps them in UTC. */
-export function textOf(field: TypeCastField): string | null {
-  const text = field.buffer()?.toString('utf8');
-  if (text === undefined) return null;
-  if (field.type === 'DATETIME' || field.type === 'TIMESTAMP') return `${text}+00`;
-  if (field.type === 'TINY' && field.length === 1) return text === '0' ? 'f' : 't';
-  return text;
 }

@@ -1,9 +1,7 @@
-import { DatabaseClient } from '../db/database-client.js';
-import { LONG_STATEMENT_MS } from '../db/statement-limit.js';
+import type { DatabaseClient } from '../db/database-client.js';
+import { connectPostgres } from './platform-connections.js';
 import { RowBatches } from './row-batches.js';
 import type { ForeignKey, Source, TextRow } from './source.js';
-
-const asText = { getTypeParser: () => (value: string) => value };
 
 /** PostgresSource reads through cursors in one REPEATABLE READ transaction. */
 export class PostgresSource implements Source {
@@ -14,29 +12,16 @@ export class PostgresSource implements Source {
   }
 
   static async open(url: string): Promise<PostgresSource> {
-    const client = new DatabaseClient({
-      connectionString: url,
-      application_name: 'keyward import-smarter',
-      connectionTimeoutMillis: 10_000,
-      limitMs: LONG_STATEMENT_MS,
-      types: asText,
-    });
-    // A lost connection also fails the query under way, or the next one; without a listener it would end the process.
-    client.on('error', () => undefined);
-    try {
-      await client.connect();
-      await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
-      await client.query(`
+    const client = await connectPostgres(url, 'import-smarter', [
+      'BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY',
+      `
         SET LOCAL TIME ZONE 'UTC';
         SET LOCAL datestyle = 'ISO, YMD';
         SET LOCAL statement_timeout = 0;
         SET LOCAL idle_in_transaction_session_timeout = 0;
         -- Every row is read: plan for all of them, not for the first few.
-        SET LOCAL cursor_tuple_fraction = 1`);
-    } catch (error) {
-      await client.end();
-      throw error;
-    }
+        SET LOCAL cursor_tuple_fraction = 1`,
+    ]);
     return new PostgresSource(client);
   }
 

@@ -1,7 +1,6 @@
 import mysql from 'mysql2';
 import type { Connection as PromisedConnection } from 'mysql2/promise';
-import { readMysqlLink } from '../mysql-link.js';
-import { textOf } from '../mysql-source.js';
+import { connectMysql } from '../platform-connections.js';
 import type { TextRow } from '../source.js';
 import {
   spread,
@@ -20,24 +19,12 @@ export class MysqlPlatform implements Platform {
   }
 
   static async open(url: string): Promise<MysqlPlatform> {
-    const connection = mysql.createConnection({
-      ...readMysqlLink(url).options,
-      charset: 'utf8mb4',
-      connectTimeout: 10_000,
-      enableKeepAlive: true,
-      typeCast: textOf,
-    });
-    connection.on('error', () => undefined);
-    const session = connection.promise();
-    try {
+    const connection = await connectMysql(url, [
       // What does not fit is an error. The driver writes values as text, with backslashes before quotes.
-      await session.query("SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE'");
-      await session.query('SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED');
-    } catch (error) {
-      connection.destroy();
-      throw error;
-    }
-    return new MysqlPlatform(session);
+      "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE'",
+      'SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED',
+    ]);
+    return new MysqlPlatform(connection.promise());
   }
 
   async tables(): Promise<ReadonlySet<string>> {

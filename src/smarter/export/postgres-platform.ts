@@ -1,5 +1,5 @@
-import { DatabaseClient } from '../../db/database-client.js';
-import { LONG_STATEMENT_MS } from '../../db/statement-limit.js';
+import type { DatabaseClient } from '../../db/database-client.js';
+import { connectPostgres } from '../platform-connections.js';
 import type { TextRow } from '../source.js';
 import {
   spread,
@@ -8,8 +8,6 @@ import {
   type PlatformValue,
   type Reference,
 } from './platform.js';
-
-const asText = { getTypeParser: () => (value: string) => value };
 
 /** PostgresPlatform writes a platform's PostgreSQL. */
 export class PostgresPlatform implements Platform {
@@ -20,22 +18,8 @@ export class PostgresPlatform implements Platform {
   }
 
   static async open(url: string): Promise<PostgresPlatform> {
-    const client = new DatabaseClient({
-      connectionString: url,
-      application_name: 'keyward export-smarter',
-      connectionTimeoutMillis: 10_000,
-      limitMs: LONG_STATEMENT_MS,
-      types: asText,
-    });
-    // A lost connection also fails the query under way, or the next one; without a listener it would end the process.
-    client.on('error', () => undefined);
-    try {
-      await client.connect();
-      await client.query("SET TIME ZONE 'UTC'; SET datestyle = 'ISO, YMD'");
-    } catch (error) {
-      await client.end();
-      throw error;
-    }
+    const first = "SET TIME ZONE 'UTC'; SET datestyle = 'ISO, YMD'";
+    const client = await connectPostgres(url, 'export-smarter', [first]);
     return new PostgresPlatform(client);
   }
 
