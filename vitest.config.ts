@@ -6,7 +6,7 @@ import { IS_FULL } from './test/support/extent.js';
 /** These change what others rely on in their process, kill what runs in it, or weigh its memory. */
 const IN_PROCESSES_OF_THEIR_OWN = [
   'test/fault/**/*.test.ts',
-  'test/integration/rights/holes.test.ts',
+  'test/integration/rights/holes.full.test.ts',
   'test/integration/rpc/young-streams.test.ts',
 ];
 

@@ -11,7 +11,7 @@ import { execute } from '../support/sql.js';
 import { existing, newValue, textOf, World } from '../support/world.js';
 import { hostileRequest, type HostileRequest, type Victims } from './hostile-requests.js';
 
-const REQUESTS = extent('FUZZ_REQUESTS', 2_500, 60_000);
+const REQUESTS = extent('FUZZ_REQUESTS', 1_000, 60_000);
 const SEED = Number(process.env['FUZZ_SEED'] ?? Date.now() % 2 ** 31);
 /** Requests until there are new victims: those before have been destroyed by then. */
 const ROUND = 2_500;

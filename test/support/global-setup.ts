@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
+import pg from 'pg';
 import type { TestProject } from 'vitest/node';
 import { startEmbeddedPostgres, type EmbeddedPostgres } from '../../src/db/embedded-postgres.js';
 import { migrate } from '../../src/db/migrate.js';
@@ -16,8 +17,13 @@ declare module 'vitest' {
   }
 }
 
-/** SPEED_SETTINGS give up what only a power failure would show. */
-const SPEED_SETTINGS = { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off' };
+/** SPEED_SETTINGS give up what only a power failure or a thief of password files would show. */
+const SPEED_SETTINGS = {
+  fsync: 'off',
+  synchronous_commit: 'off',
+  full_page_writes: 'off',
+  scram_iterations: '1',
+};
 
 /** build compiles what changed of the program, which some tests run as users do. */
 function build(): void {
@@ -25,6 +31,13 @@ function build(): void {
   const root = fileURLToPath(new URL('../..', import.meta.url));
   const { status } = spawnSync(process.execPath, [compiler, '-b'], { cwd: root, stdio: 'inherit' });
   if (status !== 0) throw new Error('the program does not compile');
+}
+
+/** cheapenPassword stores the password anew, by the number of iterations that is set: tests connect thousands of times. */
+async function cheapenPassword(url: string): Promise<void> {
+  const { username, password } = new URL(url);
+  const role = pg.escapeIdentifier(decodeURIComponent(username));
+  await execute(url, `ALTER ROLE ${role} PASSWORD ${pg.escapeLiteral(decodeURIComponent(password))}`);
 }
 
 /** setup starts one PostgreSQL for the whole run. KEYWARD_TEST_KEEP leaves its files, and prints where. */
@@ -36,12 +49,15 @@ export default async function setup(project: TestProject): Promise<() => Promise
     await database?.stop();
     const { leftOut } = project.getProvidedContext();
     if (leftOut > 0)
-      console.warn(`LEFT OUT: ${leftOut} files (*.full.test.ts), which npm run test:full runs.`);
+      console.warn(
+        `LEFT OUT: ${leftOut} files (*.full.test.ts) and all that takes MariaDB, which npm run test:full runs.`,
+      );
     if (process.env['KEYWARD_TEST_KEEP']) console.log(`The databases of this run are kept in ${dataDir}`);
     else await removeDataDir(dataDir);
   };
   try {
     database = await startEmbeddedPostgres({ dataDir, settings: SPEED_SETTINGS });
+    await cheapenPassword(database.url);
     await execute(database.url, `CREATE DATABASE ${TEMPLATE_DATABASE}`);
     await migrate(withDatabaseName(database.url, TEMPLATE_DATABASE));
     project.provide('databaseServerUrl', database.url);

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import mysql from 'mysql2/promise';
 import { vi } from 'vitest';
+import { IS_FULL } from './extent.js';
 import { freePort } from './free-port.js';
 
 /** NOBODY runs the server where the tests run as root: MariaDB refuses to. */
@@ -17,12 +18,18 @@ export interface MariaDb {
   stop(): Promise<void>;
 }
 
-/** hasMariaDb tells whether a MariaDB server is installed here. */
-export function hasMariaDb(): boolean {
-  return (
+/** whyNoMariaDb tells why nothing is tested with MariaDB; undefined where it is. */
+export function whyNoMariaDb(): string | undefined {
+  if (!IS_FULL) return 'npm run test:full does';
+  const isInstalled =
     spawnSync('mariadbd', ['--version']).status === 0 &&
-    spawnSync('mariadb-install-db', ['--help']).error === undefined
-  );
+    spawnSync('mariadb-install-db', ['--help']).error === undefined;
+  return isInstalled ? undefined : 'no mariadbd and mariadb-install-db on PATH';
+}
+
+/** hasMariaDb tells whether something is to be tested with MariaDB. */
+export function hasMariaDb(): boolean {
+  return whyNoMariaDb() === undefined;
 }
 
 /** startMariaDb starts a private server on a free port of 127.0.0.1. */

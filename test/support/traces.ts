@@ -1,9 +1,29 @@
+import { randomBytes } from 'node:crypto';
+
 /** tracesOf tells in which forms a value shows in bytes. Of one longer than 48 bytes it looks for the first 48. */
 export function tracesOf(value: Buffer, bytes: Buffer): string[] {
   const forms = Object.entries(formsOf(value.subarray(0, 48)));
   // Many forms of a simple text are the same.
   const needles = new Map(forms.map(([form, needle]) => [needle.toString('latin1'), { form, needle }]));
   return [...needles.values()].flatMap(({ form, needle }) => (bytes.includes(needle) ? [form] : []));
+}
+
+/**
+ * tracesOfAll does so for many values, each of which begins with one of `beginnings`: it looks for these first, since a dump
+ * of memory is too large to look in it for every form of every value.
+ */
+export function tracesOfAll(
+  values: readonly Buffer[],
+  beginnings: readonly Buffer[],
+  bytes: Buffer,
+): string[] {
+  const isThere = beginnings.some((beginning) => tracesOf(beginning, bytes).length > 0);
+  return isThere ? values.flatMap((value) => tracesOf(value, bytes)) : [];
+}
+
+/** beginningOfData are bytes for values to begin with. They end with ASCII, so their form as text is the beginning of a value's. */
+export function beginningOfData(): Buffer {
+  return Buffer.concat([randomBytes(8), Buffer.from('-')]);
 }
 
 function formsOf(value: Buffer): Readonly<Record<string, Buffer>> {

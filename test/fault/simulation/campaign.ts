@@ -9,7 +9,7 @@ export const REPLAYED = process.env['SIM_SEED'] === undefined ? undefined : Numb
 export const FIRST_SEED = REPLAYED ?? Date.now() % MAX_SEED;
 /** Enough for every broken variant to be caught. */
 export const MAX_SCHEDULES = 10_000;
-export const SCHEDULES = REPLAYED === undefined ? extent('SIM_SCHEDULES', 1_000, MAX_SCHEDULES) : 1;
+export const SCHEDULES = REPLAYED === undefined ? extent('SIM_SCHEDULES', 400, MAX_SCHEDULES) : 1;
 
 /** Finding is a schedule in which the protocol failed. */
 interface Finding {

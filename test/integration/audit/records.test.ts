@@ -5,7 +5,7 @@ import { TEST_KEY } from '../../support/keyring.js';
 import { byId, REQUESTS } from '../../support/requests.js';
 import { METHOD_NAMES, Peer, type MethodName, type RequestOf } from '../../support/rpc.js';
 import { certificateOptions, MUTUAL_TLS, startTestServer } from '../../support/server.js';
-import { execute } from '../../support/sql.js';
+import { connected, execute } from '../../support/sql.js';
 import { connectTo, newKey, sealed, storeSecrets } from '../../support/stored-secrets.js';
 import { ACCOUNT_A, existing, World } from '../../support/world.js';
 
@@ -176,9 +176,11 @@ describe.each(METHODS)('%s', (method) => {
     const tables = ['accounts', 'users', 'user_profiles', 'tokens', 'token_digests', 'secrets'];
     tables.push('secret_versions', 'secret_references', 'secret_grants', 'token_references');
     const state = () =>
-      Promise.all(
-        tables.map((table) => execute(world.database.url, `SELECT ${ROW} FROM ${table} t ORDER BY 1`)),
-      );
+      connected(world.database.url, async (run) => {
+        const rows: unknown[] = [];
+        for (const table of tables) rows.push(await run(`SELECT ${ROW} FROM ${table} t ORDER BY 1`));
+        return rows;
+      });
     const before = await state();
     const newest = await newestEvent(world.database.url);
     await execute(

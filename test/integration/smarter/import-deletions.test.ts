@@ -2,6 +2,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { newestEvent, readEvents } from '../../support/audit.js';
 import { createImportTarget, type ImportTarget } from '../../support/import-target.js';
 import type { SmarterDatabase } from '../../support/smarter-source.js';
+import { whyNoMariaDb } from '../../support/mariadb.js';
 import { addKey, addUser, deleteUser, ENGINES, logOut, type Engine } from '../../support/smarter-platform.js';
 
 const BOB = 3;
@@ -11,7 +12,7 @@ const HEIDIS_ACCOUNT = 3;
 const CHANGED_SINCE = { prefer: 'safer' as const };
 
 for (const [name, start] of Object.entries(ENGINES)) {
-  if (start === undefined) console.warn(`NOT TESTED: deletions from ${name}, which is not installed here`);
+  if (start === undefined) console.warn(`NOT TESTED: deletions from ${name} (${whyNoMariaDb()})`);
 
   describe.skipIf(start === undefined)(`from ${name}`, () => {
     let engine: Engine;

@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { createImportTarget, NO_ROWS, type ImportTarget } from '../../support/import-target.js';
-import { hasMariaDb, startMariaDb, type MariaDb } from '../../support/mariadb.js';
+import { hasMariaDb, startMariaDb, whyNoMariaDb, type MariaDb } from '../../support/mariadb.js';
 import {
   createSmarterDatabase,
   readExpected,
@@ -9,7 +9,7 @@ import {
 } from '../../support/smarter-source.js';
 
 if (!hasMariaDb()) {
-  console.warn('NOT TESTED: import from MySQL or MariaDB (no mariadbd and mariadb-install-db on PATH)');
+  console.warn(`NOT TESTED: import from MySQL or MariaDB (${whyNoMariaDb()})`);
 }
 
 describe.skipIf(!hasMariaDb())('from MariaDB', () => {

@@ -2,12 +2,13 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { foldName } from '../../../src/lib/text.js';
 import { createImportTarget, type ImportTarget } from '../../support/import-target.js';
 import type { SmarterDatabase } from '../../support/smarter-source.js';
+import { whyNoMariaDb } from '../../support/mariadb.js';
 import { addKey, addSecret, ENGINES, logOut, type Engine } from '../../support/smarter-platform.js';
 
 const ALICE = 2;
 
 for (const [engineName, start] of Object.entries(ENGINES)) {
-  if (start === undefined) console.warn(`NOT TESTED: names from ${engineName}, which is not installed here`);
+  if (start === undefined) console.warn(`NOT TESTED: names from ${engineName} (${whyNoMariaDb()})`);
 
   describe.skipIf(start === undefined)(`from ${engineName}`, () => {
     let engine: Engine;

@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { createImportTarget, type ImportTarget } from '../../support/import-target.js';
-import { hasMariaDb, startMariaDb, type MariaDb } from '../../support/mariadb.js';
+import { hasMariaDb, startMariaDb, whyNoMariaDb, type MariaDb } from '../../support/mariadb.js';
 import {
   createSmarterDatabase,
   readExpected,
@@ -10,7 +10,7 @@ import {
 } from '../../support/smarter-source.js';
 
 if (!hasMariaDb()) {
-  console.warn('NOT TESTED: import of references from MariaDB (no mariadbd and mariadb-install-db on PATH)');
+  console.warn(`NOT TESTED: import of references from MariaDB (${whyNoMariaDb()})`);
 }
 
 /** Tables of the original's other applications that point at its keys and secrets, as Django makes them. */
