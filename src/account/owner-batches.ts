@@ -8,8 +8,14 @@ import {
   type Entry,
 } from './account-entries.js';
 import type { User } from './account.js';
-import { MAX_SWITCHED_OFF, TooManyTokens, type OwnerGains } from './owner-gains.js';
-import type { DeactivatedToken, ProfileSet, UserProfileRepository } from './user-profile-repository.js';
+import { TooManyTokens, type OwnerGains } from './owner-gains.js';
+import type {
+  DeactivatedToken,
+  ProfileSet,
+  SomeDeactivated,
+  TokenPlace,
+  UserProfileRepository,
+} from './user-profile-repository.js';
 
 export interface OwnerBatchesDependencies {
   readonly changes: AccountChanges;
@@ -40,6 +46,7 @@ const SECRETS_AT_ONCE = 500;
 /** Of tokens that were switched off no more are told one by one. */
 const MAX_TOLD = 1_000;
 const NONE: SwitchedOff = { first: [], count: 0 };
+const NO_TOKENS: SomeDeactivated = { tokens: [], upTo: undefined };
 
 /**
  * OwnerBatches does before a change of an owner what may concern any number of tokens and secrets: in transactions of its
@@ -99,21 +106,23 @@ export class OwnerBatches {
   ): Promise<SwitchedOff> {
     const { changes, gains, evictUser } = this.#deps;
     let all = before;
-    for (;;) {
-      const some = await changes.part(
+    let after: TokenPlace | undefined;
+    do {
+      const { tokens, upTo } = await changes.part(
         caller,
         async (trx) => {
           const user = await find(trx);
-          return user === undefined ? [] : gains.switchOffSome(trx, caller, user);
+          return user === undefined ? NO_TOKENS : gains.switchOffSome(trx, caller, user, after);
         },
-        (tokens) => tokens.map((token) => deactivatedTokenEntry(token, cause)),
-        ([token]) => {
+        ({ tokens: some }) => some.map((token) => deactivatedTokenEntry(token, cause)),
+        ({ tokens: [token] }) => {
           if (token !== undefined) evictUser({ id: token.userId });
         },
       );
-      all = added(all, some);
-      if (some.length < MAX_SWITCHED_OFF) return all;
-    }
+      all = added(all, tokens);
+      after = upTo;
+    } while (after !== undefined);
+    return all;
   }
 }
 

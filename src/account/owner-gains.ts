@@ -5,10 +5,19 @@ import { ALL_SCOPES, firstNotCovered } from '../lib/scopes.js';
 import type { Account, User, UserSettings } from './account.js';
 import type { Caller } from '../authz/caller.js';
 import { gainsByJoining, promotes, requireScopes } from '../authz/rights.js';
-import type { DeactivatedToken, ProfileSet, UserProfileRepository } from './user-profile-repository.js';
+import type {
+  DeactivatedToken,
+  ProfileSet,
+  SomeDeactivated,
+  TokenPlace,
+  UserProfileRepository,
+} from './user-profile-repository.js';
 
 export interface OwnerGainsDependencies {
-  readonly profiles: Pick<UserProfileRepository, 'liveScopesOf' | 'deactivateKnownToOthers'>;
+  readonly profiles: Pick<
+    UserProfileRepository,
+    'liveScopesOf' | 'deactivateKnownToOthers' | 'deactivateSomeKnownToOthers'
+  >;
   readonly clock: Clock;
   /** The scopes of callers with a client certificate; empty where the service takes none. */
   readonly certificateScopes: readonly string[];
@@ -76,10 +85,16 @@ export class OwnerGains {
   }
 
   /** switchOffSome switches off, before a user gains, tokens that must not; it is refused where that would be. */
-  async switchOffSome(trx: Transaction, caller: Caller, user: User): Promise<readonly DeactivatedToken[]> {
+  async switchOffSome(
+    trx: Transaction,
+    caller: Caller,
+    { id }: User,
+    after: TokenPlace | undefined,
+  ): Promise<SomeDeactivated> {
     this.#requireCertificateCovered(caller);
-    await this.#requireTokensCovered(trx, caller, { userId: user.id }, { exceptKnownToOthers: true });
-    return this.#switchOff(trx, user, MAX_SWITCHED_OFF);
+    await this.#requireTokensCovered(trx, caller, { userId: id }, { exceptKnownToOthers: true });
+    const { profiles } = this.#deps;
+    return profiles.deactivateSomeKnownToOthers(trx, id, this.#now(), after, MAX_SWITCHED_OFF);
   }
 
   async #tokensGain(
@@ -88,14 +103,14 @@ export class OwnerGains {
     user: User,
     switchOff: boolean,
   ): Promise<readonly DeactivatedToken[]> {
-    const deactivated = switchOff ? await this.#switchOff(trx, user, MAX_SWITCHED_OFF + 1) : [];
+    const deactivated = switchOff ? await this.#switchOff(trx, user) : [];
     if (deactivated.length > MAX_SWITCHED_OFF) throw new TooManyTokens();
     await this.#requireTokensCovered(trx, caller, { userId: user.id });
     return deactivated;
   }
 
-  #switchOff(trx: Transaction, { id }: User, most: number): Promise<DeactivatedToken[]> {
-    const options = { keepUnknown: false, most };
+  #switchOff(trx: Transaction, { id }: User): Promise<DeactivatedToken[]> {
+    const options = { keepUnknown: false, most: MAX_SWITCHED_OFF + 1 };
     return this.#deps.profiles.deactivateKnownToOthers(trx, { userIds: [id] }, this.#now(), options);
   }
 

@@ -26,6 +26,18 @@ export type TokenSet =
   | { readonly profileIds: readonly bigint[] }
   | { readonly tokenIds: readonly bigint[] };
 
+/** TokenPlace is a token among those of a user, by its profile and its name. */
+export interface TokenPlace {
+  readonly profileId: bigint;
+  readonly name: string;
+}
+
+/** SomeDeactivated are tokens that were switched off of some that were looked at, up to a place; undefined for the end. */
+export interface SomeDeactivated {
+  readonly tokens: readonly DeactivatedToken[];
+  readonly upTo: TokenPlace | undefined;
+}
+
 /** OwnedSecret is a secret that was deleted with its owner. */
 export interface OwnedSecret {
   readonly id: bigint;
@@ -61,10 +73,13 @@ interface UserProfileRow {
 /** True for a token t that is switched on and has not expired. */
 const LIVE = '(t.is_active AND (t.expires_at IS NULL OR t.expires_at >= :now))';
 
-/** True for a token t of a profile p whose plaintext is accepted and was given to someone else, or may have been. */
-const knownToOthers = (keepUnknown: boolean): string => `EXISTS (SELECT FROM token_digests d
+/**
+ * Whether a token t of a profile p has a plaintext that is accepted and was given to someone else, or may have been; null
+ * if not. It is looked up token by token, whatever the statistics say: a join may compare each with all others there are.
+ */
+const knownToOthers = (keepUnknown: boolean): string => `(SELECT true FROM token_digests d
   WHERE d.token_id = t.id AND (d.retires_at IS NULL OR d.retires_at >= :now)
-    AND d.issued_by_user_id ${keepUnknown ? '<>' : 'IS DISTINCT FROM'} p.user_id)`;
+    AND d.issued_by_user_id ${keepUnknown ? '<>' : 'IS DISTINCT FROM'} p.user_id LIMIT 1)`;
 
 /** What a profile refers to, by the constraint that breaks when that is gone. */
 const REFERENCES: Readonly<Record<string, string>> = {
@@ -195,7 +210,7 @@ export class UserProfileRepository {
     const rows = await trx('tokens as t')
       .join('user_profiles as p', 'p.id', 't.user_profile_id')
       .whereIn('t.user_profile_id', profilesIn(trx, set).select('id'))
-      .whereRaw(exceptKnownToOthers ? `${LIVE} AND NOT ${knownToOthers(false)}` : LIVE, {
+      .whereRaw(exceptKnownToOthers ? `${LIVE} AND ${knownToOthers(false)} IS NULL` : LIVE, {
         now: formatPgTimestamp(now),
       })
       .select<{ scope: string }[]>(trx.raw('DISTINCT unnest(t.scopes) AS scope'));
@@ -234,6 +249,45 @@ export class UserProfileRepository {
       trx,
     );
     return rows.map((row) => ({ ...row, consumers: consumers.get(row.id) ?? NO_CONSUMERS }));
+  }
+
+  /**
+   * deactivateSomeKnownToOthers does so with tokens of one user, in the order of their profiles and names, from after a place
+   * on: it looks at `limit` of those that are switched on and have not expired, and not again at those before.
+   */
+  async deactivateSomeKnownToOthers(
+    trx: Knex.Transaction,
+    userId: bigint,
+    now: Instant,
+    after: TokenPlace | undefined,
+    limit: number,
+  ): Promise<SomeDeactivated> {
+    const profiles = (await profilesIn(trx, { userId })
+      .where('id', '>=', String(after?.profileId ?? 0n))
+      .orderBy('id')
+      .pluck('id')) as bigint[];
+    const ids: bigint[] = [];
+    let upTo: TokenPlace | undefined;
+    for (const profileId of profiles) {
+      const { rows } = await trx.raw<{ rows: { id: bigint; name: string }[] }>(
+        `SELECT t.id, t.name FROM tokens t WHERE t.user_profile_id = :profileId AND t.name > :name AND ${LIVE}
+         ORDER BY t.name LIMIT :limit FOR UPDATE`,
+        {
+          profileId: String(profileId),
+          name: profileId === after?.profileId ? after.name : '',
+          now: formatPgTimestamp(now),
+          limit: limit - ids.length,
+        },
+      );
+      ids.push(...rows.map(({ id }) => id));
+      const last = rows.at(-1);
+      if (last !== undefined && ids.length === limit) {
+        upTo = { profileId, name: last.name };
+        break;
+      }
+    }
+    const tokens = await this.deactivateKnownToOthers(trx, { tokenIds: ids }, now, { keepUnknown: false });
+    return { tokens, upTo };
   }
 
   async #stored(trx: Knex.Transaction, id: bigint): Promise<UserProfile> {

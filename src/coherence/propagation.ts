@@ -32,8 +32,8 @@ export interface PropagationDependencies {
 
 /** An acknowledgement that has not come by then may be lost: what the replica registers tells as well. */
 const POLL_MS = 500;
-/** After which nothing is read again, where epochs begin while a change waits. */
-const MAX_MS = 2 * TTL_MS;
+/** In which all must be read, however slow the database is, and whatever epochs begin. A lease is waited for after that. */
+const MAX_READING_MS = 2 * TTL_MS;
 /** Of one outcome; one more is for a server that was confirmed only after the first. */
 const MAX_READINGS = 2;
 /** Stands for all replicas that may have had a lease before the epoch began. Nobody knows them, and none acknowledges. */
@@ -68,15 +68,15 @@ export class PropagationWait {
    * head after renewing, and so applies the change before it uses the renewal.
    *
    * Of leases that were granted before the epoch began nothing is known but that they are over a TTL after that.
-   * If another epoch begins while it waits, all is read again.
+   * If another epoch begins while it waits, all is read again. Three times the TTL is the longest that it takes in all.
    */
   async after(barrier: string): Promise<Propagation> {
     const { timers } = this.#deps;
     const startedAt = timers.monotonicMs();
     const latestEnd = timers.wallMs() + TTL_MS + registeredStaleMs(this.#deps.maxStaleMs);
     const waitedMs = () => timers.monotonicMs() - startedAt;
-    while (waitedMs() < MAX_MS) {
-      const outcome = await this.#read(barrier);
+    while (waitedMs() < MAX_READING_MS) {
+      const outcome = await this.#read(barrier, () => Math.min(TTL_MS, MAX_READING_MS - waitedMs()));
       if (outcome === undefined) break;
       const seen = await this.#seenByAll(outcome);
       if (seen !== undefined) return { ...seen, waitedMs: waitedMs() };
@@ -85,22 +85,27 @@ export class PropagationWait {
   }
 
   /**
-   * #read finds nothing out if the database does not answer in time.
+   * #read finds nothing out if the database does not answer in time, which it is told before each question.
    *
    * The server must have been confirmed before the reading began: what was read meanwhile may be of an epoch that the
    * confirmation ended.
    */
-  async #read(barrier: string): Promise<Outcome | undefined> {
+  async #read(barrier: string, limitMs: () => number): Promise<Outcome | undefined> {
     const { registrations, acknowledgements, continuity, timers } = this.#deps;
     try {
       for (let readings = 0; readings < MAX_READINGS; readings += 1) {
         const { server } = continuity;
-        const outcome = await within(timers, TTL_MS, 'reading the replicas', registrations.outcome(barrier));
+        const outcome = await within(
+          timers,
+          limitMs(),
+          'reading the replicas',
+          registrations.outcome(barrier),
+        );
         if (server === undefined || outcome.server === server) {
           acknowledgements.read(outcome);
           return outcome;
         }
-        await continuity.confirmed(outcome.server, TTL_MS);
+        await continuity.confirmed(outcome.server, limitMs());
       }
     } catch {
       // The change is committed and must not be reported as failed: it is not known to be complete.

@@ -1,6 +1,6 @@
 import { answersTooLarge } from './errors.js';
 
-/** How many rows of a list are read together: the largest take most of a megabyte each. */
+/** How many resources are read together: the largest take most of a megabyte each. */
 export const PIECE = 20;
 
 /**

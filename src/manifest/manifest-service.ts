@@ -208,7 +208,8 @@ export class ManifestService {
           ? await keeper.create(caller, document, settings, payload)
           : await keeper.change(caller, before, settings, payload);
       const { kept, plaintext = '', deactivated = 0 } = done;
-      applied.push({ ...untouched(plan), kept, plaintext, deactivated });
+      const { id, rowVersion } = kept;
+      applied.push({ ...untouched(plan), kept: { id, rowVersion }, plaintext, deactivated });
     }
     return applied;
   }

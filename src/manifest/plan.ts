@@ -19,7 +19,7 @@ import { plainOf } from './manifest-writer.js';
 export interface Plan {
   readonly document: ManifestDocument;
   readonly outcome: 'CREATED' | 'UPDATED' | 'UNCHANGED';
-  /** The resource as it is; undefined if there is none. */
+  /** The resource as it is, without its texts: of a hundred documents each may be large. Undefined if there is none. */
   readonly before: Kept | undefined;
   /** All settings of a new resource, those to change of another. */
   readonly settings: Settings;
@@ -94,7 +94,8 @@ function change(
   }
   if (payload !== undefined) changes.push({ field: VALUE_FROM, before: '', after: '' });
   const outcome = changes.length === 0 ? 'UNCHANGED' : 'UPDATED';
-  return { document, outcome, before, settings, changes, payload };
+  const { id, rowVersion } = before;
+  return { document, outcome, before: { id, rowVersion }, settings, changes, payload };
 }
 
 function shown(value: Value): string {

@@ -22,6 +22,9 @@ interface SecretFacts {
 
 export type SecretWatch = ResourceWatch<Secret, SecretFacts>;
 
+/** About what a grant takes in memory; a secret may have as many as there are user profiles. */
+const GRANT_BYTES = 200;
+
 /** secretWatch makes what tells callers of the changes of secrets that they may read, and never a value. */
 export function secretWatch(deps: SecretWatchDependencies): SecretWatch {
   return new ResourceWatch(deps, {
@@ -32,7 +35,8 @@ export function secretWatch(deps: SecretWatchDependencies): SecretWatch {
         const [secrets, grants] = await Promise.all([deps.secrets.findAll(ids), deps.grants.termsOf(ids)]);
         return { secrets: new Map(secrets.map((secret) => [secret.id, secret])), grants };
       }),
-    bytesOf: ({ secrets }) => bytesOfAll(SECRET_FIELDS, secrets.values()),
+    bytesOf: ({ secrets, grants }) =>
+      bytesOfAll(SECRET_FIELDS, secrets.values()) + grants.length * GRANT_BYTES,
     tell: (change, { secrets, grants, reach }, callerRights) => {
       const now = presentOf(deps.clock);
       const own = new Set(callerRights.profiles.map(({ id }) => id));

@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { KeywardCallError } from '../../../src/client/index.js';
 import { CallFailed } from '../campaign/caller.js';
 import type { Fault, Recorder } from '../campaign/history.js';
+import type { CoreWaits } from './core-waits.js';
 
 /** A call that has not ended then is given up. */
 const GIVEN_UP_MS = 30_000;
@@ -35,10 +36,12 @@ export class Calls {
   /** What calls ended with that none of their kind may end with. */
   readonly wrong: string[] = [];
   readonly #recorder: Recorder;
+  readonly #coreWaits: Pick<CoreWaits, 'between'>;
   readonly #longest = new Map<string, Ended>();
 
-  constructor(recorder: Recorder) {
+  constructor(recorder: Recorder, coreWaits: Pick<CoreWaits, 'between'>) {
     this.#recorder = recorder;
+    this.#coreWaits = coreWaits;
   }
 
   /** make makes a call, and gives what it gave or the code that it failed with. */
@@ -75,11 +78,12 @@ export class Calls {
     return this.#longest.get(kind);
   }
 
-  /** unexcused are the late calls, after the time in which their replica, or who asked it, stood still. */
+  /** unexcused are the late calls, after the time in which their replica, or who asked it, or the machine stood still. */
   unexcused(): Ended[] {
-    return this.late.filter(
-      (ended) => took(ended) - stoodStill(ended, this.#recorder.faults) > ended.kind.boundMs,
-    );
+    return this.late.filter((ended) => {
+      const waited = this.#coreWaits.between(ended.startedAt, ended.endedAt);
+      return took(ended) - stoodStill(ended, this.#recorder.faults) - waited > ended.kind.boundMs;
+    });
   }
 }
 

@@ -4,6 +4,7 @@ import { Gate } from '../campaign/gate.js';
 import { Recorder, type Fault } from '../campaign/history.js';
 import { Calls } from './calls.js';
 import { Cell, type Place } from './cells.js';
+import { CoreWaits } from './core-waits.js';
 import { Kept } from './kept.js';
 import { Listing } from './listing.js';
 import { grown, type Resources } from './resources.js';
@@ -14,10 +15,12 @@ const ONE = {} as KeywardClient;
 
 let recorder: Recorder;
 let calls: Calls;
+let waitedForCore: number;
 
 beforeEach(() => {
   recorder = new Recorder();
-  calls = new Calls(recorder);
+  waitedForCore = 0;
+  calls = new Calls(recorder, { between: () => waitedForCore });
 });
 
 afterEach(() => {
@@ -45,6 +48,47 @@ describe('a call that took longer than its kind may', () => {
     calls.add(late);
     expect(calls.unexcused()).toHaveLength(count);
   });
+});
+
+test('what a call took longer than it may is excused by what replicas waited for a core meanwhile, and by no more', () => {
+  calls.add({ kind: KIND, replica: 1, startedAt: 0, endedAt: 6_000, code: 'OK' });
+  waitedForCore = 1_900;
+  expect(calls.unexcused()).toHaveLength(1);
+  waitedForCore = 2_100;
+  expect(calls.unexcused()).toEqual([]);
+});
+
+test('replicas wait for cores one beside the other, and a new process of one goes on where the last one ended', async () => {
+  let now = 0;
+  let pids: readonly (number | undefined)[] = [1, 2];
+  const waited = new Map([
+    [1, 100],
+    [2, 500],
+    [3, 7],
+  ]);
+  const waits = new CoreWaits(
+    () => pids,
+    () => now,
+    (pid) => Promise.resolve(waited.get(pid) ?? 0),
+  );
+  const passed = async (ms: number, of: Readonly<Record<number, number>>) => {
+    now += ms;
+    for (const [pid, more] of Object.entries(of))
+      waited.set(Number(pid), (waited.get(Number(pid)) ?? 0) + more);
+    await waits.sample();
+  };
+  await passed(0, {});
+  await passed(200, { 1: 50, 2: 20 });
+  await passed(200, { 1: 10, 2: 60 });
+  expect(waits.between(0, 200)).toBe(50);
+  expect(waits.between(0, 400)).toBe(80);
+  pids = [1, undefined];
+  await passed(200, { 1: 5 });
+  pids = [1, 3];
+  await passed(200, {});
+  await passed(200, { 3: 40 });
+  expect(waits.between(400, 1_000)).toBe(40);
+  expect(waits.between(0, Infinity)).toBe(120);
 });
 
 describe('a value', () => {

@@ -33,8 +33,8 @@ export function problemsOf(soak: Soak): string[] {
 
 /** toText tells people what a soak saw. */
 export function toText(soak: Soak): string {
-  const { options, history, checked, calls, cells, mix, followers, misTold, audit, before, after, errors } =
-    soak;
+  const { options, history, checked, calls, coreWaits, cells, mix, followers, misTold } = soak;
+  const { audit, before, after, errors } = soak;
   const sum = (of: (cell: (typeof cells)[number]) => number) =>
     cells.reduce((total, cell) => total + of(cell), 0);
   const acknowledged = history.changes.filter(
@@ -55,6 +55,7 @@ export function toText(soak: Soak): string {
     }),
     `  faults         ${history.faults.length}: ${countsOf(history.faults.map(({ kind }) => kind))}`,
     `  late           ${calls.late.length}, of which ${calls.unexcused().length} while nothing stood still`,
+    `  waited         ${(coreWaits.between(0, Infinity) / 1_000).toFixed(1)} s for a core, the replica that did so longest`,
     `  errors logged  ${errors.length}: ${countsOf(errors.map(({ method, isInternal }) => `${isInternal ? 'INTERNAL' : 'other'} ${method ?? ''}`))}`,
     `  acknowledged   ${acknowledged} changes of verdicts, held against ${history.validations.length} validations; ${sum((cell) => cell.acknowledged)} of values, against ${sum((cell) => cell.reads)} reads`,
     `  contradictions ${checked.contradictions.length} and ${sum((cell) => cell.contradictions.length)}`,

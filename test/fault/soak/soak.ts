@@ -14,6 +14,7 @@ import { Caller } from '../campaign/caller.js';
 import { closing, World, type Opened } from '../campaign/world.js';
 import { Calls } from './calls.js';
 import { Cell, makePlaces } from './cells.js';
+import { CoreWaits } from './core-waits.js';
 import { BOUND_MS, DEADLINE_MS } from './limits.js';
 import { FeedTail, FOLLOWED, Follower } from './following.js';
 import { Kept } from './kept.js';
@@ -35,6 +36,7 @@ export interface Soak {
   readonly history: History;
   readonly checked: Checked;
   readonly calls: Calls;
+  readonly coreWaits: Pick<CoreWaits, 'between'>;
   readonly cells: readonly Cell[];
   readonly mix: Pick<Mix, 'wrong' | 'lists' | 'run'>;
   readonly followers: readonly Follower[];
@@ -88,7 +90,7 @@ async function run(options: SoakOptions, opened: Opened): Promise<Soak> {
   const world = await World.open({ seed, maxStaleSeconds: MAX_STALE_SECONDS, ...pace, ...limits }, opened);
   const { sites, postgres, recorder, estates, gate } = world;
   const workload = await openWorkload(world, seed, opened);
-  const { calls, cells, mix, followers, tail, user, crowd } = workload;
+  const { calls, coreWaits, cells, mix, followers, tail, user, crowd } = workload;
   const turns = new Turns({ postgres, estates, others: cells, gate, recorder });
   const durationMs = seconds * 1_000;
   const plan = { seed, sites, postgres, recorder, turns, hasTurns: true, durationMs, log };
@@ -103,7 +105,7 @@ async function run(options: SoakOptions, opened: Opened): Promise<Soak> {
   const startedAt = recorder.now();
   const working: Promise<void>[] = [];
   const hasRecovered = await world.during(async () => {
-    working.push(...[mix, tail, ...cells, ...followers].map((each) => each.run(world.isOver)));
+    working.push(...[mix, tail, coreWaits, ...cells, ...followers].map((each) => each.run(world.isOver)));
     await delay(FIRST_MS);
     before = await ask();
     const until = startedAt + durationMs - INTERVAL_MS - REST_MS;
@@ -119,11 +121,12 @@ async function run(options: SoakOptions, opened: Opened): Promise<Soak> {
   addHistory(calls, recorder);
   const checked = check(recorder, { leaseMs: TTL_MS, maxStaleMs: MAX_STALE_SECONDS * 1_000 });
   const audit = await verifyAt(postgres.url);
-  const seen = { history: recorder, checked, calls, cells, mix, followers, audit, failures };
+  const seen = { history: recorder, checked, calls, coreWaits, cells, mix, followers, audit, failures };
   return { options, ...seen, misTold: tail.misTold(followers), before, after, errors, ended, hasRecovered };
 }
 
 interface Workload extends Pick<Soak, 'calls' | 'cells' | 'mix' | 'followers'> {
+  readonly coreWaits: CoreWaits;
   readonly tail: FeedTail;
   /** Token of one who owns secrets. */
   readonly user: string;
@@ -150,7 +153,9 @@ async function openWorkload(world: World, seed: number, opened: Opened): Promise
   const hasty = clientsWith(admin, HASTY_MS);
   const fickle = opening((port) => new Caller(port, admin, DEADLINE_MS));
   const crowd = clientsWith(await newToken('crowd', ['keyward.tokens.validate']), CROWD_MS);
-  const calls = new Calls(recorder);
+  const pids = () => sites.map(({ server }) => server?.pid);
+  const coreWaits = new CoreWaits(pids, () => recorder.now());
+  const calls = new Calls(recorder, coreWaits);
   const kept = await Kept.make(present(users[0]), others.profileId, KEPT_SECRETS);
   const places = await makePlaces(users, admins, others.profileId, PLACES_OF_A_KIND);
   const cells = places.map((place, at) => new Cell({ place, calls, gate, seed: seed + 40_000 + at }));
@@ -167,7 +172,7 @@ async function openWorkload(world: World, seed: number, opened: Opened): Promise
         new Follower({ followed, clients: admins, calls, seed: seed + 50_000 + 10 * kind + index }),
     ),
   );
-  return { calls, cells, mix, followers, tail: new FeedTail(postgres), user, crowd };
+  return { calls, coreWaits, cells, mix, followers, tail: new FeedTail(postgres), user, crowd };
 }
 
 /** verifyAt is what is wrong with the audit log of a database. */

@@ -240,6 +240,23 @@ test('what another server tells is not believed where that is not found out in t
   expect(result.propagation).toMatchObject({ complete: false, pending: 0, waitedMs: 3_000 });
 });
 
+test('a change waits for three times a lease at most, however slowly all that it waits for comes', async () => {
+  continuity.confirm('server before');
+  const slowly = 2_900;
+  outcome = () =>
+    new Promise((resolve) => {
+      timers.after(slowly, () => {
+        resolve({ revision: REVISION, ...epoch, replicas: [lease('silent', { leftMs: 3_000 })] });
+        timers.after(slowly, () => {
+          continuity.confirm(SERVER);
+        });
+      });
+    });
+  const result = begin();
+  await timers.advance(9_000);
+  expect(result.propagation).toBeDefined();
+});
+
 test('a lease that the clock of the database prolongs is waited for once, unless it is renewed', async () => {
   registered = [lease('dead', { leftMs: 3_000, renewals: 4n })];
   const first = begin();

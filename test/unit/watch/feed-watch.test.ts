@@ -29,10 +29,11 @@ beforeEach(() => {
 
 /** follow watches, and keeps what comes. To look at some changes takes so many milliseconds. */
 async function follow(toEvent: (item: FeedItem) => readonly FeedEvent[], selectMs = 0): Promise<void> {
-  const select = async (slice: FeedSlice | undefined) => {
+  const select = async function* (slice: FeedSlice | undefined) {
     if (slice !== undefined && selectMs > 0)
       await new Promise<void>((resolve) => timers.after(selectMs, resolve));
-    return slice?.items.flatMap(toEvent) ?? [];
+    // In pieces, as what is large is read.
+    for (const item of slice?.items ?? []) yield toEvent(item);
   };
   const options = { start: undefined, heartbeatMs: HEARTBEAT_MS };
   const watching = watchFeed({ broadcast, timers }, options, select, gone.signal);

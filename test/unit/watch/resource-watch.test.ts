@@ -2,6 +2,7 @@ import { beforeEach, expect, test, vi } from 'vitest';
 import type { Caller } from '../../../src/authz/caller.js';
 import { ResourceWatch, type ResourceEvent } from '../../../src/watch/resource-watch.js';
 import { WatcherRights } from '../../../src/authz/watcher-rights.js';
+import { PIECE } from '../../../src/lib/page-size.js';
 import { FeedBroadcast } from '../../../src/watch/feed-broadcast.js';
 import type { News } from '../../../src/watch/feed-watch.js';
 import { ManualTimers, settled } from '../../support/manual-timers.js';
@@ -15,8 +16,8 @@ let broadcast: FeedBroadcast;
 let watch: ResourceWatch<never, object>;
 /** The users of each statement that read rights. */
 let asked: bigint[][];
-/** How often what was changed was read. */
-let reads: number;
+/** How many resources were read together, each time. */
+let reads: number[];
 /** Who may know of the changes. */
 let superusers: Set<bigint>;
 
@@ -25,7 +26,7 @@ beforeEach(() => {
   timers = new ManualTimers();
   broadcast = new FeedBroadcast(feed, timers, new AbortController().signal);
   asked = [];
-  reads = 0;
+  reads = [];
   superusers = new Set([1n, 2n, 3n]);
   const rights = new WatcherRights({
     ofUsers: async (userIds) => {
@@ -45,8 +46,8 @@ beforeEach(() => {
     {
       kind: 'token',
       fields: {},
-      read: async () => {
-        reads += 1;
+      read: async (ids) => {
+        reads.push(ids.length);
         await settled();
         return {};
       },
@@ -79,7 +80,7 @@ test('watches that are woken together read what was changed once, and the rights
   await settled();
   broadcast.wake(feed.add(2));
   expect(await told).toEqual(watches.map(() => 2));
-  expect(reads).toBe(1);
+  expect(reads).toEqual([2]);
   expect(asked).toEqual([[1n, 2n, 3n]]);
 });
 
@@ -103,5 +104,15 @@ test('a watch that comes to a change later is told by the rights that its user h
   broadcast.wake(feed.add(3));
   // Not the two changes of before, only the three of now.
   expect(await next).toBe(3);
-  expect(reads).toBe(3);
+  expect(reads).toEqual([1, 2, 3]);
+});
+
+test('of what one revision changed never more than a piece is read together, as each resource may be large', async () => {
+  const watches = await Promise.all([1n, 2n].map(begin));
+  const told = Promise.all(watches.map(eventsOf));
+  await settled();
+  broadcast.wake(feed.add(PIECE * 2 + 5));
+  // Small ones are told in one message all the same, and read once for both.
+  expect(await told).toEqual([PIECE * 2 + 5, PIECE * 2 + 5]);
+  expect(reads).toEqual([PIECE, PIECE, 5]);
 });
