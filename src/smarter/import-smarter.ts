@@ -12,6 +12,7 @@ import { OPERATOR, type AuditEntry, type AuditLog } from '../audit/audit-log.js'
 import type { Keyring } from '../crypto/keyring.js';
 import { schemaProblem } from '../db/migrate.js';
 import type { Clock } from '../lib/clock.js';
+import { forgetUnmade } from './announcements.js';
 import { connectSource } from './connect-source.js';
 import { Conflicts, countConflicts, forgetConflicts, ROW, type Preference } from './conflicts.js';
 import { deleteVanished, heldBack, type DeletionPolicy, type VanishedKeys } from './deletions.js';
@@ -231,6 +232,7 @@ class SmarterImport {
     const all: VanishedKeys[] = [];
     for (const kind of [...KINDS].reverse()) {
       await this.#commit(kind, async (trx) => {
+        await forgetUnmade(trx, kind, seen);
         await forgetConflicts(trx, kind, ROW, await seen.returned(kind));
         return { result: undefined, entries: [] };
       });

@@ -53,11 +53,11 @@ export const CONFLICT_COLUMNS: ListColumns = {
 
 /** listConflicts lists conflicts in the order of their numbers, those after `after`. */
 export async function listConflicts(knex: Knex, after: bigint, most: number): Promise<OpenConflict[]> {
-  const rows: ConflictRow[] = await openConflicts(knex)
+  const rows: unknown = await openConflicts(knex)
     .where('c.id', '>', String(after))
     .orderBy('c.id')
     .limit(most);
-  return rows.map(conflictFromRow);
+  return (rows as ConflictRow[]).map(conflictFromRow);
 }
 
 /** pageOfConflicts is one page of them. */
