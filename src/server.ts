@@ -41,6 +41,8 @@ import { manifestHandlers, ManifestServiceService } from './manifest/manifest-ha
 import { ManifestService } from './manifest/manifest-service.js';
 import { KeyCheck } from './secret/key-check.js';
 import { ReencryptionRepository } from './secret/reencryption/reencryption-repository.js';
+import { conflictHandlers, ImportServiceService } from './smarter/conflict-handler.js';
+import { ConflictService } from './smarter/conflict-service.js';
 import { startAudit, type Audit } from './server-audit.js';
 import { Coherence } from './server-coherence.js';
 import { openDatabases, type Databases } from './server-database.js';
@@ -97,6 +99,7 @@ const SERVICES = [
   'keyward.audit.v1.AuditService',
   'keyward.manifest.v1.ManifestService',
   'keyward.secret.v1.SecretService',
+  'keyward.smarter.v1.ImportService',
   'keyward.token.v1.TokenService',
 ];
 const HEALTH_SERVICE = 'grpc.health.v1.Health';
@@ -187,6 +190,8 @@ async function start(dependencies: ServerDependencies, closer: Closer): Promise<
   methods.push(...addService(server, ManifestServiceService, manifestHandlers(manifests), chain));
   const auditService = new AuditService({ events: new AuditRepository(knex), rightsReader });
   methods.push(...addService(server, AuditServiceService, auditHandlers(auditService), chain));
+  const conflicts = new ConflictService({ knex, rightsReader });
+  methods.push(...addService(server, ImportServiceService, conflictHandlers(conflicts), chain));
 
   const health = new Health({
     services: SERVICES,

@@ -27,6 +27,7 @@ const SERVICE_FILES = [
   'keyward/audit/v1/audit_service.proto',
   'keyward/manifest/v1/manifest_service.proto',
   'keyward/secret/v1/secret_service.proto',
+  'keyward/smarter/v1/import_service.proto',
   'keyward/token/v1/token_service.proto',
   'grpc/health/v1/health.proto',
 ];

@@ -7,12 +7,13 @@ import { SETTINGS } from '../config.js';
 import { readPrivately } from '../lib/private-file.js';
 import { io } from './io/io.js';
 import { warn } from './io/output.js';
+import type { GivenValidation } from './validation.js';
 
 /** The bits of a file's mode that let others than its owner and group in. */
 const OTHERS = 0o007;
 
 /** GivenOptions are the options of such a command, as the command line gives them. */
-export interface GivenOptions {
+export interface GivenOptions extends GivenValidation {
   readonly server?: string;
   readonly token?: string;
   readonly tokenFile?: string;
@@ -61,9 +62,12 @@ export function withClientOptions(command: Command): Command {
   );
 }
 
+/** CommandOptions are those of the client, and how to tell that a change can be made, if it is to be checked alone. */
+export type CommandOptions = ClientOptions & { readonly validateOnly?: 'text' | 'json' };
+
 /** clientOptions completes what was given on the command line from the environment and the admin-token file. */
-export function clientOptions(given: GivenOptions): ClientOptions {
-  const { ca, cert, key, tls, plaintext, proxy } = given;
+export function clientOptions(given: GivenOptions): CommandOptions {
+  const { ca, cert, key, tls, plaintext, proxy, validateOnly } = given;
   const server = givenServer(given) ?? ownServer();
   const token =
     givenToken(given) ?? io().env['KEYWARD_TOKEN'] ?? (asksOwnServer(given) ? adminToken() : undefined);
@@ -76,6 +80,7 @@ export function clientOptions(given: GivenOptions): ClientOptions {
     ...(key === undefined ? {} : { key }),
     ...(plaintext === undefined ? {} : { plaintext }),
     ...(proxy === undefined ? {} : { proxy }),
+    ...(validateOnly === undefined ? {} : { validateOnly: given.json === true ? 'json' : 'text' }),
   };
 }
 

@@ -3,6 +3,7 @@ import type { SecretReference, TokenReference } from '../client/index.js';
 import { allPages, type FetchPage } from './all-pages.js';
 import { printJson, printTable, report, timeText } from './io/output.js';
 import type { GivenOptions } from './client-options.js';
+import { withValidateOnly } from './validation.js';
 
 /** Consumer is what uses a secret or a token, and for what. */
 export interface Consumer {
@@ -26,7 +27,7 @@ interface RefsMethods {
 
 /** withRefs adds the options of a command about references. */
 export function withRefs(command: Command, example: string): Command {
-  return command
+  return withValidateOnly(command)
     .addOption(
       new Option('--attach <kind=consumer>', `record a consumer, for example ${example}`)
         .argParser(readConsumer)
@@ -36,20 +37,19 @@ export function withRefs(command: Command, example: string): Command {
     .option('--json', 'print the list, or what was attached or detached, as JSON');
 }
 
-/** doRefs attaches, detaches or lists, as the command was told. */
-export async function doRefs(given: GivenRefs & GivenOptions, methods: RefsMethods): Promise<void> {
+/** doRefs attaches, detaches or lists, as the command was told. Gives what prints that. */
+export async function doRefs(given: GivenRefs & GivenOptions, methods: RefsMethods): Promise<() => void> {
   const { attach, detach } = given;
   if (attach !== undefined) {
     await methods.attach(attach);
-    report(given, { attached: attach }, `Attached ${consumerText(attach)}.`);
-  } else if (detach !== undefined) {
-    await methods.detach(detach);
-    report(given, { detached: detach }, `Detached ${consumerText(detach)}.`);
-  } else {
-    const references = await allPages(methods.list);
-    if (given.json === true) printJson(references);
-    else printReferences(references);
+    return () => report(given, { attached: attach }, `Attached ${consumerText(attach)}.`);
   }
+  if (detach !== undefined) {
+    await methods.detach(detach);
+    return () => report(given, { detached: detach }, `Detached ${consumerText(detach)}.`);
+  }
+  const references = await allPages(methods.list);
+  return () => (given.json === true ? printJson(references) : printReferences(references));
 }
 
 export function consumerText({ kind, consumer }: Consumer): string {

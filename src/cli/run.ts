@@ -103,6 +103,11 @@ export function run(args: readonly string[], io: Io = process): Promise<number> 
     } catch (error) {
       // Help and usage are printed by then.
       if (error instanceof CommanderError) return error.exitCode;
+      const { Validated } = await import('./validation.js');
+      if (error instanceof Validated) {
+        printText(error.asJson ? '{ "valid": true }\n' : `${error.message}\n`);
+        return 0;
+      }
       const { failureLine } = await import('./io/failure.js');
       printErrorText(`${failureLine(error)}\n`);
       return 1;

@@ -11,6 +11,7 @@ import * as accountMessages from '../gen/keyward/account/v1/account_service.js';
 import * as auditMessages from '../gen/keyward/audit/v1/audit_service.js';
 import * as manifestMessages from '../gen/keyward/manifest/v1/manifest_service.js';
 import * as secretMessages from '../gen/keyward/secret/v1/secret_service.js';
+import * as importMessages from '../gen/keyward/smarter/v1/import_service.js';
 import * as tokenMessages from '../gen/keyward/token/v1/token_service.js';
 import { toCallError } from './call-error.js';
 import { callMetadata, channelArguments, deadlineIn, timeoutOf, type ClientOptions } from './channel.js';
@@ -27,6 +28,7 @@ export * from '../gen/keyward/manifest/v1/manifest.js';
 export * from '../gen/keyward/manifest/v1/manifest_service.js';
 export * from '../gen/keyward/secret/v1/secret.js';
 export * from '../gen/keyward/secret/v1/secret_service.js';
+export * from '../gen/keyward/smarter/v1/import_service.js';
 export * from '../gen/keyward/token/v1/token.js';
 export * from '../gen/keyward/token/v1/token_service.js';
 // Both services have methods of these names.
@@ -79,6 +81,7 @@ export interface KeywardClient {
   readonly accounts: Methods<typeof accountMessages.AccountServiceService>;
   readonly audit: Methods<typeof auditMessages.AuditServiceService>;
   readonly manifests: Methods<typeof manifestMessages.ManifestServiceService>;
+  readonly imports: Methods<typeof importMessages.ImportServiceService>;
   close(): void;
 }
 
@@ -95,6 +98,7 @@ export function connect(options: ClientOptions = {}): KeywardClient {
     accounts: methods(client, options, accountMessages.AccountServiceService, accountMessages),
     audit: methods(client, options, auditMessages.AuditServiceService, auditMessages),
     manifests: methods(client, options, manifestMessages.ManifestServiceService, manifestMessages),
+    imports: methods(client, options, importMessages.ImportServiceService, importMessages),
     close: () => {
       client.close();
     },

@@ -17,6 +17,7 @@ import * as tokenReferences from './migrations/0013-token-references.js';
 import * as importConflicts from './migrations/0014-import-conflicts.js';
 import * as prefixes from './migrations/0016-prefixes.js';
 import * as lookUpByIndex from './migrations/0017-look-up-by-index.js';
+import * as announcedExports from './migrations/0018-announced-exports.js';
 import { MIGRATION_LOCK } from './advisory-locks.js';
 
 /** Migrations in their order. Never edit one that was released; add another. */
@@ -37,6 +38,7 @@ const MIGRATIONS: readonly { readonly name: string; readonly migration: Knex.Mig
   { name: '0014-import-conflicts', migration: importConflicts },
   { name: '0016-prefixes', migration: prefixes },
   { name: '0017-look-up-by-index', migration: lookUpByIndex },
+  { name: '0018-announced-exports', migration: announcedExports },
 ];
 
 // Names are given here, not read from files, whose endings differ between source and build.

@@ -11,6 +11,7 @@ export type Permission =
   | 'keyward.secrets.access'
   | 'keyward.secrets.write'
   | 'keyward.audit.read'
+  | 'keyward.imports.read'
   | 'keyward.keys.rotate';
 
 /** Everything: the scopes of a token that was given none. */

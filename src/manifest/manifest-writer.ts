@@ -3,6 +3,7 @@ import type { Owner } from '../authz/owner.js';
 import { etagOf } from '../lib/etag.js';
 import { formatPgTimestamp, type Instant } from '../lib/instant.js';
 import { recordLocator } from '../lib/public-id.js';
+import { MAX_PAGE } from '../lib/page-size.js';
 import { printableJson } from '../lib/text.js';
 import { API_VERSION, fieldsIn, rulesOf, type KindName, type Settings, type Value } from './kinds.js';
 
@@ -22,8 +23,13 @@ export type Format = 'YAML' | 'JSON';
 
 /** What a terminal obeys, or a reader cannot see: YAML and JSON can write it by its number. */
 const UNPRINTABLE = /(?!\n)[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\ufffe\uffff]/gu;
+/** The same without those that JSON writes by two numbers, in three times their bytes. */
+const SHORTLY_UNPRINTABLE = /(?![\n\u{10000}-\u{10ffff}])[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\ufffe\uffff]/gu;
 
-/** writeManifest writes a document, which readManifest reads back. `status` is what else is to be told. */
+/**
+ * writeManifest writes a document, which readManifest reads back. `status` is what else is to be told. A text that would be
+ * longer than answers are has the rarest of the hidden characters as they are.
+ */
 export function writeManifest(
   kind: KindName,
   resource: Described,
@@ -37,7 +43,17 @@ export function writeManifest(
     spec: { ...identityOf(kind, resource), ...given('spec', kind, resource) },
     status: statusOf(kind, resource, status),
   };
-  return format === 'JSON' ? `${printableJson(JSON.stringify(document, undefined, 2))}\n` : yamlOf(document);
+  const [plain, printable] = format === 'JSON' ? jsonOf(document) : yamlOf(document);
+  const text = printable();
+  return Buffer.byteLength(text) <= MAX_PAGE ? text : plain.replace(SHORTLY_UNPRINTABLE, escaped);
+}
+
+/** Text is a document as it is written, and with everything hidden in it written by numbers. */
+type Text = readonly [plain: string, printable: () => string];
+
+function jsonOf(value: object): Text {
+  const json = `${JSON.stringify(value, undefined, 2)}\n`;
+  return [json, () => printableJson(json)];
 }
 
 /** plainOf is a value of a field as documents have it. */
@@ -97,7 +113,7 @@ function timeText(instant: Instant): string {
   return formatPgTimestamp(instant).replace(/\.?0+Z$/, 'Z');
 }
 
-function yamlOf(value: object): string {
+function yamlOf(value: object): Text {
   // What programs read otherwise that know YAML 1.1 is put in quotes.
   const document = new Document(value, { compat: 'yaml-1.1', aliasDuplicateObjects: false });
   visit(document, {
@@ -105,7 +121,8 @@ function yamlOf(value: object): string {
       if (isScalar(node) && mustBeQuoted(node.value)) node.type = Scalar.QUOTE_DOUBLE;
     },
   });
-  return document.toString({ lineWidth: 0 }).replace(UNPRINTABLE, escaped);
+  const yaml = document.toString({ lineWidth: 0 });
+  return [yaml, () => yaml.replace(UNPRINTABLE, escaped)];
 }
 
 /** mustBeQuoted tells of a text that is not read back from the forms that need no quotes. */

@@ -1,9 +1,18 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Knex } from 'knex';
+import { agreedFields, undoneByUse } from './announcements.js';
 import type { BatchReport } from './report.js';
+import { VALUE_VERSION } from './secret-rows.js';
 import { textField, type FieldValue, type Fields, type SourceRow } from './source-rows.js';
 import type { TargetTable } from './target-tables.js';
-import { applyPatches, readRecords, readReferences, writeRecords, type References } from './target-store.js';
+import {
+  applyPatches,
+  readRecords,
+  readReferences,
+  writeRecords,
+  type ImportRecord,
+  type References,
+} from './target-store.js';
 
 type Columns = Readonly<Record<string, FieldValue>>;
 
@@ -43,11 +52,7 @@ export async function sortBatch<Row extends SourceRow>(
   report: BatchReport,
   revalued: ReadonlySet<string> = new Set(),
 ): Promise<{ fresh: Fresh<Row>[]; changes: ChangedRow<Row>[]; unchanged: Row[] }> {
-  const records = await readRecords(
-    trx,
-    table,
-    rows.map(({ key }) => key),
-  );
+  const records = await readAgreed(trx, table, rows);
   const references = await readReferences(trx, table, rows);
   const fresh: Fresh<Row>[] = [];
   const changes: ChangedRow<Row>[] = [];
@@ -69,8 +74,22 @@ export async function sortBatch<Row extends SourceRow>(
       const changed = changedFields(before, row.fields);
       if (revalued.has(row.key)) changed.add('value');
       if (changed.size > 0) {
-        const written = { replaced: new Map(), refused: new Set<string>(), remembered: new Map() };
-        changes.push({ row, columns, targetId, before, changed, kept: new Set(), ...written });
+        const undone = undoneByUse(table, changed, record.overwritten, row.fields);
+        const remembered = new Map<string, FieldValue>();
+        for (const field of undone) changed.delete(field);
+        if (undone.length > 0) {
+          const what = `${undone.join(', ')}: a use in the source set it back to what it was before an export`;
+          report.note(
+            table.kind,
+            row.label,
+            'undone',
+            `${what}: Keyward keeps its own, which the next export writes`,
+          );
+          // Of a value it is not known any more that the source has it.
+          if (undone.includes('value')) remembered.set(VALUE_VERSION, '0');
+        }
+        const written = { replaced: new Map(), refused: new Set<string>(), remembered };
+        changes.push({ row, columns, targetId, before, changed, kept: new Set(undone), ...written });
       } else {
         unchanged.push(row);
         report.unchanged(row.key);
@@ -78,6 +97,28 @@ export async function sortBatch<Row extends SourceRow>(
     }
   }
   return { fresh, changes, unchanged };
+}
+
+/** readAgreed finds the records of rows, and what has become of what exports had announced before they were cut off. */
+async function readAgreed(
+  trx: Knex.Transaction,
+  table: TargetTable,
+  rows: readonly SourceRow[],
+): Promise<ReadonlyMap<string, ImportRecord>> {
+  const records = await readRecords(
+    trx,
+    table,
+    rows.map(({ key }) => key),
+  );
+  const found = rows.flatMap(({ key, fields }) => {
+    const record = records.get(key);
+    if (record === undefined || record.announced === null) return [];
+    const agreed = agreedFields(record.fields, record.announced, fields);
+    records.set(key, { ...record, fields: agreed, announced: null });
+    return [{ key, targetId: record.targetId, fields: agreed }];
+  });
+  await writeRecords(trx, table.kind, found);
+  return records;
 }
 
 /** leaveOut reports a row that is not taken. */

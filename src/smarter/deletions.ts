@@ -143,5 +143,5 @@ async function remove(
     await forgetRecords(trx, kind, keys);
     return kind === 'token' ? deleteTokens(trx, ids) : deleteSecrets(trx, ids, deletion);
   }
-  return retireOwners(trx, kind, ids, deletion);
+  return retireOwners(trx, kind, ids);
 }

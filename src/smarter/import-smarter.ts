@@ -12,6 +12,7 @@ import { OPERATOR, type AuditEntry, type AuditLog } from '../audit/audit-log.js'
 import type { Keyring } from '../crypto/keyring.js';
 import { schemaProblem } from '../db/migrate.js';
 import type { Clock } from '../lib/clock.js';
+import { forgetUnmade } from './announcements.js';
 import { connectSource } from './connect-source.js';
 import { Conflicts, countConflicts, forgetConflicts, ROW, type Preference } from './conflicts.js';
 import { deleteVanished, heldBack, type DeletionPolicy, type VanishedKeys } from './deletions.js';
@@ -20,6 +21,7 @@ import { importOwners } from './owner-batch.js';
 import { readAccounts, readUserProfiles, readUsers } from './owner-rows.js';
 import { Promotions } from './promotions.js';
 import { importReferences } from './reference-batch.js';
+import type { Deletion } from './removal.js';
 import { renameRows } from './renames.js';
 import {
   BatchReport,
@@ -230,6 +232,7 @@ class SmarterImport {
     const all: VanishedKeys[] = [];
     for (const kind of [...KINDS].reverse()) {
       await this.#commit(kind, async (trx) => {
+        await forgetUnmade(trx, kind, seen);
         await forgetConflicts(trx, kind, ROW, await seen.returned(kind));
         return { result: undefined, entries: [] };
       });
@@ -241,20 +244,20 @@ class SmarterImport {
       for (const gone of all) this.#noteVanished(gone);
       return;
     }
-    const deletion = { ...this.#options, now: presentOf(this.#options.clock) };
     for (const { kind, keys } of all) {
       for (const some of slicesOf(keys, () => 1, { maxItems: DELETED_AT_ONCE, maxSize: DELETED_AT_ONCE })) {
         const { count, report } = await this.#commit(kind, async (trx) => {
-          const deleted = await deleteVanished(trx, kind, some, deletion);
+          const deleted = await deleteVanished(trx, kind, some, this.#deletion);
           return {
             result: deleted,
             entries: [...deleted.entries, ...importedEntry(kind, { deleted: deleted.count })],
           };
         });
         this.#report.addDeleted(kind, count, report.notes);
+        // Keys that were made in Keyward for somebody who is gone are refused before anything else is done.
+        await this.#deleteRetired();
       }
     }
-    await this.#deleteRetired();
   }
 
   #noteVanished({ kind, keys }: VanishedKeys): void {
@@ -263,11 +266,15 @@ class SmarterImport {
     this.#report.addNotes('vanished', notes, keys.length);
   }
 
+  get #deletion(): Deletion {
+    return { ...this.#options, now: presentOf(this.#options.clock) };
+  }
+
   async #deleteRetired(): Promise<void> {
     let count: number;
     do {
       count = await this.#commit('user', async (trx) => {
-        const entries = await deleteRetired(trx);
+        const entries = await deleteRetired(trx, this.#deletion);
         return { result: entries.length, entries };
       });
     } while (count > 0);

@@ -10,7 +10,7 @@ import { foldName } from '../lib/text.js';
 import { ROW, type Side } from './conflicts.js';
 import { deleteVanished } from './deletions.js';
 import { Promotions } from './promotions.js';
-import { entriesOf } from './removal.js';
+import { entriesOf, type Deletion } from './removal.js';
 import { BatchReport, type Kind } from './report.js';
 import { deleteRetired } from './retired-owners.js';
 import { VALUE_VERSION } from './secret-rows.js';
@@ -49,12 +49,7 @@ export type Resolved = 'done' | 'at the next import';
  * @throws SmarterImportError where there is no such conflict, or what is chosen cannot be
  */
 export async function resolveConflict(resolution: Resolution): Promise<Resolved> {
-  return resolution.target.transaction(async (trx) => {
-    // No import shall decide about the same row meanwhile.
-    const [lock] = await query<{ got: boolean }>(trx, 'SELECT pg_try_advisory_xact_lock(?) AS got', [
-      IMPORT_LOCK,
-    ]);
-    if (lock?.got !== true) throw new SmarterImportError('An import into this database is running.');
+  const resolved = await locked(resolution, async (trx): Promise<Resolved> => {
     const conflict = await find(trx, resolution.id);
     if (conflict.field === 'value' && resolution.keep === 'source' && conflict.kept === 'keyward') {
       await leaveToImport(trx, conflict, resolution.id);
@@ -64,6 +59,18 @@ export async function resolveConflict(resolution: Resolution): Promise<Resolved>
     await trx.raw('DELETE FROM import_conflicts WHERE id = ?', [resolution.id]);
     await resolution.audit.record(trx, entries);
     return 'done';
+  });
+  await deleteAllRetired(resolution);
+  return resolved;
+}
+
+/** locked runs a transaction while no import is running, which could decide about the same rows. */
+function locked<T>({ target }: Resolution, work: (trx: Knex.Transaction) => Promise<T>): Promise<T> {
+  return target.transaction(async (trx) => {
+    const sql = 'SELECT pg_try_advisory_xact_lock(?) AS got';
+    const [lock] = await query<{ got: boolean }>(trx, sql, [IMPORT_LOCK]);
+    if (lock?.got !== true) throw new SmarterImportError('An import into this database is running.');
+    return work(trx);
   });
 }
 
@@ -102,22 +109,26 @@ async function settle(
 async function deleteRow(
   trx: Knex.Transaction,
   { kind, key }: StoredConflict,
-  { clock, retention }: Resolution,
+  resolution: Resolution,
 ): Promise<readonly AuditEntry[]> {
   await trx.raw('UPDATE import_records SET merged = false WHERE kind = ? AND source_key = ?', [kind, key]);
-  const deletion = { now: presentOf(clock), retention, prefer: 'source' as const };
-  const { count, entries } = await deleteVanished(trx, kind, [key], deletion);
+  const { count, entries } = await deleteVanished(trx, kind, [key], deletionOf(resolution));
   if (count === 0) throw new SmarterImportError('Keyward cannot do without it, or it is deleted already.');
-  return [...entries, ...(await deleteAllRetired(trx))];
+  return entries;
 }
 
-async function deleteAllRetired(trx: Knex.Transaction): Promise<AuditEntry[]> {
-  const all: AuditEntry[] = [];
-  for (;;) {
-    const entries = await deleteRetired(trx);
-    if (entries.length === 0) return all;
-    all.push(...entries);
-  }
+/** deleteAllRetired goes on, some rows at a time, until all is deleted that hung on owners who are gone. */
+async function deleteAllRetired(resolution: Resolution): Promise<void> {
+  const some = async (trx: Knex.Transaction): Promise<number> => {
+    const entries = await deleteRetired(trx, deletionOf(resolution));
+    await resolution.audit.record(trx, entries);
+    return entries.length;
+  };
+  while ((await locked(resolution, some)) > 0);
+}
+
+function deletionOf({ clock, retention }: Resolution): Deletion {
+  return { now: presentOf(clock), retention, prefer: 'source' };
 }
 
 /** keepRow makes a row one of Keyward's own, and switches on again what was only switched off until somebody decides. */

@@ -2,6 +2,7 @@ import type { Knex } from 'knex';
 import type { AuditAction, AuditEntry } from '../audit/audit-log.js';
 import { deleteSecrets, deleteTokens, entriesOf, type Deletion } from './removal.js';
 import type { Kind } from './report.js';
+import { TARGET_TABLES } from './target-tables.js';
 import { forgetRecords, query } from './target-store.js';
 
 export type OwnerKind = Exclude<Kind, 'token' | 'secret'>;
@@ -15,20 +16,15 @@ const RETIREMENTS: Readonly<Record<OwnerKind, { table: string; nameColumn?: stri
 const LONGEST_USERNAME = 150;
 
 /**
- * retireOwners takes everything from owners that they had in Keyward alone, switches them off and frees their names. They are
- * deleted by deleteRetired as soon as nothing hangs on them: secrets do until they cannot be brought back any more.
+ * retireOwners switches owners off and frees their names. deleteRetired then deletes what they had in Keyward alone, and
+ * themselves as soon as nothing hangs on them: secrets do until they cannot be brought back any more.
  */
 export async function retireOwners(
   trx: Knex.Transaction,
   kind: OwnerKind,
   ids: readonly string[],
-  deletion: Deletion,
 ): Promise<AuditEntry[]> {
   const { table, nameColumn } = RETIREMENTS[kind];
-  const entries =
-    kind === 'user_profile'
-      ? await deleteOwned(trx, ids, deletion)
-      : await entriesOf(trx, kind, kind === 'user' ? 'USER_EDITED' : 'ACCOUNT_EDITED', ids);
   if (nameColumn !== undefined) {
     const suffix = "' (deleted ' || id || ')'";
     await trx.raw(
@@ -47,32 +43,23 @@ export async function retireOwners(
     'UPDATE import_records SET retired_at = statement_timestamp() WHERE kind = ? AND target_id = ANY (?::bigint[])',
     [kind, [...ids]],
   );
-  return entries;
+  if (kind === 'user_profile') return [];
+  return entriesOf(trx, kind, kind === 'user' ? 'USER_EDITED' : 'ACCOUNT_EDITED', ids);
 }
 
-/** deleteOwned deletes what profiles own that was made in Keyward. */
-async function deleteOwned(
-  trx: Knex.Transaction,
-  profileIds: readonly string[],
-  deletion: Deletion,
-): Promise<AuditEntry[]> {
-  const ownOf = async (table: string, kind: Kind, condition: string): Promise<string[]> => {
-    const rows = await query<{ id: string }>(
-      trx,
-      `SELECT t.id::text AS id FROM ${table} t WHERE t.user_profile_id = ANY (?::bigint[]) AND ${condition}
-         AND NOT EXISTS (SELECT FROM import_records r WHERE r.kind = ? AND r.target_id = t.id)
-       ORDER BY t.id FOR UPDATE`,
-      [[...profileIds], kind],
-    );
-    return rows.map(({ id }) => id);
-  };
-  const tokens = await deleteTokens(trx, await ownOf('tokens', 'token', 'true'));
-  const secrets = await deleteSecrets(
+/** ownedByRetired finds some of what retired profiles own that was made in Keyward. */
+async function ownedByRetired(trx: Knex.Transaction, kind: 'token' | 'secret'): Promise<string[]> {
+  const { table, present } = TARGET_TABLES[kind];
+  const rows = await query<{ id: string }>(
     trx,
-    await ownOf('secrets', 'secret', 't.deleted_at IS NULL'),
-    deletion,
+    `SELECT t.id::text AS id
+     FROM import_records p JOIN ${table} t ON t.user_profile_id = p.target_id AND ${present}
+     WHERE p.kind = 'user_profile' AND p.retired_at IS NOT NULL
+       AND NOT EXISTS (SELECT FROM import_records r WHERE r.kind = ? AND r.target_id = t.id)
+     ORDER BY t.id LIMIT ${AT_ONCE} FOR UPDATE OF t`,
+    [kind],
   );
-  return [...tokens, ...secrets];
+  return rows.map(({ id }) => id);
 }
 
 /** What must not be there any more for a retired row `t` to be deleted. */
@@ -98,8 +85,15 @@ const HANGING: readonly { kind: OwnerKind; action: AuditAction; isFree: string }
 /** Rows that one call deletes of a kind. */
 const AT_ONCE = 500;
 
-/** deleteRetired deletes retired owners on which nothing hangs, some at a time, and tells of it; nothing if there are none. */
-export async function deleteRetired(trx: Knex.Transaction): Promise<AuditEntry[]> {
+/**
+ * deleteRetired deletes what retired owners have in Keyward alone, and those on which nothing hangs, some at a time, and
+ * tells of it; nothing if there are none.
+ */
+export async function deleteRetired(trx: Knex.Transaction, deletion: Deletion): Promise<AuditEntry[]> {
+  const tokens = await ownedByRetired(trx, 'token');
+  if (tokens.length > 0) return deleteTokens(trx, tokens);
+  const secrets = await ownedByRetired(trx, 'secret');
+  if (secrets.length > 0) return deleteSecrets(trx, secrets, deletion);
   for (const { kind, action, isFree } of HANGING) {
     const { table } = RETIREMENTS[kind];
     const rows = await query<{ id: string; key: string }>(

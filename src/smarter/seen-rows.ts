@@ -52,12 +52,24 @@ export class SeenRows {
        FROM import_records r
        JOIN ${table} t ON t.id = r.target_id AND ${present}
        LEFT JOIN (SELECT DISTINCT source_key FROM import_seen WHERE kind = ?) s USING (source_key)
-       WHERE r.kind = ? AND r.retired_at IS NULL AND NOT EXISTS (
+       WHERE r.kind = ? AND r.retired_at IS NULL AND r.gone_at IS NULL AND NOT EXISTS (
          SELECT FROM import_conflicts c
          WHERE c.kind = r.kind AND c.source_key = r.source_key AND c.field = '${ROW}')`,
       [kind, kind],
     );
     return { keys: found?.keys ?? [], records: found?.records ?? 0 };
+  }
+
+  /** unmade are rows that an export was to make in the source, and that it does not have. */
+  async unmade(kind: Kind): Promise<string[]> {
+    const rows = await query<{ source_key: string }>(
+      this.#holder,
+      `SELECT r.source_key FROM import_records r
+       WHERE r.kind = ? AND r.announced IS NOT NULL AND r.fields = '{}'
+         AND NOT EXISTS (SELECT FROM import_seen s WHERE s.kind = r.kind AND s.source_key = r.source_key)`,
+      [kind],
+    );
+    return rows.map(({ source_key: key }) => key);
   }
 
   /** returned are rows that were missed once, about which there is a conflict, and that the source has again. */
@@ -81,7 +93,7 @@ export class SeenRows {
        JOIN ${table} t ON t.id = r.target_id AND ${present}
        CROSS JOIN LATERAL (
          SELECT jsonb_object_agg(field, r.fields -> field) AS fields FROM jsonb_object_keys(s.fields) AS field) had
-       WHERE s.kind = ? AND had.fields <> s.fields
+       WHERE s.kind = ? AND had.fields <> s.fields AND r.announced IS NULL
          AND EXISTS (SELECT FROM import_seen o WHERE o.kind = s.kind AND o.fields = had.fields)
        ORDER BY length(s.source_key), s.source_key`,
       [kind],

@@ -9,7 +9,14 @@ export interface ImportRecord {
   /** Whether Keyward still has the row. */
   readonly present: boolean;
   readonly fields: Fields;
+  /** What an export was about to make of the row, if it is not known whether it did. */
+  readonly announced: Fields | null;
+  /** What an export overwrote in the source a short while ago: a request there may save the row once more as it was. */
+  readonly overwritten: Fields | null;
 }
+
+/** How long a request of the platform lasts at most that has read a row and saves it. */
+const REQUEST = "interval '5 minutes'";
 
 /** forgetRecords is for rows that are gone on both sides. Their conflicts are settled by that. */
 export async function forgetRecords(
@@ -44,17 +51,25 @@ export async function readRecords(
   { kind, table, present }: TargetTable,
   keys: readonly string[],
 ): Promise<Map<string, ImportRecord>> {
-  const rows = await query<{ source_key: string; target_id: bigint; present: boolean; fields: Fields }>(
+  const rows = await query<{
+    source_key: string;
+    target_id: bigint;
+    present: boolean;
+    fields: Fields;
+    announced: Fields | null;
+    overwritten: Fields | null;
+  }>(
     trx,
-    `SELECT r.source_key, r.target_id, t.id IS NOT NULL AS present, r.fields
+    `SELECT r.source_key, r.target_id, t.id IS NOT NULL AS present, r.fields, r.announced,
+       CASE WHEN r.exported_at > statement_timestamp() - ${REQUEST} THEN r.overwritten END AS overwritten
      FROM import_records r LEFT JOIN ${table} t ON t.id = r.target_id AND ${present}
      WHERE r.kind = ? AND r.source_key = ANY (?::text[])`,
     [kind, [...keys]],
   );
   return new Map(
-    rows.map((row) => [
-      row.source_key,
-      { targetId: String(row.target_id), present: row.present, fields: row.fields },
+    rows.map(({ source_key: key, target_id: targetId, ...record }) => [
+      key,
+      { ...record, targetId: String(targetId) },
     ]),
   );
 }
@@ -86,6 +101,8 @@ interface WrittenRecord {
   readonly fields: Fields;
   /** Keyward had the row before. */
   readonly merged?: boolean;
+  /** What an export overwrote in the source. */
+  readonly overwritten?: Fields;
 }
 
 /** writeRecords remembers what was read of rows, and what they became. */
@@ -96,11 +113,15 @@ export async function writeRecords(
 ): Promise<void> {
   if (records.length === 0) return;
   await trx.raw(
-    `INSERT INTO import_records AS i (kind, source_key, target_id, fields, merged)
-     SELECT ?, r.key, r."targetId", r.fields, coalesce(r.merged, false)
-     FROM json_to_recordset(?::json) AS r (key text, "targetId" bigint, fields jsonb, merged boolean)
+    `INSERT INTO import_records AS i (kind, source_key, target_id, fields, merged, overwritten, exported_at)
+     SELECT ?, r.key, r."targetId", r.fields, coalesce(r.merged, false), r.overwritten,
+       CASE WHEN r.overwritten IS NOT NULL THEN statement_timestamp() END
+     FROM json_to_recordset(?::json)
+       AS r (key text, "targetId" bigint, fields jsonb, merged boolean, overwritten jsonb)
      ON CONFLICT (kind, source_key) DO UPDATE SET target_id = excluded.target_id, fields = excluded.fields,
-       merged = i.merged OR excluded.merged, retired_at = NULL`,
+       merged = i.merged OR excluded.merged, retired_at = NULL, announced = NULL, gone_at = NULL,
+       overwritten = coalesce(excluded.overwritten, i.overwritten),
+       exported_at = coalesce(excluded.exported_at, i.exported_at)`,
     [kind, JSON.stringify(records)],
   );
 }

@@ -53,7 +53,7 @@ const VARYING: Readonly<Record<string, RegExp>> = {
     'graceEndsAt',
     'committedAt',
   ),
-  ...namesWith(TIME, 'destroyedAt', 'occurredAt'),
+  ...namesWith(TIME, 'destroyedAt', 'occurredAt', 'foundAt'),
   keyId: /^([0-9a-f]{16}|[0-9a-f-]{36})$/,
   primaryKeyId: /^[0-9a-f]{16}$/,
   hashedId: /^rMTA\w+x$/,

@@ -39,15 +39,26 @@ export async function installInto(directory: string): Promise<string> {
   return installation;
 }
 
-/** spawnKeyward runs a command to its end in a process of its own, as users do. */
-export async function spawnKeyward(
-  args: readonly string[],
-  options: CommandOptions = {},
-): Promise<CommandResult> {
+/** Started is a command in a process of its own. */
+export interface Started {
+  signal(signal: NodeJS.Signals): void;
+  /** ended gives its result; the code is null where a signal ended it. */
+  readonly ended: Promise<CommandResult>;
+}
+
+/** startKeyward starts a command in a process of its own. */
+export function startKeyward(args: readonly string[], options: CommandOptions = {}): Started {
   const { child, output } = start(args, options);
   child.stdin?.end(options.input ?? '');
-  const [code] = (await once(child, 'close')) as [number | null];
-  return { code, ...output };
+  return {
+    signal: (signal) => child.kill(signal),
+    ended: once(child, 'close').then(([code]) => ({ code: code as number | null, ...output })),
+  };
+}
+
+/** spawnKeyward runs a command to its end in a process of its own, as users do. */
+export function spawnKeyward(args: readonly string[], options: CommandOptions = {}): Promise<CommandResult> {
+  return startKeyward(args, options).ended;
 }
 
 /** runKeyward runs a command to its end in this process, which is many times as quick, but for `serve`, which has its own. */

@@ -1,7 +1,5 @@
 import { spawnSync } from 'node:child_process';
-
-/** A Python in which `cryptography` is installed; CI makes one. */
-const PYTHON = process.env['KEYWARD_TEST_PYTHON'] ?? 'python3';
+import { PYTHON, pythonHas } from './python.js';
 
 const PROGRAM = `
 import base64, json, sys
@@ -18,7 +16,7 @@ json.dump(answers, sys.stdout)
 
 /** hasPythonCryptography tells whether there is a Python with `cryptography` here. */
 export function hasPythonCryptography(): boolean {
-  return spawnSync(PYTHON, ['-c', 'import cryptography.fernet']).status === 0;
+  return pythonHas('cryptography.fernet');
 }
 
 /** pythonDecrypts gives the plaintexts that Python reads from tokens. */

@@ -119,6 +119,7 @@ export const REQUESTS: Requests = {
   watchSecrets: () => ({}),
 
   listAuditEvents: () => ({}),
+  listImportConflicts: () => ({}),
 
   applyManifest: (world) => ({ manifest: newKeyOf(world, 'owner-a') }),
   getManifest: async (world) => ({ resource: { $case: 'token', value: byId(await world.issue('owner-a')) } }),

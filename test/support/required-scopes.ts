@@ -5,6 +5,7 @@ import type { Permission } from '../../src/lib/scopes.js';
 import { manifestHandlers } from '../../src/manifest/manifest-handler.js';
 import type { Requirements } from '../../src/rpc/handlers.js';
 import { secretServiceHandlers } from '../../src/secret/secret-service-handler.js';
+import { conflictHandlers } from '../../src/smarter/conflict-handler.js';
 import { tokenReferenceHandlers } from '../../src/token/reference-handler.js';
 import { tokenHandlers } from '../../src/token/token-handler.js';
 import { validateHandlers } from '../../src/token/validate-handler.js';
@@ -24,6 +25,7 @@ const HANDLERS: Readonly<Record<MethodName, Requirements>> = {
   ...idHandlers(nothing),
   ...auditHandlers(nothing),
   ...manifestHandlers(nothing),
+  ...conflictHandlers(nothing),
 };
 
 /** requiredScopes are the scopes that a method demands of its callers, or may by their requests, from its handler. */

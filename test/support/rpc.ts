@@ -6,6 +6,7 @@ import * as accountMessages from '../../src/gen/keyward/account/v1/account_servi
 import * as auditMessages from '../../src/gen/keyward/audit/v1/audit_service.js';
 import * as manifestMessages from '../../src/gen/keyward/manifest/v1/manifest_service.js';
 import * as secretMessages from '../../src/gen/keyward/secret/v1/secret_service.js';
+import * as importMessages from '../../src/gen/keyward/smarter/v1/import_service.js';
 import * as tokenMessages from '../../src/gen/keyward/token/v1/token_service.js';
 
 /** What tests call the methods of TokenService that SecretService has by the same names. */
@@ -34,7 +35,8 @@ type Methods = OfTokens<KeywardClient['tokens']> &
   KeywardClient['secrets'] &
   KeywardClient['accounts'] &
   KeywardClient['audit'] &
-  KeywardClient['manifests'];
+  KeywardClient['manifests'] &
+  KeywardClient['imports'];
 
 /** MethodName is what tests call an RPC of any of the services. */
 export type MethodName = keyof Methods;
@@ -58,6 +60,7 @@ const services = {
   ...accountMessages.AccountServiceService,
   ...auditMessages.AuditServiceService,
   ...manifestMessages.ManifestServiceService,
+  ...importMessages.ImportServiceService,
 };
 /** By the names of services. */
 const messages: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
@@ -66,6 +69,7 @@ const messages: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
   'keyward.account.v1.AccountService': accountMessages,
   'keyward.audit.v1.AuditService': auditMessages,
   'keyward.manifest.v1.ManifestService': manifestMessages,
+  'keyward.smarter.v1.ImportService': importMessages,
 };
 
 /** METHOD_NAMES are all RPCs of all services, from the generated definitions. */

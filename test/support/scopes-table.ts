@@ -17,6 +17,7 @@ const PURPOSES: Readonly<Record<Permission, string>> = {
   'keyward.accounts.read': 'see accounts, users and profiles',
   'keyward.accounts.write': 'make, change and delete accounts, users and profiles',
   'keyward.audit.read': 'see records of the audit log',
+  'keyward.imports.read': 'see what imports have left to decide',
 };
 
 /** scopesTable says of each scope what it is for and which methods need it. */

@@ -7,6 +7,10 @@ export interface TcpProxy {
   readonly url: string;
   /** cut ends all connections and refuses new ones. */
   cut(): void;
+  /** cutAfter does that as soon as the database has sent so many bytes more. */
+  cutAfter(bytes: number): void;
+  /** received is how many bytes the database has sent. */
+  received(): number;
   /** silence lets nothing through, in neither direction, and tells nobody: connections stay, and are accepted. */
   silence(): void;
   /** silenceOpen does that, for good, with the connections that are open now; new ones are not concerned. */
@@ -28,6 +32,8 @@ export async function startTcpProxy(databaseUrl: string): Promise<TcpProxy> {
   let isSilent = false;
   let areAnswersHeld = false;
   let unanswered: string | undefined;
+  let received = 0;
+  let mostReceived = Infinity;
   /** To which socket each sends what it receives. */
   const peers = new Map<Socket, Socket>();
   /** Those that nothing is let through from any more. */
@@ -53,6 +59,10 @@ export async function startTcpProxy(databaseUrl: string): Promise<TcpProxy> {
     farSockets.add(far);
     forward(near, far);
     forward(far, near);
+    far.on('data', (chunk: Buffer) => {
+      received += chunk.length;
+      if (received >= mostReceived) cut();
+    });
     near.on('data', (chunk: Buffer) => {
       if (unanswered !== undefined && chunk.includes(unanswered)) part(far, near);
     });
@@ -77,12 +87,18 @@ export async function startTcpProxy(databaseUrl: string): Promise<TcpProxy> {
   const destroyAll = (): void => {
     for (const socket of sockets) socket.destroy();
   };
+  const cut = (): void => {
+    isCut = true;
+    mostReceived = Infinity;
+    destroyAll();
+  };
   return {
     url: url.href,
-    cut: () => {
-      isCut = true;
-      destroyAll();
+    cut,
+    cutAfter: (bytes) => {
+      mostReceived = received + bytes;
     },
+    received: () => received,
     silence: () => {
       isSilent = true;
       for (const [from, to] of peers) from.unpipe(to);

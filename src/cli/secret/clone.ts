@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { report } from '../io/output.js';
 import { ownerText } from '../owned-resource.js';
 import { readProfile, type GivenTarget } from '../target.js';
+import { withValidateOnly } from '../validation.js';
 import { commandAboutSecret, theSecret, withSecret } from './target.js';
 
 interface CloneOptions extends GivenTarget {
@@ -10,7 +11,7 @@ interface CloneOptions extends GivenTarget {
 }
 
 export function cloneCommand(): Command {
-  return commandAboutSecret('clone')
+  return withValidateOnly(commandAboutSecret('clone'))
     .argument('<new-name>', 'what the copy is called')
     .description(
       'Make a secret with the value of another one. Your token needs the scopes keyward.secrets.write and keyward.secrets.access.',

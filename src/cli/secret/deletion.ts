@@ -1,10 +1,11 @@
 import type { Command } from 'commander';
 import { report, timeText } from '../io/output.js';
 import type { GivenTarget } from '../target.js';
+import { withValidateOnly } from '../validation.js';
 import { commandAboutSecret, theSecret, withSecret } from './target.js';
 
 export function deleteCommand(): Command {
-  return commandAboutSecret('delete')
+  return withValidateOnly(commandAboutSecret('delete'))
     .description('Delete a secret. Until it is gone for good, "undelete" brings it back.')
     .option('--force', 'delete it although consumers use it')
     .option('--json', 'print the deleted secret as JSON')
@@ -18,7 +19,7 @@ export function deleteCommand(): Command {
 }
 
 export function undeleteCommand(): Command {
-  return commandAboutSecret('undelete')
+  return withValidateOnly(commandAboutSecret('undelete'))
     .description(
       'Bring a deleted secret back, by its record locator or number: "list --deleted" shows them. Your token needs the scopes keyward.secrets.write and keyward.secrets.access.',
     )

@@ -4,6 +4,7 @@ import { allPages } from '../all-pages.js';
 import { EXPIRY_HELP, expiryField, readExpiry, type Expiry } from '../expiry.js';
 import { printJson, printTable, report, timeText } from '../io/output.js';
 import { readProfile, type GivenTarget } from '../target.js';
+import { withValidateOnly } from '../validation.js';
 import { commandAboutSecret, withSecret } from './target.js';
 
 interface GrantsOptions extends GivenTarget {
@@ -19,7 +20,7 @@ keyward.secrets.write and keyward.secrets.access; to take back, the first of the
 or by the number or record locator of their profile; of users whom you may not know the list has the number.`;
 
 export function grantsCommand(): Command {
-  return commandAboutSecret('grants')
+  return withValidateOnly(commandAboutSecret('grants'))
     .description('List to whom a secret is granted, or grant it, or take a grant back.')
     .addOption(new Option('--grant <user@account>', 'let this user read the values').conflicts('revoke'))
     .addOption(
@@ -33,19 +34,19 @@ export function grantsCommand(): Command {
     .action(async (text: string, given: GrantsOptions) => {
       const { grant, revoke } = given;
       if (given.expires !== undefined && grant === undefined) throw new Error('--expires goes with --grant');
-      await withSecret(text, given, async (client, selector) => {
+      const print = await withSecret(text, given, async (client, selector) => {
         if (grant !== undefined) {
           const granted = await grantTo(client, selector, grant, given.expires);
-          report(given, { granted }, `Granted to ${grant}.`);
-        } else if (revoke !== undefined) {
-          await client.secrets.revokeAccess({ selector, userProfile: readProfile(revoke) });
-          report(given, { revoked: revoke }, `Revoked from ${revoke}.`);
-        } else {
-          const grants = await list(client, selector);
-          if (given.json === true) printJson(grants);
-          else printGrants(grants);
+          return () => report(given, { granted }, `Granted to ${grant}.`);
         }
+        if (revoke !== undefined) {
+          await client.secrets.revokeAccess({ selector, userProfile: readProfile(revoke) });
+          return () => report(given, { revoked: revoke }, `Revoked from ${revoke}.`);
+        }
+        const grants = await list(client, selector);
+        return () => (given.json === true ? printJson(grants) : printGrants(grants));
       });
+      print();
     });
 }
 

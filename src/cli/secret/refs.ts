@@ -6,8 +6,8 @@ import { commandAboutSecret, withSecret } from './target.js';
 export function refsCommand(): Command {
   return withRefs(commandAboutSecret('refs'), 'provider.api_key=openai')
     .description('List which consumers use a secret, or record that one does.')
-    .action((text: string, given: GivenTarget & GivenRefs) =>
-      withSecret(text, given, ({ secrets }, selector) =>
+    .action(async (text: string, given: GivenTarget & GivenRefs) => {
+      const print = await withSecret(text, given, ({ secrets }, selector) =>
         doRefs(given, {
           attach: (consumer) => secrets.attachReference({ selector, ...consumer }),
           detach: (consumer) => secrets.detachReference({ selector, ...consumer }),
@@ -16,6 +16,7 @@ export function refsCommand(): Command {
             return { items: listed.references, nextPageToken: listed.nextPageToken };
           },
         }),
-      ),
-    );
+      );
+      print();
+    });
 }

@@ -13,6 +13,7 @@ import { readValue, withValue, type GivenValue } from '../io/given-value.js';
 import { report } from '../io/output.js';
 import { addTo } from '../repeatable.js';
 import type { GivenTarget } from '../target.js';
+import { withValidateOnly } from '../validation.js';
 import { commandAboutSecret, theSecret, theVersion, withSecret } from './target.js';
 
 interface SetOptions extends GivenTarget, GivenValue {
@@ -27,7 +28,7 @@ the --owner) have no secret of makes one. To put the expiry of one off, your tok
 keyward.secrets.access besides keyward.secrets.write.`;
 
 export function setCommand(): Command {
-  return withValue(commandAboutSecret('set'))
+  return withValue(withValidateOnly(commandAboutSecret('set')))
     .description('Give a secret a value, and make the secret if there is none of that name.')
     .option('--description <text>', 'what it is for; not encrypted')
     .option('--tag <tag>', 'a label, in place of those it has; may be given more than once', addTo)
@@ -113,7 +114,7 @@ Consumers get the new value from their next access on; older versions can still 
 --disable-old is given. "keyward keys rotate" is something else: it changes the key that encrypts all values.`;
 
 export function rotateCommand(): Command {
-  return withValue(commandAboutSecret('rotate'))
+  return withValue(withValidateOnly(commandAboutSecret('rotate')))
     .description('Give a secret that there is a new value, and disable its older ones if wanted.')
     .option('--disable-old', 'keep all older versions from being read')
     .option('--json', 'print the result as JSON')

@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import type { KeywardClient, Secret, SecretSelector, SecretVersion } from '../../client/index.js';
 import { clientOptions } from '../client-options.js';
 import { commandAbout, readTarget, type GivenTarget } from '../target.js';
+import { NothingSent } from '../validation.js';
 import { withClient } from '../with-client.js';
 
 /** commandAboutSecret begins a command about one secret. */
@@ -21,12 +22,12 @@ export async function withSecret<T>(
 
 /** theSecret is the secret of an answer, which every answer with one holds. */
 export function theSecret({ secret }: { readonly secret?: Secret | undefined }): Secret {
-  if (secret === undefined) throw new Error('the service sent no secret');
+  if (secret === undefined) throw new NothingSent('secret');
   return secret;
 }
 
 /** theVersion is the same for a version. */
 export function theVersion({ version }: { readonly version?: SecretVersion | undefined }): SecretVersion {
-  if (version === undefined) throw new Error('the service sent no version');
+  if (version === undefined) throw new NothingSent('version');
   return version;
 }

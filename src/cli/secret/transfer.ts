@@ -2,13 +2,14 @@ import type { Command } from 'commander';
 import { report } from '../io/output.js';
 import { ownerText } from '../owned-resource.js';
 import { readProfile, type GivenTarget } from '../target.js';
+import { withValidateOnly } from '../validation.js';
 import { commandAboutSecret, theSecret, withSecret } from './target.js';
 
 const HELP = `
 Who has a grant keeps it: "keyward secret grants" shows them. Who owned it before has its value no more without one.`;
 
 export function transferCommand(): Command {
-  return commandAboutSecret('transfer')
+  return withValidateOnly(commandAboutSecret('transfer'))
     .argument('<user@account>', 'whose it shall be')
     .description(
       'Give a secret to another owner. Your token needs the scopes keyward.secrets.write and keyward.secrets.access.',

@@ -9,6 +9,7 @@ import {
 import { allPages } from '../all-pages.js';
 import { printJson, printTable, timeText } from '../io/output.js';
 import type { GivenTarget } from '../target.js';
+import { withValidateOnly } from '../validation.js';
 import { commandAboutSecret, theVersion, withSecret } from './target.js';
 import { readVersionNumber } from '../version-number.js';
 
@@ -21,7 +22,7 @@ interface VersionsOptions extends GivenTarget {
 export function versionsCommand(): Command {
   const change = (name: string, what: string, others: string[]): Option =>
     new Option(`--${name} <version>`, what).argParser(readVersionNumber).conflicts(others);
-  return commandAboutSecret('versions')
+  return withValidateOnly(commandAboutSecret('versions'))
     .description("List a secret's versions, without their values, or change the state of one.")
     .addOption(change('disable', 'keep a version from being read', ['enable', 'destroy']))
     .addOption(

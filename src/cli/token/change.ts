@@ -4,6 +4,7 @@ import { report } from '../io/output.js';
 import { readProfile, type GivenTarget } from '../target.js';
 import { propagationJson, propagationText } from './propagation.js';
 import { heldText } from './refs.js';
+import { withValidateOnly } from '../validation.js';
 import { commandAboutToken, theToken, withEtag, withToken, type GivenEtag } from './target.js';
 
 type ChangeOptions = GivenTarget & GivenEtag;
@@ -56,7 +57,7 @@ export function transferCommand(): Command {
 }
 
 export function revokeCommand(): Command {
-  return withEtag(commandAboutToken('revoke'))
+  return withValidateOnly(withEtag(commandAboutToken('revoke')))
     .description('Delete a token, for good. "deactivate" is what can be undone.')
     .option('--json', 'print how far that has come as JSON')
     .addHelpText('after', exampleOf('revoke checkout'))
@@ -72,7 +73,10 @@ export function revokeCommand(): Command {
 }
 
 function changeCommand(name: string): Command {
-  return withEtag(commandAboutToken(name)).option('--json', 'print the changed token as JSON');
+  return withValidateOnly(withEtag(commandAboutToken(name))).option(
+    '--json',
+    'print the changed token as JSON',
+  );
 }
 
 function exampleOf(args: string): string {

@@ -6,6 +6,7 @@ import { timeText } from '../io/output.js';
 import { ownerText } from '../owned-resource.js';
 import { addTo } from '../repeatable.js';
 import { readProfile, type GivenTarget } from '../target.js';
+import { withValidateOnly } from '../validation.js';
 import { withClient } from '../with-client.js';
 import { handOut, withOut, type GivenOut } from './plaintext.js';
 import { propagationText } from './propagation.js';
@@ -30,7 +31,7 @@ Example:
   keyward token create checkout --scope orders:read --expires 90d --out checkout.token`;
 
 export function createCommand(): Command {
-  return withOut(withClientOptions(new Command('create')))
+  return withOut(withValidateOnly(withClientOptions(new Command('create'))))
     .argument('<name>', 'what it is called; its owner has no other token of that name')
     .description('Make a token.')
     .option('--owner <user@account>', 'whose it shall be; yours if not given')
@@ -90,7 +91,7 @@ Example:
   keyward token rotate checkout --grace 12h --out checkout.token`;
 
 export function rotateCommand(): Command {
-  return withOut(withEtag(commandAboutToken('rotate')))
+  return withOut(withValidateOnly(withEtag(commandAboutToken('rotate'))))
     .description('Give a token another plaintext. The old one is refused at once, or after the grace period.')
     .option('--grace <span>', `how long the old plaintext still passes: ${SPAN_HELP}`, readSpan)
     .addHelpText('after', ROTATE_HELP)
@@ -123,7 +124,7 @@ Example:
   keyward token clone checkout checkout-2 --out checkout-2.token`;
 
 export function cloneCommand(): Command {
-  return withOut(commandAboutToken('clone'))
+  return withOut(withValidateOnly(commandAboutToken('clone')))
     .argument('<new-name>', 'what the copy is called')
     .description('Make a token like another one, with a plaintext of its own.')
     .option('--to <user@account>', 'whose the copy shall be; the owner of the other one if not given')

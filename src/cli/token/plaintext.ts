@@ -4,11 +4,12 @@ import { writePrivately } from '../../lib/private-file.js';
 import { failureText } from '../io/failure.js';
 import { io } from '../io/io.js';
 import { printErrorLine, printJson, printLine } from '../io/output.js';
+import type { GivenValidation } from '../validation.js';
 import { propagationJson } from './propagation.js';
 import { theToken } from './target.js';
 
 /** GivenOut is how a command is told where a plaintext goes, which leaves the service this once. */
-export interface GivenOut {
+export interface GivenOut extends GivenValidation {
   readonly out?: string;
   readonly json?: true;
 }
@@ -42,7 +43,9 @@ export async function handOut<T extends Issued>(
   issue: () => Promise<T>,
   tell: (token: Token, issued: T) => string,
 ): Promise<void> {
-  const { out } = given;
+  const { out, validateOnly } = given;
+  // It issues nothing, and so ends there.
+  if (validateOnly === true) await issue();
   if (out === undefined && io().stdout.isTTY !== true) {
     throw new Error(
       'the plaintext is shown once, and standard output is no terminal: give --out <FILE>, or "--out -" to print it there',

@@ -13,8 +13,8 @@ export function refsCommand(): Command {
   return withRefs(commandAboutToken('refs'), 'llm_client.api_key=support-bot')
     .description('List which consumers hold a token, or record that one does.')
     .addHelpText('after', HELP)
-    .action((text: string, given: GivenTarget & GivenRefs) =>
-      withToken(text, given, ({ tokens }, selector) =>
+    .action(async (text: string, given: GivenTarget & GivenRefs) => {
+      const print = await withToken(text, given, ({ tokens }, selector) =>
         doRefs(given, {
           attach: (consumer) => tokens.attachReference({ selector, ...consumer }),
           detach: (consumer) => tokens.detachReference({ selector, ...consumer }),
@@ -23,8 +23,9 @@ export function refsCommand(): Command {
             return { items: listed.references, nextPageToken: listed.nextPageToken };
           },
         }),
-      ),
-    );
+      );
+      print();
+    });
 }
 
 /** Holding is an answer that may tell who holds a token. */

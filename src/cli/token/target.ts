@@ -3,6 +3,7 @@ import type { KeywardClient, Token, TokenSelector } from '../../client/index.js'
 import { isUuid } from '../../lib/text.js';
 import { clientOptions } from '../client-options.js';
 import { commandAbout, readTarget, type GivenTarget } from '../target.js';
+import { NothingSent } from '../validation.js';
 import { withClient } from '../with-client.js';
 
 /** GivenEtag is how a command is told to change only the state that the caller has seen. */
@@ -37,6 +38,6 @@ function selectorOf(text: string, given: GivenTarget): TokenSelector {
 
 /** theToken is the token of an answer, which every answer with one holds. */
 export function theToken({ token }: { readonly token?: Token | undefined }): Token {
-  if (token === undefined) throw new Error('the service sent no token');
+  if (token === undefined) throw new NothingSent('token');
   return token;
 }

@@ -10,9 +10,10 @@ import { OPERATOR, type AuditEntry, type AuditLog } from '../../audit/audit-log.
 import type { Keyring } from '../../crypto/keyring.js';
 import { IMPORT_LOCK } from '../../db/advisory-locks.js';
 import { schemaProblem } from '../../db/migrate.js';
+import { announce, forgetGone, rememberGone } from '../announcements.js';
 import { connectPlatform } from '../connect-source.js';
 import { SmarterImportError } from '../smarter-import-error.js';
-import { forgetRecords, query, writeRecords } from '../target-store.js';
+import { query, writeRecords } from '../target-store.js';
 import { TARGET_TABLES } from '../target-tables.js';
 import { BatchTally, ExportTally, type ExportedKind, type ExportReport } from './export-report.js';
 import type { Platform, PlatformTransaction, Reference } from './platform.js';
@@ -121,6 +122,7 @@ class SmarterExport {
       return deleteSecrets({ trx, tags, tally }, keys);
     });
     await this.#exportSecrets();
+    if (!dryRun) await forgetGone(target);
     return this.#report.build(dryRun, await stayingHere(target));
   }
 
@@ -231,8 +233,8 @@ class SmarterExport {
   }
 
   /**
-   * #commit writes a batch to the platform, and then remembers what both sides hold. What was interrupted in between is
-   * found out by the next run: it reads the platform's rows before it writes any.
+   * #commit writes a batch to the platform, and then remembers what both sides hold. It says what it is about to write
+   * before, so that whatever is done next finds out what has become of a batch that was interrupted in between.
    */
   async #commit(
     kind: ExportedKind,
@@ -240,7 +242,11 @@ class SmarterExport {
   ): Promise<void> {
     const { target, audit, dryRun } = this.#options;
     const tally = new BatchTally(kind);
-    const { written, gone } = await this.#platform.run((trx) => work(trx, tally), !dryRun);
+    const { written, gone } = await this.#platform.run(async (trx) => {
+      const outcome = await work(trx, tally);
+      if (!dryRun) await target.transaction((own) => announce(own, kind, outcome.written));
+      return outcome;
+    }, !dryRun);
     const detail = tally.written();
     const entry: AuditEntry = {
       actor: OPERATOR,
@@ -252,7 +258,7 @@ class SmarterExport {
     if (!dryRun && written.length + gone.length + Object.keys(detail).length > 0) {
       await target.transaction(async (trx) => {
         await writeRecords(trx, kind, written);
-        await forgetRecords(trx, kind, [...gone]);
+        await rememberGone(trx, kind, gone);
         if (Object.keys(detail).length > 0) await audit.record(trx, [entry]);
       });
     }

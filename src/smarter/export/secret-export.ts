@@ -16,7 +16,7 @@ import {
 import { isRevalued, type OpenedValue, type SecretHere } from './secrets-here.js';
 import type { Tags } from './tags.js';
 import { agreed, changedHere, isUse, merge } from './three-way.js';
-import { findOwners, type WrittenRow } from './token-export.js';
+import { agreedWith, findOwners, overwriting, type WrittenRow } from './token-export.js';
 
 /** SecretTools are what writing secrets needs. */
 export interface SecretTools {
@@ -30,8 +30,10 @@ export interface SecretTools {
 
 /** isTouched tells whether there is something to write of a secret. */
 export function isTouched(secret: SecretHere): boolean {
-  const { before, fields } = secret;
-  return before === undefined || isRevalued(secret) || changedHere(before, fields).length > 0;
+  const { before, announced, fields } = secret;
+  return (
+    before === undefined || announced !== null || isRevalued(secret) || changedHere(before, fields).length > 0
+  );
 }
 
 /** exportSecrets brings the platform's rows of some secrets up to date. Gives what both sides hold of them from now on. */
@@ -68,6 +70,7 @@ interface Written {
   readonly before: Fields;
   /** The number of the version whose value both sides hold. */
   readonly version: string;
+  readonly overwritten?: Fields;
   readonly unseen: readonly string[];
 }
 
@@ -84,9 +87,9 @@ async function exportOne(
   const { tally } = tools;
   const { key } = secret;
   const label = labelOf(secret);
-  const row = key === undefined ? await findOwn(tools, secret, bytes) : there.get(key);
+  const row = there.get(key ?? '');
   if (row !== undefined) return changeOne(tools, secret, row, bytes);
-  if (key !== undefined) {
+  if (secret.before !== undefined) {
     tally.leaveOut(label, 'gone', 'gone from the platform since both had it: not written');
   } else if (bytes === undefined) {
     tally.leaveOut(label, 'without-value', 'it has no value that can be written: not written');
@@ -94,18 +97,6 @@ async function exportOne(
     return createOne(tools, secret, bytes);
   }
   return undefined;
-}
-
-/** findOwn finds the row that a run made which was interrupted before it could remember that: it holds the same value. */
-async function findOwn(
-  tools: SecretTools,
-  { fields }: SecretHere,
-  bytes: Buffer | undefined,
-): Promise<SecretRow | undefined> {
-  if (bytes === undefined) return undefined;
-  const number = await numberOf(tools.trx, fields);
-  const row = number === undefined ? undefined : (await findSecrets(tools, [number])).get(number);
-  return row !== undefined && holdsSame(tools.keyring, row, bytes) ? row : undefined;
 }
 
 async function numberOf(trx: PlatformTransaction, fields: Fields): Promise<string | undefined> {
@@ -136,7 +127,7 @@ async function changeOne(
 ): Promise<Written | undefined> {
   const { trx, tally, keyring } = tools;
   const label = labelOf(secret);
-  const before = secret.before ?? row.fields;
+  const before = agreedWith(secret, row.fields);
   const isHeld = value !== undefined && holdsSame(keyring, row, value);
   const bytes = isHeld ? undefined : value;
   const { changes, conflicts, unseen } = merge(before, fitting(secret.fields, label, tally), row.fields);
@@ -158,6 +149,7 @@ async function changeOne(
     targetId: secret.id,
     key: row.key,
     before,
+    ...overwriting({ ...changes, ...(bytes === undefined ? {} : { value: null }) }, row.fields),
     version: isAgreed ? String(secret.version) : textField(before, VALUE_VERSION),
     unseen: [...unseen, ...(isRevaluedThere && !isAgreed ? ['value', 'decryptable'] : [])],
   };
@@ -178,11 +170,11 @@ async function agreedRows(tools: SecretTools, written: readonly Written[]): Prom
     tools,
     written.map(({ key }) => key),
   );
-  return written.flatMap(({ targetId, key, before, version, unseen }) => {
+  return written.flatMap(({ targetId, key, before, version, unseen, ...old }) => {
     const row = now.get(key);
     if (row === undefined) return [];
     const fields = { ...agreed(before, row.fields, { unseen }), [VALUE_VERSION]: version };
-    return [{ key, targetId, fields }];
+    return [{ key, targetId, fields, ...old }];
   });
 }
 

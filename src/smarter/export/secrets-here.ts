@@ -15,6 +15,8 @@ export interface SecretHere {
   /** The platform's number; undefined if the platform has never had it. */
   readonly key: string | undefined;
   readonly before: Fields | undefined;
+  /** What an export was about to make of it, if it is not known whether it did. */
+  readonly announced: Fields | null;
   readonly fields: Fields;
   /** The newest version that is enabled; null if none is. */
   readonly version: number | null;
@@ -25,6 +27,7 @@ interface SecretColumns {
   id: string;
   key: string | null;
   before: Fields | null;
+  announced: Fields | null;
   profile_key: string | null;
   name: string;
   description: string;
@@ -45,7 +48,7 @@ interface SecretColumns {
 export async function readSecretsHere(knex: Knex, after: string, limit: number): Promise<SecretHere[]> {
   const rows = await query<SecretColumns>(
     knex,
-    `SELECT t.id::text AS id, r.source_key AS key, r.fields AS before, p.source_key AS profile_key,
+    `SELECT t.id::text AS id, r.source_key AS key, nullif(r.fields, '{}') AS before, r.announced, p.source_key AS profile_key,
        t.name, t.description, t.version AS label, t.tags, t.annotations,
        t.expires_at, t.last_accessed_at, t.created_at, t.updated_at,
        (SELECT max(v.number) FROM secret_versions v WHERE v.secret_id = t.id AND v.state = 'ENABLED') AS version,
@@ -53,7 +56,7 @@ export async function readSecretsHere(knex: Knex, after: string, limit: number):
      FROM secrets t
      JOIN user_profiles up ON up.id = t.user_profile_id
      JOIN accounts a ON a.id = up.account_id
-     LEFT JOIN import_records r ON r.kind = 'secret' AND r.target_id = t.id
+     LEFT JOIN import_records r ON r.kind = 'secret' AND r.target_id = t.id AND r.gone_at IS NULL
      LEFT JOIN import_records p ON p.kind = 'user_profile' AND p.target_id = t.user_profile_id
      WHERE t.deleted_at IS NULL AND t.id > ? ORDER BY t.id LIMIT ?`,
     [after, limit],
@@ -62,6 +65,7 @@ export async function readSecretsHere(knex: Knex, after: string, limit: number):
     id: row.id,
     key: row.key ?? undefined,
     before: row.before ?? undefined,
+    announced: row.announced,
     version: row.version,
     owner: { profileId: row.profile_id, accountId: row.account_id, accountNumber: row.account_number },
     fields: {

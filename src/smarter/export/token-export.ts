@@ -1,10 +1,11 @@
 import { randomUUID } from 'node:crypto';
+import { agreedFields } from '../announcements.js';
 import { textField, type Fields, type SourceRow } from '../source-rows.js';
 import { tokenRow } from '../token-rows.js';
 import type { BatchTally } from './export-report.js';
 import type { PlatformTransaction, PlatformValue, Reference } from './platform.js';
 import { attempt, attemptOrTell, columnValue, fittingFields, insert, update } from './platform-rows.js';
-import { agreed, changedHere, isUse, merge } from './three-way.js';
+import { agreed, changedHere, isUse, merge, type Merge } from './three-way.js';
 import type { TokenHere } from './tokens-here.js';
 
 /** WrittenRow is what both sides hold of a row from now on. */
@@ -12,6 +13,8 @@ export interface WrittenRow {
   readonly key: string;
   readonly targetId: string;
   readonly fields: Fields;
+  /** What the platform held in the fields that were written, apart from times of use. */
+  readonly overwritten?: Fields;
 }
 
 /** exportTokens brings the platform's rows of some tokens up to date. Gives what both sides hold of those that were touched. */
@@ -29,7 +32,8 @@ export async function exportTokens(
     }
   }
   const touched = tokens.filter(
-    ({ before, fields }) => before === undefined || changedHere(before, fields).length > 0,
+    ({ before, announced, fields }) =>
+      before === undefined || announced !== null || changedHere(before, fields).length > 0,
   );
   tally.addUnchanged(tokens.length - touched.length);
   if (touched.length === 0) return [];
@@ -41,7 +45,7 @@ export async function exportTokens(
     trx,
     touched.map(({ fields }) => textField(fields, 'user_profile_id')),
   );
-  const written: { token: TokenHere; before: Fields; unseen: readonly string[] }[] = [];
+  const written: Written[] = [];
   for (const token of touched) {
     const row = there.get(token.key);
     const user = users.get(textField(token.fields, 'user_profile_id'));
@@ -53,9 +57,9 @@ export async function exportTokens(
       const isWritten = await attemptOrTell(trx, token.key, tally, () => create(trx, token, user, tally));
       if (!isWritten) continue;
       tally.outcomes.push('created');
-      written.push({ token, before: {}, unseen: [] });
+      written.push({ token, before: {}, unseen: [], changes: {}, there: {} });
     } else {
-      const before = token.before ?? row.fields;
+      const before = agreedWith(token, row.fields);
       const merged = merge(before, fittingFields(token.fields, token.key, tally), row.fields);
       for (const field of merged.conflicts) {
         const whose =
@@ -68,17 +72,41 @@ export async function exportTokens(
       if (!isWritten) continue;
       const isNothing = Object.keys(merged.changes).length === 0;
       tally.outcomes.push(isNothing ? 'unchanged' : isUse(merged.changes) ? 'used' : 'updated');
-      written.push({ token, before, unseen: merged.unseen });
+      written.push({ token, before, ...merged, there: row.fields });
     }
   }
   const now = await findTokens(
     trx,
     written.map(({ token }) => token.key),
   );
-  return written.flatMap(({ token: { key, id }, before, unseen }) => {
+  return written.flatMap(({ token: { key, id }, before, unseen, changes, there: old }) => {
     const row = now.get(key);
-    return row === undefined ? [] : [{ key, targetId: id, fields: agreed(before, row.fields, { unseen }) }];
+    if (row === undefined) return [];
+    const fields = agreed(before, row.fields, { unseen });
+    return [{ key, targetId: id, fields, ...overwriting(changes, old) }];
   });
+}
+
+/** Written is a key that was brought up to date: what was told the platform of it, and what that held. */
+interface Written extends Pick<Merge, 'changes' | 'unseen'> {
+  readonly token: TokenHere;
+  readonly before: Fields;
+  readonly there: Fields;
+}
+
+/** overwriting is what the platform held of what it was told; nothing if that was a use alone. */
+export function overwriting(changes: Fields, there: Fields): Pick<WrittenRow, 'overwritten'> {
+  if (isUse(changes)) return {};
+  const told = Object.keys(changes).filter((field) => !isUse({ [field]: null }));
+  return { overwritten: Object.fromEntries(told.map((field) => [field, there[field] ?? null])) };
+}
+
+/** agreedWith is what both sides last agreed on of a row that the platform has. Where nobody says so, it is what is there. */
+export function agreedWith(
+  { before, announced }: Pick<TokenHere, 'before' | 'announced'>,
+  there: Fields,
+): Fields {
+  return before === undefined && announced === null ? there : agreedFields(before ?? {}, announced, there);
 }
 
 /** findTokens reads the platform's rows of some keys, as an import reads them, and locks them. */

@@ -9,6 +9,8 @@ export interface TokenHere {
   readonly key: string;
   /** What both sides last agreed on; undefined if the platform has never had it. */
   readonly before: Fields | undefined;
+  /** What an export was about to make of it, if it is not known whether it did. */
+  readonly announced: Fields | null;
   /** In the platform's numbers. */
   readonly fields: Fields;
   /** Why it is written switched off although it is on here. */
@@ -20,6 +22,7 @@ interface TokenColumns {
   id: string;
   key: string;
   before: Fields | null;
+  announced: Fields | null;
   profile_key: string | null;
   name: string;
   description: string;
@@ -47,7 +50,7 @@ export async function readTokensHere(
 ): Promise<TokenHere[]> {
   const rows = await query<TokenColumns>(
     knex,
-    `SELECT t.id::text AS id, t.key_id::text AS key, r.fields AS before, p.source_key AS profile_key,
+    `SELECT t.id::text AS id, t.key_id::text AS key, nullif(r.fields, '{}') AS before, r.announced, p.source_key AS profile_key,
        t.name, t.description, t.version, t.tags, t.annotations, t.is_active, t.scopes <> '{*}' AS is_narrowed,
        NOT a.is_active AND coalesce((ar.fields ->> 'is_active')::boolean, true) AS account_is_off,
        t.expires_at, t.last_used_at, t.created_at, t.updated_at, encode(d.digest, 'hex') AS digest, d.token_key,
@@ -78,6 +81,7 @@ function tokenHere(row: TokenColumns, allScopes: boolean): TokenHere {
     id: row.id,
     key: row.key,
     before: row.before ?? undefined,
+    announced: row.announced,
     offBecause: row.is_active ? offBecause : undefined,
     graceUntil: timeText(row.grace_until),
     fields: {

@@ -21,7 +21,8 @@ export function readUsersHere(knex: Knex, after: string, limit: number): Promise
     knex,
     `SELECT r.source_key AS key, r.target_id::text AS "targetId", t.username, t.is_active AS "isActive", r.fields AS before
      FROM import_records r JOIN users t ON t.id = r.target_id
-     WHERE r.kind = 'user' AND r.source_key > ? AND t.is_active IS DISTINCT FROM (r.fields ->> 'is_active')::boolean
+     WHERE r.kind = 'user' AND r.source_key > ?
+       AND (r.announced IS NOT NULL OR t.is_active IS DISTINCT FROM (r.fields ->> 'is_active')::boolean)
      ORDER BY r.source_key LIMIT ?`,
     [after, limit],
   );

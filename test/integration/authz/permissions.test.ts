@@ -28,6 +28,7 @@ type Kind =
   | 'access secrets'
   | 'rotate keys'
   | 'read audit'
+  | 'read imports'
   | 'read accounts'
   | 'manage accounts'
   | 'resolve ids';
@@ -79,6 +80,7 @@ const KINDS: Readonly<Record<MethodName, Kind>> = {
   getRotationStatus: 'rotate keys',
   watchSecrets: 'list secrets',
   listAuditEvents: 'read audit',
+  listImportConflicts: 'read imports',
   applyManifest: 'manage token',
   getManifest: 'read token',
   createAccount: 'manage accounts',
@@ -113,6 +115,7 @@ const SCOPES: Readonly<Record<Kind, string>> = {
   'access secrets': 'keyward.secrets.access',
   'rotate keys': 'keyward.keys.rotate',
   'read audit': 'keyward.audit.read',
+  'read imports': 'keyward.imports.read',
   'read accounts': 'keyward.accounts.read',
   'manage accounts': 'keyward.accounts.write',
   'resolve ids': 'keyward.accounts.read',
@@ -167,6 +170,7 @@ function rights(of: { read: string; manage: string; accounts?: string }): Readon
     'access secrets': OK,
     'rotate keys': accounts,
     'read audit': OK,
+    'read imports': accounts,
     'read accounts': accounts,
     'manage accounts': accounts,
     // What the caller may not read is left out.

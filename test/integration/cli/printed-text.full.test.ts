@@ -9,6 +9,7 @@ import {
 } from '@grpc/grpc-js';
 import { AccountServiceService } from '../../../src/gen/keyward/account/v1/account_service.js';
 import { AuditServiceService } from '../../../src/gen/keyward/audit/v1/audit_service.js';
+import { ImportServiceService } from '../../../src/gen/keyward/smarter/v1/import_service.js';
 import { ManifestServiceService } from '../../../src/gen/keyward/manifest/v1/manifest_service.js';
 import { SecretServiceService } from '../../../src/gen/keyward/secret/v1/secret_service.js';
 import { TokenServiceService } from '../../../src/gen/keyward/token/v1/token_service.js';
@@ -138,6 +139,7 @@ describe('of a service that keeps texts of others', () => {
     'account.v1.AccountService/ListUsers',
     'account.v1.AccountService/ListUserProfiles',
     'audit.v1.AuditService/ListAuditEvents',
+    'smarter.v1.ImportService/ListImportConflicts',
     'secret.v1.SecretService/ListGrants',
   ].map((method) => ['call', `keyward.${method}`]);
   const commands = Object.entries(CLIENT_COMMANDS).map(([name, args]) => [...name.split(' '), ...args]);
@@ -210,6 +212,7 @@ describe('of a service whose errors mean harm', () => {
       AccountServiceService,
       AuditServiceService,
       ManifestServiceService,
+      ImportServiceService,
     ]) {
       const failing = Object.entries(service).map(([name, { responseStream }]) => [
         name,

@@ -23,6 +23,7 @@ const ALL = [
   '0014-import-conflicts',
   '0016-prefixes',
   '0017-look-up-by-index',
+  '0018-announced-exports',
 ];
 
 let database: TestDatabase;

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import type { MethodName, RequestOf } from '../../support/rpc.js';
-import { GHOST } from './estate.js';
+import { documentOf, GHOST, type Names } from './documents.js';
 
 /** Choice is what is random of a call; numbers choose among what there is then. */
 export interface Choice {
@@ -32,6 +32,8 @@ export interface Aim {
   readonly account: bigint;
   readonly secret: bigint;
   readonly newName: string;
+  /** What documents call them. */
+  readonly names: Names;
 }
 
 /**
@@ -112,6 +114,7 @@ export const REQUESTS = {
     updateMask: ['description'],
   }),
   deleteUserProfile: ({ profile }, { flags }) => ({ selector: bySelector(profile), force: flags[0] }),
+  applyManifest: (aim, choice) => ({ manifest: JSON.stringify(documentOf(aim, choice)), secretValues: [] }),
 } as const satisfies {
   readonly [Name in MethodName]?: (aim: Aim, choice: Choice) => RequestOf<Name>;
 };

@@ -2,27 +2,25 @@ import { createHash, randomUUID } from 'node:crypto';
 import type { Knex } from 'knex';
 import { accountHandlers } from '../../../src/account/account-handler.js';
 import { DoneRequestRepository } from '../../../src/idempotency/done-request-repository.js';
-import { AccountRepository } from '../../../src/account/account-repository.js';
-import { AccountService } from '../../../src/account/account-service.js';
 import type { Caller } from '../../../src/authz/caller.js';
 import { CallerRightsRepository } from '../../../src/authz/caller-rights-repository.js';
-import { UserProfileRepository } from '../../../src/account/user-profile-repository.js';
-import { UserRepository } from '../../../src/account/user-repository.js';
 import { openDatabase } from '../../../src/db/knex.js';
 import { systemClock } from '../../../src/lib/clock.js';
 import { tokenHandlers } from '../../../src/token/token-handler.js';
 import { tokenReferenceHandlers } from '../../../src/token/reference-handler.js';
-import { tokenServices } from '../../../src/token/token-services.js';
+import { manifestHandlers } from '../../../src/manifest/manifest-handler.js';
+import { ManifestService } from '../../../src/manifest/manifest-service.js';
+import { secretServices } from '../../../src/secret/secret-services.js';
+import { JoinedServices, ownerServices } from '../../../src/server-services.js';
 import { createTestDatabase } from '../../support/database.js';
 import { ofTokens } from '../../support/rpc.js';
 import { changesAlone } from '../../support/single-replica.js';
-import type { Credential, Person, Place, Vault } from './oracle.js';
-import { keepVaults, reachingHandlers, readVaults } from './vaults.js';
+import { namesOf, type Names, type Things } from './documents.js';
+import type { Place, Vault } from './oracle.js';
+import { CERTIFICATE_SCOPES, placesNow, present, type Presented } from './presented.js';
+import { keepVaults, reachingHandlers, readVaults, vaultDependencies } from './vaults.js';
 
 const PLATFORM = '3141-5926-5359';
-const CERTIFICATE_SCOPES = ['keyward.tokens.write', 'keyward.accounts.write'];
-/** The username of a certificate whose user does not exist. */
-export const GHOST = 'ghost';
 
 const ACCOUNTS = [PLATFORM, '1111-1111-1111', '2222-2222-2222', '3333-3333-3333'] as const;
 const SWITCHED_OFF_ACCOUNT = 4;
@@ -60,6 +58,13 @@ const TOKENS = [
   { name: 'secrets', scopes: ['keyward.secrets.write', 'keyward.secrets.access'] },
   { name: 'values', scopes: ['keyward.secrets.access'] },
   { name: 'writes', scopes: ['keyward.secrets.write', 'keyward.tokens.write'] },
+  {
+    name: 'documents',
+    scopes: ['tokens', 'secrets', 'accounts'].flatMap((kind) => [
+      `keyward.${kind}.read`,
+      `keyward.${kind}.write`,
+    ]),
+  },
   { name: 'off', scopes: ['*'], isActive: false },
   { name: 'expired', scopes: ['*', 'billing'], hours: -1 },
   { name: 'ending', scopes: ['app.write'], hours: 1 },
@@ -72,28 +77,6 @@ export interface Known {
   readonly userId: bigint;
   readonly accountId: bigint;
   readonly name: string;
-}
-
-interface CredentialRow {
-  digest: string;
-  token_id: bigint;
-  key_id: string;
-  scopes: string[];
-  profile_id: bigint;
-  user_id: bigint;
-  username: string;
-  account_number: string;
-  is_staff: boolean;
-  is_superuser: boolean;
-  is_on: boolean;
-  ends_at: number | null;
-  profiles: string[];
-}
-
-/** Presented is a credential as the service would see its caller. */
-export interface Presented {
-  readonly credential: Credential;
-  readonly caller: Caller;
 }
 
 /** TestHandler is a handler of any method. */
@@ -197,125 +180,55 @@ export class Estate {
     return readVaults(this.#trx, originals);
   }
 
-  async places(): Promise<Place[]> {
-    const profiles = await this.#trx('users as u').select<CredentialRow[]>(this.#trx.raw(PROFILES));
-    return profiles.flatMap((row) => personOf({ ...row, is_staff: false, is_superuser: false }).profiles);
+  /** names are what documents call these things. */
+  names(things: Things): Promise<Names> {
+    return namesOf(this.#trx, things);
   }
-}
 
-const PROFILES = `ARRAY(
-  SELECT concat_ws('/', q.id, b.id, b.account_number) FROM user_profiles q JOIN accounts b ON b.id = q.account_id
-  WHERE q.user_id = u.id) AS profiles`;
-
-async function present(
-  trx: Knex.Transaction,
-  digests: readonly string[],
-  usernames: readonly string[],
-): Promise<Map<string, Presented>> {
-  const tokens = await trx.raw<{ rows: CredentialRow[] }>(
-    `SELECT encode(d.digest, 'hex') AS digest, t.id AS token_id, t.key_id, t.scopes, p.id AS profile_id, u.id AS user_id,
-       u.username, a.account_number, u.is_staff, u.is_superuser, t.is_active AND u.is_active AND a.is_active AS is_on,
-       extract(epoch FROM least(t.expires_at, d.retires_at))::float8 AS ends_at, ${PROFILES}
-     FROM token_digests d JOIN tokens t ON t.id = d.token_id JOIN user_profiles p ON p.id = t.user_profile_id
-       JOIN users u ON u.id = p.user_id JOIN accounts a ON a.id = p.account_id
-     WHERE d.digest = ANY (?::bytea[])`,
-    [digests.map((digest) => Buffer.from(digest, 'hex'))],
-  );
-  const users = await trx.raw<{ rows: CredentialRow[] }>(
-    `SELECT u.id AS user_id, u.username, u.is_staff, u.is_superuser, u.is_active AS is_on, ${PROFILES}
-     FROM users u WHERE u.username = ANY (?)`,
-    [[...usernames]],
-  );
-  const present = new Map<string, Presented>();
-  for (const row of tokens.rows) {
-    const name = `a plaintext of token ${row.token_id} of ${row.username}`;
-    present.set(row.digest, presentedBy(row, name, row.scopes, row));
+  places(): Promise<Place[]> {
+    return placesNow(this.#trx);
   }
-  for (const row of users.rows) {
-    present.set(row.username, presentedBy(row, `the certificate of ${row.username}`, CERTIFICATE_SCOPES));
-  }
-  return present;
-}
-
-function presentedBy(
-  row: CredentialRow,
-  name: string,
-  scopes: readonly string[],
-  token?: Pick<CredentialRow, 'key_id' | 'profile_id' | 'account_number'>,
-): Presented {
-  const { user_id: userId, username, is_on: isOn } = row;
-  const endsAt = row.ends_at ?? Infinity;
-  return {
-    credential: { name, person: personOf(row), scopes, isOn, endsAt },
-    caller: callerOf(userId, username, scopes, token),
-  };
-}
-
-function personOf(row: Pick<CredentialRow, 'is_staff' | 'is_superuser' | 'profiles'>): Person {
-  const profiles = row.profiles.map((text) => {
-    const [profile = '', accountId = '', number] = text.split('/');
-    return { profileId: profile, accountId, isPlatform: number === PLATFORM };
-  });
-  return { isStaff: row.is_staff, isSuperuser: row.is_superuser, profiles };
-}
-
-function callerOf(
-  userId: bigint,
-  username: string,
-  scopes: readonly string[],
-  token?: Pick<CredentialRow, 'key_id' | 'profile_id' | 'account_number'>,
-): Caller {
-  return {
-    userId,
-    username,
-    profileId: token?.profile_id,
-    accountNumber: token?.account_number,
-    keyId: token?.key_id,
-    scopes,
-    origin: { peer: '127.0.0.1:1', requestId: randomUUID(), certificate: undefined },
-    isGone: () => false,
-  };
 }
 
 function handlersOn(trx: Knex.Transaction): Readonly<Record<string, TestHandler>> {
   const rightsReader = new CallerRightsRepository(trx);
-  const shared = {
+  const nothing = (): void => undefined;
+  const deps = {
+    ...vaultDependencies(trx),
     knex: trx,
     rightsReader,
-    audit: { record: () => Promise.resolve() },
     requests: new DoneRequestRepository(trx),
     changes: changesAlone(trx),
     clock: systemClock,
+    config: { tlsClientCa: 'there is one', tlsClientScopes: CERTIFICATE_SCOPES },
+    memory: { evict: nothing, evictProfiles: nothing, evictOwners: nothing, evictUsers: nothing },
   };
-  const { tokens, references } = tokenServices({
-    ...shared,
-    evict: () => undefined,
-    evictProfiles: () => undefined,
-    logger: { warn: () => undefined },
+  const owners = ownerServices(deps);
+  const vaults = secretServices(deps);
+  const manifests = new ManifestService({
+    services: { ...owners, ...vaults },
+    transaction: new JoinedServices(deps),
+    access: vaults.access,
+    clock: systemClock,
   });
-  const accounts = new AccountService({
-    ...shared,
-    tokens,
-    accounts: new AccountRepository(trx),
-    users: new UserRepository(trx),
-    profiles: new UserProfileRepository(trx),
-    certificateScopes: CERTIFICATE_SCOPES,
-    evictOwners: () => undefined,
-    evictUsers: () => undefined,
-  });
+  const { applyManifest } = manifestHandlers(manifests);
   const handlers = {
-    ...tokenHandlers(tokens, systemClock),
-    ...ofTokens(tokenReferenceHandlers(references)),
-    ...accountHandlers(accounts, systemClock),
-    ...reachingHandlers(trx, shared),
+    ...tokenHandlers(owners.tokens, systemClock),
+    ...ofTokens(tokenReferenceHandlers(owners.references)),
+    ...accountHandlers(owners.accounts, systemClock),
+    ...reachingHandlers(vaults),
+    applyManifest,
   };
   return Object.fromEntries(
     Object.entries(handlers).map(([name, { permission, ...handler }]) => {
-      if (typeof permission !== 'string') throw new Error(`${name} needs one scope or another`);
-      return [name, { ...handler, permission }];
+      // Which scopes a manifest needs goes by its documents: the service asks for them.
+      return [name, { ...handler, permission: typeof permission === 'string' ? permission : BY_REQUEST }];
     }),
   );
 }
+
+/** BY_REQUEST is the permission of a method whose requests need one scope or another. */
+export const BY_REQUEST = 'by request';
 
 function profileId(userIndex: number, account: number): bigint {
   return BigInt((userIndex + 1) * 10 + account);

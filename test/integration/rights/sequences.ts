@@ -5,7 +5,9 @@ import { digestHex, digestOf } from '../../../src/crypto/digest.js';
 import { extent } from '../../support/extent.js';
 import { encodeRequest, decodeRequest, type RequestOf } from '../../support/rpc.js';
 import { choices, MUTATING_METHODS, REQUESTS, type Aim, type Choice, type MutatingMethod } from './calls.js';
-import { GHOST, type Estate, type Known, type Pools, type Presented, type TestHandler } from './estate.js';
+import { GHOST, type Names } from './documents.js';
+import { BY_REQUEST, type Estate, type Known, type Pools, type TestHandler } from './estate.js';
+import type { Presented } from './presented.js';
 import { gained, holds, passes, type Credential, type Vault } from './oracle.js';
 
 /** Sequence is what one caller does, and what they know when they begin. */
@@ -30,6 +32,7 @@ const GIVING_TOKENS: readonly MutatingMethod[] = [
   'activateToken',
   'toggleToken',
   'rotateToken',
+  'applyManifest',
 ];
 /** By these, values can reach others. */
 const GIVING_VALUES: readonly MutatingMethod[] = ['transferSecret', 'cloneSecret', 'grantAccess'];
@@ -39,6 +42,7 @@ const GIVING_OWNERS: readonly MutatingMethod[] = [
   'updateUser',
   'updateUser',
   'createUserProfile',
+  'applyManifest',
 ];
 
 /** sequences make at most three calls, of any kind, by one caller who knows some plaintexts. */
@@ -54,6 +58,7 @@ export function sequences({ known }: Estate): fc.Arbitrary<Sequence> {
       { weight: 4, arbitrary: named(/^(root|boss) (accounts|both)$/) },
       { weight: 1, arbitrary: named(/^(root|boss) tokens$/) },
       { weight: 3, arbitrary: named(/^staff-\S+ (wide|tokens|both)$/) },
+      { weight: 2, arbitrary: named(/^(root|boss|staff-\S+) documents$/) },
       { weight: 2, arbitrary: named(/^(staff|plain)-\S+ (secrets|writes)$/) },
       { weight: 1, arbitrary: fc.record({ token }) },
       { weight: 1, arbitrary: fc.record({ certificateOf: fc.constantFrom(...CERTIFIED) }) },
@@ -74,6 +79,8 @@ export function sequences({ known }: Estate): fc.Arbitrary<Sequence> {
     ),
   });
 }
+
+const NO_NAMES: Names = { token: null, secret: null, user: null, account: null, profile: null };
 
 /** promotions are calls by which a superuser who knows of nothing gives users rights. */
 const promotions: fc.Arbitrary<Choice> = choices('updateUser', 'createUserProfile').map((choice) => ({
@@ -128,7 +135,7 @@ class Attempt {
     if (handler === undefined) return;
     if (!neededBy(handler).every((scope) => holds(caller.scopes, scope))) return;
     const make = REQUESTS[method] as (aim: Aim, choice: Choice) => RequestOf<MutatingMethod>;
-    const aim = this.#aim(choice);
+    const aim = await this.#aim(choice);
     const request = decodeRequest(method, encodeRequest(method, make(aim, choice)));
     try {
       this.#keep(await handler.handle(request as never, caller), aim);
@@ -142,18 +149,19 @@ class Attempt {
     return [...this.#usernames, ...this.#digests].flatMap((name) => present.get(name) ?? []);
   }
 
-  #aim({ method, target, aims, other }: Choice): Aim {
+  async #aim({ method, target, aims, other }: Choice): Promise<Aim> {
     this.#names += 1;
     const { tokens, users, profiles, accounts, secrets } = this.#pools;
     const known = aims ? this.#known[target % this.#known.length] : undefined;
-    return {
+    const aim = {
       token: known?.tokenId ?? pick(tokens, target),
       user: known?.userId ?? pick(users, target),
       profile: pick(profiles, other),
       account: method === 'updateAccount' && known ? known.accountId : pick(accounts, other),
       secret: pick(secrets, target),
-      newName: `made-${this.#names}`,
     };
+    const names = method === 'applyManifest' ? await this.#estate.names(aim) : NO_NAMES;
+    return { ...aim, newName: `made-${this.#names}`, names };
   }
 
   #keep(response: object, { secret }: Aim): void {
@@ -164,6 +172,7 @@ class Attempt {
       userProfile?: { id: bigint };
       account?: { id: bigint };
       secret?: { id: bigint };
+      documents?: readonly { plaintext: string }[];
     };
     const keep = (pool: bigint[], thing: { id: bigint } | undefined): void => {
       if (thing !== undefined && !pool.includes(thing.id)) pool.push(thing.id);
@@ -173,16 +182,22 @@ class Attempt {
     keep(this.#pools.profiles, made.userProfile);
     keep(this.#pools.accounts, made.account);
     keep(this.#pools.secrets, made.secret);
+    for (const { plaintext } of made.documents ?? []) if (plaintext !== '') this.#learn(plaintext);
     if (made.secret !== undefined && made.secret.id !== secret) {
       const original = String(secret);
       this.#originals.set(String(made.secret.id), this.#originals.get(original) ?? original);
     }
     if (made.plaintext === undefined || made.token === undefined) return;
-    const digest = digestHex(digestOf(made.plaintext));
-    this.#digests.push(digest);
+    const digest = this.#learn(made.plaintext);
     const { id: tokenId, owner } = made.token;
     const { userId = 0n, accountId = 0n } = owner ?? {};
     this.#known.push({ digest, tokenId, userId, accountId, name: 'made' });
+  }
+
+  #learn(plaintext: string): string {
+    const digest = digestHex(digestOf(plaintext));
+    this.#digests.push(digest);
+    return digest;
   }
 }
 
@@ -208,7 +223,8 @@ export function attempt(estate: Estate, sequence: Sequence): Promise<string | un
 
 /** neededBy are the scopes that a method demands. */
 function neededBy(handler: TestHandler | undefined): readonly string[] {
-  return handler === undefined ? [] : [handler.permission, ...(handler.alsoNeeds ?? [])];
+  if (handler === undefined) return [];
+  return [handler.permission, ...(handler.alsoNeeds ?? [])].filter((scope) => scope !== BY_REQUEST);
 }
 
 /** Rise is a caller who gives out tokens of others, and a superuser who then gives these others rights. */

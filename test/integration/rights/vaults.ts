@@ -1,10 +1,8 @@
 import type { Knex } from 'knex';
-import type { CallerRightsReader } from '../../../src/authz/rights.js';
-import type { DoneRequests } from '../../../src/idempotency/done-requests.js';
 import { systemClock } from '../../../src/lib/clock.js';
 import { systemTimers } from '../../../src/lib/timers.js';
 import { secretServiceHandlers } from '../../../src/secret/secret-service-handler.js';
-import { secretServices } from '../../../src/secret/secret-services.js';
+import type { SecretServices, SecretServicesDependencies } from '../../../src/secret/secret-services.js';
 import { createLogger } from '../../../src/telemetry/logger.js';
 import { testKeyring } from '../../support/audit.js';
 import { TEST_KEY } from '../../support/keyring.js';
@@ -13,15 +11,9 @@ import type { Vault } from './oracle.js';
 
 const PLATFORM = '3141-5926-5359';
 
-/** reachingHandlers are the methods by which the value of a secret may reach others, or a secret another owner. */
-export function reachingHandlers(
-  trx: Knex.Transaction,
-  shared: { readonly rightsReader: CallerRightsReader; readonly requests: DoneRequests },
-) {
-  const nothing = {} as never;
-  const services = secretServices({
-    ...shared,
-    knex: trx,
+/** vaultDependencies are what the services of secrets need besides what others need too. */
+export function vaultDependencies(trx: Knex.Transaction) {
+  return {
     urgent: trx,
     keyring: testKeyring(),
     audit: {
@@ -35,7 +27,12 @@ export function reachingHandlers(
     timers: systemTimers,
     accessLimitMs: 60_000,
     retention: 0n,
-  });
+  } satisfies Partial<SecretServicesDependencies>;
+}
+
+/** reachingHandlers are the methods by which the value of a secret may reach others, or a secret another owner. */
+export function reachingHandlers(services: SecretServices) {
+  const nothing = {} as never;
   const { cloneSecret, transferSecret, grantAccess } = secretServiceHandlers(
     services,
     nothing,

@@ -216,6 +216,13 @@ export const BAD_REQUESTS: { readonly [Name in MethodName]: readonly Case<Name>[
     ['order_by', { orderBy: 'action' }],
   ],
 
+  listImportConflicts: [
+    ...BAD_LISTS.filter(([, { filter = '' }]) => !filter.includes('created_at')),
+    ['filter', { filter: `id = ${SECRET}` }],
+    ['filter', { filter: 'found_at > "2026-02-30T00:00:00Z"' }],
+    ['order_by', { orderBy: 'kind' }],
+  ],
+
   createAccount: [
     ...each<'createAccount'>('account_number', 'accountNumber', [
       SECRET,

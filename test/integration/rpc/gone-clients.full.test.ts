@@ -108,6 +108,7 @@ describe('a list whose client is gone is given up by the database', () => {
     ['listTokens', 'tokens', { pageSize: 5 }],
     ['listSecrets', 'secrets', {}],
     ['listAuditEvents', 'audit_events', {}],
+    ['listImportConflicts', 'import_conflicts', {}],
   ] as const)('%s of %s, %j', async (name, table, request) => {
     const holder = new pg.Client({ connectionString: world.database.url });
     await holder.connect();

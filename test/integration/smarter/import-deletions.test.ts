@@ -93,6 +93,28 @@ for (const [name, start] of Object.entries(ENGINES)) {
       );
     });
 
+    test('what a deleted user had in Keyward alone is deleted some at a time', async () => {
+      await target.run(source.url);
+      const made = 1_200;
+      await target.knex.raw(
+        `INSERT INTO tokens (key_id, user_profile_id, name)
+         SELECT gen_random_uuid(), ?, 'made here ' || n FROM generate_series(1, ?::integer) AS n`,
+        [HEIDI, made],
+      );
+      await deleteUser(source, HEIDI);
+
+      await target.run(source.url);
+
+      expect(await target.knex('user_profiles').where({ id: HEIDI })).toEqual([]);
+      // Each transaction has a number of its own, which its rows keep.
+      const { rows } = await target.knex.raw<{ rows: { records: number }[] }>(
+        `SELECT count(*)::integer AS records FROM audit_events WHERE action = 'TOKEN_DELETED' GROUP BY xmin::text`,
+      );
+      const counts = rows.map(({ records }) => records);
+      expect(counts.reduce((sum, count) => sum + count, 0)).toBeGreaterThanOrEqual(made);
+      expect(Math.max(...counts)).toBeLessThanOrEqual(500);
+    });
+
     test('secrets of a deleted user can be brought back for a while, and the user is deleted after them', async () => {
       await target.run(source.url);
       await deleteUser(source, BOB);

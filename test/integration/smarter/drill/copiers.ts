@@ -1,0 +1,109 @@
+import { vi } from 'vitest';
+import { z } from 'zod';
+import { startKeyward, type CommandResult, type Started } from '../../../support/keyward-command.js';
+import type { Random } from '../../../support/random.js';
+
+const Note = z.object({ kind: z.string(), key: z.string(), what: z.string() });
+export type Note = z.infer<typeof Note>;
+const Report = z.object({
+  counts: z.record(z.string(), z.record(z.string(), z.number())),
+  notes: z.array(Note),
+});
+
+const BUSY = /Another import|An import into/;
+/** A command that is killed is killed within that time, mostly in the midst of its work. */
+const LIFE_MS = 2500;
+const WRITTEN = ['created', 'updated', 'deleted', 'merged'];
+
+const DIRECTIONS = ['import', 'export'] as const;
+type Direction = (typeof DIRECTIONS)[number];
+
+/** Copiers run the commands that bring what one side did to the other, and kill some of them. */
+export class Copiers {
+  readonly #random: Random;
+  readonly #env: NodeJS.ProcessEnv;
+  readonly #followers = new Map<Direction, Started>();
+  readonly #commands: Readonly<Record<Direction, readonly string[]>>;
+  /** Everything that complete runs told of. */
+  readonly notes: Note[] = [];
+  killed = 0;
+  completed = 0;
+
+  constructor(random: Random, env: NodeJS.ProcessEnv, platformUrl: string, platformKey: string) {
+    this.#random = random;
+    this.#env = env;
+    this.#commands = {
+      import: ['import-smarter', '--max-deletions', '100'],
+      export: ['export-smarter', '--to', platformUrl, '--secret-key', platformKey],
+    };
+  }
+
+  /** once runs one command to its end. Gives how many rows it wrote. */
+  async once(direction: Direction): Promise<number> {
+    const { stdout } = await vi
+      .waitFor(
+        async () => {
+          const result = await startKeyward([...this.#commands[direction], '--json'], { env: this.#env })
+            .ended;
+          // The database has not noticed yet that one was killed.
+          if (BUSY.test(result.stderr)) throw new Error(result.stderr);
+          return result;
+        },
+        { timeout: 60_000, interval: 200 },
+      )
+      .then(mustSucceed);
+    const { counts, notes } = Report.parse(JSON.parse(stdout));
+    this.completed += 1;
+    this.notes.push(...notes);
+    const outcomes = Object.values(counts).flatMap((kind) => WRITTEN.map((outcome) => kind[outcome] ?? 0));
+    return outcomes.reduce((sum, count) => sum + count, 0);
+  }
+
+  /** some runs a command, and kills it half-way or not. */
+  async some(): Promise<void> {
+    const direction = this.#random.pick(DIRECTIONS);
+    if (this.#random.chance(0.6)) {
+      await this.once(direction);
+      return;
+    }
+    const started = startKeyward([...this.#commands[direction], '--json'], { env: this.#env });
+    const timer = setTimeout(() => started.signal('SIGKILL'), 500 + this.#random.below(LIFE_MS));
+    const { code } = await started.ended;
+    clearTimeout(timer);
+    if (code === null) this.killed += 1;
+  }
+
+  /** follow starts both commands so that they go on until `endFollowing`. */
+  follow(): void {
+    for (const direction of DIRECTIONS) this.#follow(direction);
+  }
+
+  /** killFollower kills one of them, and starts it again. */
+  async killFollower(): Promise<void> {
+    const direction = this.#random.pick(DIRECTIONS);
+    const follower = this.#followers.get(direction);
+    follower?.signal('SIGKILL');
+    await follower?.ended;
+    this.killed += 1;
+    this.#follow(direction);
+  }
+
+  /** endFollowing ends both in order. */
+  async endFollowing(): Promise<void> {
+    for (const follower of this.#followers.values()) {
+      follower.signal('SIGTERM');
+      mustSucceed(await follower.ended);
+    }
+    this.#followers.clear();
+  }
+
+  #follow(direction: Direction): void {
+    const follower = startKeyward([...this.#commands[direction], '--follow'], { env: this.#env });
+    this.#followers.set(direction, follower);
+  }
+}
+
+function mustSucceed(result: CommandResult): CommandResult {
+  if (result.code !== 0) throw new Error(`it ended with ${result.code}: ${result.stderr}${result.stdout}`);
+  return result;
+}
