@@ -1,4 +1,5 @@
 import { KeywardError } from '../lib/errors.js';
+import { PIECE } from '../lib/page-size.js';
 import type { Timer, Timers } from '../lib/timers.js';
 import type { Revision } from '../coherence/change.js';
 import { isAfter, restOf, slicesOf, type FeedSlice, type Position, type Start } from './feed-slice.js';
@@ -26,8 +27,8 @@ export interface FeedWatcher {
   close(): void;
 }
 
-/** Changes in one slice. */
-const SLICE = 100;
+/** Changes in one slice, whose resources are read together: the largest take most of a megabyte each. */
+const SLICE = PIECE;
 /** Revisions read at once. */
 const PAGE = 100;
 /** Changes that a watcher may be behind what is read; what is read for it is kept until then. */

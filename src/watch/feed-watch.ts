@@ -35,13 +35,13 @@ export interface WatchDependencies {
 const MAX_MESSAGE = 1024 * 1024;
 
 /**
- * watchFeed yields news from a position on: first none, then what `select` makes of the changes, piece by piece, and none
- * again where there was nothing to tell for a while. `select` is called with undefined then.
+ * watchFeed yields news from a position on: first none, then what `select` makes of the changes, and none again where there
+ * was nothing to tell for a while. `select` is called with undefined then.
  */
 export async function* watchFeed<Event extends FeedEvent>(
   { broadcast, timers }: WatchDependencies,
   { start, heartbeatMs }: WatchOptions,
-  select: (slice: FeedSlice | undefined) => AsyncIterable<readonly Event[]>,
+  select: (slice: FeedSlice | undefined) => Promise<readonly Event[]>,
   gone: AbortSignal,
 ): AsyncGenerator<News<Event>, never, undefined> {
   const watcher = await broadcast.watch(start);
@@ -57,7 +57,8 @@ export async function* watchFeed<Event extends FeedEvent>(
     watcher.sending(false);
     for (;;) {
       const slice = await watcher.next(sentAt + heartbeatMs - timers.monotonicMs());
-      for await (const news of messagesOf(select(slice), watcher.position)) {
+      const events = await select(slice);
+      for (const news of messagesOf(events, watcher.position)) {
         if (news.events.length === 0 && timers.monotonicMs() < sentAt + heartbeatMs) continue;
         watcher.sending(true);
         yield news;
@@ -71,24 +72,20 @@ export async function* watchFeed<Event extends FeedEvent>(
   }
 }
 
-/** messagesOf is at least one message, of which the last leads to a position. It holds no more than one of them. */
-async function* messagesOf<Event extends FeedEvent>(
-  pieces: AsyncIterable<readonly Event[]>,
-  position: Position,
-): AsyncGenerator<News<Event>, void, undefined> {
+/** messagesOf is at least one message, of which the last leads to a position. */
+function messagesOf<Event extends FeedEvent>(events: readonly Event[], position: Position): News<Event>[] {
+  const messages: News<Event>[] = [];
   let some: Event[] = [];
   let bytes = 0;
-  for await (const events of pieces) {
-    for (const event of events) {
-      const last = some.at(-1);
-      if (last !== undefined && bytes + event.bytes > MAX_MESSAGE) {
-        yield { events: some, position: last.item.end };
-        some = [];
-        bytes = 0;
-      }
-      some.push(event);
-      bytes += event.bytes;
+  for (const event of events) {
+    const last = some.at(-1);
+    if (last !== undefined && bytes + event.bytes > MAX_MESSAGE) {
+      messages.push({ events: some, position: last.item.end });
+      some = [];
+      bytes = 0;
     }
+    some.push(event);
+    bytes += event.bytes;
   }
-  yield { events: some, position };
+  return [...messages, { events: some, position }];
 }

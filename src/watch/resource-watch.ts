@@ -15,7 +15,6 @@ import {
   type WatchOptions,
 } from './feed-watch.js';
 import { bytesOf, type Fields } from '../lib/fields.js';
-import { PIECE } from '../lib/page-size.js';
 import { bytesOfConsumers, type Consumers } from '../lib/references.js';
 import type { Caller, LiveCall } from '../authz/caller.js';
 import {
@@ -73,7 +72,7 @@ interface Rights {
   readonly callerRights: Promise<CallerRights>;
 }
 
-/** Shared is what is read about a slice, or a piece of one, for all who watch. */
+/** Shared is what is read about one slice for all who watch. */
 interface Shared<Facts> {
   /** What that takes; 0 until it is read. */
   bytes: number;
@@ -84,7 +83,7 @@ interface Shared<Facts> {
 
 /** Most that is kept of what was read, for those who come to the same slice later. Whoever is further behind reads it again. */
 const MAX_KEPT_BYTES = 16 * 1024 * 1024;
-const MAX_KEPT_PIECES = 500;
+const MAX_KEPT_SLICES = 500;
 /** For how long rights serve further watches of the user that come to the same slice. */
 const RIGHTS_SERVE_MS = 1_000;
 
@@ -94,7 +93,6 @@ export class ResourceWatch<Resource extends object, Facts extends object> {
   readonly #subject: Subject<Resource, Facts>;
   /** The oldest first. */
   readonly #shared = new Map<FeedSlice, Shared<Facts>>();
-  readonly #pieces = new WeakMap<FeedSlice, readonly FeedSlice[]>();
   #keptBytes = 0;
 
   constructor(deps: ResourceWatchDependencies, subject: Subject<Resource, Facts>) {
@@ -103,34 +101,11 @@ export class ResourceWatch<Resource extends object, Facts extends object> {
   }
 
   watch(options: WatchOptions, call: LiveCall): AsyncIterable<News<ResourceEvent<Resource>>> {
-    return watchFeed(this.#deps, options, (slice) => this.#events(slice, call), call.gone);
-  }
-
-  /** #events are those of a slice, read in pieces: the largest resources take most of a megabyte each. */
-  async *#events(
-    slice: FeedSlice | undefined,
-    call: LiveCall,
-  ): AsyncGenerator<ResourceEvent<Resource>[], void, undefined> {
-    for (const piece of slice === undefined ? [undefined] : this.#piecesOf(slice)) {
+    const select = async (slice: FeedSlice | undefined): Promise<ResourceEvent<Resource>[]> => {
       const caller = await call.reauthorize();
-      if (piece?.items.some((item) => this.#concerns(item)) === true) yield await this.#select(piece, caller);
-    }
-  }
-
-  /** #piecesOf are the same for all who come to a slice, so that each is read once. */
-  #piecesOf(slice: FeedSlice): readonly FeedSlice[] {
-    const { items, end } = slice;
-    if (items.length <= PIECE) return [slice];
-    let pieces = this.#pieces.get(slice);
-    if (pieces === undefined) {
-      const count = Math.ceil(items.length / PIECE);
-      pieces = Array.from({ length: count }, (_, at) => ({
-        items: items.slice(at * PIECE, (at + 1) * PIECE),
-        end,
-      }));
-      this.#pieces.set(slice, pieces);
-    }
-    return pieces;
+      return slice?.items.some((item) => this.#concerns(item)) === true ? this.#select(slice, caller) : [];
+    };
+    return watchFeed(this.#deps, options, select, call.gone);
   }
 
   async #select(slice: FeedSlice, caller: Caller): Promise<ResourceEvent<Resource>[]> {
@@ -167,7 +142,7 @@ export class ResourceWatch<Resource extends object, Facts extends object> {
   #makeRoom(): void {
     for (const slice of this.#shared.keys()) {
       const { size } = this.#shared;
-      if (size === 1 || (size <= MAX_KEPT_PIECES && this.#keptBytes <= MAX_KEPT_BYTES)) return;
+      if (size === 1 || (size <= MAX_KEPT_SLICES && this.#keptBytes <= MAX_KEPT_BYTES)) return;
       this.#forget(slice);
     }
   }

@@ -165,7 +165,7 @@ describe('going on', () => {
         start: { $case: 'resumeToken', value: resumeToken },
         heartbeatInterval: secondsOf(1),
       });
-      for (let left = Math.floor(Math.random() * 4); left > 0; left -= 1) {
+      for (let left = Math.floor(Math.random() * 20); left > 0; left -= 1) {
         const { events } = await watching.next();
         seen.push(
           ...events.map((event): [bigint, bigint, TokenEventType] => [

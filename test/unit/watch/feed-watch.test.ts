@@ -1,4 +1,5 @@
 import { beforeEach, expect, test } from 'vitest';
+import { PIECE } from '../../../src/lib/page-size.js';
 import { FeedBroadcast } from '../../../src/watch/feed-broadcast.js';
 import type { FeedItem, FeedSlice } from '../../../src/watch/feed-slice.js';
 import { watchFeed, type FeedEvent, type News } from '../../../src/watch/feed-watch.js';
@@ -29,11 +30,10 @@ beforeEach(() => {
 
 /** follow watches, and keeps what comes. To look at some changes takes so many milliseconds. */
 async function follow(toEvent: (item: FeedItem) => readonly FeedEvent[], selectMs = 0): Promise<void> {
-  const select = async function* (slice: FeedSlice | undefined) {
+  const select = async (slice: FeedSlice | undefined) => {
     if (slice !== undefined && selectMs > 0)
       await new Promise<void>((resolve) => timers.after(selectMs, resolve));
-    // In pieces, as what is large is read.
-    for (const item of slice?.items ?? []) yield toEvent(item);
+    return slice?.items.flatMap(toEvent) ?? [];
   };
   const options = { start: undefined, heartbeatMs: HEARTBEAT_MS };
   const watching = watchFeed({ broadcast, timers }, options, select, gone.signal);
@@ -78,7 +78,7 @@ test('changes that are not told do not put off the breaking of silence, which te
 
 test('nor do so many of them that there is no silence', async () => {
   await follow(() => [], 1_000);
-  broadcast.wake(feed.add(4_000));
+  broadcast.wake(feed.add(40 * PIECE));
   await settle();
   for (let second = 1; second <= 40; second += 1) {
     await timers.advance(1_000);
@@ -86,8 +86,8 @@ test('nor do so many of them that there is no silence', async () => {
   }
   expect(told.map(({ at, news }) => [at, news.position])).toEqual([
     [0, { epoch: EPOCH, revision: 0n, skip: 0 }],
-    [15_000, { epoch: EPOCH, revision: 0n, skip: 1_500 }],
-    [30_000, { epoch: EPOCH, revision: 0n, skip: 3_000 }],
+    [15_000, { epoch: EPOCH, revision: 0n, skip: 15 * PIECE }],
+    [30_000, { epoch: EPOCH, revision: 0n, skip: 30 * PIECE }],
   ]);
 });
 

@@ -783,7 +783,7 @@ export interface WatchSecretsResponse {
    */
   resumeToken: string;
   /**
-   * The changes, in order, at most 100. Those of one transaction have the same
+   * The changes, in order, at most 20. Those of one transaction have the same
    * revision.
    */
   events: SecretEvent[];

@@ -710,7 +710,7 @@ export interface WatchTokensResponse {
    */
   resumeToken: string;
   /**
-   * The changes, in order, at most 100. Those of one transaction have the same
+   * The changes, in order, at most 20. Those of one transaction have the same
    * revision.
    */
   events: TokenEvent[];
