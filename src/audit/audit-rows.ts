@@ -89,11 +89,11 @@ export function recordsJson(records: readonly ChainedRecord[]): string {
   return JSON.stringify(all.map(({ common, ...lists }) => ({ ...common, ...lists })));
 }
 
-/** isAlike may miss that records are alike, where they are not made of the same parts. */
+/** isAlike may miss that records are alike, where their actors are not the same object. */
 function isAlike(one: ChainedRecord, other: ChainedRecord): boolean {
   return (
     one.actor === other.actor &&
-    one.detail === other.detail &&
+    isSameDetail(one.detail, other.detail) &&
     one.occurredAt === other.occurredAt &&
     one.action === other.action &&
     one.outcome === other.outcome &&
@@ -102,6 +102,12 @@ function isAlike(one: ChainedRecord, other: ChainedRecord): boolean {
     one.resource.accountId === other.resource.accountId &&
     one.resource.accountNumber === other.resource.accountNumber
   );
+}
+
+function isSameDetail(one: ChainedRecord['detail'], other: ChainedRecord['detail']): boolean {
+  if (one === other) return true;
+  const keys = Object.keys(one);
+  return keys.length === Object.keys(other).length && keys.every((key) => one[key] === other[key]);
 }
 
 function commonOf({ actor, resource, ...record }: ChainedRecord): Record<string, unknown> {
