@@ -8,9 +8,9 @@
 import type { Knex } from 'knex';
 import { OPERATOR, type AuditEntry, type AuditLog } from '../../audit/audit-log.js';
 import type { Keyring } from '../../crypto/keyring.js';
-import { IMPORT_LOCK } from '../../db/advisory-locks.js';
 import { schemaProblem } from '../../db/migrate.js';
 import { connectPlatform } from '../connect-source.js';
+import { lockImports } from '../import-lock.js';
 import { SmarterImportError } from '../smarter-import-error.js';
 import { forgetRecords, query, writeRecords } from '../target-store.js';
 import { TARGET_TABLES } from '../target-tables.js';
@@ -72,7 +72,7 @@ export async function exportSmarter(options: ExportOptions): Promise<ExportRepor
     // Holds the lock; nothing in it is ever committed.
     const holder = await options.target.transaction();
     try {
-      await lock(holder);
+      await lockImports(holder);
       return await new SmarterExport(options, platform).run();
     } finally {
       await holder.rollback();
@@ -80,14 +80,6 @@ export async function exportSmarter(options: ExportOptions): Promise<ExportRepor
   } finally {
     await platform.close();
   }
-}
-
-async function lock(holder: Knex.Transaction): Promise<void> {
-  await holder.raw('SET LOCAL idle_in_transaction_session_timeout = 0');
-  const sql = 'SELECT pg_try_advisory_xact_lock(?) AS got';
-  const [row] = await query<{ got: boolean }>(holder, sql, [IMPORT_LOCK]);
-  if (row?.got !== true)
-    throw new SmarterImportError('Another import or export of this database is running.');
 }
 
 /** Outcome is what a batch leaves on Keyward's side. */
