@@ -89,13 +89,18 @@ export function importedEntry(
   return [{ actor: OPERATOR, action: 'DATA_IMPORTED', outcome: 'OK', resource: { kind, id: null }, detail }];
 }
 
-/** batchFailed hides the statement and its values, which drivers put before the reason. */
+/** batchFailed hides the statement and its values. */
 function batchFailed(kind: Kind, cause: unknown): SmarterImportError {
-  const reason =
-    cause instanceof Error ? cause.message.slice(cause.message.lastIndexOf(' - ') + 1) : String(cause);
   const rows = kind.replace('_', ' ');
   return new SmarterImportError(
-    `A batch of ${rows} rows could not be written: ${reason.replace(/^- /, '')}. Earlier batches were; run it again.`,
+    `A batch of ${rows} rows could not be written: ${reasonOf(cause)}. Earlier batches were; run it again.`,
     { cause },
   );
+}
+
+/** reasonOf is the reason of a failure, without the statement and its values, which drivers put before it. */
+export function reasonOf(error: unknown): string {
+  if (error instanceof AggregateError && error.message === '') return error.errors.map(reasonOf).join('; ');
+  const text = error instanceof Error ? error.message : String(error);
+  return text.slice(text.lastIndexOf(' - ') + 1).replace(/^- /, '');
 }

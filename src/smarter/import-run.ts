@@ -55,6 +55,8 @@ export interface RunOptions {
   /** Compute and report everything, and write nothing: all work is done in one transaction that is rolled back. */
   readonly dryRun: boolean;
   readonly onProgress?: (progress: Progress) => void;
+  /** signal ends it between two batches. */
+  readonly signal?: AbortSignal;
   /** Rows of a batch, each a transaction of its own. */
   readonly batchSize?: number;
 }
@@ -286,6 +288,7 @@ export class ImportRun {
     const total = onProgress === undefined ? 0 : await this.#countSource(SOURCE_TABLES[kind]);
     const renamed = await this.#rename(kind);
     for await (const rows of batches) {
+      this.#options.signal?.throwIfAborted();
       const report = await this.#commits.batch(kind, renamed, (trx, batch) => write(trx, rows, batch));
       this.#report.addBatch(kind, report);
       onProgress?.({ kind, read: this.#report.rowsRead(kind), total });

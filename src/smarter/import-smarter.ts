@@ -7,7 +7,7 @@
 
 import { schemaProblem } from '../db/migrate.js';
 import { connectSource } from './connect-source.js';
-import { lockImports } from './import-lock.js';
+import { alone } from './import-lock.js';
 import { ImportRun, type RunOptions } from './import-run.js';
 import type { ImportReport } from './report.js';
 import { SmarterImportError } from './smarter-import-error.js';
@@ -30,15 +30,10 @@ export async function importSmarter(options: ImportOptions): Promise<ImportRepor
   if (problem !== undefined) throw new SmarterImportError(`Nothing can be imported: ${problem}.`);
   const source = await connectSource(options.sourceUrl);
   try {
-    // Holds the lock and the list of rows seen; nothing in it is ever committed.
-    const holder = await options.target.transaction();
-    try {
-      await lockImports(holder);
+    return await alone(options.target, async (holder) => {
       await source.renew('everything');
-      return await new ImportRun(options, source, holder).everything();
-    } finally {
-      await holder.rollback();
-    }
+      return new ImportRun(options, source, holder).everything();
+    });
   } finally {
     await source.close();
   }

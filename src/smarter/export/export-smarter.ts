@@ -10,7 +10,7 @@ import { OPERATOR, type AuditEntry, type AuditLog } from '../../audit/audit-log.
 import type { Keyring } from '../../crypto/keyring.js';
 import { schemaProblem } from '../../db/migrate.js';
 import { connectPlatform } from '../connect-source.js';
-import { lockImports } from '../import-lock.js';
+import { alone } from '../import-lock.js';
 import { SmarterImportError } from '../smarter-import-error.js';
 import { forgetRecords, query, writeRecords } from '../target-store.js';
 import { TARGET_TABLES } from '../target-tables.js';
@@ -69,14 +69,7 @@ export async function exportSmarter(options: ExportOptions): Promise<ExportRepor
   if (problem !== undefined) throw new SmarterImportError(`Nothing can be exported: ${problem}.`);
   const platform = await connectPlatform(options.platformUrl);
   try {
-    // Holds the lock; nothing in it is ever committed.
-    const holder = await options.target.transaction();
-    try {
-      await lockImports(holder);
-      return await new SmarterExport(options, platform).run();
-    } finally {
-      await holder.rollback();
-    }
+    return await alone(options.target, () => new SmarterExport(options, platform).run());
   } finally {
     await platform.close();
   }
