@@ -1,3 +1,4 @@
+import type { Readable } from 'node:stream';
 import mysql, { type Connection } from 'mysql2';
 import { connectMysql } from './platform-connections.js';
 import { PIECE, RowBatches } from './row-batches.js';
@@ -63,14 +64,27 @@ export class MysqlSource implements Source {
   }
 
   async *rows(sql: string, batchSize: number): AsyncGenerator<readonly TextRow[]> {
-    const stream = this.#connection.query(sql).stream({ highWaterMark: PIECE });
-    const batches = new RowBatches(batchSize);
-    for await (const row of stream as AsyncIterable<TextRow>) {
-      const batch = batches.add(row);
-      if (batch !== undefined) yield batch;
+    // The driver tells of a lost connection there alone: the stream would wait for ever.
+    let lost: Error | undefined;
+    let stream: Readable | undefined;
+    const onLost = (error: Error): void => {
+      lost = error;
+      stream?.destroy(error);
+    };
+    this.#connection.on('error', onLost);
+    try {
+      stream = this.#connection.query(sql).stream({ highWaterMark: PIECE });
+      if (lost !== undefined) throw lost;
+      const batches = new RowBatches(batchSize);
+      for await (const row of stream as AsyncIterable<TextRow>) {
+        const batch = batches.add(row);
+        if (batch !== undefined) yield batch;
+      }
+      const rest = batches.rest();
+      if (rest.length > 0) yield rest;
+    } finally {
+      this.#connection.off('error', onLost);
     }
-    const rest = batches.rest();
-    if (rest.length > 0) yield rest;
   }
 
   named(identifier: string): string {

@@ -119,6 +119,27 @@ export async function serve(options: CommandOptions): Promise<Serving> {
   };
 }
 
+/** Started is a command that goes on in a process of its own. */
+export interface Started {
+  /** stdout is all it printed so far. */
+  stdout(): string;
+  stderr(): string;
+  signal(signal: NodeJS.Signals): void;
+  /** exited gives its exit status; null where a signal ended it. */
+  readonly exited: Promise<number | null>;
+}
+
+/** startKeyward starts a command that goes on. */
+export function startKeyward(args: readonly string[], options: CommandOptions = {}): Started {
+  const { child, output } = start(args, options);
+  return {
+    stdout: () => output.stdout,
+    stderr: () => output.stderr,
+    signal: (signal) => void child.kill(signal),
+    exited: once(child, 'close').then(([code]) => code as number | null),
+  };
+}
+
 interface Output {
   stdout: string;
   stderr: string;

@@ -14,6 +14,11 @@ export interface WrittenRow {
   readonly fields: Fields;
 }
 
+/** isTouched tells whether there is something to write of a token. */
+export function isTouched({ before, fields }: Pick<TokenHere, 'before' | 'fields'>): boolean {
+  return before === undefined || changedHere(before, fields).length > 0;
+}
+
 /** exportTokens brings the platform's rows of some tokens up to date. Gives what both sides hold of those that were touched. */
 export async function exportTokens(
   trx: PlatformTransaction,
@@ -28,9 +33,7 @@ export async function exportTokens(
       tally.note(key, 'grace', what);
     }
   }
-  const touched = tokens.filter(
-    ({ before, fields }) => before === undefined || changedHere(before, fields).length > 0,
-  );
+  const touched = tokens.filter(isTouched);
   tally.addUnchanged(tokens.length - touched.length);
   if (touched.length === 0) return [];
   const there = await findTokens(

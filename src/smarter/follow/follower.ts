@@ -47,22 +47,17 @@ export async function follow(options: FollowerOptions, signal: AbortSignal): Pro
   while (!signal.aborted) {
     try {
       await work(options, signal, () => {
-        if (failures > 0) tell('in step again');
+        tell(failures > 0 ? 'in step again' : 'in step');
         failures = 0;
         hasBegun = true;
       });
     } catch (error) {
       if (signal.aborted) return;
-      const isBusy = error instanceof ImportsBusy;
-      if (error instanceof SmarterImportError && !isBusy && !hasBegun) throw error;
+      if (error instanceof SmarterImportError && !hasBegun) throw error;
       failures += 1;
-      if (isBusy) status.waiting();
-      else status.failed();
-      if (failures === 1)
-        tell(
-          isBusy ? 'another import or export is running: waiting' : `failed, and goes on: ${reasonOf(error)}`,
-        );
-      await pause(isBusy ? WAITING_MS : backoff(failures), signal);
+      status.failed();
+      if (failures === 1) tell(`failed, and goes on: ${reasonOf(error)}`);
+      await pause(backoff(failures), signal);
     }
   }
 }
@@ -75,13 +70,13 @@ async function work(options: FollowerOptions, signal: AbortSignal, onBegun: () =
     if (!(await becomeTheOne(holder, options, signal))) return;
     const session = await options.open();
     try {
-      await session.begin();
+      await takingTurns(options, signal, () => session.begin());
       onBegun();
       while (!signal.aborted) {
         const startedAt = clock.now();
         // Fails where the connection is lost, and the lock with it.
         await query(holder, 'SELECT 1');
-        await session.cycle();
+        await takingTurns(options, signal, () => session.cycle());
         await pause(Math.max(0, intervalMs - (clock.now() - startedAt)), signal);
       }
     } finally {
@@ -89,6 +84,23 @@ async function work(options: FollowerOptions, signal: AbortSignal, onBegun: () =
     }
   } finally {
     await holder.rollback().catch(() => undefined);
+  }
+}
+
+/** takingTurns does a step, again and again where another import or export does not let it have its turn. */
+async function takingTurns(
+  { tell, status }: FollowerOptions,
+  signal: AbortSignal,
+  step: () => Promise<void>,
+): Promise<void> {
+  for (let isFirst = true; !signal.aborted; isFirst = false) {
+    try {
+      return await step();
+    } catch (error) {
+      if (!(error instanceof ImportsBusy)) throw error;
+      status.waiting();
+      if (isFirst) tell('another import or export is running: waiting for its end');
+    }
   }
 }
 
