@@ -36,6 +36,8 @@ interface FollowReport {
 
 /** Most notes of a cycle that are printed. */
 const MOST_NOTES = 100;
+/** Most notes that are remembered, so that what stays as it is is not told again. */
+const MOST_TOLD = 10_000;
 /** What is no news. */
 const QUIET = new Set(['read', 'unchanged', 'used', 'leftOut']);
 
@@ -70,6 +72,7 @@ export async function following(
   run: (following: Following) => Promise<void>,
 ): Promise<void> {
   const status = new FollowStatus(systemClock);
+  const told = new Set<string>();
   const probes = metricsListen === undefined ? undefined : await openProbes(direction, metricsListen, status);
   try {
     await untilSignal((signal) =>
@@ -79,7 +82,7 @@ export async function following(
         signal,
         tell: (line) => printErrorLine(`${timeNow()} ${line}`),
         show: (report) => {
-          show(report, json === true);
+          show(report, told, json === true);
           showLine(`${direction}: ${status.cycles} cycles, ${(status.lagMs / 1000).toFixed(1)} s behind`);
         },
       }),
@@ -107,11 +110,15 @@ async function openProbes(
   return probes;
 }
 
-function show({ counts, notes }: FollowReport, json: boolean): void {
+/** show prints what was written. Notes of what could not be are printed once: it is tried again and again. */
+function show({ counts, notes: all }: FollowReport, told: Set<string>, json: boolean): void {
   const written = Object.entries(counts).flatMap(([kind, outcomes]) => {
     const news = Object.entries(outcomes).filter(([outcome, count]) => count > 0 && !QUIET.has(outcome));
     return news.length === 0 ? [] : [{ kind, news }];
   });
+  const notes = written.length > 0 ? all : all.filter((note) => !told.has(textOf(note)));
+  if (told.size > MOST_TOLD) told.clear();
+  for (const note of notes) told.add(textOf(note));
   if (written.length === 0 && notes.length === 0) return;
   const shown = notes.slice(0, MOST_NOTES);
   if (json) {
@@ -128,8 +135,12 @@ function show({ counts, notes }: FollowReport, json: boolean): void {
     const told = news.map(([outcome, count]) => `${count} ${outcome}`).join(', ');
     printLine(`${timeNow()} ${kind.replace('_', ' ')}: ${told}`);
   }
-  for (const { kind, key, what } of shown) printLine(`  ${kind.replace('_', ' ')} ${key}: ${what}`);
+  for (const note of shown) printLine(`  ${textOf(note)}`);
   if (notes.length > shown.length) printLine(`  and ${notes.length - shown.length} more notes`);
+}
+
+function textOf({ kind, key, what }: Note): string {
+  return `${kind.replace('_', ' ')} ${key}: ${what}`;
 }
 
 function timeNow(): string {

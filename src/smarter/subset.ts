@@ -27,6 +27,7 @@ export async function wholeSubset(source: Source, holder: Knex, wanted: Subset):
   while ([...added.values()].some(({ size }) => size > 0)) {
     const next = new Map(KINDS.map((kind) => [kind, new Set<string>()]));
     for (const [kind, keys] of added) {
+      if (keys.size === 0) continue;
       const known = subset.get(kind);
       for (const key of keys) known?.add(key);
       const found: SeenRow[] = [];

@@ -3,7 +3,7 @@ import { ChangeFeedRepository } from '../../coherence/change-feed-repository.js'
 import type { Change } from '../../coherence/change.js';
 import type { Head } from '../../coherence/ports.js';
 import { query } from '../target-store.js';
-import type { ChangedHere } from './export-run.js';
+import type { ChangedHere } from './here.js';
 
 /** Revisions that are read at once. */
 const REVISIONS = 1_000;

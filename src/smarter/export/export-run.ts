@@ -17,7 +17,7 @@ import {
 } from './secrets-here.js';
 import { stayingHere } from './staying.js';
 import { Tags } from './tags.js';
-import { among } from './here.js';
+import { among, partsOf, type ChangedHere } from './here.js';
 import { deleteTokens, exportTokens, type WrittenRow } from './token-export.js';
 import { readTokensHere } from './tokens-here.js';
 import { exportUsers, readUsersHere } from './user-export.js';
@@ -43,13 +43,6 @@ export interface ExportRunOptions {
 /** How often a batch is tried that the platform holds up by writing the same rows. */
 const ATTEMPTS = 5;
 const HELD_UP = ['40001', '40P01', '55P03', 'ER_LOCK_DEADLOCK', 'ER_LOCK_WAIT_TIMEOUT'];
-
-/** ChangedHere are the numbers of rows of Keyward that may have changed, or that may be gone. */
-export interface ChangedHere {
-  readonly users: readonly string[];
-  readonly tokens: readonly string[];
-  readonly secrets: readonly string[];
-}
 
 const TABLES = [
   ...['auth_user', 'account_userprofile', 'knox_authtoken', 'drf_smarterauthtoken', 'secret_secret'],
@@ -89,14 +82,14 @@ export class ExportRun {
 
   /** only brings rows up to date that may have changed. */
   async only(changed: ChangedHere): Promise<ExportReport> {
-    await this.#write(changed);
+    for (const part of partsOf(changed, this.#batchSize)) await this.#write(part);
     return this.#report.build(this.#options.dryRun, []);
   }
 
   async #write(only: ChangedHere | undefined): Promise<void> {
-    const toTokens = await this.#platform.references('drf_smarterauthtoken');
     if (isAsked(only?.users)) await this.#exportUsers(only?.users);
     if (isAsked(only?.tokens)) {
+      const toTokens = await this.#platform.references('drf_smarterauthtoken');
       await this.#deleteRevoked('token', only?.tokens, (trx, keys, tally) => deleteTokens(trx, keys, tally));
       await this.#exportTokens(toTokens, only?.tokens);
     }

@@ -7,8 +7,9 @@ import { follow, type Session } from '../follow/follower.js';
 import { alone } from '../import-lock.js';
 import { ChangesHere } from './changes-here.js';
 import type { ExportReport } from './export-report.js';
-import { ExportRun, type ChangedHere, type ExportRunOptions } from './export-run.js';
+import { ExportRun, type ExportRunOptions } from './export-run.js';
 import { FullRound } from './full-round.js';
+import { isNothing, NOTHING, union, type ChangedHere } from './here.js';
 import type { Platform } from './platform.js';
 
 export interface FollowExportOptions extends Omit<ExportRunOptions, 'dryRun' | 'signal' | 'onProgress'> {
@@ -29,8 +30,6 @@ const ROUND_MS = 600_000;
 /** What the platform refuses is tried again, ever more slowly. */
 const FIRST_AGAIN_MS = 1_000;
 const LAST_AGAIN_MS = 600_000;
-
-const NOTHING: ChangedHere = { users: [], tokens: [], secrets: [] };
 
 /**
  * followExport has a Smarter platform follow Keyward until the signal is aborted. It begins with an export of everything;
@@ -137,17 +136,4 @@ class ExportSession implements Session {
     }
     onReport(report);
   }
-}
-
-function isNothing({ users, tokens, secrets }: ChangedHere): boolean {
-  return users.length + tokens.length + secrets.length === 0;
-}
-
-function union(parts: readonly ChangedHere[]): ChangedHere {
-  const all = (read: (part: ChangedHere) => readonly string[]): string[] => [...new Set(parts.flatMap(read))];
-  return {
-    users: all(({ users }) => users),
-    tokens: all(({ tokens }) => tokens),
-    secrets: all(({ secrets }) => secrets),
-  };
 }

@@ -1,11 +1,11 @@
 import type { Knex } from 'knex';
 import { query } from '../target-store.js';
 import { TARGET_TABLES } from '../target-tables.js';
-import type { ChangedHere } from './export-run.js';
+import { NOTHING, partsOf, union, type ChangedHere } from './here.js';
 import { isTouched as isSecretTouched } from './secret-export.js';
-import { readSecretsHere } from './secrets-here.js';
+import { readSecretsHere, type SecretHere } from './secrets-here.js';
 import { isTouched as isTokenTouched } from './token-export.js';
-import { readTokensHere } from './tokens-here.js';
+import { readTokensHere, type TokenHere } from './tokens-here.js';
 
 /** Rows of a kind that one step reads. */
 const STEP_ROWS = 200;
@@ -28,7 +28,7 @@ export class FullRound {
 
   /** step reads the next rows. The first one of a round finds what is gone. */
   async step(): Promise<ChangedHere> {
-    const found = this.#after === undefined ? await this.#gone() : { users: [], tokens: [], secrets: [] };
+    const found = this.#after === undefined ? await this.#gone() : NOTHING;
     const { tokens, secrets } = this.#after ?? { tokens: '0', secrets: '0' };
     const nextTokens = await readTokensHere(this.#knex, { after: tokens, limit: STEP_ROWS }, this.#allScopes);
     const nextSecrets = await readSecretsHere(this.#knex, { after: secrets, limit: STEP_ROWS });
@@ -36,23 +36,19 @@ export class FullRound {
     this.#after = isDone
       ? undefined
       : { tokens: nextTokens.at(-1)?.id ?? tokens, secrets: nextSecrets.at(-1)?.id ?? secrets };
-    return {
-      users: found.users,
-      tokens: [...found.tokens, ...idsOf(nextTokens.filter(isWritable).filter(isTokenTouched))],
-      secrets: [...found.secrets, ...idsOf(nextSecrets.filter(isWritable).filter(isSecretTouched))],
-    };
+    return union([found, touched(nextTokens, nextSecrets)]);
   }
 
   /** left are those of some rows on which the two sides still do not agree. */
   async left(changed: ChangedHere): Promise<ChangedHere> {
-    const part = (only: readonly string[]) => ({ after: '0', limit: only.length, only });
-    const tokens = await readTokensHere(this.#knex, part(changed.tokens), this.#allScopes);
-    const secrets = await readSecretsHere(this.#knex, part(changed.secrets));
-    return {
-      users: [],
-      tokens: idsOf(tokens.filter(isWritable).filter(isTokenTouched)),
-      secrets: idsOf(secrets.filter(isWritable).filter(isSecretTouched)),
-    };
+    const left: ChangedHere[] = [];
+    for (const { tokens, secrets } of partsOf({ ...changed, users: [] }, STEP_ROWS)) {
+      const part = (only: readonly string[]) => ({ after: '0', limit: only.length, only });
+      const tokensHere = await readTokensHere(this.#knex, part(tokens), this.#allScopes);
+      const secretsHere = await readSecretsHere(this.#knex, part(secrets));
+      left.push(touched(tokensHere, secretsHere));
+    }
+    return union(left);
   }
 
   /** #gone are rows that the platform has and Keyward has not, and users who were switched. */
@@ -74,6 +70,15 @@ export class FullRound {
     );
     return { users: idsOf(users), tokens: await missing('token'), secrets: await missing('secret') };
   }
+}
+
+/** touched are those on which the two sides do not agree. */
+function touched(tokens: readonly TokenHere[], secrets: readonly SecretHere[]): ChangedHere {
+  return {
+    users: [],
+    tokens: idsOf(tokens.filter(isWritable).filter(isTokenTouched)),
+    secrets: idsOf(secrets.filter(isWritable).filter(isSecretTouched)),
+  };
 }
 
 /** isWritable is not true of what belongs to an owner whom the platform does not have. */

@@ -55,7 +55,7 @@ for (const [name, start] of Object.entries(ENGINES)) {
       cut.mend();
       await vi.waitFor(() => hasKey(made), PATIENCE);
       await vi.waitFor(() => expect(follower.status.isFollowing).toBe(true), PATIENCE);
-      const failed = expect.stringContaining('failed, and goes on');
+      const failed: unknown = expect.stringContaining('failed, and goes on');
       expect(follower.told).toEqual(['in step', failed, 'in step again']);
       await follower.stop();
     });
