@@ -17,7 +17,6 @@ import {
   addVersions,
   findReplacedValues,
   holdsSame,
-  readNamesakes,
   readNewestVersions,
   setKeys,
 } from './secret-versions.js';
@@ -40,8 +39,7 @@ export async function importSecrets(
   await takeChangedValues(trx, keyring, conflicts.prefer, changes, report);
   await setFoundKeys(trx, keyring, changes, report);
   await applyChanges(trx, SECRETS, changes, report);
-  const strange = await adopt(trx, keyring, fresh, report);
-  await create(trx, keyring, await names.name(trx, strange, report), report);
+  await create(trx, keyring, await names.name(trx, fresh, report), report);
   for (const row of unchanged) {
     // Told every time: somebody may have to look for the key.
     if (row.fields['decryptable'] === false) noteValue(row, report);
@@ -131,36 +129,6 @@ async function setFoundKeys(
     // Keyward can open its own, whatever has become of the keys that open the source's.
     else refused.add('decryptable');
   }
-}
-
-/**
- * adopt is for secrets that are Keyward's own, by their owner, name and value: an export wrote them, and was ended before it
- * could remember that. Gives the others.
- */
-async function adopt(
-  trx: Knex.Transaction,
-  keyring: Keyring,
-  fresh: readonly Fresh<SecretRow>[],
-  report: BatchReport,
-): Promise<Fresh<SecretRow>[]> {
-  const versions = await readNamesakes(
-    trx,
-    fresh.map(({ row, columns }) => ({ key: row.key, columns })),
-  );
-  const own = fresh.flatMap(({ row }) => {
-    const version = versions.get(row.key)?.find((each) => holdsSame(keyring, each, row.value));
-    return version === undefined ? [] : [{ row, version }];
-  });
-  const records = own.map(({ row, version: { secretId: targetId, number } }) => {
-    return { key: row.key, targetId, fields: { ...row.fields, [VALUE_VERSION]: String(number) } };
-  });
-  await writeRecords(trx, 'secret', records);
-  for (const { row } of own) {
-    report.outcomes.push('merged');
-    report.note('secret', row.label, 'adopted', 'it is the one that Keyward wrote there');
-  }
-  const adopted = new Set(own.map(({ row }) => row.key));
-  return fresh.filter(({ row }) => !adopted.has(row.key));
 }
 
 async function create(

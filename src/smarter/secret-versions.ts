@@ -4,7 +4,6 @@ import { Undecryptable, type Keyring } from '../crypto/keyring.js';
 import { bind } from '../secret/binding/binding.js';
 import { NO_TOKEN, VALUE_VERSION, type SecretRow } from './secret-rows.js';
 import type { SecretValue } from './secret-value.js';
-import type { Fields } from './source-rows.js';
 import { query } from './target-store.js';
 
 /** ValueOfVersion is a value of the source and the version that it becomes. */
@@ -96,29 +95,6 @@ export async function readNewestVersions(
     [[...secretIds]],
   );
   return new Map(versions.map((version) => [version.id, version]));
-}
-
-/** readNamesakes reads the versions of secrets that no import knows, by the keys of rows that have the same owner and name. */
-export async function readNamesakes(
-  trx: Knex.Transaction,
-  rows: readonly { readonly key: string; readonly columns: Fields }[],
-): Promise<ReadonlyMap<string, readonly (StoredVersion & { readonly secretId: string })[]>> {
-  if (rows.length === 0) return new Map();
-  const found = await query<StoredVersion & { key: string; secretId: string }>(
-    trx,
-    `SELECT r.key, v.secret_id::text AS "secretId", v.number, v.state, v.key_id AS "keyId", v.ciphertext
-     FROM json_to_recordset(?::json) AS r (key text, owner bigint, name text)
-     JOIN secrets t ON t.user_profile_id = r.owner AND t.name = r.name AND t.deleted_at IS NULL
-     JOIN secret_versions v ON v.secret_id = t.id AND v.state = 'ENABLED'
-     WHERE NOT EXISTS (SELECT FROM import_records i WHERE i.kind = 'secret' AND i.target_id = t.id)
-     ORDER BY v.number DESC`,
-    [
-      JSON.stringify(
-        rows.map(({ key, columns }) => ({ key, owner: columns['user_profile_id'], name: columns['name'] })),
-      ),
-    ],
-  );
-  return new Map(rows.map((row) => [row.key, found.filter(({ key }) => key === row.key)]));
 }
 
 /** holdsSame tells whether a version that can be read holds the same plaintext as a value of the source. */

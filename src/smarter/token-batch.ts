@@ -30,8 +30,7 @@ export async function importTokens(
     () => applyChanges(trx, TOKENS, changes, report),
   );
 
-  const { found, own, missing } = await findTokens(trx, fresh, report);
-  await adopt(trx, own, report);
+  const { found, missing } = await findTokens(trx, fresh, report);
   await merge(trx, await names.name(trx, found, report), report);
   await create(trx, await names.name(trx, missing, report), report);
 }
@@ -73,13 +72,13 @@ async function replaceDigests(
   );
 }
 
-/** findTokens tells fresh tokens that Keyward has already, or that are its own, from those that it lacks. */
+/** findTokens tells fresh tokens that Keyward has already from those that it lacks. */
 async function findTokens(
   trx: Knex.Transaction,
   fresh: readonly Fresh[],
   report: BatchReport,
-): Promise<{ found: Found[]; own: Found[]; missing: Fresh[] }> {
-  if (fresh.length === 0) return { found: [], own: [], missing: [] };
+): Promise<{ found: Found[]; missing: Fresh[] }> {
+  if (fresh.length === 0) return { found: [], missing: [] };
   const byDigest = await findDigests(
     trx,
     fresh.map(({ row }) => textField(row.fields, 'digest')),
@@ -89,7 +88,6 @@ async function findTokens(
   const byKeyId = new Map(withKeyId.map(({ key_id, id }) => [key_id, id]));
 
   const found: Found[] = [];
-  const own: Found[] = [];
   const missing: Fresh[] = [];
   for (const token of fresh) {
     const holder = byDigest.get(textField(token.row.fields, 'digest'));
@@ -99,12 +97,12 @@ async function findTokens(
     } else if (namesake !== undefined && namesake !== holder?.tokenId) {
       leaveOut(TOKENS, token.row, 'key-id-taken', 'its key id belongs to another token of Keyward', report);
     } else if (holder !== undefined) {
-      (namesake === undefined ? found : own).push({ ...token, id: holder.tokenId });
+      found.push({ ...token, id: holder.tokenId });
     } else {
       missing.push(token);
     }
   }
-  return { found, own, missing };
+  return { found, missing };
 }
 
 async function findDigests(
@@ -119,26 +117,6 @@ async function findDigests(
     [[...digests]],
   );
   return new Map(rows.map((row) => [row.digest, { tokenId: row.token_id, imported: row.imported }]));
-}
-
-/**
- * adopt is for keys that Keyward has by both their digest and their key id: an export wrote them, and was ended before it
- * could remember that. Keyward's fields stand, but for a key that somebody has switched off there.
- */
-async function adopt(trx: Knex.Transaction, tokens: readonly Found[], report: BatchReport): Promise<void> {
-  if (tokens.length === 0) return;
-  const records = tokens.map(({ row, id }) => ({ key: row.key, targetId: id, fields: row.fields }));
-  await writeRecords(trx, 'token', records);
-  // Those of narrower scopes, or of an account that is off, were written switched off.
-  await trx.raw(
-    `UPDATE tokens t SET is_active = false FROM user_profiles p JOIN accounts a ON a.id = p.account_id
-     WHERE t.id = ANY (?::bigint[]) AND p.id = t.user_profile_id AND t.is_active AND t.scopes = '{*}' AND a.is_active`,
-    [tokens.filter(({ row }) => row.fields['is_active'] === false).map(({ id }) => id)],
-  );
-  for (const { row } of tokens) {
-    report.outcomes.push('merged');
-    report.note('token', row.label, 'adopted', 'it is the one that Keyward wrote there');
-  }
 }
 
 async function merge(trx: Knex.Transaction, tokens: readonly Found[], report: BatchReport): Promise<void> {

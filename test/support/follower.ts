@@ -97,7 +97,10 @@ interface Common<Report> {
   readonly onReport: (report: Report) => void;
 }
 
-function run<Report>(start: (common: Common<Report>, signal: AbortSignal) => Promise<void>): Running<Report> {
+function run<Report>(
+  targetUrl: string,
+  start: (common: Common<Report>, signal: AbortSignal) => Promise<void>,
+): Running<Report> {
   const status = new FollowStatus(systemClock);
   const told: string[] = [];
   const reports: Report[] = [];
