@@ -2,7 +2,7 @@ import type { Knex } from 'knex';
 import { ChangeFeedRepository } from '../../coherence/change-feed-repository.js';
 import type { Change } from '../../coherence/change.js';
 import type { Head } from '../../coherence/ports.js';
-import { query } from '../target-store.js';
+import { query, REQUEST } from '../target-store.js';
 import type { ChangedHere } from './here.js';
 
 /** Revisions that are read at once. */
@@ -42,21 +42,37 @@ export class ChangesHere {
     return { changed: await this.#concerned(changes), head: { ...head, revision } };
   }
 
-  /** uses are the tokens and secrets that were used here later than the platform knows. */
+  /**
+   * uses are the tokens and secrets that were used here later than the platform knows, and those of which uses there may
+   * have undone what was written a moment ago: that they are as they were before, or back again.
+   */
   async uses(): Promise<Pick<ChangedHere, 'tokens' | 'secrets'>> {
+    const tokens = await this.#used('token', 'tokens', 'last_used_at');
+    const secrets = await this.#used('secret', 'secrets', 'last_accessed_at');
     return {
-      tokens: await this.#used('token', 'tokens', 'last_used_at'),
-      secrets: await this.#used('secret', 'secrets', 'last_accessed_at'),
+      tokens: [...tokens, ...(await this.#deleted('token'))],
+      secrets: [...secrets, ...(await this.#deleted('secret'))],
     };
   }
 
-  async #used(kind: 'token' | 'secret', table: string, column: string): Promise<string[]> {
+  #used(kind: 'token' | 'secret', table: string, column: string): Promise<string[]> {
     return ids(
       this.#knex,
       `SELECT t.id::text AS id FROM ${table} t
        JOIN import_records r ON r.kind = '${kind}' AND r.target_id = t.id
        WHERE t.${column} >= statement_timestamp() - ${USES_KEPT}
-         AND t.${column} > coalesce((r.fields ->> '${column}')::timestamptz, '-infinity')
+         AND (t.${column} > coalesce((r.fields ->> '${column}')::timestamptz, '-infinity')
+           OR r.exported_at > statement_timestamp() - ${REQUEST})
+       LIMIT ${MOST_USES}`,
+      [],
+    );
+  }
+
+  #deleted(kind: 'token' | 'secret'): Promise<string[]> {
+    return ids(
+      this.#knex,
+      `SELECT target_id::text AS id FROM import_records
+       WHERE kind = '${kind}' AND gone_at > statement_timestamp() - ${REQUEST}
        LIMIT ${MOST_USES}`,
       [],
     );

@@ -1,6 +1,7 @@
 import { FOLLOW_EXPORT_LOCK } from '../../db/advisory-locks.js';
 import type { Clock } from '../../lib/clock.js';
 import type { Head } from '../../coherence/ports.js';
+import { forgetGone } from '../announcements.js';
 import { connectPlatform } from '../connect-source.js';
 import type { FollowStatus } from '../follow/follow-status.js';
 import { follow, type Session } from '../follow/follower.js';
@@ -104,6 +105,7 @@ class ExportSession implements Session {
     if (!this.#round.isUnderway) {
       if (now - this.#roundAt < ROUND_MS) return NOTHING;
       this.#roundAt = now;
+      await forgetGone(this.#options.target);
     }
     return this.#round.step();
   }

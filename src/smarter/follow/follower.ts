@@ -42,22 +42,21 @@ const WAITING_MS = 1_000;
  */
 export async function follow(options: FollowerOptions, signal: AbortSignal): Promise<void> {
   const { tell, status } = options;
-  let failures = 0;
-  let hasBegun = false;
+  const state = { failures: 0, hasBegun: false };
   while (!signal.aborted) {
     try {
       await work(options, signal, () => {
-        tell(failures > 0 ? 'in step again' : 'in step');
-        failures = 0;
-        hasBegun = true;
+        tell(state.failures > 0 ? 'in step again' : 'in step');
+        state.failures = 0;
+        state.hasBegun = true;
       });
     } catch (error) {
       if (signal.aborted) return;
-      if (error instanceof SmarterImportError && !hasBegun) throw error;
-      failures += 1;
+      if (error instanceof SmarterImportError && !state.hasBegun) throw error;
+      state.failures += 1;
       status.failed();
-      if (failures === 1) tell(`failed, and goes on: ${reasonOf(error)}`);
-      await pause(backoff(failures), signal);
+      if (state.failures === 1) tell(`failed, and goes on: ${reasonOf(error)}`);
+      await pause(backoff(state.failures), signal);
     }
   }
 }
@@ -95,7 +94,8 @@ async function takingTurns(
 ): Promise<void> {
   for (let isFirst = true; !signal.aborted; isFirst = false) {
     try {
-      return await step();
+      await step();
+      return;
     } catch (error) {
       if (!(error instanceof ImportsBusy)) throw error;
       status.waiting();

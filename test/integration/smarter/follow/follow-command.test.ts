@@ -54,7 +54,7 @@ test('the command tells what it writes, shows metrics, and ends in order', async
   expect((await running.ended).code).toBe(0);
   // The address alone, and never the source's password, is told.
   expect(running.stderr()).not.toContain(source.url);
-});
+}, 60_000);
 
 test.each([
   [['--interval', '10'], 'from 50 to 60000'],

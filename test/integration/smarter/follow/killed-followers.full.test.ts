@@ -115,6 +115,6 @@ for (const [engine, { available, make }] of Object.entries(SMARTER_ENGINES)) {
         PATIENCE,
       );
       expect(await kill('SIGTERM')).toEqual([0, 0]);
-    });
+    }, 300_000);
   });
 }
