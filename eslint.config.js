@@ -49,7 +49,7 @@ const IMPORTS = {
   authn: ['token', 'audit', 'rpc', 'coherence', 'authz', 'lib'],
   account: ['token', 'audit', 'rpc', 'coherence', 'idempotency', 'authz', 'db', 'gen', 'lib'],
   manifest: ['account', 'secret', 'token', 'rpc', 'coherence', 'authz', 'gen', 'lib'],
-  smarter: ['account', 'token', 'secret', 'audit', 'rpc', 'authz', 'db', 'crypto', 'gen', 'lib'],
+  smarter: ['account', 'token', 'secret', 'audit', 'rpc', 'coherence', 'authz', 'db', 'crypto', 'gen', 'lib'],
 };
 
 /** Within those folders: handlers call services, services call rules and repositories. */

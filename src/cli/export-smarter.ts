@@ -1,15 +1,19 @@
 import type { Command } from 'commander';
+import type { Knex } from 'knex';
 import { AuditLog } from '../audit/audit-log.js';
 import { ChainRepository } from '../audit/chain-repository.js';
 import type { Keyring } from '../crypto/keyring.js';
 import { systemClock } from '../lib/clock.js';
 import { formatExport } from '../smarter/export/export-report.js';
+import type { ExportRunOptions } from '../smarter/export/export-run.js';
 import { exportSmarter } from '../smarter/export/export-smarter.js';
+import { followExport } from '../smarter/export/follow-export.js';
+import { addFollowOptions, FOLLOW_HELP, following, type FollowFlags } from './follow.js';
 import { printJson, printText, showLine } from './io/output.js';
 import { onPlatform, platformUrl } from './platform-database.js';
 import { withTargetDatabase } from './target-database.js';
 
-interface Options {
+interface Options extends FollowFlags {
   readonly to?: string;
   readonly secretKey: string;
   readonly allScopes?: boolean;
@@ -29,7 +33,9 @@ What the platform has no place for is reported. A key with narrower scopes is wr
 would let it do everything, unless --all-scopes is given.
 
 It may be run again at any time: it writes only what the two do not agree on, and the next import does not take that
-for a change. Import before, so that it knows what was changed on the platform.`;
+for a change. Import before, so that it knows what was changed on the platform.
+${FOLLOW_HELP}
+It may run beside "keyward import-smarter --follow": neither takes what the other wrote for a change.`;
 
 /** exportSmarterCommand is `keyward export-smarter`. */
 export function exportSmarterCommand(command: Command): void {
@@ -45,30 +51,50 @@ export function exportSmarterCommand(command: Command): void {
     )
     .option('--dry-run', 'compute and report everything, write nothing')
     .option('--json', 'print the report as JSON')
-    .addHelpText('after', HELP)
-    .action(async ({ to, secretKey, allScopes = false, dryRun = false, json }: Options) => {
-      const url = platformUrl({ flag: '--to', given: to, variable: 'KEYWARD_EXPORT_TO' });
-      const report = await withTargetDatabase(
-        (target, keyring) => {
-          requireKey(keyring, secretKey);
-          return onPlatform(url, () =>
-            exportSmarter({
-              platformUrl: url,
-              target,
-              keyring,
-              keyId: secretKey,
-              audit: new AuditLog({ chains: new ChainRepository(target), keys: keyring, clock: systemClock }),
-              allScopes,
-              dryRun,
-              onProgress: showProgress,
-            }),
-          );
-        },
-        { mustExist: true },
+    .addHelpText('after', HELP);
+  addFollowOptions(command).action(async (given: Options) => {
+    const url = platformUrl({ flag: '--to', given: given.to, variable: 'KEYWARD_EXPORT_TO' });
+    if (given.follow === true) await followTo(url, given);
+    else await exportOnce(url, given);
+  });
+}
+
+async function exportOnce(url: string, given: Options): Promise<void> {
+  const report = await withTargetDatabase(
+    (target, keyring) => {
+      const options = exportOptions(target, keyring, given);
+      const dryRun = given.dryRun === true;
+      return onPlatform(url, () =>
+        exportSmarter({ ...options, platformUrl: url, dryRun, onProgress: showProgress }),
       );
-      if (json === true) printJson(report);
-      else printText(formatExport(report));
-    });
+    },
+    { mustExist: true },
+  );
+  if (given.json === true) printJson(report);
+  else printText(formatExport(report));
+}
+
+async function followTo(url: string, given: Options): Promise<void> {
+  if (given.dryRun === true) throw new Error('--follow and --dry-run exclude each other');
+  await following('export', given, ({ show, signal, ...each }) =>
+    withTargetDatabase(
+      (target, keyring) => {
+        const options = { ...exportOptions(target, keyring, given), ...each, clock: systemClock };
+        return onPlatform(url, () => followExport({ ...options, platformUrl: url, onReport: show }, signal));
+      },
+      { mustExist: true, endsBySignal: true },
+    ),
+  );
+}
+
+function exportOptions(
+  target: Knex,
+  keyring: Keyring,
+  { secretKey: keyId, allScopes = false }: Options,
+): Omit<ExportRunOptions, 'dryRun'> {
+  requireKey(keyring, keyId);
+  const audit = new AuditLog({ chains: new ChainRepository(target), keys: keyring, clock: systemClock });
+  return { target, keyring, keyId, audit, allScopes };
 }
 
 function requireKey(keyring: Keyring, keyId: string): void {

@@ -1,12 +1,17 @@
 import { InvalidArgumentError, Option, type Command } from 'commander';
+import type { Knex } from 'knex';
 import { AuditLog } from '../audit/audit-log.js';
 import { ChainRepository } from '../audit/chain-repository.js';
+import type { Keyring } from '../crypto/keyring.js';
 import { systemClock } from '../lib/clock.js';
 import { MICROSECONDS_A_DAY } from '../lib/instant.js';
 import type { Preference } from '../smarter/conflicts.js';
 import type { DeletionPolicy } from '../smarter/deletions.js';
-import { importSmarter, type Progress } from '../smarter/import-smarter.js';
+import { followImport } from '../smarter/follow/follow-import.js';
+import type { Progress, RunOptions } from '../smarter/import-run.js';
+import { importSmarter } from '../smarter/import-smarter.js';
 import { formatReport } from '../smarter/report-text.js';
+import { addFollowOptions, FOLLOW_HELP, following, type FollowFlags } from './follow.js';
 import { io } from './io/io.js';
 import { printJson, printText, showLine } from './io/output.js';
 import { conflictsCommand, resolveCommand } from './import-conflicts.js';
@@ -14,7 +19,7 @@ import { onPlatform, platformUrl } from './platform-database.js';
 import { readConfig } from './read-config.js';
 import { withTargetDatabase } from './target-database.js';
 
-interface Options {
+interface Options extends FollowFlags {
   readonly from?: string;
   readonly dryRun?: boolean;
   readonly keepTokens?: boolean;
@@ -46,7 +51,10 @@ Where it makes a user staff or superuser, or a member of another account, tokens
 for that user are switched off and reported, unless --keep-tokens is given. Keys of the platform go on working.
 A dry run does the same work in one transaction that it rolls back; rows it would change are locked meanwhile.
 
-A service that is running hears of each batch when it is committed.`;
+A service that is running hears of each batch when it is committed.
+${FOLLOW_HELP}
+It looks for what changed by the times of the source's rows and, slice by slice, by sums over all rows, so that nothing is
+missed; an account that may only read is enough.`;
 
 /** importSmarterCommand is `keyward import-smarter`. */
 export function importSmarterCommand(command: Command): void {
@@ -78,36 +86,63 @@ export function importSmarterCommand(command: Command): void {
     .option('--json', 'print the report as JSON')
     .addHelpText('after', HELP)
     .addCommand(conflictsCommand())
-    .addCommand(resolveCommand())
-    .action(async ({ from, dryRun = false, keepTokens = false, force = false, json, ...given }: Options) => {
-      const sourceUrl = platformUrl({ flag: '--from', given: from, variable: 'KEYWARD_IMPORT_FROM' });
-      const report = await withTargetDatabase(
-        (target, keyring) =>
-          onPlatform(sourceUrl, () =>
-            importSmarter({
-              sourceUrl,
-              target,
-              keyring,
-              audit: new AuditLog({ chains: new ChainRepository(target), keys: keyring, clock: systemClock }),
-              clock: systemClock,
-              dryRun,
-              keepTokens,
-              deletions: { mode: given.deletions, maxPercent: given.maxDeletions, force },
-              prefer: given.prefer,
-              retention: BigInt(readConfig(io().env).secretRetentionDays) * MICROSECONDS_A_DAY,
-              onProgress: showProgress,
-            }),
+    .addCommand(resolveCommand());
+  addFollowOptions(command).action(async (given: Options) => {
+    const sourceUrl = platformUrl({ flag: '--from', given: given.from, variable: 'KEYWARD_IMPORT_FROM' });
+    if (given.follow === true) await followSource(sourceUrl, given);
+    else await importOnce(sourceUrl, given);
+  });
+}
+
+async function importOnce(sourceUrl: string, given: Options): Promise<void> {
+  const report = await withTargetDatabase(
+    (target, keyring) =>
+      onPlatform(sourceUrl, () =>
+        importSmarter({
+          ...importOptions(target, keyring, given),
+          sourceUrl,
+          dryRun: given.dryRun === true,
+          onProgress: showProgress,
+        }),
+      ),
+    { mustExist: true },
+  );
+  if (given.json === true) printJson(report);
+  else printText(formatReport(report));
+  if (report.heldDeletions.length > 0) {
+    throw new Error(
+      'nothing was deleted, since the source lacks too many rows: look at it, then give --force',
+    );
+  }
+}
+
+async function followSource(sourceUrl: string, given: Options): Promise<void> {
+  if (given.dryRun === true) throw new Error('--follow and --dry-run exclude each other');
+  await following('import', given, ({ show, ...each }) =>
+    withTargetDatabase(
+      (target, keyring) =>
+        onPlatform(sourceUrl, () =>
+          followImport(
+            { ...importOptions(target, keyring, given), ...each, sourceUrl, onReport: show },
+            each.signal,
           ),
-        { mustExist: true },
-      );
-      if (json === true) printJson(report);
-      else printText(formatReport(report));
-      if (report.heldDeletions.length > 0) {
-        throw new Error(
-          'nothing was deleted, since the source lacks too many rows: look at it, then give --force',
-        );
-      }
-    });
+        ),
+      { mustExist: true, endsBySignal: true },
+    ),
+  );
+}
+
+function importOptions(target: Knex, keyring: Keyring, given: Options): Omit<RunOptions, 'dryRun'> {
+  return {
+    target,
+    keyring,
+    audit: new AuditLog({ chains: new ChainRepository(target), keys: keyring, clock: systemClock }),
+    clock: systemClock,
+    keepTokens: given.keepTokens === true,
+    deletions: { mode: given.deletions, maxPercent: given.maxDeletions, force: given.force === true },
+    prefer: given.prefer,
+    retention: BigInt(readConfig(io().env).secretRetentionDays) * MICROSECONDS_A_DAY,
+  };
 }
 
 function percent(text: string): number {

@@ -17,6 +17,8 @@ import { untilSignal } from './serve/signals.js';
 export interface TargetOptions {
   /** True for commands that work on what is there: where there is no embedded database, none is made. */
   readonly mustExist?: true;
+  /** True for commands that go on until a signal, and end in order by it. */
+  readonly endsBySignal?: true;
 }
 
 /**
@@ -48,7 +50,7 @@ export async function withTargetDatabase<T>(
  */
 export async function withTargetUrl<T>(
   run: (url: string) => Promise<T>,
-  { mustExist }: TargetOptions = {},
+  { mustExist, endsBySignal }: TargetOptions = {},
 ): Promise<T> {
   const config = readConfig(io().env);
   const { databaseUrl, dataDir } = config;
@@ -62,7 +64,7 @@ export async function withTargetUrl<T>(
       return run(embedded.url);
     };
     try {
-      return await Promise.race([work(), brokenOff(signal)]);
+      return await (endsBySignal === true ? work() : Promise.race([work(), brokenOff(signal)]));
     } finally {
       await embedded.stop();
     }

@@ -5,8 +5,12 @@
 
 /** Held by whoever migrates. */
 export const MIGRATION_LOCK = 7_033_291_501;
-/** Held by whoever imports from a Smarter platform. */
+/** Held by whoever imports from a Smarter platform, or writes back to it. */
 export const IMPORT_LOCK = 7_033_291_502;
+/** Held by the one process that follows a Smarter platform. */
+export const FOLLOW_IMPORT_LOCK = 7_033_291_503;
+/** Held by the one process that has a Smarter platform follow. */
+export const FOLLOW_EXPORT_LOCK = 7_033_291_504;
 /** Held by each commit that publishes changes: see the migrations, which take it in SQL. */
 export const PUBLISH_LOCK = 7_033_291_505;
 /** Shared by those who bind values to their places, held alone by those who tell that all are bound. */

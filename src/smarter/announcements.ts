@@ -1,10 +1,9 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Knex } from 'knex';
 import type { Kind } from './report.js';
-import type { SeenRows } from './seen-rows.js';
 import { VALUE_VERSION } from './secret-rows.js';
 import type { Fields } from './source-rows.js';
-import { forgetRecords, query } from './target-store.js';
+import { query } from './target-store.js';
 import type { TargetTable } from './target-tables.js';
 
 /** Announcement is what the platform is about to hold of a row. */
@@ -70,11 +69,6 @@ export function undoneByUse(
   const fields = Object.keys(overwritten).filter((field) => field in there);
   const isAsBefore = fields.every((field) => isDeepStrictEqual(there[field], overwritten[field]));
   return isAsBefore ? fields.filter((field) => changed.has(field)) : [];
-}
-
-/** forgetUnmade forgets rows that were to be made on the platform, and are not there. */
-export async function forgetUnmade(trx: Knex.Transaction, kind: Kind, seen: SeenRows): Promise<void> {
-  await forgetRecords(trx, kind, await seen.unmade(kind));
 }
 
 /** How long a row that was deleted on the platform may come back: a request there that has read it saves it once more. */

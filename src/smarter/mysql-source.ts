@@ -1,7 +1,16 @@
+import type { Readable } from 'node:stream';
 import mysql, { type Connection } from 'mysql2';
 import { connectMysql } from './platform-connections.js';
 import { PIECE, RowBatches } from './row-batches.js';
 import type { ForeignKey, Source, TextRow } from './source.js';
+
+const BEGIN = 'START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY';
+
+/**
+ * Columns of which the beginning is enough to tell that they changed: each value was encrypted with chance in its first
+ * bytes.
+ */
+const TOLD_BY_BEGINNING = new Set(['encrypted_value']);
 
 /** MysqlSource streams from one consistent snapshot of MySQL 8 or MariaDB 10.11, or newer. */
 export class MysqlSource implements Source {
@@ -18,7 +27,7 @@ export class MysqlSource implements Source {
       // Rows are sorted with their values in them, and MySQL fails on a row that its buffer cannot hold.
       'SET SESSION sort_buffer_size = 33554432',
       'SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ',
-      'START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY',
+      BEGIN,
     ]);
     return new MysqlSource(connection);
   }
@@ -55,14 +64,27 @@ export class MysqlSource implements Source {
   }
 
   async *rows(sql: string, batchSize: number): AsyncGenerator<readonly TextRow[]> {
-    const stream = this.#connection.query(sql).stream({ highWaterMark: PIECE });
-    const batches = new RowBatches(batchSize);
-    for await (const row of stream as AsyncIterable<TextRow>) {
-      const batch = batches.add(row);
-      if (batch !== undefined) yield batch;
+    // The driver tells of a lost connection there alone: the stream would wait for ever.
+    let lost: Error | undefined;
+    let stream: Readable | undefined;
+    const onLost = (error: Error): void => {
+      lost = error;
+      stream?.destroy(error);
+    };
+    this.#connection.on('error', onLost);
+    try {
+      stream = this.#connection.query(sql).stream({ highWaterMark: PIECE });
+      if (lost !== undefined) throw lost;
+      const batches = new RowBatches(batchSize);
+      for await (const row of stream as AsyncIterable<TextRow>) {
+        const batch = batches.add(row);
+        if (batch !== undefined) yield batch;
+      }
+      const rest = batches.rest();
+      if (rest.length > 0) yield rest;
+    } finally {
+      this.#connection.off('error', onLost);
     }
-    const rest = batches.rest();
-    if (rest.length > 0) yield rest;
   }
 
   named(identifier: string): string {
@@ -75,6 +97,33 @@ export class MysqlSource implements Source {
 
   hex(column: string): string {
     return `HEX(${column})`;
+  }
+
+  keyId(uuid: string): string {
+    return `'${uuid.replaceAll('-', '')}'`;
+  }
+
+  within(column: string, seconds: number): string {
+    const span = `INTERVAL ${seconds} SECOND`;
+    return `${column} BETWEEN UTC_TIMESTAMP(6) - ${span} AND UTC_TIMESTAMP(6) + ${span}`;
+  }
+
+  stamp(alias: string, columns: ReadonlySet<string>): string {
+    const values = [...columns].map((column) => {
+      const value = `${alias}.${this.named(column)}`;
+      return `COALESCE(${TOLD_BY_BEGINNING.has(column) ? `LEFT(${value}, 64)` : value}, '~')`;
+    });
+    return `CRC32(CONCAT_WS('|', ${values.join()}))`;
+  }
+
+  async indexed(table: string): Promise<ReadonlySet<string>> {
+    const sql = `SELECT column_name AS name FROM information_schema.statistics
+      WHERE table_schema = DATABASE() AND table_name = ? AND seq_in_index = 1`;
+    return this.#names(mysql.format(sql, [table]));
+  }
+
+  async renew(): Promise<void> {
+    for (const statement of ['ROLLBACK', BEGIN]) await this.#connection.promise().query(statement);
   }
 
   close(): Promise<void> {

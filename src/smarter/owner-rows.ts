@@ -1,5 +1,5 @@
 import { annotationsOf, uniqueTags } from './normalise.js';
-import { RowReader, type SourceRow } from './source-rows.js';
+import { numbersIn, RowReader, type SourceRow } from './source-rows.js';
 import { hasValue, readTagged, type ReadOptions, type TaggedTable } from './tagged-rows.js';
 
 const ACCOUNTS: TaggedTable = {
@@ -46,11 +46,16 @@ export function readUserProfiles(options: ReadOptions): AsyncGenerator<SourceRow
 }
 
 /** readUsers reads all users in the order of their numbers. Of passwords it reads only whether there is one. */
-export async function* readUsers({ source, batchSize, staying }: ReadOptions): AsyncGenerator<SourceRow[]> {
+export async function* readUsers({
+  source,
+  batchSize,
+  staying,
+  only,
+}: ReadOptions): AsyncGenerator<SourceRow[]> {
   const sql = `
     SELECT id, username, email, first_name, last_name, is_active, is_staff, is_superuser, date_joined, last_login,
       CASE WHEN password <> '' THEN 'set' END AS password
-    FROM auth_user ORDER BY id`;
+    FROM auth_user WHERE ${numbersIn('id', only)} ORDER BY id`;
   for await (const batch of source.rows(sql, batchSize)) {
     for (const column of ['password', 'last_login']) {
       staying(`auth_user.${column}`, batch.filter((row) => hasValue(row[column])).length);

@@ -42,7 +42,7 @@ export async function connectMysql(url: string, first: readonly string[]): Promi
     enableKeepAlive: true,
     typeCast: textOf,
   });
-  // As above.
+  // As above, but for streams.
   connection.on('error', () => undefined);
   try {
     for (const statement of first) await connection.promise().query(statement);

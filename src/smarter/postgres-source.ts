@@ -3,6 +3,19 @@ import { connectPostgres } from './platform-connections.js';
 import { RowBatches } from './row-batches.js';
 import type { ForeignKey, Source, TextRow } from './source.js';
 
+const BEGIN = [
+  'BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY',
+  `
+    SET LOCAL TIME ZONE 'UTC';
+    SET LOCAL datestyle = 'ISO, YMD';
+    SET LOCAL statement_timeout = 0;
+    SET LOCAL idle_in_transaction_session_timeout = 0;
+    -- Every row is read: plan for all of them, not for the first few.
+    SET LOCAL cursor_tuple_fraction = 1`,
+];
+/** A slice may be a good part of a table, which would be read as a whole then. */
+const BY_INDEX = 'SET LOCAL enable_seqscan = off; SET LOCAL jit = off';
+
 /** PostgresSource reads through cursors in one REPEATABLE READ transaction. */
 export class PostgresSource implements Source {
   readonly #client: DatabaseClient;
@@ -12,17 +25,7 @@ export class PostgresSource implements Source {
   }
 
   static async open(url: string): Promise<PostgresSource> {
-    const client = await connectPostgres(url, 'import-smarter', [
-      'BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY',
-      `
-        SET LOCAL TIME ZONE 'UTC';
-        SET LOCAL datestyle = 'ISO, YMD';
-        SET LOCAL statement_timeout = 0;
-        SET LOCAL idle_in_transaction_session_timeout = 0;
-        -- Every row is read: plan for all of them, not for the first few.
-        SET LOCAL cursor_tuple_fraction = 1`,
-    ]);
-    return new PostgresSource(client);
+    return new PostgresSource(await connectPostgres(url, 'import-smarter', BEGIN));
   }
 
   async tables(): Promise<ReadonlySet<string>> {
@@ -84,6 +87,34 @@ export class PostgresSource implements Source {
 
   hex(column: string): string {
     return `encode(${column}, 'hex')`;
+  }
+
+  keyId(uuid: string): string {
+    return `'${uuid}'`;
+  }
+
+  within(column: string, seconds: number): string {
+    return `${column} BETWEEN now() - interval '${seconds} s' AND now() + interval '${seconds} s'`;
+  }
+
+  // Every version of a row names the transaction that wrote it, always a later one.
+  stamp(alias: string): string {
+    return `coalesce(${alias}.xmin::text::bigint, 0)`;
+  }
+
+  async indexed(table: string): Promise<ReadonlySet<string>> {
+    const { rows } = await this.#client.query<{ name: string }>(
+      `SELECT a.attname AS name FROM pg_index i
+       JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
+       WHERE i.indrelid = to_regclass(quote_ident($1)) AND i.indisvalid AND i.indpred IS NULL`,
+      [table],
+    );
+    return new Set(rows.map(({ name }) => name));
+  }
+
+  async renew(reads: 'everything' | 'few rows'): Promise<void> {
+    const begin = reads === 'everything' ? BEGIN : [...BEGIN, BY_INDEX];
+    for (const statement of ['ROLLBACK', ...begin]) await this.#client.query(statement);
   }
 
   async close(): Promise<void> {

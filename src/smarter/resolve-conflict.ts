@@ -2,7 +2,6 @@ import type { Knex } from 'knex';
 import { deactivatedTokenEntry } from '../account/account-entries.js';
 import { UserProfileRepository } from '../account/user-profile-repository.js';
 import { OPERATOR, type AuditAction, type AuditEntry, type AuditLog } from '../audit/audit-log.js';
-import { IMPORT_LOCK } from '../db/advisory-locks.js';
 import type { Clock } from '../lib/clock.js';
 import { hasCode } from '../lib/errno.js';
 import { presentOf } from '../lib/instant.js';
@@ -14,6 +13,7 @@ import { entriesOf, type Deletion } from './removal.js';
 import { BatchReport, type Kind } from './report.js';
 import { deleteRetired } from './retired-owners.js';
 import { VALUE_VERSION } from './secret-rows.js';
+import { lockImports } from './import-lock.js';
 import { SmarterImportError } from './smarter-import-error.js';
 import type { FieldValue } from './source-rows.js';
 import { applyPatches, forgetRecords, query } from './target-store.js';
@@ -67,9 +67,7 @@ export async function resolveConflict(resolution: Resolution): Promise<Resolved>
 /** locked runs a transaction while no import is running, which could decide about the same rows. */
 function locked<T>({ target }: Resolution, work: (trx: Knex.Transaction) => Promise<T>): Promise<T> {
   return target.transaction(async (trx) => {
-    const sql = 'SELECT pg_try_advisory_xact_lock(?) AS got';
-    const [lock] = await query<{ got: boolean }>(trx, sql, [IMPORT_LOCK]);
-    if (lock?.got !== true) throw new SmarterImportError('An import into this database is running.');
+    await lockImports(trx);
     return work(trx);
   });
 }

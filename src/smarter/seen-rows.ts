@@ -1,16 +1,32 @@
 import type { Knex } from 'knex';
 import { ROW } from './conflicts.js';
+import type { VanishedKeys } from './deletions.js';
 import type { Kind } from './report.js';
 import type { SeenRow } from './source-keys.js';
 import { query } from './target-store.js';
 import { TARGET_TABLES } from './target-tables.js';
 
-/** SeenRows holds, for the time of an import, which rows the source has: all of them, before anything is written. */
+/** Subset names rows of the source by their keys. */
+export type Subset = ReadonlyMap<Kind, ReadonlySet<string>>;
+
+/**
+ * SeenRows holds, for the time of an import, which rows the source has, before anything is written: all of them, or those
+ * of a subset.
+ */
 export class SeenRows {
   readonly #holder: Knex.Transaction;
+  /** What makes `import_seen` of a subset; all rows are in a table of that name. */
+  readonly #with: { readonly sql: string; readonly bindings: readonly string[] };
+  readonly #subset: Subset | undefined;
 
-  private constructor(holder: Knex.Transaction) {
+  private constructor(
+    holder: Knex.Transaction,
+    seen: { readonly sql: string; readonly bindings: readonly string[] } = { sql: '', bindings: [] },
+    subset?: Subset,
+  ) {
     this.#holder = holder;
+    this.#with = seen;
+    this.#subset = subset;
   }
 
   /** in makes an empty list that ends with the transaction. */
@@ -20,6 +36,16 @@ export class SeenRows {
        ON COMMIT DROP`,
     );
     return new SeenRows(holder);
+  }
+
+  /** of is for the rows of a subset that the source has. */
+  static of(holder: Knex.Transaction, subset: Subset, rows: ReadonlyMap<Kind, readonly SeenRow[]>): SeenRows {
+    const sql = `WITH import_seen AS MATERIALIZED (
+      SELECT * FROM json_to_recordset(?::json) AS s (kind text, source_key text, fields jsonb)) `;
+    const flat = [...rows].flatMap(([kind, some]) =>
+      some.map(({ key, fields }) => ({ kind, source_key: key, fields })),
+    );
+    return new SeenRows(holder, { sql, bindings: [JSON.stringify(flat)] }, subset);
   }
 
   async add(kind: Kind, rows: readonly SeenRow[]): Promise<void> {
@@ -33,49 +59,43 @@ export class SeenRows {
     await this.#holder.raw('ANALYZE import_seen');
   }
 
-  async count(kind: Kind): Promise<number> {
-    const sql = 'SELECT count(*)::integer AS count FROM import_seen WHERE kind = ?';
-    const [row] = await query<{ count: number }>(this.#holder, sql, [kind]);
+  async #count(kind: Kind): Promise<number> {
+    const [row] = await this.#query<{ count: number }>(
+      'SELECT count(*)::integer AS count FROM import_seen WHERE kind = ?',
+      [kind],
+    );
     return row?.count ?? 0;
   }
 
   /**
    * vanished are the imported rows that Keyward has and the source no longer, in the order of their keys, without those
-   * about which there is a conflict or that were retired. `records` counts all imported rows that Keyward has.
+   * about which there is a conflict or that were retired. `records` counts all imported rows that Keyward has, and `seen`
+   * those of the source; of a subset of which none is gone, neither is counted.
    */
-  async vanished(kind: Kind): Promise<{ readonly keys: readonly string[]; readonly records: number }> {
+  async vanished(kind: Kind): Promise<Omit<VanishedKeys, 'kind'>> {
     const { table, present } = TARGET_TABLES[kind];
-    const [found] = await query<{ keys: string[] | null; records: number }>(
-      this.#holder,
-      `SELECT count(*)::integer AS records,
-         array_agg(r.source_key ORDER BY r.source_key) FILTER (WHERE s.source_key IS NULL) AS keys
-       FROM import_records r
-       JOIN ${table} t ON t.id = r.target_id AND ${present}
-       LEFT JOIN (SELECT DISTINCT source_key FROM import_seen WHERE kind = ?) s USING (source_key)
+    const imported = `FROM import_records r JOIN ${table} t ON t.id = r.target_id AND ${present}
        WHERE r.kind = ? AND r.retired_at IS NULL AND r.gone_at IS NULL AND NOT EXISTS (
          SELECT FROM import_conflicts c
-         WHERE c.kind = r.kind AND c.source_key = r.source_key AND c.field = '${ROW}')`,
-      [kind, kind],
-    );
-    return { keys: found?.keys ?? [], records: found?.records ?? 0 };
+         WHERE c.kind = r.kind AND c.source_key = r.source_key AND c.field = '${ROW}')`;
+    const keys = await this.#missing(kind, imported);
+    if (this.#subset !== undefined && keys.length === 0) return { keys, records: 0, seen: 0 };
+    const sql = `SELECT count(*)::integer AS records ${imported}`;
+    const [counted] = await query<{ records: number }>(this.#holder, sql, [kind]);
+    const records = counted?.records ?? 0;
+    const seen = this.#subset === undefined ? await this.#count(kind) : records - keys.length;
+    return { keys, records, seen };
   }
 
   /** unmade are rows that an export was to make in the source, and that it does not have. */
   async unmade(kind: Kind): Promise<string[]> {
-    const rows = await query<{ source_key: string }>(
-      this.#holder,
-      `SELECT r.source_key FROM import_records r
-       WHERE r.kind = ? AND r.announced IS NOT NULL AND r.fields = '{}'
-         AND NOT EXISTS (SELECT FROM import_seen s WHERE s.kind = r.kind AND s.source_key = r.source_key)`,
-      [kind],
-    );
-    return rows.map(({ source_key: key }) => key);
+    const announced = `FROM import_records r WHERE r.kind = ? AND r.announced IS NOT NULL AND r.fields = '{}'`;
+    return this.#missing(kind, announced);
   }
 
   /** returned are rows that were missed once, about which there is a conflict, and that the source has again. */
   async returned(kind: Kind): Promise<string[]> {
-    const rows = await query<{ source_key: string }>(
-      this.#holder,
+    const rows = await this.#query<{ source_key: string }>(
       `SELECT c.source_key FROM import_conflicts c JOIN import_seen s USING (kind, source_key)
        WHERE c.kind = ? AND c.field = '${ROW}'`,
       [kind],
@@ -86,8 +106,7 @@ export class SeenRows {
   /** inTheWay are rows that were renamed in the source while another row of it got the name that they had. */
   async inTheWay(kind: Kind): Promise<SeenRow[]> {
     const { table, present } = TARGET_TABLES[kind];
-    return query<SeenRow>(
-      this.#holder,
+    return this.#query<SeenRow>(
       `SELECT s.source_key AS key, s.fields
        FROM import_seen s JOIN import_records r USING (kind, source_key)
        JOIN ${table} t ON t.id = r.target_id AND ${present}
@@ -98,5 +117,21 @@ export class SeenRows {
        ORDER BY length(s.source_key), s.source_key`,
       [kind],
     );
+  }
+
+  /** #missing are those of some records, of all rows or of the subset, whose rows the source does not have. */
+  async #missing(kind: Kind, records: string): Promise<string[]> {
+    const among = this.#subset === undefined ? '' : 'AND r.source_key = ANY (?::text[])';
+    const rows = await this.#query<{ key: string }>(
+      `SELECT r.source_key AS key ${records} ${among}
+         AND NOT EXISTS (SELECT FROM import_seen s WHERE s.kind = r.kind AND s.source_key = r.source_key)
+       ORDER BY r.source_key`,
+      [kind, ...(this.#subset === undefined ? [] : [[...(this.#subset.get(kind) ?? [])]])],
+    );
+    return rows.map(({ key }) => key);
+  }
+
+  #query<Row>(sql: string, bindings: readonly Knex.RawBinding[]): Promise<Row[]> {
+    return query<Row>(this.#holder, `${this.#with.sql}${sql}`, [...this.#with.bindings, ...bindings]);
   }
 }

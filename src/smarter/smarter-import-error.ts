@@ -1,4 +1,4 @@
 /** SmarterImportError ends an import; its message is for the operator and holds no credentials. */
 export class SmarterImportError extends Error {
-  override readonly name = 'SmarterImportError';
+  override readonly name: string = 'SmarterImportError';
 }

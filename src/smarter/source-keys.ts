@@ -1,7 +1,7 @@
 import { storableText, uuidOf } from './normalise.js';
 import type { Kind } from './report.js';
 import { SmarterImportError } from './smarter-import-error.js';
-import { RowReader, type Fields } from './source-rows.js';
+import { keyIdsIn, numbersIn, RowReader, type Fields } from './source-rows.js';
 import type { Source, TextRow } from './source.js';
 
 /** SeenRow is a row that the source has: its key, and the fields that no other row has together. */
@@ -23,8 +23,8 @@ const LISTINGS: Readonly<Record<Kind, Listing>> = {
   },
   user: { sql: 'SELECT id, username FROM auth_user', read: (row) => called('auth_user', 'username', row) },
   user_profile: {
-    sql: 'SELECT id FROM account_userprofile',
-    read: ({ id }) => ({ key: id ?? '', fields: {} }),
+    sql: 'SELECT id, user_id, account_id FROM account_userprofile',
+    read: ({ id, user_id = null, account_id = null }) => ({ key: id ?? '', fields: { user_id, account_id } }),
   },
   token: {
     // A key that has lost its knox row opens nothing any more.
@@ -52,11 +52,18 @@ function owned(table: string, key: string, fallback: string, row: TextRow): Seen
 }
 
 /**
- * readKeys reads the keys of all rows of one kind.
+ * readKeys reads the keys of all rows of one kind, or of those of some keys.
  * @throws SmarterImportError where that are not as many as the source says it has
  */
-export async function* readKeys(source: Source, kind: Kind, batchSize: number): AsyncGenerator<SeenRow[]> {
-  const { sql, read } = LISTINGS[kind];
+export async function* readKeys(
+  source: Source,
+  kind: Kind,
+  batchSize: number,
+  only?: ReadonlySet<string>,
+): AsyncGenerator<SeenRow[]> {
+  const { sql: all, read } = LISTINGS[kind];
+  const isWanted = kind === 'token' ? keyIdsIn(source, 'id', only) : numbersIn('id', only);
+  const sql = only === undefined ? all : `SELECT * FROM (${all}) listing WHERE ${isWanted}`;
   let count = 0;
   for await (const batch of source.rows(sql, batchSize)) {
     count += batch.length;

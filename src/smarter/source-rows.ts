@@ -1,6 +1,6 @@
-import { isStorable, storableText, timeOf, type Finding } from './normalise.js';
+import { isStorable, storableText, timeOf, uuidOf, type Finding } from './normalise.js';
 import { SmarterImportError } from './smarter-import-error.js';
-import type { TextRow } from './source.js';
+import type { Source, TextRow } from './source.js';
 
 export type FieldValue = string | boolean | null | readonly string[] | Readonly<Record<string, string>>;
 
@@ -95,4 +95,26 @@ export class RowReader {
   row(key: string, label: string, fields: Fields): SourceRow {
     return { key, label, fields, leftOut: this.#leftOut, findings: this.#findings };
   }
+}
+
+/** ALL is SQL that is true of every row. */
+const ALL = '1 = 1';
+const NONE = '1 = 0';
+
+/** numbersIn is the SQL that tells whether a column is one of these whole numbers; it is true if none are given. */
+export function numbersIn(column: string, keys: ReadonlySet<string> | undefined): string {
+  if (keys === undefined) return ALL;
+  const numbers = [...keys].filter((key) => /^\d{1,19}$/.test(key));
+  return numbers.length === 0 ? NONE : `${column} IN (${numbers.join()})`;
+}
+
+/** keyIdsIn does the same with key ids. */
+export function keyIdsIn(
+  source: Pick<Source, 'keyId'>,
+  column: string,
+  keys: ReadonlySet<string> | undefined,
+): string {
+  if (keys === undefined) return ALL;
+  const ids = [...keys].flatMap((key) => uuidOf(key) ?? []).map((uuid) => source.keyId(uuid));
+  return ids.length === 0 ? NONE : `${column} IN (${ids.join()})`;
 }

@@ -32,5 +32,18 @@ export interface Source {
   exactly(column: string): string;
   /** hex is the SQL that writes a binary column as hexadecimal digits; NULL where they are too many for the server. */
   hex(column: string): string;
+  /** keyId is the literal of a UUID, as the column of key ids holds it. */
+  keyId(uuid: string): string;
+  /** within is the SQL that tells whether a time is of the last so many seconds, by the database's clock. */
+  within(column: string, seconds: number): string;
+  /**
+   * stamp is the SQL of a whole number that is another one after every change of the row `alias`, and always the same
+   * if there is no such row. Stamps may be added up.
+   */
+  stamp(alias: string, columns: ReadonlySet<string>): string;
+  /** indexed names the columns of a table that an index begins with. */
+  indexed(table: string): Promise<ReadonlySet<string>>;
+  /** renew ends the view, and begins one of the present: to read everything, or few rows by their indexes. */
+  renew(reads: 'everything' | 'few rows'): Promise<void>;
   close(): Promise<void>;
 }

@@ -1,4 +1,4 @@
-import type { SourceRow } from './source-rows.js';
+import { numbersIn, type SourceRow } from './source-rows.js';
 import type { Source, TextRow } from './source.js';
 
 /** ReadOptions of the readers of source rows. */
@@ -8,6 +8,8 @@ export interface ReadOptions {
   readonly batchSize: number;
   /** staying is told of values that Keyward has no place for. */
   readonly staying: (column: string, values: number) => void;
+  /** The keys of the rows to read; all rows if it is not given. */
+  readonly only?: ReadonlySet<string> | undefined;
 }
 
 /** TaggedTable is a table whose rows have tags of django-taggit. */
@@ -26,7 +28,7 @@ export interface TaggedTable {
  */
 export async function* readTagged<Row extends SourceRow>(
   { table, app, model, columns }: TaggedTable,
-  { source, batchSize, staying }: ReadOptions,
+  { source, batchSize, staying, only }: ReadOptions,
   read: (row: TextRow, tags: readonly string[]) => Row,
 ): AsyncGenerator<Row[]> {
   const sql = `
@@ -38,8 +40,9 @@ export async function* readTagged<Row extends SourceRow>(
       FROM taggit_taggeditem item
       JOIN taggit_tag tag ON tag.id = item.tag_id
       JOIN django_content_type type_ ON type_.id = item.content_type_id
-      WHERE type_.app_label = '${app}' AND type_.model = '${model}'
+      WHERE type_.app_label = '${app}' AND type_.model = '${model}' AND ${numbersIn('item.object_id', only)}
     ) tagged ON tagged.object_id = row_.id
+    WHERE ${numbersIn('row_.id', only)}
     ORDER BY row_.id, tagged.place`;
   let rows: { row: TextRow; tags: string[] }[] = [];
   const finish = (finished: typeof rows) => {

@@ -15,8 +15,8 @@ export interface ImportRecord {
   readonly overwritten: Fields | null;
 }
 
-/** How long a request of the platform lasts at most that has read a row and saves it. */
-const REQUEST = "interval '5 minutes'";
+/** REQUEST is how long a request of the platform lasts at most that has read a row and saves it. */
+export const REQUEST = "interval '5 minutes'";
 
 /** forgetRecords is for rows that are gone on both sides. Their conflicts are settled by that. */
 export async function forgetRecords(

@@ -1,5 +1,5 @@
 import { annotationsOf, storableText, tagsOfJson, uuidOf } from './normalise.js';
-import { RowReader, type SourceRow } from './source-rows.js';
+import { keyIdsIn, RowReader, type SourceRow } from './source-rows.js';
 import type { Source, TextRow } from './source.js';
 import type { ReadOptions } from './tagged-rows.js';
 
@@ -9,7 +9,7 @@ const DIGEST = /^[0-9a-f]{128}$/;
  * readTokens reads the Smarter rows of all API keys with their knox rows: oldest first, but those whose owner has
  * an older key of that name last, so that no made-up name takes one that another row brings along.
  */
-export async function* readTokens({ source, batchSize }: ReadOptions): AsyncGenerator<SourceRow[]> {
+export async function* readTokens({ source, batchSize, only }: ReadOptions): AsyncGenerator<SourceRow[]> {
   const sql = `
     SELECT * FROM (
       SELECT smarter.authtoken_ptr_id, smarter.key_id, smarter.name, smarter.description, smarter.version,
@@ -23,6 +23,7 @@ export async function* readTokens({ source, batchSize }: ReadOptions): AsyncGene
       FROM drf_smarterauthtoken smarter
       LEFT JOIN knox_authtoken knox ON knox.digest = smarter.authtoken_ptr_id
       LEFT JOIN account_userprofile profile ON profile.id = smarter.user_profile_id
+      WHERE ${keyIdsIn(source, 'smarter.key_id', only)}
     ) token
     ORDER BY LEAST(name_rank, 2), created, authtoken_ptr_id`;
   for await (const batch of source.rows(sql, batchSize)) yield batch.map(tokenRow);

@@ -41,6 +41,9 @@ export async function installInto(directory: string): Promise<string> {
 
 /** Started is a command in a process of its own. */
 export interface Started {
+  /** stdout is all it printed so far. */
+  stdout(): string;
+  stderr(): string;
   signal(signal: NodeJS.Signals): void;
   /** ended gives its result; the code is null where a signal ended it. */
   readonly ended: Promise<CommandResult>;
@@ -51,7 +54,9 @@ export function startKeyward(args: readonly string[], options: CommandOptions = 
   const { child, output } = start(args, options);
   child.stdin?.end(options.input ?? '');
   return {
-    signal: (signal) => child.kill(signal),
+    stdout: () => output.stdout,
+    stderr: () => output.stderr,
+    signal: (signal) => void child.kill(signal),
     ended: once(child, 'close').then(([code]) => ({ code: code as number | null, ...output })),
   };
 }

@@ -23,6 +23,8 @@ export class MysqlPlatform implements Platform {
       // What does not fit is an error. The driver writes values as text, with backslashes before quotes.
       "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE'",
       'SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED',
+      // What the platform holds locked for longer is tried again.
+      'SET SESSION innodb_lock_wait_timeout = 2',
     ]);
     return new MysqlPlatform(connection.promise());
   }

@@ -18,7 +18,8 @@ export class PostgresPlatform implements Platform {
   }
 
   static async open(url: string): Promise<PostgresPlatform> {
-    const first = "SET TIME ZONE 'UTC'; SET datestyle = 'ISO, YMD'";
+    // What the platform holds locked for longer is tried again.
+    const first = "SET TIME ZONE 'UTC'; SET datestyle = 'ISO, YMD'; SET lock_timeout = '2s'";
     const client = await connectPostgres(url, 'export-smarter', [first]);
     return new PostgresPlatform(client);
   }

@@ -7,6 +7,7 @@ import type { PayloadFormat } from '../../secret/secret.js';
 import { VALUE_VERSION } from '../secret-rows.js';
 import type { Fields } from '../source-rows.js';
 import { query } from '../target-store.js';
+import { among, type Part } from './here.js';
 import { timeText } from './tokens-here.js';
 
 /** SecretHere is a secret of Keyward, as the platform is to have it, without its value. */
@@ -45,7 +46,8 @@ interface SecretColumns {
 }
 
 /** readSecretsHere reads secrets in the order of their numbers, after one of them. */
-export async function readSecretsHere(knex: Knex, after: string, limit: number): Promise<SecretHere[]> {
+export async function readSecretsHere(knex: Knex, { after, limit, only }: Part): Promise<SecretHere[]> {
+  const asked = among(only, 't.id');
   const rows = await query<SecretColumns>(
     knex,
     `SELECT t.id::text AS id, r.source_key AS key, nullif(r.fields, '{}') AS before, r.announced, p.source_key AS profile_key,
@@ -58,8 +60,8 @@ export async function readSecretsHere(knex: Knex, after: string, limit: number):
      JOIN accounts a ON a.id = up.account_id
      LEFT JOIN import_records r ON r.kind = 'secret' AND r.target_id = t.id AND r.gone_at IS NULL
      LEFT JOIN import_records p ON p.kind = 'user_profile' AND p.target_id = t.user_profile_id
-     WHERE t.deleted_at IS NULL AND t.id > ? ORDER BY t.id LIMIT ?`,
-    [after, limit],
+     WHERE t.deleted_at IS NULL AND t.id > ? ${asked.sql} ORDER BY t.id LIMIT ?`,
+    [after, ...asked.bindings, limit],
   );
   return rows.map((row) => ({
     id: row.id,

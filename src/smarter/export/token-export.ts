@@ -17,6 +17,11 @@ export interface WrittenRow {
   readonly overwritten?: Fields;
 }
 
+/** isTouched tells whether there is something to write of a token. */
+export function isTouched({ before, announced, fields }: TokenHere): boolean {
+  return before === undefined || announced !== null || changedHere(before, fields).length > 0;
+}
+
 /** exportTokens brings the platform's rows of some tokens up to date. Gives what both sides hold of those that were touched. */
 export async function exportTokens(
   trx: PlatformTransaction,
@@ -31,10 +36,7 @@ export async function exportTokens(
       tally.note(key, 'grace', what);
     }
   }
-  const touched = tokens.filter(
-    ({ before, announced, fields }) =>
-      before === undefined || announced !== null || changedHere(before, fields).length > 0,
-  );
+  const touched = tokens.filter(isTouched);
   tally.addUnchanged(tokens.length - touched.length);
   if (touched.length === 0) return [];
   const there = await findTokens(

@@ -2,6 +2,7 @@ import type { Knex } from 'knex';
 import { formatPgTimestamp, type Instant } from '../../lib/instant.js';
 import type { Fields } from '../source-rows.js';
 import { query } from '../target-store.js';
+import { among, type Part } from './here.js';
 
 /** TokenHere is a token of Keyward, as the platform is to have it. */
 export interface TokenHere {
@@ -44,10 +45,10 @@ interface TokenColumns {
 /** readTokensHere reads tokens in the order of their numbers, after one of them. */
 export async function readTokensHere(
   knex: Knex,
-  after: string,
-  limit: number,
+  { after, limit, only }: Part,
   allScopes: boolean,
 ): Promise<TokenHere[]> {
+  const asked = among(only, 't.id');
   const rows = await query<TokenColumns>(
     knex,
     `SELECT t.id::text AS id, t.key_id::text AS key, nullif(r.fields, '{}') AS before, r.announced, p.source_key AS profile_key,
@@ -63,8 +64,8 @@ export async function readTokensHere(
      LEFT JOIN import_records r ON r.kind = 'token' AND r.target_id = t.id AND r.source_key = t.key_id::text
      LEFT JOIN import_records p ON p.kind = 'user_profile' AND p.target_id = t.user_profile_id
      LEFT JOIN import_records ar ON ar.kind = 'account' AND ar.target_id = a.id
-     WHERE t.id > ? ORDER BY t.id LIMIT ?`,
-    [after, limit],
+     WHERE t.id > ? ${asked.sql} ORDER BY t.id LIMIT ?`,
+    [after, ...asked.bindings, limit],
   );
   return rows.map((row) => tokenHere(row, allScopes));
 }

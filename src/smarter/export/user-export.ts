@@ -1,6 +1,7 @@
 import type { Knex } from 'knex';
 import type { Fields } from '../source-rows.js';
 import { query } from '../target-store.js';
+import { among } from './here.js';
 import type { BatchTally } from './export-report.js';
 import type { PlatformTransaction } from './platform.js';
 import { attemptOrTell, update } from './platform-rows.js';
@@ -16,15 +17,22 @@ interface UserHere {
 }
 
 /** readUsersHere reads users who were switched since both sides agreed, in the order of their keys, after one of them. */
-export function readUsersHere(knex: Knex, after: string, limit: number): Promise<UserHere[]> {
+export function readUsersHere(
+  knex: Knex,
+  after: string,
+  limit: number,
+  only: readonly string[] | undefined,
+): Promise<UserHere[]> {
+  const asked = among(only, 't.id');
   return query<UserHere>(
     knex,
     `SELECT r.source_key AS key, r.target_id::text AS "targetId", t.username, t.is_active AS "isActive", r.fields AS before
      FROM import_records r JOIN users t ON t.id = r.target_id
      WHERE r.kind = 'user' AND r.source_key > ?
        AND (r.announced IS NOT NULL OR t.is_active IS DISTINCT FROM (r.fields ->> 'is_active')::boolean)
+       ${asked.sql}
      ORDER BY r.source_key LIMIT ?`,
-    [after, limit],
+    [after, ...asked.bindings, limit],
   );
 }
 

@@ -205,10 +205,10 @@ test('a token whose two owners differ belongs to the profile and is switched off
   ]);
 });
 
-test('of two imports at once the second is refused', async () => {
+test('of two imports at once the second waits for a while, and is refused then', async () => {
   await target.knex.transaction(async (trx) => {
     await trx.raw(`SELECT pg_advisory_xact_lock(${IMPORT_LOCK})`);
-    await expect(target.run(source.url)).rejects.toThrow('Another import into this database is running.');
+    await expect(target.run(source.url)).rejects.toThrow('Another import or export of this database');
   });
 });
 
