@@ -1,3 +1,4 @@
+import type { Readable } from 'node:stream';
 import mysql, { type Connection } from 'mysql2';
 import { connectMysql } from './platform-connections.js';
 import { PIECE, RowBatches } from './row-batches.js';
@@ -55,14 +56,33 @@ export class MysqlSource implements Source {
   }
 
   async *rows(sql: string, batchSize: number): AsyncGenerator<readonly TextRow[]> {
-    const stream = this.#connection.query(sql).stream({ highWaterMark: PIECE });
     const batches = new RowBatches(batchSize);
-    for await (const row of stream as AsyncIterable<TextRow>) {
+    for await (const row of this.#stream(sql)) {
       const batch = batches.add(row);
       if (batch !== undefined) yield batch;
     }
     const rest = batches.rest();
     if (rest.length > 0) yield rest;
+  }
+
+  /** #stream fails when the connection is lost, which the driver tells the connection alone: its streams would wait for ever. */
+  async *#stream(sql: string): AsyncGenerator<TextRow> {
+    const failures: Error[] = [];
+    let stream: Readable | undefined;
+    const fail = (error: Error): void => {
+      failures.push(error);
+      stream?.destroy(error);
+    };
+    this.#connection.on('error', fail);
+    try {
+      stream = this.#connection.query(sql).stream({ highWaterMark: PIECE });
+      // One that is lost already tells so while it is asked.
+      const [lost] = failures;
+      if (lost !== undefined) throw lost;
+      yield* stream as AsyncIterable<TextRow>;
+    } finally {
+      this.#connection.off('error', fail);
+    }
   }
 
   named(identifier: string): string {
