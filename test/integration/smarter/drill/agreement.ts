@@ -120,6 +120,8 @@ export class BothSides {
     try {
       const { payload } = await this.#client.secrets.accessSecret({
         secret: { selector: { $case: 'id', value: BigInt(number) } },
+        // To look is no use that would have to be brought across.
+        skipAccessTime: true,
       });
       return payload?.value?.$case === 'text' ? payload.value.value : null;
     } catch (error) {

@@ -95,6 +95,14 @@ export class Copiers {
     this.#follow(direction);
   }
 
+  /** areInStep tells whether both have brought everything into step that was there when they were started. */
+  get areInStep(): boolean {
+    return [...this.#followers.values()].every((follower) => {
+      const told = follower.stderr();
+      return told.lastIndexOf('in step') > told.lastIndexOf('failed');
+    });
+  }
+
   /** endFollowing ends both in order. */
   async endFollowing(): Promise<void> {
     for (const follower of this.#followers.values()) {

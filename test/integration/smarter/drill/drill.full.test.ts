@@ -130,6 +130,7 @@ for (const [engine, { available, make }] of Object.entries(SMARTER_ENGINES)) {
         last = now;
         return same;
       };
+      await expect.poll(() => copiers.areInStep, { timeout: 120_000, interval: 500 }).toBe(true);
       await expect.poll(look, { timeout: 120_000, interval: 500 }).toBeGreaterThanOrEqual(QUIET_LOOKS);
     }
 
