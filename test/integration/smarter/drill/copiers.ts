@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises';
 import { vi } from 'vitest';
 import { z } from 'zod';
 import { startKeyward, type CommandResult, type Started } from '../../../support/keyward-command.js';
@@ -14,6 +15,8 @@ const BUSY = /Another import|An import into/;
 /** A command that is killed is killed within that time, mostly in the midst of its work. */
 const LIFE_MS = 2500;
 const WRITTEN = ['created', 'updated', 'deleted', 'merged'];
+
+const IN_STEP = { timeout: 120_000, interval: 100 };
 
 const DIRECTIONS = ['import', 'export'] as const;
 type Direction = (typeof DIRECTIONS)[number];
@@ -67,7 +70,7 @@ export class Copiers {
       return;
     }
     const started = startKeyward([...this.#commands[direction], '--json'], { env: this.#env });
-    const timer = setTimeout(() => started.signal('SIGKILL'), 500 + this.#random.below(LIFE_MS));
+    const timer = globalThis.setTimeout(() => started.signal('SIGKILL'), 500 + this.#random.below(LIFE_MS));
     const { code } = await started.ended;
     clearTimeout(timer);
     if (code === null) this.killed += 1;
@@ -78,22 +81,29 @@ export class Copiers {
     for (const direction of DIRECTIONS) this.#follow(direction);
   }
 
-  /** killFollower kills one of them, and starts it again. */
+  /** killFollower kills one of them after a while, wherever it is by then, and starts it again. */
   async killFollower(): Promise<void> {
     const direction = this.#random.pick(DIRECTIONS);
     const follower = this.#followers.get(direction);
-    follower?.signal('SIGKILL');
-    await follower?.ended;
+    if (follower === undefined) throw new Error(`nothing follows in the direction ${direction}`);
+    if (this.#random.chance(0.5)) await vi.waitFor(() => mustBeInStep(follower), IN_STEP);
+    await setTimeout(this.#random.below(LIFE_MS));
+    follower.signal('SIGKILL');
+    await follower.ended;
     this.killed += 1;
     this.#follow(direction);
   }
 
-  /** areInStep tells whether both have brought everything into step that was there when they were started. */
-  get areInStep(): boolean {
-    return [...this.#followers.values()].every((follower) => {
-      const told = follower.stderr();
-      return told.lastIndexOf('in step') > told.lastIndexOf('failed');
-    });
+  /** inStep waits until both have brought everything into step that was there when they were started. */
+  async inStep(): Promise<void> {
+    await vi.waitFor(() => [...this.#followers.values()].forEach(mustBeInStep), IN_STEP);
+  }
+
+  /** told is what those say that follow. */
+  get told(): string {
+    return [...this.#followers]
+      .map(([direction, { stdout, stderr }]) => `${direction}: ${stderr()}${stdout()}`)
+      .join('');
   }
 
   /** endFollowing ends both in order. */
@@ -109,6 +119,11 @@ export class Copiers {
     const follower = startKeyward([...this.#commands[direction], '--follow'], { env: this.#env });
     this.#followers.set(direction, follower);
   }
+}
+
+function mustBeInStep({ stderr }: Started): void {
+  const told = stderr();
+  if (told.lastIndexOf('in step') <= told.lastIndexOf('failed')) throw new Error(`not in step: ${told}`);
 }
 
 function mustSucceed(result: CommandResult): CommandResult {
