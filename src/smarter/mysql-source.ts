@@ -64,26 +64,32 @@ export class MysqlSource implements Source {
   }
 
   async *rows(sql: string, batchSize: number): AsyncGenerator<readonly TextRow[]> {
-    // The driver tells of a lost connection there alone: the stream would wait for ever.
-    let lost: Error | undefined;
+    const batches = new RowBatches(batchSize);
+    for await (const row of this.#stream(sql)) {
+      const batch = batches.add(row);
+      if (batch !== undefined) yield batch;
+    }
+    const rest = batches.rest();
+    if (rest.length > 0) yield rest;
+  }
+
+  /** #stream fails when the connection is lost, which the driver tells the connection alone: its streams would wait for ever. */
+  async *#stream(sql: string): AsyncGenerator<TextRow> {
+    const failures: Error[] = [];
     let stream: Readable | undefined;
-    const onLost = (error: Error): void => {
-      lost = error;
+    const fail = (error: Error): void => {
+      failures.push(error);
       stream?.destroy(error);
     };
-    this.#connection.on('error', onLost);
+    this.#connection.on('error', fail);
     try {
       stream = this.#connection.query(sql).stream({ highWaterMark: PIECE });
+      // One that is lost already tells so while it is asked.
+      const [lost] = failures;
       if (lost !== undefined) throw lost;
-      const batches = new RowBatches(batchSize);
-      for await (const row of stream as AsyncIterable<TextRow>) {
-        const batch = batches.add(row);
-        if (batch !== undefined) yield batch;
-      }
-      const rest = batches.rest();
-      if (rest.length > 0) yield rest;
+      yield* stream as AsyncIterable<TextRow>;
     } finally {
-      this.#connection.off('error', onLost);
+      this.#connection.off('error', fail);
     }
   }
 

@@ -111,6 +111,7 @@ const READING: readonly MethodName[] = [
   'batchAccessSecrets',
   'getRotationStatus',
   'listAuditEvents',
+  'listImportConflicts',
   'getAccount',
   'listAccounts',
   'getUser',

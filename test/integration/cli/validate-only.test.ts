@@ -62,8 +62,12 @@ function run(name: string, args: readonly string[], ...options: readonly string[
   );
 }
 
+/** stored is all that a change could change, and not when the caller's own token was used. */
 async function stored(): Promise<unknown> {
-  const tokens = await execute(world.database.url, 'SELECT * FROM tokens ORDER BY id');
+  const tokens = await execute(
+    world.database.url,
+    `SELECT to_jsonb(t) - 'last_used_at' AS token FROM tokens t ORDER BY id`,
+  );
   const references = await execute(world.database.url, 'SELECT * FROM token_references');
   return { tokens, references, secrets: await storedSecrets(world.database.url) };
 }

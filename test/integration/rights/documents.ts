@@ -52,21 +52,20 @@ export function documentOf(
   const expiresAt =
     expiry === undefined ? {} : { expiresAt: new Date(Date.now() + expiry * 1000).toISOString() };
   const owner = (of: OwnerNames | null) => ({ username: of?.username, accountNumber: of?.accountNumber });
-  const document = (kind: string, name: string | undefined, spec: object) => ({
-    apiVersion: 'keyward/v1',
-    kind,
-    metadata: name === undefined ? {} : { name },
-    spec,
-  });
+  const document = (kind: string, name: string, spec: object) => {
+    return { apiVersion: 'keyward/v1', kind, metadata: { name }, spec };
+  };
+  const accountNumber = account ?? '4444-4444-4444';
   const isNew = mask % 2 === 0;
   const ofToken = { scopes, isActive, ...expiresAt };
   const kinds = [
     document('ApiKey', token?.name ?? newName, { owner: owner(token ?? profile), ...ofToken }),
     document('ApiKey', newName, { owner: owner(profile), ...ofToken }),
-    document('Secret', secret?.name ?? newName, { owner: owner(secret ?? profile), ...expiresAt }),
+    // A new one would need a value.
+    ...(secret === null ? [] : [document('Secret', secret.name, { owner: owner(secret), ...expiresAt })]),
     document('User', isNew || user === null ? newName : user, { isActive, isStaff, isSuperuser }),
-    document('UserProfile', undefined, { username: user ?? GHOST, accountNumber: account ?? '' }),
-    document('Account', undefined, { accountNumber: account ?? '', isActive }),
+    document('UserProfile', newName, { username: user ?? GHOST, accountNumber }),
+    document('Account', newName, { accountNumber, isActive }),
   ];
   return kinds[other % kinds.length] ?? {};
 }

@@ -12,8 +12,8 @@ const Report = z.object({
 });
 
 const BUSY = /Another import|An import into/;
-/** A command that is killed is killed within that time, mostly in the midst of its work. */
-const LIFE_MS = 2500;
+/** The program has started when a command has had that share of its time. */
+const STARTED = 0.4;
 const WRITTEN = ['created', 'updated', 'deleted', 'merged'];
 
 const IN_STEP = { timeout: 120_000, interval: 100 };
@@ -30,6 +30,8 @@ export class Copiers {
   /** Everything that complete runs told of. */
   readonly notes: Note[] = [];
   killed = 0;
+  /** How long the last complete run took, in milliseconds. */
+  #lastMs = 1000;
   completed = 0;
 
   constructor(random: Random, env: NodeJS.ProcessEnv, platformUrl: string, platformKey: string) {
@@ -46,10 +48,12 @@ export class Copiers {
     const { stdout } = await vi
       .waitFor(
         async () => {
+          const began = performance.now();
           const result = await startKeyward([...this.#commands[direction], '--json'], { env: this.#env })
             .ended;
           // The database has not noticed yet that one was killed.
           if (BUSY.test(result.stderr)) throw new Error(result.stderr);
+          this.#lastMs = performance.now() - began;
           return result;
         },
         { timeout: 60_000, interval: 200 },
@@ -70,7 +74,10 @@ export class Copiers {
       return;
     }
     const started = startKeyward([...this.#commands[direction], '--json'], { env: this.#env });
-    const timer = globalThis.setTimeout(() => started.signal('SIGKILL'), 500 + this.#random.below(LIFE_MS));
+    const timer = globalThis.setTimeout(
+      () => started.signal('SIGKILL'),
+      this.#lastMs * (STARTED + (1 - STARTED) * this.#share()),
+    );
     const { code } = await started.ended;
     clearTimeout(timer);
     if (code === null) this.killed += 1;
@@ -87,7 +94,7 @@ export class Copiers {
     const follower = this.#followers.get(direction);
     if (follower === undefined) throw new Error(`nothing follows in the direction ${direction}`);
     if (this.#random.chance(0.5)) await vi.waitFor(() => mustBeInStep(follower), IN_STEP);
-    await setTimeout(this.#random.below(LIFE_MS));
+    await setTimeout(this.#lastMs * this.#share());
     follower.signal('SIGKILL');
     await follower.ended;
     this.killed += 1;
@@ -113,6 +120,10 @@ export class Copiers {
       mustSucceed(await follower.ended);
     }
     this.#followers.clear();
+  }
+
+  #share(): number {
+    return this.#random.below(1000) / 1000;
   }
 
   #follow(direction: Direction): void {
