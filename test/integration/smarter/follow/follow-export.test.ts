@@ -13,12 +13,7 @@ import {
 } from '../../../support/follower.js';
 import { createImportTarget, ringOf, type ImportTarget } from '../../../support/import-target.js';
 import { addKey, addSecret, ENGINES, logOut, type Engine } from '../../../support/smarter-platform.js';
-import {
-  keysOf,
-  readExpected,
-  type SmarterDatabase,
-  type StoredToken,
-} from '../../../support/smarter-source.js';
+import { readExpected, type SmarterDatabase, type StoredToken } from '../../../support/smarter-source.js';
 
 /** alice's profile, and her user. */
 const [PROFILE, USER] = [2, 2];
