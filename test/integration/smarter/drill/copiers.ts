@@ -11,7 +11,7 @@ const Report = z.object({
   notes: z.array(Note),
 });
 
-const BUSY = /Another import|An import into/;
+const BUSY = /Another import/;
 /** The program has started when a command has had that share of its time. */
 const STARTED = 0.4;
 const WRITTEN = ['created', 'updated', 'deleted', 'merged'];
