@@ -93,7 +93,7 @@ export class Copiers {
     const direction = this.#random.pick(DIRECTIONS);
     const follower = this.#followers.get(direction);
     if (follower === undefined) throw new Error(`nothing follows in the direction ${direction}`);
-    if (this.#random.chance(0.5)) await vi.waitFor(() => mustBeInStep(follower), IN_STEP);
+    if (this.#random.chance(0.5)) await inStep(follower);
     await setTimeout(this.#lastMs * this.#share());
     follower.signal('SIGKILL');
     await follower.ended;
@@ -103,14 +103,15 @@ export class Copiers {
 
   /** inStep waits until both have brought everything into step that was there when they were started. */
   async inStep(): Promise<void> {
-    await vi.waitFor(() => [...this.#followers.values()].forEach(mustBeInStep), IN_STEP);
+    for (const follower of this.#followers.values()) await inStep(follower);
   }
 
   /** told is what those say that follow. */
   get told(): string {
-    return [...this.#followers]
-      .map(([direction, { stdout, stderr }]) => `${direction}: ${stderr()}${stdout()}`)
-      .join('');
+    const told = [...this.#followers].map(
+      ([direction, follower]) => `${direction}: ${follower.stderr()}${follower.stdout()}`,
+    );
+    return told.join('');
   }
 
   /** endFollowing ends both in order. */
@@ -132,9 +133,11 @@ export class Copiers {
   }
 }
 
-function mustBeInStep({ stderr }: Started): void {
-  const told = stderr();
-  if (told.lastIndexOf('in step') <= told.lastIndexOf('failed')) throw new Error(`not in step: ${told}`);
+function inStep(follower: Started): Promise<void> {
+  return vi.waitFor(() => {
+    const told = follower.stderr();
+    if (told.lastIndexOf('in step') <= told.lastIndexOf('failed')) throw new Error(`not in step: ${told}`);
+  }, IN_STEP);
 }
 
 function mustSucceed(result: CommandResult): CommandResult {
