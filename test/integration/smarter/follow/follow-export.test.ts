@@ -13,7 +13,12 @@ import {
 } from '../../../support/follower.js';
 import { createImportTarget, ringOf, type ImportTarget } from '../../../support/import-target.js';
 import { addKey, addSecret, ENGINES, logOut, type Engine } from '../../../support/smarter-platform.js';
-import { readExpected, type SmarterDatabase, type StoredToken } from '../../../support/smarter-source.js';
+import {
+  keysOf,
+  readExpected,
+  type SmarterDatabase,
+  type StoredToken,
+} from '../../../support/smarter-source.js';
 
 /** alice's profile, and her user. */
 const [PROFILE, USER] = [2, 2];
