@@ -228,5 +228,20 @@ for (const [name, start] of Object.entries(ENGINES)) {
       expect(await read(madeThere)).toHaveLength(1);
       expect(await read(`SELECT id FROM secret_secret WHERE name LIKE 'made%'`)).toHaveLength(1);
     });
+
+    test('what an import left to the value of Keyward goes to the platform, although it is no change here', async () => {
+      const key = keyAt(4);
+      await target.knex.raw(
+        `UPDATE import_records SET fields = fields || '{"description": "of the platform"}'
+         WHERE kind = 'token' AND source_key = ?`,
+        [key.key_id],
+      );
+      await source.run(
+        `UPDATE drf_smarterauthtoken SET description = 'of the platform' WHERE authtoken_ptr_id = '${key.digest}'`,
+      );
+      await vi.waitFor(async () => {
+        expect((await keyThere(key.digest))?.['description'] ?? '').toBe(key.description ?? '');
+      }, PATIENCE);
+    });
   });
 }
