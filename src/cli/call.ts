@@ -25,6 +25,7 @@ const INCLUDED = [PROTOS, `${PROTOS}/vendor`];
 const SERVICE_FILES = [
   'keyward/account/v1/account_service.proto',
   'keyward/audit/v1/audit_service.proto',
+  'keyward/coherence/v1/status_service.proto',
   'keyward/manifest/v1/manifest_service.proto',
   'keyward/secret/v1/secret_service.proto',
   'keyward/token/v1/token_service.proto',

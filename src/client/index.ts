@@ -9,8 +9,10 @@
 import { Client, type ClientDuplexStream, type ServiceError } from '@grpc/grpc-js';
 import * as accountMessages from '../gen/keyward/account/v1/account_service.js';
 import * as auditMessages from '../gen/keyward/audit/v1/audit_service.js';
+import * as statusMessages from '../gen/keyward/coherence/v1/status_service.js';
 import * as manifestMessages from '../gen/keyward/manifest/v1/manifest_service.js';
 import * as secretMessages from '../gen/keyward/secret/v1/secret_service.js';
+import * as holdMessages from '../gen/keyward/token/v1/hold_verdicts.js';
 import * as tokenMessages from '../gen/keyward/token/v1/token_service.js';
 import { toCallError } from './call-error.js';
 import { callMetadata, channelArguments, deadlineIn, timeoutOf, type ClientOptions } from './channel.js';
@@ -22,6 +24,7 @@ export * from '../gen/keyward/account/v1/account.js';
 export * from '../gen/keyward/account/v1/account_service.js';
 export * from '../gen/keyward/audit/v1/audit.js';
 export * from '../gen/keyward/audit/v1/audit_service.js';
+export * from '../gen/keyward/coherence/v1/status_service.js';
 export * from '../gen/keyward/coherence/v1/propagation.js';
 export * from '../gen/keyward/manifest/v1/manifest.js';
 export * from '../gen/keyward/manifest/v1/manifest_service.js';
@@ -78,6 +81,7 @@ export interface KeywardClient {
   readonly secrets: Methods<typeof secretMessages.SecretServiceService>;
   readonly accounts: Methods<typeof accountMessages.AccountServiceService>;
   readonly audit: Methods<typeof auditMessages.AuditServiceService>;
+  readonly status: Methods<typeof statusMessages.StatusServiceService>;
   readonly manifests: Methods<typeof manifestMessages.ManifestServiceService>;
   close(): void;
 }
@@ -90,10 +94,14 @@ export interface KeywardClient {
 export function connect(options: ClientOptions = {}): KeywardClient {
   const client = new Client(...channelArguments(options));
   return {
-    tokens: methods(client, options, tokenMessages.TokenServiceService, tokenMessages),
+    tokens: methods(client, options, tokenMessages.TokenServiceService, {
+      ...tokenMessages,
+      ...holdMessages,
+    }),
     secrets: methods(client, options, secretMessages.SecretServiceService, secretMessages),
     accounts: methods(client, options, accountMessages.AccountServiceService, accountMessages),
     audit: methods(client, options, auditMessages.AuditServiceService, auditMessages),
+    status: methods(client, options, statusMessages.StatusServiceService, statusMessages),
     manifests: methods(client, options, manifestMessages.ManifestServiceService, manifestMessages),
     close: () => {
       client.close();

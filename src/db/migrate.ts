@@ -16,6 +16,7 @@ import * as manyChanges from './migrations/0012-many-changes.js';
 import * as tokenReferences from './migrations/0013-token-references.js';
 import * as importConflicts from './migrations/0014-import-conflicts.js';
 import * as prefixes from './migrations/0016-prefixes.js';
+import * as callersMemory from './migrations/0019-callers-memory.js';
 import { MIGRATION_LOCK } from './advisory-locks.js';
 
 /** Migrations in their order. Never edit one that was released; add another. */
@@ -35,6 +36,7 @@ const MIGRATIONS: readonly { readonly name: string; readonly migration: Knex.Mig
   { name: '0013-token-references', migration: tokenReferences },
   { name: '0014-import-conflicts', migration: importConflicts },
   { name: '0016-prefixes', migration: prefixes },
+  { name: '0019-callers-memory', migration: callersMemory },
 ];
 
 // Names are given here, not read from files, whose endings differ between source and build.

@@ -22,6 +22,7 @@ const ALL = [
   '0013-token-references',
   '0014-import-conflicts',
   '0016-prefixes',
+  '0019-callers-memory',
 ];
 
 let database: TestDatabase;

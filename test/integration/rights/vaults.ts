@@ -8,6 +8,7 @@ import { secretServices } from '../../../src/secret/secret-services.js';
 import { createLogger } from '../../../src/telemetry/logger.js';
 import { testKeyring } from '../../support/audit.js';
 import { TEST_KEY } from '../../support/keyring.js';
+import { changesAlone } from '../../support/single-replica.js';
 import { sealed, storeSecrets } from '../../support/stored-secrets.js';
 import type { Vault } from './oracle.js';
 
@@ -21,6 +22,7 @@ export function reachingHandlers(
   const nothing = {} as never;
   const services = secretServices({
     ...shared,
+    changes: changesAlone(trx),
     knex: trx,
     urgent: trx,
     keyring: testKeyring(),

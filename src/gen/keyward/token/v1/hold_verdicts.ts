@@ -370,7 +370,10 @@ export interface HoldGrant {
   lease?:
     | Duration
     | undefined;
-  /** Up to where everything that the client holds is right. */
+  /**
+   * Up to where everything that the client holds is right. Unset where that is not
+   * known yet: the position before stays then.
+   */
   position?:
     | HoldPosition
     | undefined;
@@ -402,7 +405,8 @@ export interface HoldInvalidation {
   allSecrets: boolean;
   /**
    * Up to where everything that the client holds is right once this is applied. It may
-   * name one epoch after another.
+   * name one epoch after another. Unset where that is not known yet: the position
+   * before stays then.
    */
   position?: HoldPosition | undefined;
 }
