@@ -7,6 +7,8 @@ import tseslint from 'typescript-eslint';
 const TRANSLATORS = '*-{handler,messages,codec}.ts';
 /** Only these files know the generated messages; everything beneath them speaks the domain's own types. */
 const GENERATED_CODE_USERS = ['src/{gen,rpc,client}/**', `src/**/${TRANSLATORS}`];
+/** The packages that callers install. They know nothing of the service but its protocol. */
+const CLIENTS = ['clients/*/src/**'];
 /** Only these files speak to a database. */
 const DATABASE_USERS = ['src/{db,smarter}/**', 'src/**/*-repository.ts'];
 /** These hand a database connection on, so they may name its type. */
@@ -79,6 +81,22 @@ const IMPORT_DIRECTIONS = [
   ),
 ];
 
+/** In the clients: what holds verdicts knows no transport, so that a simulation can drive it. */
+const CLIENT_IMPORTS = [
+  never('./clients/node/src/**', ['./src/**'], 'the service is no part of a client'),
+  never('./src/**', ['./clients/**'], 'the service takes the package, by its name'),
+  never(
+    './clients/node/src/memory/**',
+    ['./clients/node/src/!(memory|gen)/**', './clients/node/src/*.ts'],
+    'memory is pure',
+  ),
+  never(
+    './clients/node/src/transport/**',
+    ['./clients/node/src/!(transport|gen)/**'],
+    'calls know no memory',
+  ),
+];
+
 const FORBIDDEN_CLOCKS = [
   { selector: "MemberExpression[object.name='Date'][property.name='now']", message: 'Take a Clock.' },
   { selector: "NewExpression[callee.name='Date'][arguments.length=0]", message: 'Take a Clock.' },
@@ -94,7 +112,7 @@ const FORBIDDEN_WRITES = [
 ];
 
 export default defineConfig(
-  { ignores: ['dist', 'coverage', 'src/gen'] },
+  { ignores: ['**/dist', 'coverage', 'src/gen', 'clients/*/src/gen'] },
   { linterOptions: { reportUnusedDisableDirectives: 'error' } },
   tseslint.configs.strictTypeChecked,
   {
@@ -140,7 +158,15 @@ export default defineConfig(
       'import-x/no-restricted-paths': ['error', { zones: IMPORT_DIRECTIONS }],
     },
   },
-  { files: ['src/lib/clock.ts'], rules: { 'no-restricted-syntax': 'off' } },
+  {
+    files: CLIENTS,
+    rules: {
+      'no-console': 'error',
+      'no-restricted-syntax': ['error', ...FORBIDDEN_CLOCKS],
+      'import-x/no-restricted-paths': ['error', { zones: CLIENT_IMPORTS }],
+    },
+  },
+  { files: ['{src/lib,clients/node/src/transport}/clock.ts'], rules: { 'no-restricted-syntax': 'off' } },
   { files: ['src/cli/io/output.ts'], rules: { 'no-restricted-syntax': ['error', ...FORBIDDEN_CLOCKS] } },
   { files: ['src/**'], ignores: ['src/cli/main.ts'], rules: { 'no-console': 'error' } },
   {

@@ -1,5 +1,5 @@
 import { Client, Metadata, status, type ServiceError } from '@grpc/grpc-js';
-import { toCallError } from '../../src/client/call-error.js';
+import { toCallError } from '@keyward/client/transport';
 import { channelArguments } from '../../src/client/channel.js';
 import { KeywardCallError, type ClientOptions, type KeywardClient } from '../../src/client/index.js';
 import * as accountMessages from '../../src/gen/keyward/account/v1/account_service.js';

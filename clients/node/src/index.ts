@@ -1,0 +1,41 @@
+/**
+ * What Node programs call Keyward with.
+ *
+ *     const keyward = connect({ servers: 'keyward.internal:50051', token: ownToken });
+ *     const { valid, reason } = await keyward.tokens.validateToken({ token });
+ */
+export { connect, type KeywardClient, type Methods } from './connect.js';
+export type { Input } from './input.js';
+export { toJson, type Json } from './json.js';
+export { KeywardCallError, type Violation } from './transport/call-error.js';
+export { checkHealth } from './transport/health.js';
+export type { Keepalive } from './transport/channel.js';
+export { Transport, type CallOptions, type ConnectOptions } from './transport/transport.js';
+export * from './gen/keyward/account/v1/account.js';
+export * from './gen/keyward/account/v1/account_service.js';
+export * from './gen/keyward/audit/v1/audit.js';
+export * from './gen/keyward/audit/v1/audit_service.js';
+export * from './gen/keyward/coherence/v1/propagation.js';
+export * from './gen/keyward/manifest/v1/manifest.js';
+export * from './gen/keyward/manifest/v1/manifest_service.js';
+export * from './gen/keyward/secret/v1/secret.js';
+export * from './gen/keyward/secret/v1/secret_service.js';
+export * from './gen/keyward/token/v1/token.js';
+export * from './gen/keyward/token/v1/token_service.js';
+// Both services have methods of these names.
+export {
+  AttachReferenceRequest,
+  AttachReferenceResponse,
+  DetachReferenceRequest,
+  DetachReferenceResponse,
+  ListReferencesRequest,
+  ListReferencesResponse,
+} from './gen/keyward/secret/v1/secret_service.js';
+export {
+  AttachReferenceRequest as AttachTokenReferenceRequest,
+  AttachReferenceResponse as AttachTokenReferenceResponse,
+  DetachReferenceRequest as DetachTokenReferenceRequest,
+  DetachReferenceResponse as DetachTokenReferenceResponse,
+  ListReferencesRequest as ListTokenReferencesRequest,
+  ListReferencesResponse as ListTokenReferencesResponse,
+} from './gen/keyward/token/v1/token_service.js';
