@@ -28,7 +28,7 @@ export * from '../gen/keyward/token/v1/token.js';
 // Not all: SecretService has methods of the same names.
 export {
   TokenEventType,
-  type BatchValidateTokensResponse,
+  BatchValidateTokensResponse,
   type RotateTokenRequest,
   type StreamValidateTokensResponse,
   type TokenEvent,

@@ -26,5 +26,10 @@ export const NEVER: Moment = { monotonicMs: Infinity, wallMs: Infinity };
 
 /** isOver tells whether a moment has come by at least one clock. */
 export function isOver(moment: Moment, clocks: Clocks): boolean {
-  return clocks.monotonicMs() >= moment.monotonicMs || clocks.wallMs() >= moment.wallMs;
+  return isOverAt(moment, clocks.monotonicMs(), clocks.wallMs());
+}
+
+/** isOverAt is isOver for who has read the clocks. */
+export function isOverAt(moment: Moment, monotonicMs: number, wallMs: number): boolean {
+  return monotonicMs >= moment.monotonicMs || wallMs >= moment.wallMs;
 }

@@ -1,5 +1,5 @@
 import type { HoldGrant, HoldPosition } from '../gen/keyward/token/v1/hold_verdicts.js';
-import { after, isOver, momentOf, type Clocks, type Moment } from './clocks.js';
+import { after, isOver, isOverAt, momentOf, type Clocks, type Moment } from './clocks.js';
 
 interface Renewals {
   next: bigint;
@@ -47,6 +47,11 @@ export class Lease {
     return !isOver(this.#until, this.#clocks);
   }
 
+  /** coversAt tells, at a time by both clocks, whether what was learned on a stream may be answered by. */
+  coversAt(stream: number, monotonicMs: number, wallMs: number): boolean {
+    return stream <= this.#granted && !isOverAt(this.#until, monotonicMs, wallMs);
+  }
+
   /** open begins a stream. */
   open(): number {
     this.#streams += 1;
@@ -81,7 +86,7 @@ export class Lease {
     const isLater = until.monotonicMs > this.#until.monotonicMs;
     if (stream > this.#granted || isLater) this.#until = until;
     this.#granted = stream;
-    this.#position = position;
+    this.#position = position ?? this.#position;
     return true;
   }
 

@@ -5,7 +5,7 @@ import type {
   HoldInvalidation,
   HoldSecretUse,
 } from '../gen/keyward/token/v1/hold_verdicts.js';
-import { after, isOver, momentOf, NEVER, type Clocks, type Moment } from './clocks.js';
+import { after, isOverAt, momentOf, NEVER, type Clocks, type Moment } from './clocks.js';
 import type { Lease } from './lease.js';
 import { Overtaking } from './overtaking.js';
 
@@ -16,8 +16,6 @@ const MAX_REPORTED = 1_000;
 export interface SecretValue {
   readonly secretId: bigint;
   readonly version: number;
-  /** Whether the value was stored as text. */
-  readonly isText: boolean;
   /** The value, a text in UTF-8. Overwritten when the value is not held any more. */
   readonly bytes: Buffer;
 }
@@ -61,6 +59,11 @@ export class SecretShelf {
     this.#max = max;
     this.#clocks = clocks;
     this.#lease = lease;
+  }
+
+  /** Questions that are not answered. */
+  get asking(): number {
+    return this.#asked.size;
   }
 
   /** limit takes how many values the replica lets the client hold. */
@@ -108,32 +111,38 @@ export class SecretShelf {
     const value: SecretValue = {
       secretId: access.secretId,
       version: access.version,
-      isText: text !== undefined,
       bytes: text === undefined ? (data ?? Buffer.alloc(0)) : Buffer.from(text),
     };
     const expires = expiresIn === undefined ? NEVER : after(asked.sent, expiresIn);
     const isOvertaken = this.#overtaking.mayHaveMeant(asked.since);
+    if (keep && !isOvertaken && stream === this.#lease.newest) {
+      const before = this.#held.get(asked.key);
+      if (before !== undefined) this.#forget(before);
+      // Those who asked have the other one, which is theirs.
+      const own = { ...value, bytes: Buffer.from(value.bytes) };
+      this.#held.set(asked.key, { key: asked.key, value: own, stream, expires, uses: 0, lastUsedMs: 0 });
+      this.#makeRoom();
+    }
     this.#settle(id, asked, { value });
-    if (!keep || isOvertaken || this.#max === 0 || stream !== this.#lease.newest) return;
-    const before = this.#held.get(asked.key);
-    if (before !== undefined) this.#forget(before);
-    // Those who asked have the other one, which is theirs.
-    const own = { ...value, bytes: Buffer.from(value.bytes) };
-    this.#held.set(asked.key, { key: asked.key, value: own, stream, expires, uses: 0, lastUsedMs: 0 });
-    this.#makeRoom();
   }
 
   /** get gives a value that is held, as long as that may be. */
   get(key: string): SecretValue | undefined {
     const held = this.#held.get(key);
-    if (held === undefined || held.stream > this.#lease.stream || !this.#lease.isHeld) return undefined;
-    if (isOver(held.expires, this.#clocks)) {
+    const { monotonicMs, wallMs } = momentOf(this.#clocks);
+    if (held === undefined || !this.#lease.coversAt(held.stream, monotonicMs, wallMs)) return undefined;
+    if (isOverAt(held.expires, monotonicMs, wallMs)) {
       this.#forget(held);
       return undefined;
     }
     held.uses += 1;
-    held.lastUsedMs = this.#clocks.monotonicMs();
+    held.lastUsedMs = monotonicMs;
     return held.value;
+  }
+
+  /** holds tells whether a value is held, under a lease or not. */
+  holds(key: string): boolean {
+    return this.#held.has(key);
   }
 
   /** invalidate forgets what it is told to, and gives the keys of it. */

@@ -9,7 +9,7 @@ import type {
   HoldRenewal,
   HoldText,
 } from '../gen/keyward/token/v1/hold_verdicts.js';
-import { after, isOver, momentOf, NEVER, type Clocks, type Moment } from './clocks.js';
+import { after, isOver, isOverAt, momentOf, NEVER, type Clocks, type Moment } from './clocks.js';
 import { Entries } from './entries.js';
 import { Entry } from './entry.js';
 import { Lease } from './lease.js';
@@ -90,6 +90,11 @@ export class VerdictMemory {
   /** Tokens that are held. */
   get size(): number {
     return this.#entries.size;
+  }
+
+  /** Look-ups that are not answered. */
+  get lookingUp(): number {
+    return this.#lookUps.size;
   }
 
   /** openStream begins a stream, and gives what its first message says of what is held. */
@@ -201,13 +206,16 @@ export class VerdictMemory {
 
   /** judgeEntry is judge for an entry that the caller has remembered. */
   judgeEntry(entry: Entry, requiredScopes: readonly string[]): Verdict | undefined {
-    if (!entry.isHeld || entry.stream > this.#lease.stream || !this.#lease.isHeld) return undefined;
-    if (isOver(entry.expires, this.#clocks)) {
+    // Reading a clock costs more than all the rest.
+    const monotonicMs = this.#clocks.monotonicMs();
+    const wallMs = this.#clocks.wallMs();
+    if (!entry.isHeld || !this.#lease.coversAt(entry.stream, monotonicMs, wallMs)) return undefined;
+    if (isOverAt(entry.expires, monotonicMs, wallMs)) {
       this.#entries.release(entry);
       return undefined;
     }
     const verdict = entry.judge(requiredScopes);
-    if (verdict.valid) this.#uses.add(entry, this.#clocks.monotonicMs());
+    if (verdict.valid) this.#uses.add(entry, monotonicMs);
     return verdict;
   }
 

@@ -86,11 +86,6 @@ export function invalidRequest(violations: readonly Violation[]): KeywardCallErr
   ]);
 }
 
-/** unreachable is the error of a call that no server could be found for. */
-export function unreachable(message: string): KeywardCallError {
-  return new KeywardCallError(serviceError(status.UNAVAILABLE, message), []);
-}
-
 /** retryDelayOf reads the one field of a google.rpc.RetryInfo, which is a Duration. */
 function retryDelayOf(bytes: Uint8Array | undefined): number | undefined {
   if (bytes === undefined || bytes.length === 0) return undefined;

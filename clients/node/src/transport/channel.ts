@@ -67,8 +67,6 @@ export function channelArguments(
       // A name may stand for several servers.
       'grpc.service_config': JSON.stringify({ loadBalancingConfig: [{ round_robin: {} }] }),
       'grpc.service_config_disable_resolution': 1,
-      // Retries are the transport's, which knows what is safe.
-      'grpc.enable_retries': 0,
       'grpc.initial_reconnect_backoff_ms': RECONNECT_AFTER_MS.initial,
       'grpc.max_reconnect_backoff_ms': RECONNECT_AFTER_MS.max,
       'grpc.dns_min_time_between_resolutions_ms': RECONNECT_AFTER_MS.max,

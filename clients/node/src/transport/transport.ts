@@ -123,7 +123,7 @@ export class Transport {
     requests: AsyncIterable<Request>,
     options: CallOptions = {},
   ): AsyncGenerator<Response> {
-    const call = await this.duplex(method, options);
+    const { call } = await this.duplex(method, options);
     const iterator = requests[Symbol.asyncIterator]();
     let failure: { readonly error: unknown } | undefined;
     send(call, iterator).catch((error: unknown) => {
@@ -140,19 +140,22 @@ export class Transport {
     }
   }
 
-  /** duplex opens a stream in both directions. */
+  /** duplex opens a stream in both directions, with another server than the one to be left, if there is another. */
   async duplex<Request, Response>(
     method: WireMethod<Request, Response>,
     options: CallOptions = {},
-  ): Promise<ClientDuplexStream<Request, Response>> {
+    left?: Client,
+  ): Promise<{ readonly call: ClientDuplexStream<Request, Response>; readonly server: Client }> {
     const metadata = await this.#metadata(options);
-    return this.#next().makeBidiStreamRequest(
+    const server = this.#next(left);
+    const call = server.makeBidiStreamRequest(
       method.path,
       method.requestSerialize,
       method.responseDeserialize,
       metadata,
       limitOf(options),
     );
+    return { call, server };
   }
 
   close(): void {

@@ -565,10 +565,10 @@ export const Account: MessageFns<Account> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<Account>, I>>(base?: I): Account {
-    return Account.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<Account>): Account {
+    return Account.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<Account>, I>>(object: I): Account {
+  fromPartial(object: DeepPartial<Account>): Account {
     const message = createBaseAccount();
     message.id = (object.id !== undefined && object.id !== null) ? BigInt(object.id) : 0n;
     message.hashedId = object.hashedId ?? "";
@@ -656,10 +656,10 @@ export const Account_AnnotationsEntry: MessageFns<Account_AnnotationsEntry> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<Account_AnnotationsEntry>, I>>(base?: I): Account_AnnotationsEntry {
-    return Account_AnnotationsEntry.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<Account_AnnotationsEntry>): Account_AnnotationsEntry {
+    return Account_AnnotationsEntry.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<Account_AnnotationsEntry>, I>>(object: I): Account_AnnotationsEntry {
+  fromPartial(object: DeepPartial<Account_AnnotationsEntry>): Account_AnnotationsEntry {
     const message = createBaseAccount_AnnotationsEntry();
     message.key = object.key ?? "";
     message.value = object.value ?? "";
@@ -837,10 +837,10 @@ export const User: MessageFns<User> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<User>, I>>(base?: I): User {
-    return User.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<User>): User {
+    return User.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<User>, I>>(object: I): User {
+  fromPartial(object: DeepPartial<User>): User {
     const message = createBaseUser();
     message.id = (object.id !== undefined && object.id !== null) ? BigInt(object.id) : 0n;
     message.username = object.username ?? "";
@@ -1120,10 +1120,10 @@ export const UserProfile: MessageFns<UserProfile> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<UserProfile>, I>>(base?: I): UserProfile {
-    return UserProfile.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<UserProfile>): UserProfile {
+    return UserProfile.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<UserProfile>, I>>(object: I): UserProfile {
+  fromPartial(object: DeepPartial<UserProfile>): UserProfile {
     const message = createBaseUserProfile();
     message.id = (object.id !== undefined && object.id !== null) ? BigInt(object.id) : 0n;
     message.hashedId = object.hashedId ?? "";
@@ -1211,10 +1211,10 @@ export const UserProfile_AnnotationsEntry: MessageFns<UserProfile_AnnotationsEnt
     }
   },
 
-  create<I extends Exact<DeepPartial<UserProfile_AnnotationsEntry>, I>>(base?: I): UserProfile_AnnotationsEntry {
-    return UserProfile_AnnotationsEntry.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<UserProfile_AnnotationsEntry>): UserProfile_AnnotationsEntry {
+    return UserProfile_AnnotationsEntry.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<UserProfile_AnnotationsEntry>, I>>(object: I): UserProfile_AnnotationsEntry {
+  fromPartial(object: DeepPartial<UserProfile_AnnotationsEntry>): UserProfile_AnnotationsEntry {
     const message = createBaseUserProfile_AnnotationsEntry();
     message.key = object.key ?? "";
     message.value = object.value ?? "";
@@ -1303,10 +1303,10 @@ export const AccountSelector: MessageFns<AccountSelector> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<AccountSelector>, I>>(base?: I): AccountSelector {
-    return AccountSelector.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<AccountSelector>): AccountSelector {
+    return AccountSelector.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<AccountSelector>, I>>(object: I): AccountSelector {
+  fromPartial(object: DeepPartial<AccountSelector>): AccountSelector {
     const message = createBaseAccountSelector();
     message.id = (object.id !== undefined && object.id !== null) ? BigInt(object.id) : undefined;
     message.hashedId = object.hashedId ?? undefined;
@@ -1375,10 +1375,10 @@ export const UserSelector: MessageFns<UserSelector> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<UserSelector>, I>>(base?: I): UserSelector {
-    return UserSelector.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<UserSelector>): UserSelector {
+    return UserSelector.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<UserSelector>, I>>(object: I): UserSelector {
+  fromPartial(object: DeepPartial<UserSelector>): UserSelector {
     const message = createBaseUserSelector();
     message.id = (object.id !== undefined && object.id !== null) ? BigInt(object.id) : undefined;
     message.username = object.username ?? undefined;
@@ -1467,10 +1467,10 @@ export const UserProfileSelector: MessageFns<UserProfileSelector> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<UserProfileSelector>, I>>(base?: I): UserProfileSelector {
-    return UserProfileSelector.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<UserProfileSelector>): UserProfileSelector {
+    return UserProfileSelector.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<UserProfileSelector>, I>>(object: I): UserProfileSelector {
+  fromPartial(object: DeepPartial<UserProfileSelector>): UserProfileSelector {
     const message = createBaseUserProfileSelector();
     message.id = (object.id !== undefined && object.id !== null) ? BigInt(object.id) : undefined;
     message.hashedId = object.hashedId ?? undefined;
@@ -1538,10 +1538,10 @@ export const Membership: MessageFns<Membership> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<Membership>, I>>(base?: I): Membership {
-    return Membership.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<Membership>): Membership {
+    return Membership.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<Membership>, I>>(object: I): Membership {
+  fromPartial(object: DeepPartial<Membership>): Membership {
     const message = createBaseMembership();
     message.username = object.username ?? "";
     message.accountNumber = object.accountNumber ?? "";
@@ -1556,10 +1556,6 @@ type DeepPartial<T> = T extends bigint ? string | number | bigint
   : T extends ReadonlyArray<infer U> ? ReadonlyArray<DeepPartial<U>>
   : T extends {} ? { [K in keyof T]?: DeepPartial<T[K]> }
   : Partial<T>;
-
-type KeysOfUnion<T> = T extends T ? keyof T : never;
-type Exact<P, I extends P> = P extends Builtin ? P
-  : P & { [K in keyof P]: Exact<P[K], I[K]> } & { [K in Exclude<keyof I, KeysOfUnion<P>>]: never };
 
 function toTimestamp(date: Date): Timestamp {
   const seconds = BigInt(Math.trunc(date.getTime() / 1_000));
@@ -1576,6 +1572,6 @@ function fromTimestamp(t: Timestamp): Date {
 interface MessageFns<T> {
   encode(message: T, writer?: BinaryWriter): BinaryWriter;
   decode(input: BinaryReader | Uint8Array, length?: number): T;
-  create<I extends Exact<DeepPartial<T>, I>>(base?: I): T;
-  fromPartial<I extends Exact<DeepPartial<T>, I>>(object: I): T;
+  create(base?: DeepPartial<T>): T;
+  fromPartial(object: DeepPartial<T>): T;
 }

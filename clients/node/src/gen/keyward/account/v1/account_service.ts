@@ -746,10 +746,10 @@ export const CreateAccountRequest: MessageFns<CreateAccountRequest> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<CreateAccountRequest>, I>>(base?: I): CreateAccountRequest {
-    return CreateAccountRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<CreateAccountRequest>): CreateAccountRequest {
+    return CreateAccountRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<CreateAccountRequest>, I>>(object: I): CreateAccountRequest {
+  fromPartial(object: DeepPartial<CreateAccountRequest>): CreateAccountRequest {
     const message = createBaseCreateAccountRequest();
     message.accountNumber = object.accountNumber ?? "";
     message.name = object.name ?? "";
@@ -830,14 +830,10 @@ export const CreateAccountRequest_AnnotationsEntry: MessageFns<CreateAccountRequ
     }
   },
 
-  create<I extends Exact<DeepPartial<CreateAccountRequest_AnnotationsEntry>, I>>(
-    base?: I,
-  ): CreateAccountRequest_AnnotationsEntry {
-    return CreateAccountRequest_AnnotationsEntry.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<CreateAccountRequest_AnnotationsEntry>): CreateAccountRequest_AnnotationsEntry {
+    return CreateAccountRequest_AnnotationsEntry.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<CreateAccountRequest_AnnotationsEntry>, I>>(
-    object: I,
-  ): CreateAccountRequest_AnnotationsEntry {
+  fromPartial(object: DeepPartial<CreateAccountRequest_AnnotationsEntry>): CreateAccountRequest_AnnotationsEntry {
     const message = createBaseCreateAccountRequest_AnnotationsEntry();
     message.key = object.key ?? "";
     message.value = object.value ?? "";
@@ -890,10 +886,10 @@ export const CreateAccountResponse: MessageFns<CreateAccountResponse> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<CreateAccountResponse>, I>>(base?: I): CreateAccountResponse {
-    return CreateAccountResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<CreateAccountResponse>): CreateAccountResponse {
+    return CreateAccountResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<CreateAccountResponse>, I>>(object: I): CreateAccountResponse {
+  fromPartial(object: DeepPartial<CreateAccountResponse>): CreateAccountResponse {
     const message = createBaseCreateAccountResponse();
     message.account = (object.account !== undefined && object.account !== null)
       ? Account.fromPartial(object.account)
@@ -947,10 +943,10 @@ export const GetAccountRequest: MessageFns<GetAccountRequest> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<GetAccountRequest>, I>>(base?: I): GetAccountRequest {
-    return GetAccountRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<GetAccountRequest>): GetAccountRequest {
+    return GetAccountRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<GetAccountRequest>, I>>(object: I): GetAccountRequest {
+  fromPartial(object: DeepPartial<GetAccountRequest>): GetAccountRequest {
     const message = createBaseGetAccountRequest();
     message.account = (object.account !== undefined && object.account !== null)
       ? AccountSelector.fromPartial(object.account)
@@ -1004,10 +1000,10 @@ export const GetAccountResponse: MessageFns<GetAccountResponse> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<GetAccountResponse>, I>>(base?: I): GetAccountResponse {
-    return GetAccountResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<GetAccountResponse>): GetAccountResponse {
+    return GetAccountResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<GetAccountResponse>, I>>(object: I): GetAccountResponse {
+  fromPartial(object: DeepPartial<GetAccountResponse>): GetAccountResponse {
     const message = createBaseGetAccountResponse();
     message.account = (object.account !== undefined && object.account !== null)
       ? Account.fromPartial(object.account)
@@ -1094,10 +1090,10 @@ export const ListAccountsRequest: MessageFns<ListAccountsRequest> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<ListAccountsRequest>, I>>(base?: I): ListAccountsRequest {
-    return ListAccountsRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<ListAccountsRequest>): ListAccountsRequest {
+    return ListAccountsRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<ListAccountsRequest>, I>>(object: I): ListAccountsRequest {
+  fromPartial(object: DeepPartial<ListAccountsRequest>): ListAccountsRequest {
     const message = createBaseListAccountsRequest();
     message.pageSize = object.pageSize ?? 0;
     message.pageToken = object.pageToken ?? "";
@@ -1163,10 +1159,10 @@ export const ListAccountsResponse: MessageFns<ListAccountsResponse> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<ListAccountsResponse>, I>>(base?: I): ListAccountsResponse {
-    return ListAccountsResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<ListAccountsResponse>): ListAccountsResponse {
+    return ListAccountsResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<ListAccountsResponse>, I>>(object: I): ListAccountsResponse {
+  fromPartial(object: DeepPartial<ListAccountsResponse>): ListAccountsResponse {
     const message = createBaseListAccountsResponse();
     message.accounts = object.accounts?.map((e) => Account.fromPartial(e)) || [];
     message.nextPageToken = object.nextPageToken ?? "";
@@ -1263,10 +1259,10 @@ export const UpdateAccountRequest: MessageFns<UpdateAccountRequest> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<UpdateAccountRequest>, I>>(base?: I): UpdateAccountRequest {
-    return UpdateAccountRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<UpdateAccountRequest>): UpdateAccountRequest {
+    return UpdateAccountRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<UpdateAccountRequest>, I>>(object: I): UpdateAccountRequest {
+  fromPartial(object: DeepPartial<UpdateAccountRequest>): UpdateAccountRequest {
     const message = createBaseUpdateAccountRequest();
     message.selector = (object.selector !== undefined && object.selector !== null)
       ? AccountSelector.fromPartial(object.selector)
@@ -1337,10 +1333,10 @@ export const UpdateAccountResponse: MessageFns<UpdateAccountResponse> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<UpdateAccountResponse>, I>>(base?: I): UpdateAccountResponse {
-    return UpdateAccountResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<UpdateAccountResponse>): UpdateAccountResponse {
+    return UpdateAccountResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<UpdateAccountResponse>, I>>(object: I): UpdateAccountResponse {
+  fromPartial(object: DeepPartial<UpdateAccountResponse>): UpdateAccountResponse {
     const message = createBaseUpdateAccountResponse();
     message.account = (object.account !== undefined && object.account !== null)
       ? Account.fromPartial(object.account)
@@ -1430,10 +1426,10 @@ export const DeleteAccountRequest: MessageFns<DeleteAccountRequest> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<DeleteAccountRequest>, I>>(base?: I): DeleteAccountRequest {
-    return DeleteAccountRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<DeleteAccountRequest>): DeleteAccountRequest {
+    return DeleteAccountRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<DeleteAccountRequest>, I>>(object: I): DeleteAccountRequest {
+  fromPartial(object: DeepPartial<DeleteAccountRequest>): DeleteAccountRequest {
     const message = createBaseDeleteAccountRequest();
     message.selector = (object.selector !== undefined && object.selector !== null)
       ? AccountSelector.fromPartial(object.selector)
@@ -1490,10 +1486,10 @@ export const DeleteAccountResponse: MessageFns<DeleteAccountResponse> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<DeleteAccountResponse>, I>>(base?: I): DeleteAccountResponse {
-    return DeleteAccountResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<DeleteAccountResponse>): DeleteAccountResponse {
+    return DeleteAccountResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<DeleteAccountResponse>, I>>(object: I): DeleteAccountResponse {
+  fromPartial(object: DeepPartial<DeleteAccountResponse>): DeleteAccountResponse {
     const message = createBaseDeleteAccountResponse();
     message.propagation = (object.propagation !== undefined && object.propagation !== null)
       ? Propagation.fromPartial(object.propagation)
@@ -1645,10 +1641,10 @@ export const CreateUserRequest: MessageFns<CreateUserRequest> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<CreateUserRequest>, I>>(base?: I): CreateUserRequest {
-    return CreateUserRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<CreateUserRequest>): CreateUserRequest {
+    return CreateUserRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<CreateUserRequest>, I>>(object: I): CreateUserRequest {
+  fromPartial(object: DeepPartial<CreateUserRequest>): CreateUserRequest {
     const message = createBaseCreateUserRequest();
     message.username = object.username ?? "";
     message.email = object.email ?? "";
@@ -1708,10 +1704,10 @@ export const CreateUserResponse: MessageFns<CreateUserResponse> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<CreateUserResponse>, I>>(base?: I): CreateUserResponse {
-    return CreateUserResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<CreateUserResponse>): CreateUserResponse {
+    return CreateUserResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<CreateUserResponse>, I>>(object: I): CreateUserResponse {
+  fromPartial(object: DeepPartial<CreateUserResponse>): CreateUserResponse {
     const message = createBaseCreateUserResponse();
     message.user = (object.user !== undefined && object.user !== null) ? User.fromPartial(object.user) : undefined;
     return message;
@@ -1763,10 +1759,10 @@ export const GetUserRequest: MessageFns<GetUserRequest> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<GetUserRequest>, I>>(base?: I): GetUserRequest {
-    return GetUserRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<GetUserRequest>): GetUserRequest {
+    return GetUserRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<GetUserRequest>, I>>(object: I): GetUserRequest {
+  fromPartial(object: DeepPartial<GetUserRequest>): GetUserRequest {
     const message = createBaseGetUserRequest();
     message.user = (object.user !== undefined && object.user !== null)
       ? UserSelector.fromPartial(object.user)
@@ -1820,10 +1816,10 @@ export const GetUserResponse: MessageFns<GetUserResponse> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<GetUserResponse>, I>>(base?: I): GetUserResponse {
-    return GetUserResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<GetUserResponse>): GetUserResponse {
+    return GetUserResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<GetUserResponse>, I>>(object: I): GetUserResponse {
+  fromPartial(object: DeepPartial<GetUserResponse>): GetUserResponse {
     const message = createBaseGetUserResponse();
     message.user = (object.user !== undefined && object.user !== null) ? User.fromPartial(object.user) : undefined;
     return message;
@@ -1908,10 +1904,10 @@ export const ListUsersRequest: MessageFns<ListUsersRequest> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<ListUsersRequest>, I>>(base?: I): ListUsersRequest {
-    return ListUsersRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<ListUsersRequest>): ListUsersRequest {
+    return ListUsersRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<ListUsersRequest>, I>>(object: I): ListUsersRequest {
+  fromPartial(object: DeepPartial<ListUsersRequest>): ListUsersRequest {
     const message = createBaseListUsersRequest();
     message.pageSize = object.pageSize ?? 0;
     message.pageToken = object.pageToken ?? "";
@@ -1977,10 +1973,10 @@ export const ListUsersResponse: MessageFns<ListUsersResponse> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<ListUsersResponse>, I>>(base?: I): ListUsersResponse {
-    return ListUsersResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<ListUsersResponse>): ListUsersResponse {
+    return ListUsersResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<ListUsersResponse>, I>>(object: I): ListUsersResponse {
+  fromPartial(object: DeepPartial<ListUsersResponse>): ListUsersResponse {
     const message = createBaseListUsersResponse();
     message.users = object.users?.map((e) => User.fromPartial(e)) || [];
     message.nextPageToken = object.nextPageToken ?? "";
@@ -2095,10 +2091,10 @@ export const UpdateUserRequest: MessageFns<UpdateUserRequest> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<UpdateUserRequest>, I>>(base?: I): UpdateUserRequest {
-    return UpdateUserRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<UpdateUserRequest>): UpdateUserRequest {
+    return UpdateUserRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<UpdateUserRequest>, I>>(object: I): UpdateUserRequest {
+  fromPartial(object: DeepPartial<UpdateUserRequest>): UpdateUserRequest {
     const message = createBaseUpdateUserRequest();
     message.selector = (object.selector !== undefined && object.selector !== null)
       ? UserSelector.fromPartial(object.selector)
@@ -2190,10 +2186,10 @@ export const UpdateUserResponse: MessageFns<UpdateUserResponse> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<UpdateUserResponse>, I>>(base?: I): UpdateUserResponse {
-    return UpdateUserResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<UpdateUserResponse>): UpdateUserResponse {
+    return UpdateUserResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<UpdateUserResponse>, I>>(object: I): UpdateUserResponse {
+  fromPartial(object: DeepPartial<UpdateUserResponse>): UpdateUserResponse {
     const message = createBaseUpdateUserResponse();
     message.user = (object.user !== undefined && object.user !== null) ? User.fromPartial(object.user) : undefined;
     message.propagation = (object.propagation !== undefined && object.propagation !== null)
@@ -2286,10 +2282,10 @@ export const DeactivatedToken: MessageFns<DeactivatedToken> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<DeactivatedToken>, I>>(base?: I): DeactivatedToken {
-    return DeactivatedToken.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<DeactivatedToken>): DeactivatedToken {
+    return DeactivatedToken.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<DeactivatedToken>, I>>(object: I): DeactivatedToken {
+  fromPartial(object: DeepPartial<DeactivatedToken>): DeactivatedToken {
     const message = createBaseDeactivatedToken();
     message.id = (object.id !== undefined && object.id !== null) ? BigInt(object.id) : 0n;
     message.recordLocator = object.recordLocator ?? "";
@@ -2377,10 +2373,10 @@ export const DeleteUserRequest: MessageFns<DeleteUserRequest> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<DeleteUserRequest>, I>>(base?: I): DeleteUserRequest {
-    return DeleteUserRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<DeleteUserRequest>): DeleteUserRequest {
+    return DeleteUserRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<DeleteUserRequest>, I>>(object: I): DeleteUserRequest {
+  fromPartial(object: DeepPartial<DeleteUserRequest>): DeleteUserRequest {
     const message = createBaseDeleteUserRequest();
     message.selector = (object.selector !== undefined && object.selector !== null)
       ? UserSelector.fromPartial(object.selector)
@@ -2437,10 +2433,10 @@ export const DeleteUserResponse: MessageFns<DeleteUserResponse> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<DeleteUserResponse>, I>>(base?: I): DeleteUserResponse {
-    return DeleteUserResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<DeleteUserResponse>): DeleteUserResponse {
+    return DeleteUserResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<DeleteUserResponse>, I>>(object: I): DeleteUserResponse {
+  fromPartial(object: DeepPartial<DeleteUserResponse>): DeleteUserResponse {
     const message = createBaseDeleteUserResponse();
     message.propagation = (object.propagation !== undefined && object.propagation !== null)
       ? Propagation.fromPartial(object.propagation)
@@ -2619,10 +2615,10 @@ export const CreateUserProfileRequest: MessageFns<CreateUserProfileRequest> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<CreateUserProfileRequest>, I>>(base?: I): CreateUserProfileRequest {
-    return CreateUserProfileRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<CreateUserProfileRequest>): CreateUserProfileRequest {
+    return CreateUserProfileRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<CreateUserProfileRequest>, I>>(object: I): CreateUserProfileRequest {
+  fromPartial(object: DeepPartial<CreateUserProfileRequest>): CreateUserProfileRequest {
     const message = createBaseCreateUserProfileRequest();
     message.user = (object.user !== undefined && object.user !== null)
       ? UserSelector.fromPartial(object.user)
@@ -2707,13 +2703,11 @@ export const CreateUserProfileRequest_AnnotationsEntry: MessageFns<CreateUserPro
     }
   },
 
-  create<I extends Exact<DeepPartial<CreateUserProfileRequest_AnnotationsEntry>, I>>(
-    base?: I,
-  ): CreateUserProfileRequest_AnnotationsEntry {
-    return CreateUserProfileRequest_AnnotationsEntry.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<CreateUserProfileRequest_AnnotationsEntry>): CreateUserProfileRequest_AnnotationsEntry {
+    return CreateUserProfileRequest_AnnotationsEntry.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<CreateUserProfileRequest_AnnotationsEntry>, I>>(
-    object: I,
+  fromPartial(
+    object: DeepPartial<CreateUserProfileRequest_AnnotationsEntry>,
   ): CreateUserProfileRequest_AnnotationsEntry {
     const message = createBaseCreateUserProfileRequest_AnnotationsEntry();
     message.key = object.key ?? "";
@@ -2800,10 +2794,10 @@ export const CreateUserProfileResponse: MessageFns<CreateUserProfileResponse> = 
     }
   },
 
-  create<I extends Exact<DeepPartial<CreateUserProfileResponse>, I>>(base?: I): CreateUserProfileResponse {
-    return CreateUserProfileResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<CreateUserProfileResponse>): CreateUserProfileResponse {
+    return CreateUserProfileResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<CreateUserProfileResponse>, I>>(object: I): CreateUserProfileResponse {
+  fromPartial(object: DeepPartial<CreateUserProfileResponse>): CreateUserProfileResponse {
     const message = createBaseCreateUserProfileResponse();
     message.userProfile = (object.userProfile !== undefined && object.userProfile !== null)
       ? UserProfile.fromPartial(object.userProfile)
@@ -2862,10 +2856,10 @@ export const GetUserProfileRequest: MessageFns<GetUserProfileRequest> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<GetUserProfileRequest>, I>>(base?: I): GetUserProfileRequest {
-    return GetUserProfileRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<GetUserProfileRequest>): GetUserProfileRequest {
+    return GetUserProfileRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<GetUserProfileRequest>, I>>(object: I): GetUserProfileRequest {
+  fromPartial(object: DeepPartial<GetUserProfileRequest>): GetUserProfileRequest {
     const message = createBaseGetUserProfileRequest();
     message.userProfile = (object.userProfile !== undefined && object.userProfile !== null)
       ? UserProfileSelector.fromPartial(object.userProfile)
@@ -2919,10 +2913,10 @@ export const GetUserProfileResponse: MessageFns<GetUserProfileResponse> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<GetUserProfileResponse>, I>>(base?: I): GetUserProfileResponse {
-    return GetUserProfileResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<GetUserProfileResponse>): GetUserProfileResponse {
+    return GetUserProfileResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<GetUserProfileResponse>, I>>(object: I): GetUserProfileResponse {
+  fromPartial(object: DeepPartial<GetUserProfileResponse>): GetUserProfileResponse {
     const message = createBaseGetUserProfileResponse();
     message.userProfile = (object.userProfile !== undefined && object.userProfile !== null)
       ? UserProfile.fromPartial(object.userProfile)
@@ -3009,10 +3003,10 @@ export const ListUserProfilesRequest: MessageFns<ListUserProfilesRequest> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<ListUserProfilesRequest>, I>>(base?: I): ListUserProfilesRequest {
-    return ListUserProfilesRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<ListUserProfilesRequest>): ListUserProfilesRequest {
+    return ListUserProfilesRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<ListUserProfilesRequest>, I>>(object: I): ListUserProfilesRequest {
+  fromPartial(object: DeepPartial<ListUserProfilesRequest>): ListUserProfilesRequest {
     const message = createBaseListUserProfilesRequest();
     message.pageSize = object.pageSize ?? 0;
     message.pageToken = object.pageToken ?? "";
@@ -3078,10 +3072,10 @@ export const ListUserProfilesResponse: MessageFns<ListUserProfilesResponse> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<ListUserProfilesResponse>, I>>(base?: I): ListUserProfilesResponse {
-    return ListUserProfilesResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<ListUserProfilesResponse>): ListUserProfilesResponse {
+    return ListUserProfilesResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<ListUserProfilesResponse>, I>>(object: I): ListUserProfilesResponse {
+  fromPartial(object: DeepPartial<ListUserProfilesResponse>): ListUserProfilesResponse {
     const message = createBaseListUserProfilesResponse();
     message.userProfiles = object.userProfiles?.map((e) => UserProfile.fromPartial(e)) || [];
     message.nextPageToken = object.nextPageToken ?? "";
@@ -3178,10 +3172,10 @@ export const UpdateUserProfileRequest: MessageFns<UpdateUserProfileRequest> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<UpdateUserProfileRequest>, I>>(base?: I): UpdateUserProfileRequest {
-    return UpdateUserProfileRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<UpdateUserProfileRequest>): UpdateUserProfileRequest {
+    return UpdateUserProfileRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<UpdateUserProfileRequest>, I>>(object: I): UpdateUserProfileRequest {
+  fromPartial(object: DeepPartial<UpdateUserProfileRequest>): UpdateUserProfileRequest {
     const message = createBaseUpdateUserProfileRequest();
     message.selector = (object.selector !== undefined && object.selector !== null)
       ? UserProfileSelector.fromPartial(object.selector)
@@ -3241,10 +3235,10 @@ export const UpdateUserProfileResponse: MessageFns<UpdateUserProfileResponse> = 
     }
   },
 
-  create<I extends Exact<DeepPartial<UpdateUserProfileResponse>, I>>(base?: I): UpdateUserProfileResponse {
-    return UpdateUserProfileResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<UpdateUserProfileResponse>): UpdateUserProfileResponse {
+    return UpdateUserProfileResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<UpdateUserProfileResponse>, I>>(object: I): UpdateUserProfileResponse {
+  fromPartial(object: DeepPartial<UpdateUserProfileResponse>): UpdateUserProfileResponse {
     const message = createBaseUpdateUserProfileResponse();
     message.userProfile = (object.userProfile !== undefined && object.userProfile !== null)
       ? UserProfile.fromPartial(object.userProfile)
@@ -3331,10 +3325,10 @@ export const DeleteUserProfileRequest: MessageFns<DeleteUserProfileRequest> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<DeleteUserProfileRequest>, I>>(base?: I): DeleteUserProfileRequest {
-    return DeleteUserProfileRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<DeleteUserProfileRequest>): DeleteUserProfileRequest {
+    return DeleteUserProfileRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<DeleteUserProfileRequest>, I>>(object: I): DeleteUserProfileRequest {
+  fromPartial(object: DeepPartial<DeleteUserProfileRequest>): DeleteUserProfileRequest {
     const message = createBaseDeleteUserProfileRequest();
     message.selector = (object.selector !== undefined && object.selector !== null)
       ? UserProfileSelector.fromPartial(object.selector)
@@ -3391,10 +3385,10 @@ export const DeleteUserProfileResponse: MessageFns<DeleteUserProfileResponse> = 
     }
   },
 
-  create<I extends Exact<DeepPartial<DeleteUserProfileResponse>, I>>(base?: I): DeleteUserProfileResponse {
-    return DeleteUserProfileResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<DeleteUserProfileResponse>): DeleteUserProfileResponse {
+    return DeleteUserProfileResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<DeleteUserProfileResponse>, I>>(object: I): DeleteUserProfileResponse {
+  fromPartial(object: DeepPartial<DeleteUserProfileResponse>): DeleteUserProfileResponse {
     const message = createBaseDeleteUserProfileResponse();
     message.propagation = (object.propagation !== undefined && object.propagation !== null)
       ? Propagation.fromPartial(object.propagation)
@@ -3448,10 +3442,10 @@ export const ResolveIdRequest: MessageFns<ResolveIdRequest> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<ResolveIdRequest>, I>>(base?: I): ResolveIdRequest {
-    return ResolveIdRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<ResolveIdRequest>): ResolveIdRequest {
+    return ResolveIdRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<ResolveIdRequest>, I>>(object: I): ResolveIdRequest {
+  fromPartial(object: DeepPartial<ResolveIdRequest>): ResolveIdRequest {
     const message = createBaseResolveIdRequest();
     message.text = object.text ?? "";
     return message;
@@ -3514,10 +3508,10 @@ export const ResolveIdResponse: MessageFns<ResolveIdResponse> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<ResolveIdResponse>, I>>(base?: I): ResolveIdResponse {
-    return ResolveIdResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<ResolveIdResponse>): ResolveIdResponse {
+    return ResolveIdResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<ResolveIdResponse>, I>>(object: I): ResolveIdResponse {
+  fromPartial(object: DeepPartial<ResolveIdResponse>): ResolveIdResponse {
     const message = createBaseResolveIdResponse();
     message.ids = object.ids?.map((e) => ResolvedId.fromPartial(e)) || [];
     message.hasMore = object.hasMore ?? false;
@@ -3606,10 +3600,10 @@ export const ResolvedId: MessageFns<ResolvedId> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<ResolvedId>, I>>(base?: I): ResolvedId {
-    return ResolvedId.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<ResolvedId>): ResolvedId {
+    return ResolvedId.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<ResolvedId>, I>>(object: I): ResolvedId {
+  fromPartial(object: DeepPartial<ResolvedId>): ResolvedId {
     const message = createBaseResolvedId();
     message.text = object.text ?? "";
     message.id = (object.id !== undefined && object.id !== null) ? BigInt(object.id) : 0n;
@@ -3738,10 +3732,10 @@ export const NamedResource: MessageFns<NamedResource> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<NamedResource>, I>>(base?: I): NamedResource {
-    return NamedResource.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<NamedResource>): NamedResource {
+    return NamedResource.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<NamedResource>, I>>(object: I): NamedResource {
+  fromPartial(object: DeepPartial<NamedResource>): NamedResource {
     const message = createBaseNamedResource();
     message.kind = object.kind ?? ResourceKind.UNSPECIFIED;
     message.recordLocator = object.recordLocator ?? "";
@@ -4445,13 +4439,9 @@ type DeepPartial<T> = T extends bigint ? string | number | bigint
   : T extends {} ? { [K in keyof T]?: DeepPartial<T[K]> }
   : Partial<T>;
 
-type KeysOfUnion<T> = T extends T ? keyof T : never;
-type Exact<P, I extends P> = P extends Builtin ? P
-  : P & { [K in keyof P]: Exact<P[K], I[K]> } & { [K in Exclude<keyof I, KeysOfUnion<P>>]: never };
-
 interface MessageFns<T> {
   encode(message: T, writer?: BinaryWriter): BinaryWriter;
   decode(input: BinaryReader | Uint8Array, length?: number): T;
-  create<I extends Exact<DeepPartial<T>, I>>(base?: I): T;
-  fromPartial<I extends Exact<DeepPartial<T>, I>>(object: I): T;
+  create(base?: DeepPartial<T>): T;
+  fromPartial(object: DeepPartial<T>): T;
 }

@@ -722,10 +722,10 @@ export const AuditEvent: MessageFns<AuditEvent> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<AuditEvent>, I>>(base?: I): AuditEvent {
-    return AuditEvent.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<AuditEvent>): AuditEvent {
+    return AuditEvent.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<AuditEvent>, I>>(object: I): AuditEvent {
+  fromPartial(object: DeepPartial<AuditEvent>): AuditEvent {
     const message = createBaseAuditEvent();
     message.id = (object.id !== undefined && object.id !== null) ? BigInt(object.id) : 0n;
     message.occurredAt = object.occurredAt ?? undefined;
@@ -809,10 +809,10 @@ export const AuditEvent_DetailEntry: MessageFns<AuditEvent_DetailEntry> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<AuditEvent_DetailEntry>, I>>(base?: I): AuditEvent_DetailEntry {
-    return AuditEvent_DetailEntry.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<AuditEvent_DetailEntry>): AuditEvent_DetailEntry {
+    return AuditEvent_DetailEntry.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<AuditEvent_DetailEntry>, I>>(object: I): AuditEvent_DetailEntry {
+  fromPartial(object: DeepPartial<AuditEvent_DetailEntry>): AuditEvent_DetailEntry {
     const message = createBaseAuditEvent_DetailEntry();
     message.key = object.key ?? "";
     message.value = object.value ?? "";
@@ -923,10 +923,10 @@ export const AuditActor: MessageFns<AuditActor> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<AuditActor>, I>>(base?: I): AuditActor {
-    return AuditActor.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<AuditActor>): AuditActor {
+    return AuditActor.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<AuditActor>, I>>(object: I): AuditActor {
+  fromPartial(object: DeepPartial<AuditActor>): AuditActor {
     const message = createBaseAuditActor();
     message.keyId = object.keyId ?? "";
     message.userId = (object.userId !== undefined && object.userId !== null) ? BigInt(object.userId) : 0n;
@@ -1036,10 +1036,10 @@ export const AuditResource: MessageFns<AuditResource> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<AuditResource>, I>>(base?: I): AuditResource {
-    return AuditResource.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<AuditResource>): AuditResource {
+    return AuditResource.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<AuditResource>, I>>(object: I): AuditResource {
+  fromPartial(object: DeepPartial<AuditResource>): AuditResource {
     const message = createBaseAuditResource();
     message.kind = object.kind ?? "";
     message.id = (object.id !== undefined && object.id !== null) ? BigInt(object.id) : 0n;
@@ -1060,10 +1060,6 @@ type DeepPartial<T> = T extends bigint ? string | number | bigint
   : T extends {} ? { [K in keyof T]?: DeepPartial<T[K]> }
   : Partial<T>;
 
-type KeysOfUnion<T> = T extends T ? keyof T : never;
-type Exact<P, I extends P> = P extends Builtin ? P
-  : P & { [K in keyof P]: Exact<P[K], I[K]> } & { [K in Exclude<keyof I, KeysOfUnion<P>>]: never };
-
 function toTimestamp(date: Date): Timestamp {
   const seconds = BigInt(Math.trunc(date.getTime() / 1_000));
   const nanos = (date.getTime() % 1_000) * 1_000_000;
@@ -1079,6 +1075,6 @@ function fromTimestamp(t: Timestamp): Date {
 interface MessageFns<T> {
   encode(message: T, writer?: BinaryWriter): BinaryWriter;
   decode(input: BinaryReader | Uint8Array, length?: number): T;
-  create<I extends Exact<DeepPartial<T>, I>>(base?: I): T;
-  fromPartial<I extends Exact<DeepPartial<T>, I>>(object: I): T;
+  create(base?: DeepPartial<T>): T;
+  fromPartial(object: DeepPartial<T>): T;
 }

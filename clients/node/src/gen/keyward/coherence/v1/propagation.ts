@@ -128,10 +128,10 @@ export const Propagation: MessageFns<Propagation> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<Propagation>, I>>(base?: I): Propagation {
-    return Propagation.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<Propagation>): Propagation {
+    return Propagation.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<Propagation>, I>>(object: I): Propagation {
+  fromPartial(object: DeepPartial<Propagation>): Propagation {
     const message = createBasePropagation();
     message.complete = object.complete ?? false;
     message.acknowledged = object.acknowledged ?? 0;
@@ -152,10 +152,6 @@ type DeepPartial<T> = T extends bigint ? string | number | bigint
   : T extends {} ? { [K in keyof T]?: DeepPartial<T[K]> }
   : Partial<T>;
 
-type KeysOfUnion<T> = T extends T ? keyof T : never;
-type Exact<P, I extends P> = P extends Builtin ? P
-  : P & { [K in keyof P]: Exact<P[K], I[K]> } & { [K in Exclude<keyof I, KeysOfUnion<P>>]: never };
-
 function toTimestamp(date: Date): Timestamp {
   const seconds = BigInt(Math.trunc(date.getTime() / 1_000));
   const nanos = (date.getTime() % 1_000) * 1_000_000;
@@ -171,6 +167,6 @@ function fromTimestamp(t: Timestamp): Date {
 interface MessageFns<T> {
   encode(message: T, writer?: BinaryWriter): BinaryWriter;
   decode(input: BinaryReader | Uint8Array, length?: number): T;
-  create<I extends Exact<DeepPartial<T>, I>>(base?: I): T;
-  fromPartial<I extends Exact<DeepPartial<T>, I>>(object: I): T;
+  create(base?: DeepPartial<T>): T;
+  fromPartial(object: DeepPartial<T>): T;
 }

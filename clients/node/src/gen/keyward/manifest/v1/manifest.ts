@@ -235,10 +235,10 @@ export const SecretValue: MessageFns<SecretValue> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<SecretValue>, I>>(base?: I): SecretValue {
-    return SecretValue.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<SecretValue>): SecretValue {
+    return SecretValue.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<SecretValue>, I>>(object: I): SecretValue {
+  fromPartial(object: DeepPartial<SecretValue>): SecretValue {
     const message = createBaseSecretValue();
     message.document = object.document ?? 0;
     message.payload = (object.payload !== undefined && object.payload !== null)
@@ -315,10 +315,10 @@ export const FieldChange: MessageFns<FieldChange> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<FieldChange>, I>>(base?: I): FieldChange {
-    return FieldChange.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<FieldChange>): FieldChange {
+    return FieldChange.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<FieldChange>, I>>(object: I): FieldChange {
+  fromPartial(object: DeepPartial<FieldChange>): FieldChange {
     const message = createBaseFieldChange();
     message.field = object.field ?? "";
     message.before = object.before ?? "";
@@ -476,10 +476,10 @@ export const AppliedDocument: MessageFns<AppliedDocument> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<AppliedDocument>, I>>(base?: I): AppliedDocument {
-    return AppliedDocument.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<AppliedDocument>): AppliedDocument {
+    return AppliedDocument.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<AppliedDocument>, I>>(object: I): AppliedDocument {
+  fromPartial(object: DeepPartial<AppliedDocument>): AppliedDocument {
     const message = createBaseAppliedDocument();
     message.kind = object.kind ?? "";
     message.name = object.name ?? "";
@@ -504,13 +504,9 @@ type DeepPartial<T> = T extends bigint ? string | number | bigint
   : T extends {} ? { [K in keyof T]?: DeepPartial<T[K]> }
   : Partial<T>;
 
-type KeysOfUnion<T> = T extends T ? keyof T : never;
-type Exact<P, I extends P> = P extends Builtin ? P
-  : P & { [K in keyof P]: Exact<P[K], I[K]> } & { [K in Exclude<keyof I, KeysOfUnion<P>>]: never };
-
 interface MessageFns<T> {
   encode(message: T, writer?: BinaryWriter): BinaryWriter;
   decode(input: BinaryReader | Uint8Array, length?: number): T;
-  create<I extends Exact<DeepPartial<T>, I>>(base?: I): T;
-  fromPartial<I extends Exact<DeepPartial<T>, I>>(object: I): T;
+  create(base?: DeepPartial<T>): T;
+  fromPartial(object: DeepPartial<T>): T;
 }

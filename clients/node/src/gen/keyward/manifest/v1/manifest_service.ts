@@ -183,10 +183,10 @@ export const ApplyManifestRequest: MessageFns<ApplyManifestRequest> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<ApplyManifestRequest>, I>>(base?: I): ApplyManifestRequest {
-    return ApplyManifestRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<ApplyManifestRequest>): ApplyManifestRequest {
+    return ApplyManifestRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<ApplyManifestRequest>, I>>(object: I): ApplyManifestRequest {
+  fromPartial(object: DeepPartial<ApplyManifestRequest>): ApplyManifestRequest {
     const message = createBaseApplyManifestRequest();
     message.manifest = object.manifest ?? "";
     message.dryRun = object.dryRun ?? false;
@@ -252,10 +252,10 @@ export const ApplyManifestResponse: MessageFns<ApplyManifestResponse> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<ApplyManifestResponse>, I>>(base?: I): ApplyManifestResponse {
-    return ApplyManifestResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<ApplyManifestResponse>): ApplyManifestResponse {
+    return ApplyManifestResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<ApplyManifestResponse>, I>>(object: I): ApplyManifestResponse {
+  fromPartial(object: DeepPartial<ApplyManifestResponse>): ApplyManifestResponse {
     const message = createBaseApplyManifestResponse();
     message.documents = object.documents?.map((e) => AppliedDocument.fromPartial(e)) || [];
     message.propagation = (object.propagation !== undefined && object.propagation !== null)
@@ -372,10 +372,10 @@ export const GetManifestRequest: MessageFns<GetManifestRequest> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<GetManifestRequest>, I>>(base?: I): GetManifestRequest {
-    return GetManifestRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<GetManifestRequest>): GetManifestRequest {
+    return GetManifestRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<GetManifestRequest>, I>>(object: I): GetManifestRequest {
+  fromPartial(object: DeepPartial<GetManifestRequest>): GetManifestRequest {
     const message = createBaseGetManifestRequest();
     message.token = (object.token !== undefined && object.token !== null)
       ? TokenSelector.fromPartial(object.token)
@@ -442,10 +442,10 @@ export const GetManifestResponse: MessageFns<GetManifestResponse> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<GetManifestResponse>, I>>(base?: I): GetManifestResponse {
-    return GetManifestResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<GetManifestResponse>): GetManifestResponse {
+    return GetManifestResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<GetManifestResponse>, I>>(object: I): GetManifestResponse {
+  fromPartial(object: DeepPartial<GetManifestResponse>): GetManifestResponse {
     const message = createBaseGetManifestResponse();
     message.manifest = object.manifest ?? "";
     return message;
@@ -633,13 +633,9 @@ type DeepPartial<T> = T extends bigint ? string | number | bigint
   : T extends {} ? { [K in keyof T]?: DeepPartial<T[K]> }
   : Partial<T>;
 
-type KeysOfUnion<T> = T extends T ? keyof T : never;
-type Exact<P, I extends P> = P extends Builtin ? P
-  : P & { [K in keyof P]: Exact<P[K], I[K]> } & { [K in Exclude<keyof I, KeysOfUnion<P>>]: never };
-
 interface MessageFns<T> {
   encode(message: T, writer?: BinaryWriter): BinaryWriter;
   decode(input: BinaryReader | Uint8Array, length?: number): T;
-  create<I extends Exact<DeepPartial<T>, I>>(base?: I): T;
-  fromPartial<I extends Exact<DeepPartial<T>, I>>(object: I): T;
+  create(base?: DeepPartial<T>): T;
+  fromPartial(object: DeepPartial<T>): T;
 }

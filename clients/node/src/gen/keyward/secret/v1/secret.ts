@@ -720,10 +720,10 @@ export const Secret: MessageFns<Secret> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<Secret>, I>>(base?: I): Secret {
-    return Secret.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<Secret>): Secret {
+    return Secret.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<Secret>, I>>(object: I): Secret {
+  fromPartial(object: DeepPartial<Secret>): Secret {
     const message = createBaseSecret();
     message.id = (object.id !== undefined && object.id !== null) ? BigInt(object.id) : 0n;
     message.hashedId = object.hashedId ?? "";
@@ -817,10 +817,10 @@ export const Secret_AnnotationsEntry: MessageFns<Secret_AnnotationsEntry> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<Secret_AnnotationsEntry>, I>>(base?: I): Secret_AnnotationsEntry {
-    return Secret_AnnotationsEntry.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<Secret_AnnotationsEntry>): Secret_AnnotationsEntry {
+    return Secret_AnnotationsEntry.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<Secret_AnnotationsEntry>, I>>(object: I): Secret_AnnotationsEntry {
+  fromPartial(object: DeepPartial<Secret_AnnotationsEntry>): Secret_AnnotationsEntry {
     const message = createBaseSecret_AnnotationsEntry();
     message.key = object.key ?? "";
     message.value = object.value ?? "";
@@ -926,10 +926,10 @@ export const SecretOwner: MessageFns<SecretOwner> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<SecretOwner>, I>>(base?: I): SecretOwner {
-    return SecretOwner.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<SecretOwner>): SecretOwner {
+    return SecretOwner.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<SecretOwner>, I>>(object: I): SecretOwner {
+  fromPartial(object: DeepPartial<SecretOwner>): SecretOwner {
     const message = createBaseSecretOwner();
     message.userProfileId = (object.userProfileId !== undefined && object.userProfileId !== null)
       ? BigInt(object.userProfileId)
@@ -1023,10 +1023,10 @@ export const SecretSelector: MessageFns<SecretSelector> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<SecretSelector>, I>>(base?: I): SecretSelector {
-    return SecretSelector.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<SecretSelector>): SecretSelector {
+    return SecretSelector.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<SecretSelector>, I>>(object: I): SecretSelector {
+  fromPartial(object: DeepPartial<SecretSelector>): SecretSelector {
     const message = createBaseSecretSelector();
     message.id = (object.id !== undefined && object.id !== null) ? BigInt(object.id) : undefined;
     message.hashedId = object.hashedId ?? undefined;
@@ -1105,10 +1105,10 @@ export const OwnedSecretName: MessageFns<OwnedSecretName> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<OwnedSecretName>, I>>(base?: I): OwnedSecretName {
-    return OwnedSecretName.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<OwnedSecretName>): OwnedSecretName {
+    return OwnedSecretName.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<OwnedSecretName>, I>>(object: I): OwnedSecretName {
+  fromPartial(object: DeepPartial<OwnedSecretName>): OwnedSecretName {
     const message = createBaseOwnedSecretName();
     message.userProfile = (object.userProfile !== undefined && object.userProfile !== null)
       ? UserProfileSelector.fromPartial(object.userProfile)
@@ -1175,10 +1175,10 @@ export const SecretPayload: MessageFns<SecretPayload> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<SecretPayload>, I>>(base?: I): SecretPayload {
-    return SecretPayload.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<SecretPayload>): SecretPayload {
+    return SecretPayload.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<SecretPayload>, I>>(object: I): SecretPayload {
+  fromPartial(object: DeepPartial<SecretPayload>): SecretPayload {
     const message = createBaseSecretPayload();
     message.text = object.text ?? undefined;
     message.data = object.data ?? undefined;
@@ -1305,10 +1305,10 @@ export const SecretVersion: MessageFns<SecretVersion> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<SecretVersion>, I>>(base?: I): SecretVersion {
-    return SecretVersion.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<SecretVersion>): SecretVersion {
+    return SecretVersion.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<SecretVersion>, I>>(object: I): SecretVersion {
+  fromPartial(object: DeepPartial<SecretVersion>): SecretVersion {
     const message = createBaseSecretVersion();
     message.number = object.number ?? 0;
     message.state = object.state ?? SecretVersionState.UNSPECIFIED;
@@ -1388,10 +1388,10 @@ export const SecretReference: MessageFns<SecretReference> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<SecretReference>, I>>(base?: I): SecretReference {
-    return SecretReference.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<SecretReference>): SecretReference {
+    return SecretReference.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<SecretReference>, I>>(object: I): SecretReference {
+  fromPartial(object: DeepPartial<SecretReference>): SecretReference {
     const message = createBaseSecretReference();
     message.kind = object.kind ?? "";
     message.consumer = object.consumer ?? "";
@@ -1510,10 +1510,10 @@ export const SecretGrant: MessageFns<SecretGrant> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<SecretGrant>, I>>(base?: I): SecretGrant {
-    return SecretGrant.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<SecretGrant>): SecretGrant {
+    return SecretGrant.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<SecretGrant>, I>>(object: I): SecretGrant {
+  fromPartial(object: DeepPartial<SecretGrant>): SecretGrant {
     const message = createBaseSecretGrant();
     message.userProfileId = (object.userProfileId !== undefined && object.userProfileId !== null)
       ? BigInt(object.userProfileId)
@@ -1608,10 +1608,10 @@ export const KeyUsage: MessageFns<KeyUsage> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<KeyUsage>, I>>(base?: I): KeyUsage {
-    return KeyUsage.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<KeyUsage>): KeyUsage {
+    return KeyUsage.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<KeyUsage>, I>>(object: I): KeyUsage {
+  fromPartial(object: DeepPartial<KeyUsage>): KeyUsage {
     const message = createBaseKeyUsage();
     message.keyId = object.keyId ?? "";
     message.versionCount = (object.versionCount !== undefined && object.versionCount !== null)
@@ -1704,10 +1704,10 @@ export const UndecryptableVersion: MessageFns<UndecryptableVersion> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<UndecryptableVersion>, I>>(base?: I): UndecryptableVersion {
-    return UndecryptableVersion.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<UndecryptableVersion>): UndecryptableVersion {
+    return UndecryptableVersion.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<UndecryptableVersion>, I>>(object: I): UndecryptableVersion {
+  fromPartial(object: DeepPartial<UndecryptableVersion>): UndecryptableVersion {
     const message = createBaseUndecryptableVersion();
     message.secretId = (object.secretId !== undefined && object.secretId !== null) ? BigInt(object.secretId) : 0n;
     message.version = object.version ?? 0;
@@ -1725,10 +1725,6 @@ type DeepPartial<T> = T extends bigint ? string | number | bigint
   : T extends {} ? { [K in keyof T]?: DeepPartial<T[K]> }
   : Partial<T>;
 
-type KeysOfUnion<T> = T extends T ? keyof T : never;
-type Exact<P, I extends P> = P extends Builtin ? P
-  : P & { [K in keyof P]: Exact<P[K], I[K]> } & { [K in Exclude<keyof I, KeysOfUnion<P>>]: never };
-
 function toTimestamp(date: Date): Timestamp {
   const seconds = BigInt(Math.trunc(date.getTime() / 1_000));
   const nanos = (date.getTime() % 1_000) * 1_000_000;
@@ -1744,6 +1740,6 @@ function fromTimestamp(t: Timestamp): Date {
 interface MessageFns<T> {
   encode(message: T, writer?: BinaryWriter): BinaryWriter;
   decode(input: BinaryReader | Uint8Array, length?: number): T;
-  create<I extends Exact<DeepPartial<T>, I>>(base?: I): T;
-  fromPartial<I extends Exact<DeepPartial<T>, I>>(object: I): T;
+  create(base?: DeepPartial<T>): T;
+  fromPartial(object: DeepPartial<T>): T;
 }

@@ -1060,10 +1060,10 @@ export const CreateSecretRequest: MessageFns<CreateSecretRequest> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<CreateSecretRequest>, I>>(base?: I): CreateSecretRequest {
-    return CreateSecretRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<CreateSecretRequest>): CreateSecretRequest {
+    return CreateSecretRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<CreateSecretRequest>, I>>(object: I): CreateSecretRequest {
+  fromPartial(object: DeepPartial<CreateSecretRequest>): CreateSecretRequest {
     const message = createBaseCreateSecretRequest();
     message.owner = (object.owner !== undefined && object.owner !== null)
       ? UserProfileSelector.fromPartial(object.owner)
@@ -1149,14 +1149,10 @@ export const CreateSecretRequest_AnnotationsEntry: MessageFns<CreateSecretReques
     }
   },
 
-  create<I extends Exact<DeepPartial<CreateSecretRequest_AnnotationsEntry>, I>>(
-    base?: I,
-  ): CreateSecretRequest_AnnotationsEntry {
-    return CreateSecretRequest_AnnotationsEntry.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<CreateSecretRequest_AnnotationsEntry>): CreateSecretRequest_AnnotationsEntry {
+    return CreateSecretRequest_AnnotationsEntry.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<CreateSecretRequest_AnnotationsEntry>, I>>(
-    object: I,
-  ): CreateSecretRequest_AnnotationsEntry {
+  fromPartial(object: DeepPartial<CreateSecretRequest_AnnotationsEntry>): CreateSecretRequest_AnnotationsEntry {
     const message = createBaseCreateSecretRequest_AnnotationsEntry();
     message.key = object.key ?? "";
     message.value = object.value ?? "";
@@ -1209,10 +1205,10 @@ export const CreateSecretResponse: MessageFns<CreateSecretResponse> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<CreateSecretResponse>, I>>(base?: I): CreateSecretResponse {
-    return CreateSecretResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<CreateSecretResponse>): CreateSecretResponse {
+    return CreateSecretResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<CreateSecretResponse>, I>>(object: I): CreateSecretResponse {
+  fromPartial(object: DeepPartial<CreateSecretResponse>): CreateSecretResponse {
     const message = createBaseCreateSecretResponse();
     message.secret = (object.secret !== undefined && object.secret !== null)
       ? Secret.fromPartial(object.secret)
@@ -1266,10 +1262,10 @@ export const GetSecretRequest: MessageFns<GetSecretRequest> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<GetSecretRequest>, I>>(base?: I): GetSecretRequest {
-    return GetSecretRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<GetSecretRequest>): GetSecretRequest {
+    return GetSecretRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<GetSecretRequest>, I>>(object: I): GetSecretRequest {
+  fromPartial(object: DeepPartial<GetSecretRequest>): GetSecretRequest {
     const message = createBaseGetSecretRequest();
     message.secret = (object.secret !== undefined && object.secret !== null)
       ? SecretSelector.fromPartial(object.secret)
@@ -1323,10 +1319,10 @@ export const GetSecretResponse: MessageFns<GetSecretResponse> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<GetSecretResponse>, I>>(base?: I): GetSecretResponse {
-    return GetSecretResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<GetSecretResponse>): GetSecretResponse {
+    return GetSecretResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<GetSecretResponse>, I>>(object: I): GetSecretResponse {
+  fromPartial(object: DeepPartial<GetSecretResponse>): GetSecretResponse {
     const message = createBaseGetSecretResponse();
     message.secret = (object.secret !== undefined && object.secret !== null)
       ? Secret.fromPartial(object.secret)
@@ -1424,10 +1420,10 @@ export const ListSecretsRequest: MessageFns<ListSecretsRequest> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<ListSecretsRequest>, I>>(base?: I): ListSecretsRequest {
-    return ListSecretsRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<ListSecretsRequest>): ListSecretsRequest {
+    return ListSecretsRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<ListSecretsRequest>, I>>(object: I): ListSecretsRequest {
+  fromPartial(object: DeepPartial<ListSecretsRequest>): ListSecretsRequest {
     const message = createBaseListSecretsRequest();
     message.pageSize = object.pageSize ?? 0;
     message.pageToken = object.pageToken ?? "";
@@ -1494,10 +1490,10 @@ export const ListSecretsResponse: MessageFns<ListSecretsResponse> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<ListSecretsResponse>, I>>(base?: I): ListSecretsResponse {
-    return ListSecretsResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<ListSecretsResponse>): ListSecretsResponse {
+    return ListSecretsResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<ListSecretsResponse>, I>>(object: I): ListSecretsResponse {
+  fromPartial(object: DeepPartial<ListSecretsResponse>): ListSecretsResponse {
     const message = createBaseListSecretsResponse();
     message.secrets = object.secrets?.map((e) => Secret.fromPartial(e)) || [];
     message.nextPageToken = object.nextPageToken ?? "";
@@ -1594,10 +1590,10 @@ export const UpdateSecretRequest: MessageFns<UpdateSecretRequest> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<UpdateSecretRequest>, I>>(base?: I): UpdateSecretRequest {
-    return UpdateSecretRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<UpdateSecretRequest>): UpdateSecretRequest {
+    return UpdateSecretRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<UpdateSecretRequest>, I>>(object: I): UpdateSecretRequest {
+  fromPartial(object: DeepPartial<UpdateSecretRequest>): UpdateSecretRequest {
     const message = createBaseUpdateSecretRequest();
     message.selector = (object.selector !== undefined && object.selector !== null)
       ? SecretSelector.fromPartial(object.selector)
@@ -1657,10 +1653,10 @@ export const UpdateSecretResponse: MessageFns<UpdateSecretResponse> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<UpdateSecretResponse>, I>>(base?: I): UpdateSecretResponse {
-    return UpdateSecretResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<UpdateSecretResponse>): UpdateSecretResponse {
+    return UpdateSecretResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<UpdateSecretResponse>, I>>(object: I): UpdateSecretResponse {
+  fromPartial(object: DeepPartial<UpdateSecretResponse>): UpdateSecretResponse {
     const message = createBaseUpdateSecretResponse();
     message.secret = (object.secret !== undefined && object.secret !== null)
       ? Secret.fromPartial(object.secret)
@@ -1747,10 +1743,10 @@ export const RenameSecretRequest: MessageFns<RenameSecretRequest> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<RenameSecretRequest>, I>>(base?: I): RenameSecretRequest {
-    return RenameSecretRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<RenameSecretRequest>): RenameSecretRequest {
+    return RenameSecretRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<RenameSecretRequest>, I>>(object: I): RenameSecretRequest {
+  fromPartial(object: DeepPartial<RenameSecretRequest>): RenameSecretRequest {
     const message = createBaseRenameSecretRequest();
     message.selector = (object.selector !== undefined && object.selector !== null)
       ? SecretSelector.fromPartial(object.selector)
@@ -1807,10 +1803,10 @@ export const RenameSecretResponse: MessageFns<RenameSecretResponse> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<RenameSecretResponse>, I>>(base?: I): RenameSecretResponse {
-    return RenameSecretResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<RenameSecretResponse>): RenameSecretResponse {
+    return RenameSecretResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<RenameSecretResponse>, I>>(object: I): RenameSecretResponse {
+  fromPartial(object: DeepPartial<RenameSecretResponse>): RenameSecretResponse {
     const message = createBaseRenameSecretResponse();
     message.secret = (object.secret !== undefined && object.secret !== null)
       ? Secret.fromPartial(object.secret)
@@ -1919,10 +1915,10 @@ export const CloneSecretRequest: MessageFns<CloneSecretRequest> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<CloneSecretRequest>, I>>(base?: I): CloneSecretRequest {
-    return CloneSecretRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<CloneSecretRequest>): CloneSecretRequest {
+    return CloneSecretRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<CloneSecretRequest>, I>>(object: I): CloneSecretRequest {
+  fromPartial(object: DeepPartial<CloneSecretRequest>): CloneSecretRequest {
     const message = createBaseCloneSecretRequest();
     message.selector = (object.selector !== undefined && object.selector !== null)
       ? SecretSelector.fromPartial(object.selector)
@@ -1983,10 +1979,10 @@ export const CloneSecretResponse: MessageFns<CloneSecretResponse> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<CloneSecretResponse>, I>>(base?: I): CloneSecretResponse {
-    return CloneSecretResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<CloneSecretResponse>): CloneSecretResponse {
+    return CloneSecretResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<CloneSecretResponse>, I>>(object: I): CloneSecretResponse {
+  fromPartial(object: DeepPartial<CloneSecretResponse>): CloneSecretResponse {
     const message = createBaseCloneSecretResponse();
     message.secret = (object.secret !== undefined && object.secret !== null)
       ? Secret.fromPartial(object.secret)
@@ -2073,10 +2069,10 @@ export const TransferSecretRequest: MessageFns<TransferSecretRequest> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<TransferSecretRequest>, I>>(base?: I): TransferSecretRequest {
-    return TransferSecretRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<TransferSecretRequest>): TransferSecretRequest {
+    return TransferSecretRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<TransferSecretRequest>, I>>(object: I): TransferSecretRequest {
+  fromPartial(object: DeepPartial<TransferSecretRequest>): TransferSecretRequest {
     const message = createBaseTransferSecretRequest();
     message.selector = (object.selector !== undefined && object.selector !== null)
       ? SecretSelector.fromPartial(object.selector)
@@ -2135,10 +2131,10 @@ export const TransferSecretResponse: MessageFns<TransferSecretResponse> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<TransferSecretResponse>, I>>(base?: I): TransferSecretResponse {
-    return TransferSecretResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<TransferSecretResponse>): TransferSecretResponse {
+    return TransferSecretResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<TransferSecretResponse>, I>>(object: I): TransferSecretResponse {
+  fromPartial(object: DeepPartial<TransferSecretResponse>): TransferSecretResponse {
     const message = createBaseTransferSecretResponse();
     message.secret = (object.secret !== undefined && object.secret !== null)
       ? Secret.fromPartial(object.secret)
@@ -2225,10 +2221,10 @@ export const DeleteSecretRequest: MessageFns<DeleteSecretRequest> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<DeleteSecretRequest>, I>>(base?: I): DeleteSecretRequest {
-    return DeleteSecretRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<DeleteSecretRequest>): DeleteSecretRequest {
+    return DeleteSecretRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<DeleteSecretRequest>, I>>(object: I): DeleteSecretRequest {
+  fromPartial(object: DeepPartial<DeleteSecretRequest>): DeleteSecretRequest {
     const message = createBaseDeleteSecretRequest();
     message.selector = (object.selector !== undefined && object.selector !== null)
       ? SecretSelector.fromPartial(object.selector)
@@ -2285,10 +2281,10 @@ export const DeleteSecretResponse: MessageFns<DeleteSecretResponse> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<DeleteSecretResponse>, I>>(base?: I): DeleteSecretResponse {
-    return DeleteSecretResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<DeleteSecretResponse>): DeleteSecretResponse {
+    return DeleteSecretResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<DeleteSecretResponse>, I>>(object: I): DeleteSecretResponse {
+  fromPartial(object: DeepPartial<DeleteSecretResponse>): DeleteSecretResponse {
     const message = createBaseDeleteSecretResponse();
     message.secret = (object.secret !== undefined && object.secret !== null)
       ? Secret.fromPartial(object.secret)
@@ -2364,10 +2360,10 @@ export const UndeleteSecretRequest: MessageFns<UndeleteSecretRequest> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<UndeleteSecretRequest>, I>>(base?: I): UndeleteSecretRequest {
-    return UndeleteSecretRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<UndeleteSecretRequest>): UndeleteSecretRequest {
+    return UndeleteSecretRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<UndeleteSecretRequest>, I>>(object: I): UndeleteSecretRequest {
+  fromPartial(object: DeepPartial<UndeleteSecretRequest>): UndeleteSecretRequest {
     const message = createBaseUndeleteSecretRequest();
     message.selector = (object.selector !== undefined && object.selector !== null)
       ? SecretSelector.fromPartial(object.selector)
@@ -2423,10 +2419,10 @@ export const UndeleteSecretResponse: MessageFns<UndeleteSecretResponse> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<UndeleteSecretResponse>, I>>(base?: I): UndeleteSecretResponse {
-    return UndeleteSecretResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<UndeleteSecretResponse>): UndeleteSecretResponse {
+    return UndeleteSecretResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<UndeleteSecretResponse>, I>>(object: I): UndeleteSecretResponse {
+  fromPartial(object: DeepPartial<UndeleteSecretResponse>): UndeleteSecretResponse {
     const message = createBaseUndeleteSecretResponse();
     message.secret = (object.secret !== undefined && object.secret !== null)
       ? Secret.fromPartial(object.secret)
@@ -2524,10 +2520,10 @@ export const AddSecretVersionRequest: MessageFns<AddSecretVersionRequest> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<AddSecretVersionRequest>, I>>(base?: I): AddSecretVersionRequest {
-    return AddSecretVersionRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<AddSecretVersionRequest>): AddSecretVersionRequest {
+    return AddSecretVersionRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<AddSecretVersionRequest>, I>>(object: I): AddSecretVersionRequest {
+  fromPartial(object: DeepPartial<AddSecretVersionRequest>): AddSecretVersionRequest {
     const message = createBaseAddSecretVersionRequest();
     message.selector = (object.selector !== undefined && object.selector !== null)
       ? SecretSelector.fromPartial(object.selector)
@@ -2587,10 +2583,10 @@ export const AddSecretVersionResponse: MessageFns<AddSecretVersionResponse> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<AddSecretVersionResponse>, I>>(base?: I): AddSecretVersionResponse {
-    return AddSecretVersionResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<AddSecretVersionResponse>): AddSecretVersionResponse {
+    return AddSecretVersionResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<AddSecretVersionResponse>, I>>(object: I): AddSecretVersionResponse {
+  fromPartial(object: DeepPartial<AddSecretVersionResponse>): AddSecretVersionResponse {
     const message = createBaseAddSecretVersionResponse();
     message.version = (object.version !== undefined && object.version !== null)
       ? SecretVersion.fromPartial(object.version)
@@ -2688,10 +2684,10 @@ export const ListSecretVersionsRequest: MessageFns<ListSecretVersionsRequest> = 
     }
   },
 
-  create<I extends Exact<DeepPartial<ListSecretVersionsRequest>, I>>(base?: I): ListSecretVersionsRequest {
-    return ListSecretVersionsRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<ListSecretVersionsRequest>): ListSecretVersionsRequest {
+    return ListSecretVersionsRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<ListSecretVersionsRequest>, I>>(object: I): ListSecretVersionsRequest {
+  fromPartial(object: DeepPartial<ListSecretVersionsRequest>): ListSecretVersionsRequest {
     const message = createBaseListSecretVersionsRequest();
     message.secret = (object.secret !== undefined && object.secret !== null)
       ? SecretSelector.fromPartial(object.secret)
@@ -2760,10 +2756,10 @@ export const ListSecretVersionsResponse: MessageFns<ListSecretVersionsResponse> 
     }
   },
 
-  create<I extends Exact<DeepPartial<ListSecretVersionsResponse>, I>>(base?: I): ListSecretVersionsResponse {
-    return ListSecretVersionsResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<ListSecretVersionsResponse>): ListSecretVersionsResponse {
+    return ListSecretVersionsResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<ListSecretVersionsResponse>, I>>(object: I): ListSecretVersionsResponse {
+  fromPartial(object: DeepPartial<ListSecretVersionsResponse>): ListSecretVersionsResponse {
     const message = createBaseListSecretVersionsResponse();
     message.versions = object.versions?.map((e) => SecretVersion.fromPartial(e)) || [];
     message.nextPageToken = object.nextPageToken ?? "";
@@ -2849,10 +2845,10 @@ export const DisableSecretVersionRequest: MessageFns<DisableSecretVersionRequest
     }
   },
 
-  create<I extends Exact<DeepPartial<DisableSecretVersionRequest>, I>>(base?: I): DisableSecretVersionRequest {
-    return DisableSecretVersionRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<DisableSecretVersionRequest>): DisableSecretVersionRequest {
+    return DisableSecretVersionRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<DisableSecretVersionRequest>, I>>(object: I): DisableSecretVersionRequest {
+  fromPartial(object: DeepPartial<DisableSecretVersionRequest>): DisableSecretVersionRequest {
     const message = createBaseDisableSecretVersionRequest();
     message.selector = (object.selector !== undefined && object.selector !== null)
       ? SecretSelector.fromPartial(object.selector)
@@ -2909,10 +2905,10 @@ export const DisableSecretVersionResponse: MessageFns<DisableSecretVersionRespon
     }
   },
 
-  create<I extends Exact<DeepPartial<DisableSecretVersionResponse>, I>>(base?: I): DisableSecretVersionResponse {
-    return DisableSecretVersionResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<DisableSecretVersionResponse>): DisableSecretVersionResponse {
+    return DisableSecretVersionResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<DisableSecretVersionResponse>, I>>(object: I): DisableSecretVersionResponse {
+  fromPartial(object: DeepPartial<DisableSecretVersionResponse>): DisableSecretVersionResponse {
     const message = createBaseDisableSecretVersionResponse();
     message.version = (object.version !== undefined && object.version !== null)
       ? SecretVersion.fromPartial(object.version)
@@ -2999,10 +2995,10 @@ export const EnableSecretVersionRequest: MessageFns<EnableSecretVersionRequest> 
     }
   },
 
-  create<I extends Exact<DeepPartial<EnableSecretVersionRequest>, I>>(base?: I): EnableSecretVersionRequest {
-    return EnableSecretVersionRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<EnableSecretVersionRequest>): EnableSecretVersionRequest {
+    return EnableSecretVersionRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<EnableSecretVersionRequest>, I>>(object: I): EnableSecretVersionRequest {
+  fromPartial(object: DeepPartial<EnableSecretVersionRequest>): EnableSecretVersionRequest {
     const message = createBaseEnableSecretVersionRequest();
     message.selector = (object.selector !== undefined && object.selector !== null)
       ? SecretSelector.fromPartial(object.selector)
@@ -3059,10 +3055,10 @@ export const EnableSecretVersionResponse: MessageFns<EnableSecretVersionResponse
     }
   },
 
-  create<I extends Exact<DeepPartial<EnableSecretVersionResponse>, I>>(base?: I): EnableSecretVersionResponse {
-    return EnableSecretVersionResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<EnableSecretVersionResponse>): EnableSecretVersionResponse {
+    return EnableSecretVersionResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<EnableSecretVersionResponse>, I>>(object: I): EnableSecretVersionResponse {
+  fromPartial(object: DeepPartial<EnableSecretVersionResponse>): EnableSecretVersionResponse {
     const message = createBaseEnableSecretVersionResponse();
     message.version = (object.version !== undefined && object.version !== null)
       ? SecretVersion.fromPartial(object.version)
@@ -3149,10 +3145,10 @@ export const DestroySecretVersionRequest: MessageFns<DestroySecretVersionRequest
     }
   },
 
-  create<I extends Exact<DeepPartial<DestroySecretVersionRequest>, I>>(base?: I): DestroySecretVersionRequest {
-    return DestroySecretVersionRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<DestroySecretVersionRequest>): DestroySecretVersionRequest {
+    return DestroySecretVersionRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<DestroySecretVersionRequest>, I>>(object: I): DestroySecretVersionRequest {
+  fromPartial(object: DeepPartial<DestroySecretVersionRequest>): DestroySecretVersionRequest {
     const message = createBaseDestroySecretVersionRequest();
     message.selector = (object.selector !== undefined && object.selector !== null)
       ? SecretSelector.fromPartial(object.selector)
@@ -3209,10 +3205,10 @@ export const DestroySecretVersionResponse: MessageFns<DestroySecretVersionRespon
     }
   },
 
-  create<I extends Exact<DeepPartial<DestroySecretVersionResponse>, I>>(base?: I): DestroySecretVersionResponse {
-    return DestroySecretVersionResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<DestroySecretVersionResponse>): DestroySecretVersionResponse {
+    return DestroySecretVersionResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<DestroySecretVersionResponse>, I>>(object: I): DestroySecretVersionResponse {
+  fromPartial(object: DeepPartial<DestroySecretVersionResponse>): DestroySecretVersionResponse {
     const message = createBaseDestroySecretVersionResponse();
     message.version = (object.version !== undefined && object.version !== null)
       ? SecretVersion.fromPartial(object.version)
@@ -3299,10 +3295,10 @@ export const AccessSecretRequest: MessageFns<AccessSecretRequest> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<AccessSecretRequest>, I>>(base?: I): AccessSecretRequest {
-    return AccessSecretRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<AccessSecretRequest>): AccessSecretRequest {
+    return AccessSecretRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<AccessSecretRequest>, I>>(object: I): AccessSecretRequest {
+  fromPartial(object: DeepPartial<AccessSecretRequest>): AccessSecretRequest {
     const message = createBaseAccessSecretRequest();
     message.secret = (object.secret !== undefined && object.secret !== null)
       ? SecretSelector.fromPartial(object.secret)
@@ -3384,10 +3380,10 @@ export const AccessSecretResponse: MessageFns<AccessSecretResponse> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<AccessSecretResponse>, I>>(base?: I): AccessSecretResponse {
-    return AccessSecretResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<AccessSecretResponse>): AccessSecretResponse {
+    return AccessSecretResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<AccessSecretResponse>, I>>(object: I): AccessSecretResponse {
+  fromPartial(object: DeepPartial<AccessSecretResponse>): AccessSecretResponse {
     const message = createBaseAccessSecretResponse();
     message.secretId = (object.secretId !== undefined && object.secretId !== null) ? BigInt(object.secretId) : 0n;
     message.version = object.version ?? 0;
@@ -3443,10 +3439,10 @@ export const BatchAccessSecretsRequest: MessageFns<BatchAccessSecretsRequest> = 
     }
   },
 
-  create<I extends Exact<DeepPartial<BatchAccessSecretsRequest>, I>>(base?: I): BatchAccessSecretsRequest {
-    return BatchAccessSecretsRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<BatchAccessSecretsRequest>): BatchAccessSecretsRequest {
+    return BatchAccessSecretsRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<BatchAccessSecretsRequest>, I>>(object: I): BatchAccessSecretsRequest {
+  fromPartial(object: DeepPartial<BatchAccessSecretsRequest>): BatchAccessSecretsRequest {
     const message = createBaseBatchAccessSecretsRequest();
     message.requests = object.requests?.map((e) => AccessSecretRequest.fromPartial(e)) || [];
     return message;
@@ -3498,10 +3494,10 @@ export const BatchAccessSecretsResponse: MessageFns<BatchAccessSecretsResponse> 
     }
   },
 
-  create<I extends Exact<DeepPartial<BatchAccessSecretsResponse>, I>>(base?: I): BatchAccessSecretsResponse {
-    return BatchAccessSecretsResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<BatchAccessSecretsResponse>): BatchAccessSecretsResponse {
+    return BatchAccessSecretsResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<BatchAccessSecretsResponse>, I>>(object: I): BatchAccessSecretsResponse {
+  fromPartial(object: DeepPartial<BatchAccessSecretsResponse>): BatchAccessSecretsResponse {
     const message = createBaseBatchAccessSecretsResponse();
     message.results = object.results?.map((e) => BatchAccessSecretsResult.fromPartial(e)) || [];
     return message;
@@ -3564,10 +3560,10 @@ export const BatchAccessSecretsResult: MessageFns<BatchAccessSecretsResult> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<BatchAccessSecretsResult>, I>>(base?: I): BatchAccessSecretsResult {
-    return BatchAccessSecretsResult.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<BatchAccessSecretsResult>): BatchAccessSecretsResult {
+    return BatchAccessSecretsResult.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<BatchAccessSecretsResult>, I>>(object: I): BatchAccessSecretsResult {
+  fromPartial(object: DeepPartial<BatchAccessSecretsResult>): BatchAccessSecretsResult {
     const message = createBaseBatchAccessSecretsResult();
     message.access = (object.access !== undefined && object.access !== null)
       ? AccessSecretResponse.fromPartial(object.access)
@@ -3657,10 +3653,10 @@ export const AttachReferenceRequest: MessageFns<AttachReferenceRequest> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<AttachReferenceRequest>, I>>(base?: I): AttachReferenceRequest {
-    return AttachReferenceRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<AttachReferenceRequest>): AttachReferenceRequest {
+    return AttachReferenceRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<AttachReferenceRequest>, I>>(object: I): AttachReferenceRequest {
+  fromPartial(object: DeepPartial<AttachReferenceRequest>): AttachReferenceRequest {
     const message = createBaseAttachReferenceRequest();
     message.selector = (object.selector !== undefined && object.selector !== null)
       ? SecretSelector.fromPartial(object.selector)
@@ -3717,10 +3713,10 @@ export const AttachReferenceResponse: MessageFns<AttachReferenceResponse> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<AttachReferenceResponse>, I>>(base?: I): AttachReferenceResponse {
-    return AttachReferenceResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<AttachReferenceResponse>): AttachReferenceResponse {
+    return AttachReferenceResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<AttachReferenceResponse>, I>>(object: I): AttachReferenceResponse {
+  fromPartial(object: DeepPartial<AttachReferenceResponse>): AttachReferenceResponse {
     const message = createBaseAttachReferenceResponse();
     message.reference = (object.reference !== undefined && object.reference !== null)
       ? SecretReference.fromPartial(object.reference)
@@ -3807,10 +3803,10 @@ export const DetachReferenceRequest: MessageFns<DetachReferenceRequest> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<DetachReferenceRequest>, I>>(base?: I): DetachReferenceRequest {
-    return DetachReferenceRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<DetachReferenceRequest>): DetachReferenceRequest {
+    return DetachReferenceRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<DetachReferenceRequest>, I>>(object: I): DetachReferenceRequest {
+  fromPartial(object: DeepPartial<DetachReferenceRequest>): DetachReferenceRequest {
     const message = createBaseDetachReferenceRequest();
     message.selector = (object.selector !== undefined && object.selector !== null)
       ? SecretSelector.fromPartial(object.selector)
@@ -3856,10 +3852,10 @@ export const DetachReferenceResponse: MessageFns<DetachReferenceResponse> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<DetachReferenceResponse>, I>>(base?: I): DetachReferenceResponse {
-    return DetachReferenceResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<DetachReferenceResponse>): DetachReferenceResponse {
+    return DetachReferenceResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<DetachReferenceResponse>, I>>(_: I): DetachReferenceResponse {
+  fromPartial(_: DeepPartial<DetachReferenceResponse>): DetachReferenceResponse {
     const message = createBaseDetachReferenceResponse();
     return message;
   },
@@ -3954,10 +3950,10 @@ export const ListReferencesRequest: MessageFns<ListReferencesRequest> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<ListReferencesRequest>, I>>(base?: I): ListReferencesRequest {
-    return ListReferencesRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<ListReferencesRequest>): ListReferencesRequest {
+    return ListReferencesRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<ListReferencesRequest>, I>>(object: I): ListReferencesRequest {
+  fromPartial(object: DeepPartial<ListReferencesRequest>): ListReferencesRequest {
     const message = createBaseListReferencesRequest();
     message.secret = (object.secret !== undefined && object.secret !== null)
       ? SecretSelector.fromPartial(object.secret)
@@ -4026,10 +4022,10 @@ export const ListReferencesResponse: MessageFns<ListReferencesResponse> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<ListReferencesResponse>, I>>(base?: I): ListReferencesResponse {
-    return ListReferencesResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<ListReferencesResponse>): ListReferencesResponse {
+    return ListReferencesResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<ListReferencesResponse>, I>>(object: I): ListReferencesResponse {
+  fromPartial(object: DeepPartial<ListReferencesResponse>): ListReferencesResponse {
     const message = createBaseListReferencesResponse();
     message.references = object.references?.map((e) => SecretReference.fromPartial(e)) || [];
     message.nextPageToken = object.nextPageToken ?? "";
@@ -4126,10 +4122,10 @@ export const GrantAccessRequest: MessageFns<GrantAccessRequest> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<GrantAccessRequest>, I>>(base?: I): GrantAccessRequest {
-    return GrantAccessRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<GrantAccessRequest>): GrantAccessRequest {
+    return GrantAccessRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<GrantAccessRequest>, I>>(object: I): GrantAccessRequest {
+  fromPartial(object: DeepPartial<GrantAccessRequest>): GrantAccessRequest {
     const message = createBaseGrantAccessRequest();
     message.selector = (object.selector !== undefined && object.selector !== null)
       ? SecretSelector.fromPartial(object.selector)
@@ -4189,10 +4185,10 @@ export const GrantAccessResponse: MessageFns<GrantAccessResponse> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<GrantAccessResponse>, I>>(base?: I): GrantAccessResponse {
-    return GrantAccessResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<GrantAccessResponse>): GrantAccessResponse {
+    return GrantAccessResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<GrantAccessResponse>, I>>(object: I): GrantAccessResponse {
+  fromPartial(object: DeepPartial<GrantAccessResponse>): GrantAccessResponse {
     const message = createBaseGrantAccessResponse();
     message.grant = (object.grant !== undefined && object.grant !== null)
       ? SecretGrant.fromPartial(object.grant)
@@ -4268,10 +4264,10 @@ export const RevokeAccessRequest: MessageFns<RevokeAccessRequest> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<RevokeAccessRequest>, I>>(base?: I): RevokeAccessRequest {
-    return RevokeAccessRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<RevokeAccessRequest>): RevokeAccessRequest {
+    return RevokeAccessRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<RevokeAccessRequest>, I>>(object: I): RevokeAccessRequest {
+  fromPartial(object: DeepPartial<RevokeAccessRequest>): RevokeAccessRequest {
     const message = createBaseRevokeAccessRequest();
     message.selector = (object.selector !== undefined && object.selector !== null)
       ? SecretSelector.fromPartial(object.selector)
@@ -4329,10 +4325,10 @@ export const RevokeAccessResponse: MessageFns<RevokeAccessResponse> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<RevokeAccessResponse>, I>>(base?: I): RevokeAccessResponse {
-    return RevokeAccessResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<RevokeAccessResponse>): RevokeAccessResponse {
+    return RevokeAccessResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<RevokeAccessResponse>, I>>(object: I): RevokeAccessResponse {
+  fromPartial(object: DeepPartial<RevokeAccessResponse>): RevokeAccessResponse {
     const message = createBaseRevokeAccessResponse();
     message.propagation = (object.propagation !== undefined && object.propagation !== null)
       ? Propagation.fromPartial(object.propagation)
@@ -4430,10 +4426,10 @@ export const ListGrantsRequest: MessageFns<ListGrantsRequest> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<ListGrantsRequest>, I>>(base?: I): ListGrantsRequest {
-    return ListGrantsRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<ListGrantsRequest>): ListGrantsRequest {
+    return ListGrantsRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<ListGrantsRequest>, I>>(object: I): ListGrantsRequest {
+  fromPartial(object: DeepPartial<ListGrantsRequest>): ListGrantsRequest {
     const message = createBaseListGrantsRequest();
     message.secret = (object.secret !== undefined && object.secret !== null)
       ? SecretSelector.fromPartial(object.secret)
@@ -4502,10 +4498,10 @@ export const ListGrantsResponse: MessageFns<ListGrantsResponse> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<ListGrantsResponse>, I>>(base?: I): ListGrantsResponse {
-    return ListGrantsResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<ListGrantsResponse>): ListGrantsResponse {
+    return ListGrantsResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<ListGrantsResponse>, I>>(object: I): ListGrantsResponse {
+  fromPartial(object: DeepPartial<ListGrantsResponse>): ListGrantsResponse {
     const message = createBaseListGrantsResponse();
     message.grants = object.grants?.map((e) => SecretGrant.fromPartial(e)) || [];
     message.nextPageToken = object.nextPageToken ?? "";
@@ -4569,10 +4565,10 @@ export const RotateEncryptionKeyRequest: MessageFns<RotateEncryptionKeyRequest> 
     }
   },
 
-  create<I extends Exact<DeepPartial<RotateEncryptionKeyRequest>, I>>(base?: I): RotateEncryptionKeyRequest {
-    return RotateEncryptionKeyRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<RotateEncryptionKeyRequest>): RotateEncryptionKeyRequest {
+    return RotateEncryptionKeyRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<RotateEncryptionKeyRequest>, I>>(object: I): RotateEncryptionKeyRequest {
+  fromPartial(object: DeepPartial<RotateEncryptionKeyRequest>): RotateEncryptionKeyRequest {
     const message = createBaseRotateEncryptionKeyRequest();
     message.dryRun = object.dryRun ?? false;
     message.batchSize = object.batchSize ?? 0;
@@ -4678,10 +4674,10 @@ export const RotateEncryptionKeyResponse: MessageFns<RotateEncryptionKeyResponse
     }
   },
 
-  create<I extends Exact<DeepPartial<RotateEncryptionKeyResponse>, I>>(base?: I): RotateEncryptionKeyResponse {
-    return RotateEncryptionKeyResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<RotateEncryptionKeyResponse>): RotateEncryptionKeyResponse {
+    return RotateEncryptionKeyResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<RotateEncryptionKeyResponse>, I>>(object: I): RotateEncryptionKeyResponse {
+  fromPartial(object: DeepPartial<RotateEncryptionKeyResponse>): RotateEncryptionKeyResponse {
     const message = createBaseRotateEncryptionKeyResponse();
     message.done = (object.done !== undefined && object.done !== null) ? BigInt(object.done) : 0n;
     message.total = (object.total !== undefined && object.total !== null) ? BigInt(object.total) : 0n;
@@ -4726,10 +4722,10 @@ export const GetRotationStatusRequest: MessageFns<GetRotationStatusRequest> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<GetRotationStatusRequest>, I>>(base?: I): GetRotationStatusRequest {
-    return GetRotationStatusRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<GetRotationStatusRequest>): GetRotationStatusRequest {
+    return GetRotationStatusRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<GetRotationStatusRequest>, I>>(_: I): GetRotationStatusRequest {
+  fromPartial(_: DeepPartial<GetRotationStatusRequest>): GetRotationStatusRequest {
     const message = createBaseGetRotationStatusRequest();
     return message;
   },
@@ -4816,10 +4812,10 @@ export const GetRotationStatusResponse: MessageFns<GetRotationStatusResponse> = 
     }
   },
 
-  create<I extends Exact<DeepPartial<GetRotationStatusResponse>, I>>(base?: I): GetRotationStatusResponse {
-    return GetRotationStatusResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<GetRotationStatusResponse>): GetRotationStatusResponse {
+    return GetRotationStatusResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<GetRotationStatusResponse>, I>>(object: I): GetRotationStatusResponse {
+  fromPartial(object: DeepPartial<GetRotationStatusResponse>): GetRotationStatusResponse {
     const message = createBaseGetRotationStatusResponse();
     message.primaryKeyId = object.primaryKeyId ?? "";
     message.keys = object.keys?.map((e) => KeyUsage.fromPartial(e)) || [];
@@ -4901,10 +4897,10 @@ export const WatchSecretsRequest: MessageFns<WatchSecretsRequest> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<WatchSecretsRequest>, I>>(base?: I): WatchSecretsRequest {
-    return WatchSecretsRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<WatchSecretsRequest>): WatchSecretsRequest {
+    return WatchSecretsRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<WatchSecretsRequest>, I>>(object: I): WatchSecretsRequest {
+  fromPartial(object: DeepPartial<WatchSecretsRequest>): WatchSecretsRequest {
     const message = createBaseWatchSecretsRequest();
     message.revision = (object.revision !== undefined && object.revision !== null)
       ? BigInt(object.revision)
@@ -4987,10 +4983,10 @@ export const WatchSecretsResponse: MessageFns<WatchSecretsResponse> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<WatchSecretsResponse>, I>>(base?: I): WatchSecretsResponse {
-    return WatchSecretsResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<WatchSecretsResponse>): WatchSecretsResponse {
+    return WatchSecretsResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<WatchSecretsResponse>, I>>(object: I): WatchSecretsResponse {
+  fromPartial(object: DeepPartial<WatchSecretsResponse>): WatchSecretsResponse {
     const message = createBaseWatchSecretsResponse();
     message.revision = (object.revision !== undefined && object.revision !== null) ? BigInt(object.revision) : 0n;
     message.resumeToken = object.resumeToken ?? "";
@@ -5169,10 +5165,10 @@ export const SecretEvent: MessageFns<SecretEvent> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<SecretEvent>, I>>(base?: I): SecretEvent {
-    return SecretEvent.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<SecretEvent>): SecretEvent {
+    return SecretEvent.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<SecretEvent>, I>>(object: I): SecretEvent {
+  fromPartial(object: DeepPartial<SecretEvent>): SecretEvent {
     const message = createBaseSecretEvent();
     message.type = object.type ?? SecretEventType.UNSPECIFIED;
     message.revision = (object.revision !== undefined && object.revision !== null) ? BigInt(object.revision) : 0n;
@@ -6358,10 +6354,6 @@ type DeepPartial<T> = T extends bigint ? string | number | bigint
   : T extends {} ? { [K in keyof T]?: DeepPartial<T[K]> }
   : Partial<T>;
 
-type KeysOfUnion<T> = T extends T ? keyof T : never;
-type Exact<P, I extends P> = P extends Builtin ? P
-  : P & { [K in keyof P]: Exact<P[K], I[K]> } & { [K in Exclude<keyof I, KeysOfUnion<P>>]: never };
-
 function toTimestamp(date: Date): Timestamp {
   const seconds = BigInt(Math.trunc(date.getTime() / 1_000));
   const nanos = (date.getTime() % 1_000) * 1_000_000;
@@ -6377,6 +6369,6 @@ function fromTimestamp(t: Timestamp): Date {
 interface MessageFns<T> {
   encode(message: T, writer?: BinaryWriter): BinaryWriter;
   decode(input: BinaryReader | Uint8Array, length?: number): T;
-  create<I extends Exact<DeepPartial<T>, I>>(base?: I): T;
-  fromPartial<I extends Exact<DeepPartial<T>, I>>(object: I): T;
+  create(base?: DeepPartial<T>): T;
+  fromPartial(object: DeepPartial<T>): T;
 }

@@ -630,10 +630,10 @@ export const HoldVerdictsRequest: MessageFns<HoldVerdictsRequest> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<HoldVerdictsRequest>, I>>(base?: I): HoldVerdictsRequest {
-    return HoldVerdictsRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<HoldVerdictsRequest>): HoldVerdictsRequest {
+    return HoldVerdictsRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<HoldVerdictsRequest>, I>>(object: I): HoldVerdictsRequest {
+  fromPartial(object: DeepPartial<HoldVerdictsRequest>): HoldVerdictsRequest {
     const message = createBaseHoldVerdictsRequest();
     message.open = (object.open !== undefined && object.open !== null) ? HoldOpen.fromPartial(object.open) : undefined;
     message.lookUp = (object.lookUp !== undefined && object.lookUp !== null)
@@ -760,10 +760,10 @@ export const HoldVerdictsResponse: MessageFns<HoldVerdictsResponse> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<HoldVerdictsResponse>, I>>(base?: I): HoldVerdictsResponse {
-    return HoldVerdictsResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<HoldVerdictsResponse>): HoldVerdictsResponse {
+    return HoldVerdictsResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<HoldVerdictsResponse>, I>>(object: I): HoldVerdictsResponse {
+  fromPartial(object: DeepPartial<HoldVerdictsResponse>): HoldVerdictsResponse {
     const message = createBaseHoldVerdictsResponse();
     message.opened = (object.opened !== undefined && object.opened !== null)
       ? HoldOpened.fromPartial(object.opened)
@@ -846,10 +846,10 @@ export const HoldPosition: MessageFns<HoldPosition> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<HoldPosition>, I>>(base?: I): HoldPosition {
-    return HoldPosition.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<HoldPosition>): HoldPosition {
+    return HoldPosition.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<HoldPosition>, I>>(object: I): HoldPosition {
+  fromPartial(object: DeepPartial<HoldPosition>): HoldPosition {
     const message = createBaseHoldPosition();
     message.epoch = object.epoch ?? "";
     message.revision = (object.revision !== undefined && object.revision !== null) ? BigInt(object.revision) : 0n;
@@ -974,10 +974,10 @@ export const HoldOpen: MessageFns<HoldOpen> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<HoldOpen>, I>>(base?: I): HoldOpen {
-    return HoldOpen.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<HoldOpen>): HoldOpen {
+    return HoldOpen.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<HoldOpen>, I>>(object: I): HoldOpen {
+  fromPartial(object: DeepPartial<HoldOpen>): HoldOpen {
     const message = createBaseHoldOpen();
     message.clientId = object.clientId ?? "";
     message.label = object.label ?? "";
@@ -1095,10 +1095,10 @@ export const HoldOwned: MessageFns<HoldOwned> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<HoldOwned>, I>>(base?: I): HoldOwned {
-    return HoldOwned.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<HoldOwned>): HoldOwned {
+    return HoldOwned.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<HoldOwned>, I>>(object: I): HoldOwned {
+  fromPartial(object: DeepPartial<HoldOwned>): HoldOwned {
     const message = createBaseHoldOwned();
     message.userProfileId = (object.userProfileId !== undefined && object.userProfileId !== null)
       ? BigInt(object.userProfileId)
@@ -1217,10 +1217,10 @@ export const HoldOpened: MessageFns<HoldOpened> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<HoldOpened>, I>>(base?: I): HoldOpened {
-    return HoldOpened.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<HoldOpened>): HoldOpened {
+    return HoldOpened.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<HoldOpened>, I>>(object: I): HoldOpened {
+  fromPartial(object: DeepPartial<HoldOpened>): HoldOpened {
     const message = createBaseHoldOpened();
     message.replicaId = object.replicaId ?? "";
     message.resumed = object.resumed ?? false;
@@ -1281,10 +1281,10 @@ export const HoldLookUp: MessageFns<HoldLookUp> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<HoldLookUp>, I>>(base?: I): HoldLookUp {
-    return HoldLookUp.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<HoldLookUp>): HoldLookUp {
+    return HoldLookUp.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<HoldLookUp>, I>>(object: I): HoldLookUp {
+  fromPartial(object: DeepPartial<HoldLookUp>): HoldLookUp {
     const message = createBaseHoldLookUp();
     message.texts = object.texts?.map((e) => HoldText.fromPartial(e)) || [];
     return message;
@@ -1350,10 +1350,10 @@ export const HoldText: MessageFns<HoldText> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<HoldText>, I>>(base?: I): HoldText {
-    return HoldText.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<HoldText>): HoldText {
+    return HoldText.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<HoldText>, I>>(object: I): HoldText {
+  fromPartial(object: DeepPartial<HoldText>): HoldText {
     const message = createBaseHoldText();
     message.id = (object.id !== undefined && object.id !== null) ? BigInt(object.id) : 0n;
     message.digest = object.digest ?? Buffer.alloc(0);
@@ -1406,10 +1406,10 @@ export const HoldFacts: MessageFns<HoldFacts> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<HoldFacts>, I>>(base?: I): HoldFacts {
-    return HoldFacts.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<HoldFacts>): HoldFacts {
+    return HoldFacts.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<HoldFacts>, I>>(object: I): HoldFacts {
+  fromPartial(object: DeepPartial<HoldFacts>): HoldFacts {
     const message = createBaseHoldFacts();
     message.facts = object.facts?.map((e) => HoldFact.fromPartial(e)) || [];
     return message;
@@ -1637,10 +1637,10 @@ export const HoldFact: MessageFns<HoldFact> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<HoldFact>, I>>(base?: I): HoldFact {
-    return HoldFact.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<HoldFact>): HoldFact {
+    return HoldFact.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<HoldFact>, I>>(object: I): HoldFact {
+  fromPartial(object: DeepPartial<HoldFact>): HoldFact {
     const message = createBaseHoldFact();
     message.id = (object.id !== undefined && object.id !== null) ? BigInt(object.id) : 0n;
     message.error = (object.error !== undefined && object.error !== null)
@@ -1726,10 +1726,10 @@ export const HoldAccess: MessageFns<HoldAccess> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<HoldAccess>, I>>(base?: I): HoldAccess {
-    return HoldAccess.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<HoldAccess>): HoldAccess {
+    return HoldAccess.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<HoldAccess>, I>>(object: I): HoldAccess {
+  fromPartial(object: DeepPartial<HoldAccess>): HoldAccess {
     const message = createBaseHoldAccess();
     message.id = (object.id !== undefined && object.id !== null) ? BigInt(object.id) : 0n;
     message.request = (object.request !== undefined && object.request !== null)
@@ -1831,10 +1831,10 @@ export const HoldAccessed: MessageFns<HoldAccessed> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<HoldAccessed>, I>>(base?: I): HoldAccessed {
-    return HoldAccessed.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<HoldAccessed>): HoldAccessed {
+    return HoldAccessed.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<HoldAccessed>, I>>(object: I): HoldAccessed {
+  fromPartial(object: DeepPartial<HoldAccessed>): HoldAccessed {
     const message = createBaseHoldAccessed();
     message.id = (object.id !== undefined && object.id !== null) ? BigInt(object.id) : 0n;
     message.access = (object.access !== undefined && object.access !== null)
@@ -1949,10 +1949,10 @@ export const HoldRenewal: MessageFns<HoldRenewal> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<HoldRenewal>, I>>(base?: I): HoldRenewal {
-    return HoldRenewal.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<HoldRenewal>): HoldRenewal {
+    return HoldRenewal.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<HoldRenewal>, I>>(object: I): HoldRenewal {
+  fromPartial(object: DeepPartial<HoldRenewal>): HoldRenewal {
     const message = createBaseHoldRenewal();
     message.number = (object.number !== undefined && object.number !== null) ? BigInt(object.number) : 0n;
     message.released = object.released?.map((e) => BigInt(e)) || [];
@@ -2029,10 +2029,10 @@ export const HoldUse: MessageFns<HoldUse> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<HoldUse>, I>>(base?: I): HoldUse {
-    return HoldUse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<HoldUse>): HoldUse {
+    return HoldUse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<HoldUse>, I>>(object: I): HoldUse {
+  fromPartial(object: DeepPartial<HoldUse>): HoldUse {
     const message = createBaseHoldUse();
     message.keyId = object.keyId ?? "";
     message.count = object.count ?? 0;
@@ -2113,10 +2113,10 @@ export const HoldSecretUse: MessageFns<HoldSecretUse> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<HoldSecretUse>, I>>(base?: I): HoldSecretUse {
-    return HoldSecretUse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<HoldSecretUse>): HoldSecretUse {
+    return HoldSecretUse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<HoldSecretUse>, I>>(object: I): HoldSecretUse {
+  fromPartial(object: DeepPartial<HoldSecretUse>): HoldSecretUse {
     const message = createBaseHoldSecretUse();
     message.secretId = (object.secretId !== undefined && object.secretId !== null) ? BigInt(object.secretId) : 0n;
     message.count = object.count ?? 0;
@@ -2208,10 +2208,10 @@ export const HoldGrant: MessageFns<HoldGrant> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<HoldGrant>, I>>(base?: I): HoldGrant {
-    return HoldGrant.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<HoldGrant>): HoldGrant {
+    return HoldGrant.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<HoldGrant>, I>>(object: I): HoldGrant {
+  fromPartial(object: DeepPartial<HoldGrant>): HoldGrant {
     const message = createBaseHoldGrant();
     message.number = (object.number !== undefined && object.number !== null) ? BigInt(object.number) : 0n;
     message.lease = (object.lease !== undefined && object.lease !== null)
@@ -2456,10 +2456,10 @@ export const HoldInvalidation: MessageFns<HoldInvalidation> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<HoldInvalidation>, I>>(base?: I): HoldInvalidation {
-    return HoldInvalidation.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<HoldInvalidation>): HoldInvalidation {
+    return HoldInvalidation.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<HoldInvalidation>, I>>(object: I): HoldInvalidation {
+  fromPartial(object: DeepPartial<HoldInvalidation>): HoldInvalidation {
     const message = createBaseHoldInvalidation();
     message.number = (object.number !== undefined && object.number !== null) ? BigInt(object.number) : 0n;
     message.everything = object.everything ?? false;
@@ -2524,10 +2524,10 @@ export const HoldAcknowledgement: MessageFns<HoldAcknowledgement> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<HoldAcknowledgement>, I>>(base?: I): HoldAcknowledgement {
-    return HoldAcknowledgement.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<HoldAcknowledgement>): HoldAcknowledgement {
+    return HoldAcknowledgement.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<HoldAcknowledgement>, I>>(object: I): HoldAcknowledgement {
+  fromPartial(object: DeepPartial<HoldAcknowledgement>): HoldAcknowledgement {
     const message = createBaseHoldAcknowledgement();
     message.number = (object.number !== undefined && object.number !== null) ? BigInt(object.number) : 0n;
     return message;
@@ -2579,10 +2579,10 @@ export const HoldLeave: MessageFns<HoldLeave> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<HoldLeave>, I>>(base?: I): HoldLeave {
-    return HoldLeave.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<HoldLeave>): HoldLeave {
+    return HoldLeave.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<HoldLeave>, I>>(object: I): HoldLeave {
+  fromPartial(object: DeepPartial<HoldLeave>): HoldLeave {
     const message = createBaseHoldLeave();
     message.reason = object.reason ?? HoldLeaveReason.UNSPECIFIED;
     return message;
@@ -2623,10 +2623,10 @@ export const HoldLeft: MessageFns<HoldLeft> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<HoldLeft>, I>>(base?: I): HoldLeft {
-    return HoldLeft.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<HoldLeft>): HoldLeft {
+    return HoldLeft.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<HoldLeft>, I>>(_: I): HoldLeft {
+  fromPartial(_: DeepPartial<HoldLeft>): HoldLeft {
     const message = createBaseHoldLeft();
     return message;
   },
@@ -2639,10 +2639,6 @@ type DeepPartial<T> = T extends bigint ? string | number | bigint
   : T extends ReadonlyArray<infer U> ? ReadonlyArray<DeepPartial<U>>
   : T extends {} ? { [K in keyof T]?: DeepPartial<T[K]> }
   : Partial<T>;
-
-type KeysOfUnion<T> = T extends T ? keyof T : never;
-type Exact<P, I extends P> = P extends Builtin ? P
-  : P & { [K in keyof P]: Exact<P[K], I[K]> } & { [K in Exclude<keyof I, KeysOfUnion<P>>]: never };
 
 function toTimestamp(date: Date): Timestamp {
   const seconds = BigInt(Math.trunc(date.getTime() / 1_000));
@@ -2659,6 +2655,6 @@ function fromTimestamp(t: Timestamp): Date {
 interface MessageFns<T> {
   encode(message: T, writer?: BinaryWriter): BinaryWriter;
   decode(input: BinaryReader | Uint8Array, length?: number): T;
-  create<I extends Exact<DeepPartial<T>, I>>(base?: I): T;
-  fromPartial<I extends Exact<DeepPartial<T>, I>>(object: I): T;
+  create(base?: DeepPartial<T>): T;
+  fromPartial(object: DeepPartial<T>): T;
 }

@@ -725,10 +725,10 @@ export const Token: MessageFns<Token> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<Token>, I>>(base?: I): Token {
-    return Token.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<Token>): Token {
+    return Token.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<Token>, I>>(object: I): Token {
+  fromPartial(object: DeepPartial<Token>): Token {
     const message = createBaseToken();
     message.id = (object.id !== undefined && object.id !== null) ? BigInt(object.id) : 0n;
     message.hashedId = object.hashedId ?? "";
@@ -829,10 +829,10 @@ export const Token_AnnotationsEntry: MessageFns<Token_AnnotationsEntry> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<Token_AnnotationsEntry>, I>>(base?: I): Token_AnnotationsEntry {
-    return Token_AnnotationsEntry.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<Token_AnnotationsEntry>): Token_AnnotationsEntry {
+    return Token_AnnotationsEntry.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<Token_AnnotationsEntry>, I>>(object: I): Token_AnnotationsEntry {
+  fromPartial(object: DeepPartial<Token_AnnotationsEntry>): Token_AnnotationsEntry {
     const message = createBaseToken_AnnotationsEntry();
     message.key = object.key ?? "";
     message.value = object.value ?? "";
@@ -910,10 +910,10 @@ export const TokenIssuer: MessageFns<TokenIssuer> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<TokenIssuer>, I>>(base?: I): TokenIssuer {
-    return TokenIssuer.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<TokenIssuer>): TokenIssuer {
+    return TokenIssuer.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<TokenIssuer>, I>>(object: I): TokenIssuer {
+  fromPartial(object: DeepPartial<TokenIssuer>): TokenIssuer {
     const message = createBaseTokenIssuer();
     message.keyId = object.keyId ?? "";
     message.username = object.username ?? "";
@@ -1020,10 +1020,10 @@ export const TokenOwner: MessageFns<TokenOwner> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<TokenOwner>, I>>(base?: I): TokenOwner {
-    return TokenOwner.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<TokenOwner>): TokenOwner {
+    return TokenOwner.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<TokenOwner>, I>>(object: I): TokenOwner {
+  fromPartial(object: DeepPartial<TokenOwner>): TokenOwner {
     const message = createBaseTokenOwner();
     message.userProfileId = (object.userProfileId !== undefined && object.userProfileId !== null)
       ? BigInt(object.userProfileId)
@@ -1103,10 +1103,10 @@ export const TokenReference: MessageFns<TokenReference> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<TokenReference>, I>>(base?: I): TokenReference {
-    return TokenReference.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<TokenReference>): TokenReference {
+    return TokenReference.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<TokenReference>, I>>(object: I): TokenReference {
+  fromPartial(object: DeepPartial<TokenReference>): TokenReference {
     const message = createBaseTokenReference();
     message.kind = object.kind ?? "";
     message.consumer = object.consumer ?? "";
@@ -1174,10 +1174,10 @@ export const TokenConsumers: MessageFns<TokenConsumers> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<TokenConsumers>, I>>(base?: I): TokenConsumers {
-    return TokenConsumers.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<TokenConsumers>): TokenConsumers {
+    return TokenConsumers.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<TokenConsumers>, I>>(object: I): TokenConsumers {
+  fromPartial(object: DeepPartial<TokenConsumers>): TokenConsumers {
     const message = createBaseTokenConsumers();
     message.references = object.references?.map((e) => TokenReference.fromPartial(e)) || [];
     message.count = (object.count !== undefined && object.count !== null) ? BigInt(object.count) : 0n;
@@ -1277,10 +1277,10 @@ export const TokenSelector: MessageFns<TokenSelector> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<TokenSelector>, I>>(base?: I): TokenSelector {
-    return TokenSelector.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<TokenSelector>): TokenSelector {
+    return TokenSelector.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<TokenSelector>, I>>(object: I): TokenSelector {
+  fromPartial(object: DeepPartial<TokenSelector>): TokenSelector {
     const message = createBaseTokenSelector();
     message.id = (object.id !== undefined && object.id !== null) ? BigInt(object.id) : undefined;
     message.hashedId = object.hashedId ?? undefined;
@@ -1360,10 +1360,10 @@ export const OwnedName: MessageFns<OwnedName> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<OwnedName>, I>>(base?: I): OwnedName {
-    return OwnedName.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<OwnedName>): OwnedName {
+    return OwnedName.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<OwnedName>, I>>(object: I): OwnedName {
+  fromPartial(object: DeepPartial<OwnedName>): OwnedName {
     const message = createBaseOwnedName();
     message.userProfile = (object.userProfile !== undefined && object.userProfile !== null)
       ? UserProfileSelector.fromPartial(object.userProfile)
@@ -1502,10 +1502,10 @@ export const Principal: MessageFns<Principal> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<Principal>, I>>(base?: I): Principal {
-    return Principal.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<Principal>): Principal {
+    return Principal.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<Principal>, I>>(object: I): Principal {
+  fromPartial(object: DeepPartial<Principal>): Principal {
     const message = createBasePrincipal();
     message.userId = (object.userId !== undefined && object.userId !== null) ? BigInt(object.userId) : 0n;
     message.username = object.username ?? "";
@@ -1528,10 +1528,6 @@ type DeepPartial<T> = T extends bigint ? string | number | bigint
   : T extends {} ? { [K in keyof T]?: DeepPartial<T[K]> }
   : Partial<T>;
 
-type KeysOfUnion<T> = T extends T ? keyof T : never;
-type Exact<P, I extends P> = P extends Builtin ? P
-  : P & { [K in keyof P]: Exact<P[K], I[K]> } & { [K in Exclude<keyof I, KeysOfUnion<P>>]: never };
-
 function toTimestamp(date: Date): Timestamp {
   const seconds = BigInt(Math.trunc(date.getTime() / 1_000));
   const nanos = (date.getTime() % 1_000) * 1_000_000;
@@ -1547,6 +1543,6 @@ function fromTimestamp(t: Timestamp): Date {
 interface MessageFns<T> {
   encode(message: T, writer?: BinaryWriter): BinaryWriter;
   decode(input: BinaryReader | Uint8Array, length?: number): T;
-  create<I extends Exact<DeepPartial<T>, I>>(base?: I): T;
-  fromPartial<I extends Exact<DeepPartial<T>, I>>(object: I): T;
+  create(base?: DeepPartial<T>): T;
+  fromPartial(object: DeepPartial<T>): T;
 }

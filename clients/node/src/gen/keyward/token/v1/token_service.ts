@@ -882,10 +882,10 @@ export const ValidateTokenRequest: MessageFns<ValidateTokenRequest> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<ValidateTokenRequest>, I>>(base?: I): ValidateTokenRequest {
-    return ValidateTokenRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<ValidateTokenRequest>): ValidateTokenRequest {
+    return ValidateTokenRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<ValidateTokenRequest>, I>>(object: I): ValidateTokenRequest {
+  fromPartial(object: DeepPartial<ValidateTokenRequest>): ValidateTokenRequest {
     const message = createBaseValidateTokenRequest();
     message.token = object.token ?? "";
     message.requiredScopes = object.requiredScopes?.map((e) => e) || [];
@@ -1024,10 +1024,10 @@ export const ValidateTokenResponse: MessageFns<ValidateTokenResponse> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<ValidateTokenResponse>, I>>(base?: I): ValidateTokenResponse {
-    return ValidateTokenResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<ValidateTokenResponse>): ValidateTokenResponse {
+    return ValidateTokenResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<ValidateTokenResponse>, I>>(object: I): ValidateTokenResponse {
+  fromPartial(object: DeepPartial<ValidateTokenResponse>): ValidateTokenResponse {
     const message = createBaseValidateTokenResponse();
     message.valid = object.valid ?? false;
     message.reason = object.reason ?? VerdictReason.UNSPECIFIED;
@@ -1099,10 +1099,10 @@ export const StreamValidateTokensRequest: MessageFns<StreamValidateTokensRequest
     }
   },
 
-  create<I extends Exact<DeepPartial<StreamValidateTokensRequest>, I>>(base?: I): StreamValidateTokensRequest {
-    return StreamValidateTokensRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<StreamValidateTokensRequest>): StreamValidateTokensRequest {
+    return StreamValidateTokensRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<StreamValidateTokensRequest>, I>>(object: I): StreamValidateTokensRequest {
+  fromPartial(object: DeepPartial<StreamValidateTokensRequest>): StreamValidateTokensRequest {
     const message = createBaseStreamValidateTokensRequest();
     message.token = object.token ?? "";
     message.requiredScopes = object.requiredScopes?.map((e) => e) || [];
@@ -1241,10 +1241,10 @@ export const StreamValidateTokensResponse: MessageFns<StreamValidateTokensRespon
     }
   },
 
-  create<I extends Exact<DeepPartial<StreamValidateTokensResponse>, I>>(base?: I): StreamValidateTokensResponse {
-    return StreamValidateTokensResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<StreamValidateTokensResponse>): StreamValidateTokensResponse {
+    return StreamValidateTokensResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<StreamValidateTokensResponse>, I>>(object: I): StreamValidateTokensResponse {
+  fromPartial(object: DeepPartial<StreamValidateTokensResponse>): StreamValidateTokensResponse {
     const message = createBaseStreamValidateTokensResponse();
     message.valid = object.valid ?? false;
     message.reason = object.reason ?? VerdictReason.UNSPECIFIED;
@@ -1305,10 +1305,10 @@ export const BatchValidateTokensRequest: MessageFns<BatchValidateTokensRequest> 
     }
   },
 
-  create<I extends Exact<DeepPartial<BatchValidateTokensRequest>, I>>(base?: I): BatchValidateTokensRequest {
-    return BatchValidateTokensRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<BatchValidateTokensRequest>): BatchValidateTokensRequest {
+    return BatchValidateTokensRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<BatchValidateTokensRequest>, I>>(object: I): BatchValidateTokensRequest {
+  fromPartial(object: DeepPartial<BatchValidateTokensRequest>): BatchValidateTokensRequest {
     const message = createBaseBatchValidateTokensRequest();
     message.requests = object.requests?.map((e) => ValidateTokenRequest.fromPartial(e)) || [];
     return message;
@@ -1360,10 +1360,10 @@ export const BatchValidateTokensResponse: MessageFns<BatchValidateTokensResponse
     }
   },
 
-  create<I extends Exact<DeepPartial<BatchValidateTokensResponse>, I>>(base?: I): BatchValidateTokensResponse {
-    return BatchValidateTokensResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<BatchValidateTokensResponse>): BatchValidateTokensResponse {
+    return BatchValidateTokensResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<BatchValidateTokensResponse>, I>>(object: I): BatchValidateTokensResponse {
+  fromPartial(object: DeepPartial<BatchValidateTokensResponse>): BatchValidateTokensResponse {
     const message = createBaseBatchValidateTokensResponse();
     message.responses = object.responses?.map((e) => ValidateTokenResponse.fromPartial(e)) || [];
     return message;
@@ -1576,10 +1576,10 @@ export const CreateTokenRequest: MessageFns<CreateTokenRequest> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<CreateTokenRequest>, I>>(base?: I): CreateTokenRequest {
-    return CreateTokenRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<CreateTokenRequest>): CreateTokenRequest {
+    return CreateTokenRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<CreateTokenRequest>, I>>(object: I): CreateTokenRequest {
+  fromPartial(object: DeepPartial<CreateTokenRequest>): CreateTokenRequest {
     const message = createBaseCreateTokenRequest();
     message.owner = (object.owner !== undefined && object.owner !== null)
       ? UserProfileSelector.fromPartial(object.owner)
@@ -1665,14 +1665,10 @@ export const CreateTokenRequest_AnnotationsEntry: MessageFns<CreateTokenRequest_
     }
   },
 
-  create<I extends Exact<DeepPartial<CreateTokenRequest_AnnotationsEntry>, I>>(
-    base?: I,
-  ): CreateTokenRequest_AnnotationsEntry {
-    return CreateTokenRequest_AnnotationsEntry.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<CreateTokenRequest_AnnotationsEntry>): CreateTokenRequest_AnnotationsEntry {
+    return CreateTokenRequest_AnnotationsEntry.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<CreateTokenRequest_AnnotationsEntry>, I>>(
-    object: I,
-  ): CreateTokenRequest_AnnotationsEntry {
+  fromPartial(object: DeepPartial<CreateTokenRequest_AnnotationsEntry>): CreateTokenRequest_AnnotationsEntry {
     const message = createBaseCreateTokenRequest_AnnotationsEntry();
     message.key = object.key ?? "";
     message.value = object.value ?? "";
@@ -1736,10 +1732,10 @@ export const CreateTokenResponse: MessageFns<CreateTokenResponse> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<CreateTokenResponse>, I>>(base?: I): CreateTokenResponse {
-    return CreateTokenResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<CreateTokenResponse>): CreateTokenResponse {
+    return CreateTokenResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<CreateTokenResponse>, I>>(object: I): CreateTokenResponse {
+  fromPartial(object: DeepPartial<CreateTokenResponse>): CreateTokenResponse {
     const message = createBaseCreateTokenResponse();
     message.token = (object.token !== undefined && object.token !== null) ? Token.fromPartial(object.token) : undefined;
     message.plaintext = object.plaintext ?? "";
@@ -1792,10 +1788,10 @@ export const GetTokenRequest: MessageFns<GetTokenRequest> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<GetTokenRequest>, I>>(base?: I): GetTokenRequest {
-    return GetTokenRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<GetTokenRequest>): GetTokenRequest {
+    return GetTokenRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<GetTokenRequest>, I>>(object: I): GetTokenRequest {
+  fromPartial(object: DeepPartial<GetTokenRequest>): GetTokenRequest {
     const message = createBaseGetTokenRequest();
     message.token = (object.token !== undefined && object.token !== null)
       ? TokenSelector.fromPartial(object.token)
@@ -1860,10 +1856,10 @@ export const GetTokenResponse: MessageFns<GetTokenResponse> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<GetTokenResponse>, I>>(base?: I): GetTokenResponse {
-    return GetTokenResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<GetTokenResponse>): GetTokenResponse {
+    return GetTokenResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<GetTokenResponse>, I>>(object: I): GetTokenResponse {
+  fromPartial(object: DeepPartial<GetTokenResponse>): GetTokenResponse {
     const message = createBaseGetTokenResponse();
     message.token = (object.token !== undefined && object.token !== null) ? Token.fromPartial(object.token) : undefined;
     message.consumers = (object.consumers !== undefined && object.consumers !== null)
@@ -1951,10 +1947,10 @@ export const ListTokensRequest: MessageFns<ListTokensRequest> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<ListTokensRequest>, I>>(base?: I): ListTokensRequest {
-    return ListTokensRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<ListTokensRequest>): ListTokensRequest {
+    return ListTokensRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<ListTokensRequest>, I>>(object: I): ListTokensRequest {
+  fromPartial(object: DeepPartial<ListTokensRequest>): ListTokensRequest {
     const message = createBaseListTokensRequest();
     message.pageSize = object.pageSize ?? 0;
     message.pageToken = object.pageToken ?? "";
@@ -2020,10 +2016,10 @@ export const ListTokensResponse: MessageFns<ListTokensResponse> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<ListTokensResponse>, I>>(base?: I): ListTokensResponse {
-    return ListTokensResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<ListTokensResponse>): ListTokensResponse {
+    return ListTokensResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<ListTokensResponse>, I>>(object: I): ListTokensResponse {
+  fromPartial(object: DeepPartial<ListTokensResponse>): ListTokensResponse {
     const message = createBaseListTokensResponse();
     message.tokens = object.tokens?.map((e) => Token.fromPartial(e)) || [];
     message.nextPageToken = object.nextPageToken ?? "";
@@ -2120,10 +2116,10 @@ export const UpdateTokenRequest: MessageFns<UpdateTokenRequest> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<UpdateTokenRequest>, I>>(base?: I): UpdateTokenRequest {
-    return UpdateTokenRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<UpdateTokenRequest>): UpdateTokenRequest {
+    return UpdateTokenRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<UpdateTokenRequest>, I>>(object: I): UpdateTokenRequest {
+  fromPartial(object: DeepPartial<UpdateTokenRequest>): UpdateTokenRequest {
     const message = createBaseUpdateTokenRequest();
     message.selector = (object.selector !== undefined && object.selector !== null)
       ? TokenSelector.fromPartial(object.selector)
@@ -2203,10 +2199,10 @@ export const UpdateTokenResponse: MessageFns<UpdateTokenResponse> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<UpdateTokenResponse>, I>>(base?: I): UpdateTokenResponse {
-    return UpdateTokenResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<UpdateTokenResponse>): UpdateTokenResponse {
+    return UpdateTokenResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<UpdateTokenResponse>, I>>(object: I): UpdateTokenResponse {
+  fromPartial(object: DeepPartial<UpdateTokenResponse>): UpdateTokenResponse {
     const message = createBaseUpdateTokenResponse();
     message.token = (object.token !== undefined && object.token !== null) ? Token.fromPartial(object.token) : undefined;
     message.propagation = (object.propagation !== undefined && object.propagation !== null)
@@ -2297,10 +2293,10 @@ export const RenameTokenRequest: MessageFns<RenameTokenRequest> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<RenameTokenRequest>, I>>(base?: I): RenameTokenRequest {
-    return RenameTokenRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<RenameTokenRequest>): RenameTokenRequest {
+    return RenameTokenRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<RenameTokenRequest>, I>>(object: I): RenameTokenRequest {
+  fromPartial(object: DeepPartial<RenameTokenRequest>): RenameTokenRequest {
     const message = createBaseRenameTokenRequest();
     message.selector = (object.selector !== undefined && object.selector !== null)
       ? TokenSelector.fromPartial(object.selector)
@@ -2368,10 +2364,10 @@ export const RenameTokenResponse: MessageFns<RenameTokenResponse> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<RenameTokenResponse>, I>>(base?: I): RenameTokenResponse {
-    return RenameTokenResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<RenameTokenResponse>): RenameTokenResponse {
+    return RenameTokenResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<RenameTokenResponse>, I>>(object: I): RenameTokenResponse {
+  fromPartial(object: DeepPartial<RenameTokenResponse>): RenameTokenResponse {
     const message = createBaseRenameTokenResponse();
     message.token = (object.token !== undefined && object.token !== null) ? Token.fromPartial(object.token) : undefined;
     message.propagation = (object.propagation !== undefined && object.propagation !== null)
@@ -2481,10 +2477,10 @@ export const CloneTokenRequest: MessageFns<CloneTokenRequest> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<CloneTokenRequest>, I>>(base?: I): CloneTokenRequest {
-    return CloneTokenRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<CloneTokenRequest>): CloneTokenRequest {
+    return CloneTokenRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<CloneTokenRequest>, I>>(object: I): CloneTokenRequest {
+  fromPartial(object: DeepPartial<CloneTokenRequest>): CloneTokenRequest {
     const message = createBaseCloneTokenRequest();
     message.selector = (object.selector !== undefined && object.selector !== null)
       ? TokenSelector.fromPartial(object.selector)
@@ -2556,10 +2552,10 @@ export const CloneTokenResponse: MessageFns<CloneTokenResponse> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<CloneTokenResponse>, I>>(base?: I): CloneTokenResponse {
-    return CloneTokenResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<CloneTokenResponse>): CloneTokenResponse {
+    return CloneTokenResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<CloneTokenResponse>, I>>(object: I): CloneTokenResponse {
+  fromPartial(object: DeepPartial<CloneTokenResponse>): CloneTokenResponse {
     const message = createBaseCloneTokenResponse();
     message.token = (object.token !== undefined && object.token !== null) ? Token.fromPartial(object.token) : undefined;
     message.plaintext = object.plaintext ?? "";
@@ -2645,10 +2641,10 @@ export const TransferTokenRequest: MessageFns<TransferTokenRequest> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<TransferTokenRequest>, I>>(base?: I): TransferTokenRequest {
-    return TransferTokenRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<TransferTokenRequest>): TransferTokenRequest {
+    return TransferTokenRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<TransferTokenRequest>, I>>(object: I): TransferTokenRequest {
+  fromPartial(object: DeepPartial<TransferTokenRequest>): TransferTokenRequest {
     const message = createBaseTransferTokenRequest();
     message.selector = (object.selector !== undefined && object.selector !== null)
       ? TokenSelector.fromPartial(object.selector)
@@ -2718,10 +2714,10 @@ export const TransferTokenResponse: MessageFns<TransferTokenResponse> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<TransferTokenResponse>, I>>(base?: I): TransferTokenResponse {
-    return TransferTokenResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<TransferTokenResponse>): TransferTokenResponse {
+    return TransferTokenResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<TransferTokenResponse>, I>>(object: I): TransferTokenResponse {
+  fromPartial(object: DeepPartial<TransferTokenResponse>): TransferTokenResponse {
     const message = createBaseTransferTokenResponse();
     message.token = (object.token !== undefined && object.token !== null) ? Token.fromPartial(object.token) : undefined;
     message.propagation = (object.propagation !== undefined && object.propagation !== null)
@@ -2798,10 +2794,10 @@ export const ActivateTokenRequest: MessageFns<ActivateTokenRequest> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<ActivateTokenRequest>, I>>(base?: I): ActivateTokenRequest {
-    return ActivateTokenRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<ActivateTokenRequest>): ActivateTokenRequest {
+    return ActivateTokenRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<ActivateTokenRequest>, I>>(object: I): ActivateTokenRequest {
+  fromPartial(object: DeepPartial<ActivateTokenRequest>): ActivateTokenRequest {
     const message = createBaseActivateTokenRequest();
     message.selector = (object.selector !== undefined && object.selector !== null)
       ? TokenSelector.fromPartial(object.selector)
@@ -2868,10 +2864,10 @@ export const ActivateTokenResponse: MessageFns<ActivateTokenResponse> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<ActivateTokenResponse>, I>>(base?: I): ActivateTokenResponse {
-    return ActivateTokenResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<ActivateTokenResponse>): ActivateTokenResponse {
+    return ActivateTokenResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<ActivateTokenResponse>, I>>(object: I): ActivateTokenResponse {
+  fromPartial(object: DeepPartial<ActivateTokenResponse>): ActivateTokenResponse {
     const message = createBaseActivateTokenResponse();
     message.token = (object.token !== undefined && object.token !== null) ? Token.fromPartial(object.token) : undefined;
     message.propagation = (object.propagation !== undefined && object.propagation !== null)
@@ -2948,10 +2944,10 @@ export const DeactivateTokenRequest: MessageFns<DeactivateTokenRequest> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<DeactivateTokenRequest>, I>>(base?: I): DeactivateTokenRequest {
-    return DeactivateTokenRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<DeactivateTokenRequest>): DeactivateTokenRequest {
+    return DeactivateTokenRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<DeactivateTokenRequest>, I>>(object: I): DeactivateTokenRequest {
+  fromPartial(object: DeepPartial<DeactivateTokenRequest>): DeactivateTokenRequest {
     const message = createBaseDeactivateTokenRequest();
     message.selector = (object.selector !== undefined && object.selector !== null)
       ? TokenSelector.fromPartial(object.selector)
@@ -3029,10 +3025,10 @@ export const DeactivateTokenResponse: MessageFns<DeactivateTokenResponse> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<DeactivateTokenResponse>, I>>(base?: I): DeactivateTokenResponse {
-    return DeactivateTokenResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<DeactivateTokenResponse>): DeactivateTokenResponse {
+    return DeactivateTokenResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<DeactivateTokenResponse>, I>>(object: I): DeactivateTokenResponse {
+  fromPartial(object: DeepPartial<DeactivateTokenResponse>): DeactivateTokenResponse {
     const message = createBaseDeactivateTokenResponse();
     message.token = (object.token !== undefined && object.token !== null) ? Token.fromPartial(object.token) : undefined;
     message.propagation = (object.propagation !== undefined && object.propagation !== null)
@@ -3112,10 +3108,10 @@ export const ToggleTokenRequest: MessageFns<ToggleTokenRequest> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<ToggleTokenRequest>, I>>(base?: I): ToggleTokenRequest {
-    return ToggleTokenRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<ToggleTokenRequest>): ToggleTokenRequest {
+    return ToggleTokenRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<ToggleTokenRequest>, I>>(object: I): ToggleTokenRequest {
+  fromPartial(object: DeepPartial<ToggleTokenRequest>): ToggleTokenRequest {
     const message = createBaseToggleTokenRequest();
     message.selector = (object.selector !== undefined && object.selector !== null)
       ? TokenSelector.fromPartial(object.selector)
@@ -3193,10 +3189,10 @@ export const ToggleTokenResponse: MessageFns<ToggleTokenResponse> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<ToggleTokenResponse>, I>>(base?: I): ToggleTokenResponse {
-    return ToggleTokenResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<ToggleTokenResponse>): ToggleTokenResponse {
+    return ToggleTokenResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<ToggleTokenResponse>, I>>(object: I): ToggleTokenResponse {
+  fromPartial(object: DeepPartial<ToggleTokenResponse>): ToggleTokenResponse {
     const message = createBaseToggleTokenResponse();
     message.token = (object.token !== undefined && object.token !== null) ? Token.fromPartial(object.token) : undefined;
     message.propagation = (object.propagation !== undefined && object.propagation !== null)
@@ -3298,10 +3294,10 @@ export const RotateTokenRequest: MessageFns<RotateTokenRequest> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<RotateTokenRequest>, I>>(base?: I): RotateTokenRequest {
-    return RotateTokenRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<RotateTokenRequest>): RotateTokenRequest {
+    return RotateTokenRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<RotateTokenRequest>, I>>(object: I): RotateTokenRequest {
+  fromPartial(object: DeepPartial<RotateTokenRequest>): RotateTokenRequest {
     const message = createBaseRotateTokenRequest();
     message.selector = (object.selector !== undefined && object.selector !== null)
       ? TokenSelector.fromPartial(object.selector)
@@ -3394,10 +3390,10 @@ export const RotateTokenResponse: MessageFns<RotateTokenResponse> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<RotateTokenResponse>, I>>(base?: I): RotateTokenResponse {
-    return RotateTokenResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<RotateTokenResponse>): RotateTokenResponse {
+    return RotateTokenResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<RotateTokenResponse>, I>>(object: I): RotateTokenResponse {
+  fromPartial(object: DeepPartial<RotateTokenResponse>): RotateTokenResponse {
     const message = createBaseRotateTokenResponse();
     message.token = (object.token !== undefined && object.token !== null) ? Token.fromPartial(object.token) : undefined;
     message.plaintext = object.plaintext ?? "";
@@ -3478,10 +3474,10 @@ export const RevokeTokenRequest: MessageFns<RevokeTokenRequest> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<RevokeTokenRequest>, I>>(base?: I): RevokeTokenRequest {
-    return RevokeTokenRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<RevokeTokenRequest>): RevokeTokenRequest {
+    return RevokeTokenRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<RevokeTokenRequest>, I>>(object: I): RevokeTokenRequest {
+  fromPartial(object: DeepPartial<RevokeTokenRequest>): RevokeTokenRequest {
     const message = createBaseRevokeTokenRequest();
     message.selector = (object.selector !== undefined && object.selector !== null)
       ? TokenSelector.fromPartial(object.selector)
@@ -3548,10 +3544,10 @@ export const RevokeTokenResponse: MessageFns<RevokeTokenResponse> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<RevokeTokenResponse>, I>>(base?: I): RevokeTokenResponse {
-    return RevokeTokenResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<RevokeTokenResponse>): RevokeTokenResponse {
+    return RevokeTokenResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<RevokeTokenResponse>, I>>(object: I): RevokeTokenResponse {
+  fromPartial(object: DeepPartial<RevokeTokenResponse>): RevokeTokenResponse {
     const message = createBaseRevokeTokenResponse();
     message.propagation = (object.propagation !== undefined && object.propagation !== null)
       ? Propagation.fromPartial(object.propagation)
@@ -3619,10 +3615,10 @@ export const RevokeUserTokensRequest: MessageFns<RevokeUserTokensRequest> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<RevokeUserTokensRequest>, I>>(base?: I): RevokeUserTokensRequest {
-    return RevokeUserTokensRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<RevokeUserTokensRequest>): RevokeUserTokensRequest {
+    return RevokeUserTokensRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<RevokeUserTokensRequest>, I>>(object: I): RevokeUserTokensRequest {
+  fromPartial(object: DeepPartial<RevokeUserTokensRequest>): RevokeUserTokensRequest {
     const message = createBaseRevokeUserTokensRequest();
     message.user = (object.user !== undefined && object.user !== null)
       ? UserSelector.fromPartial(object.user)
@@ -3699,10 +3695,10 @@ export const RevokeUserTokensResponse: MessageFns<RevokeUserTokensResponse> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<RevokeUserTokensResponse>, I>>(base?: I): RevokeUserTokensResponse {
-    return RevokeUserTokensResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<RevokeUserTokensResponse>): RevokeUserTokensResponse {
+    return RevokeUserTokensResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<RevokeUserTokensResponse>, I>>(object: I): RevokeUserTokensResponse {
+  fromPartial(object: DeepPartial<RevokeUserTokensResponse>): RevokeUserTokensResponse {
     const message = createBaseRevokeUserTokensResponse();
     message.revokedCount = object.revokedCount ?? 0;
     message.propagation = (object.propagation !== undefined && object.propagation !== null)
@@ -3793,10 +3789,10 @@ export const AttachReferenceRequest: MessageFns<AttachReferenceRequest> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<AttachReferenceRequest>, I>>(base?: I): AttachReferenceRequest {
-    return AttachReferenceRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<AttachReferenceRequest>): AttachReferenceRequest {
+    return AttachReferenceRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<AttachReferenceRequest>, I>>(object: I): AttachReferenceRequest {
+  fromPartial(object: DeepPartial<AttachReferenceRequest>): AttachReferenceRequest {
     const message = createBaseAttachReferenceRequest();
     message.selector = (object.selector !== undefined && object.selector !== null)
       ? TokenSelector.fromPartial(object.selector)
@@ -3853,10 +3849,10 @@ export const AttachReferenceResponse: MessageFns<AttachReferenceResponse> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<AttachReferenceResponse>, I>>(base?: I): AttachReferenceResponse {
-    return AttachReferenceResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<AttachReferenceResponse>): AttachReferenceResponse {
+    return AttachReferenceResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<AttachReferenceResponse>, I>>(object: I): AttachReferenceResponse {
+  fromPartial(object: DeepPartial<AttachReferenceResponse>): AttachReferenceResponse {
     const message = createBaseAttachReferenceResponse();
     message.reference = (object.reference !== undefined && object.reference !== null)
       ? TokenReference.fromPartial(object.reference)
@@ -3943,10 +3939,10 @@ export const DetachReferenceRequest: MessageFns<DetachReferenceRequest> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<DetachReferenceRequest>, I>>(base?: I): DetachReferenceRequest {
-    return DetachReferenceRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<DetachReferenceRequest>): DetachReferenceRequest {
+    return DetachReferenceRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<DetachReferenceRequest>, I>>(object: I): DetachReferenceRequest {
+  fromPartial(object: DeepPartial<DetachReferenceRequest>): DetachReferenceRequest {
     const message = createBaseDetachReferenceRequest();
     message.selector = (object.selector !== undefined && object.selector !== null)
       ? TokenSelector.fromPartial(object.selector)
@@ -3992,10 +3988,10 @@ export const DetachReferenceResponse: MessageFns<DetachReferenceResponse> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<DetachReferenceResponse>, I>>(base?: I): DetachReferenceResponse {
-    return DetachReferenceResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<DetachReferenceResponse>): DetachReferenceResponse {
+    return DetachReferenceResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<DetachReferenceResponse>, I>>(_: I): DetachReferenceResponse {
+  fromPartial(_: DeepPartial<DetachReferenceResponse>): DetachReferenceResponse {
     const message = createBaseDetachReferenceResponse();
     return message;
   },
@@ -4090,10 +4086,10 @@ export const ListReferencesRequest: MessageFns<ListReferencesRequest> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<ListReferencesRequest>, I>>(base?: I): ListReferencesRequest {
-    return ListReferencesRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<ListReferencesRequest>): ListReferencesRequest {
+    return ListReferencesRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<ListReferencesRequest>, I>>(object: I): ListReferencesRequest {
+  fromPartial(object: DeepPartial<ListReferencesRequest>): ListReferencesRequest {
     const message = createBaseListReferencesRequest();
     message.token = (object.token !== undefined && object.token !== null)
       ? TokenSelector.fromPartial(object.token)
@@ -4162,10 +4158,10 @@ export const ListReferencesResponse: MessageFns<ListReferencesResponse> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<ListReferencesResponse>, I>>(base?: I): ListReferencesResponse {
-    return ListReferencesResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<ListReferencesResponse>): ListReferencesResponse {
+    return ListReferencesResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<ListReferencesResponse>, I>>(object: I): ListReferencesResponse {
+  fromPartial(object: DeepPartial<ListReferencesResponse>): ListReferencesResponse {
     const message = createBaseListReferencesResponse();
     message.references = object.references?.map((e) => TokenReference.fromPartial(e)) || [];
     message.nextPageToken = object.nextPageToken ?? "";
@@ -4243,10 +4239,10 @@ export const WatchTokensRequest: MessageFns<WatchTokensRequest> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<WatchTokensRequest>, I>>(base?: I): WatchTokensRequest {
-    return WatchTokensRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<WatchTokensRequest>): WatchTokensRequest {
+    return WatchTokensRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<WatchTokensRequest>, I>>(object: I): WatchTokensRequest {
+  fromPartial(object: DeepPartial<WatchTokensRequest>): WatchTokensRequest {
     const message = createBaseWatchTokensRequest();
     message.revision = (object.revision !== undefined && object.revision !== null)
       ? BigInt(object.revision)
@@ -4329,10 +4325,10 @@ export const WatchTokensResponse: MessageFns<WatchTokensResponse> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<WatchTokensResponse>, I>>(base?: I): WatchTokensResponse {
-    return WatchTokensResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<WatchTokensResponse>): WatchTokensResponse {
+    return WatchTokensResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<WatchTokensResponse>, I>>(object: I): WatchTokensResponse {
+  fromPartial(object: DeepPartial<WatchTokensResponse>): WatchTokensResponse {
     const message = createBaseWatchTokensResponse();
     message.revision = (object.revision !== undefined && object.revision !== null) ? BigInt(object.revision) : 0n;
     message.resumeToken = object.resumeToken ?? "";
@@ -4535,10 +4531,10 @@ export const TokenEvent: MessageFns<TokenEvent> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<TokenEvent>, I>>(base?: I): TokenEvent {
-    return TokenEvent.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<TokenEvent>): TokenEvent {
+    return TokenEvent.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<TokenEvent>, I>>(object: I): TokenEvent {
+  fromPartial(object: DeepPartial<TokenEvent>): TokenEvent {
     const message = createBaseTokenEvent();
     message.type = object.type ?? TokenEventType.UNSPECIFIED;
     message.revision = (object.revision !== undefined && object.revision !== null) ? BigInt(object.revision) : 0n;
@@ -5646,10 +5642,6 @@ type DeepPartial<T> = T extends bigint ? string | number | bigint
   : T extends {} ? { [K in keyof T]?: DeepPartial<T[K]> }
   : Partial<T>;
 
-type KeysOfUnion<T> = T extends T ? keyof T : never;
-type Exact<P, I extends P> = P extends Builtin ? P
-  : P & { [K in keyof P]: Exact<P[K], I[K]> } & { [K in Exclude<keyof I, KeysOfUnion<P>>]: never };
-
 function toTimestamp(date: Date): Timestamp {
   const seconds = BigInt(Math.trunc(date.getTime() / 1_000));
   const nanos = (date.getTime() % 1_000) * 1_000_000;
@@ -5665,6 +5657,6 @@ function fromTimestamp(t: Timestamp): Date {
 interface MessageFns<T> {
   encode(message: T, writer?: BinaryWriter): BinaryWriter;
   decode(input: BinaryReader | Uint8Array, length?: number): T;
-  create<I extends Exact<DeepPartial<T>, I>>(base?: I): T;
-  fromPartial<I extends Exact<DeepPartial<T>, I>>(object: I): T;
+  create(base?: DeepPartial<T>): T;
+  fromPartial(object: DeepPartial<T>): T;
 }
