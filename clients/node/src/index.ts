@@ -7,6 +7,34 @@
 export { connect, type KeywardClient, type Methods } from './connect.js';
 export type { Input } from './input.js';
 export { toJson, type Json } from './json.js';
+export type { Verdict } from './memory/verdict.js';
+export { verdictOf } from './middleware/decision.js';
+export { grpcAuth, type GrpcAuthOptions } from './middleware/grpc.js';
+export {
+  fastifyAuth,
+  httpAuth,
+  type FastifyReplyLike,
+  type FastifyRequestLike,
+  type HttpAuthOptions,
+  type HttpRequest,
+  type HttpResponse,
+} from './middleware/http.js';
+export {
+  createSecretReader,
+  type OnChange,
+  type ReadSecret,
+  type SecretName,
+  type SecretReader,
+  type SecretReaderOptions,
+} from './secrets/secret-reader.js';
+export {
+  createValidator,
+  type BoundText,
+  type ValidateOptions,
+  type Validator,
+  type ValidatorCounts,
+  type ValidatorOptions,
+} from './validator/validator.js';
 export { KeywardCallError, type Violation } from './transport/call-error.js';
 export { checkHealth } from './transport/health.js';
 export type { Keepalive } from './transport/channel.js';
