@@ -190,6 +190,18 @@ describe('what is held', () => {
     memory.facts(stream, { facts: [fact(id, 'a')] });
     expect(reasonOf('a')).toBe('OK');
   });
+
+  test('is not released while it is asked for once more, though the answer before was held', () => {
+    const first = ask('a');
+    invalidate({ handles: [handleOf('z')] });
+    const second = ask('a');
+    memory.facts(stream, { facts: [fact(first.id, 'a')] });
+    for (const key of ['b', 'c', 'd']) learn(key);
+    expect(reasonOf('a')).toBeUndefined();
+    expect(memory.renewal(stream).released).toEqual([]);
+    memory.facts(stream, { facts: [fact(second.id, 'a')] });
+    expect(reasonOf('a')).toBe('OK');
+  });
 });
 
 describe('a lease', () => {

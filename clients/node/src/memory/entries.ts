@@ -81,16 +81,13 @@ export class Entries {
     if (this.#released.size > MAX_RELEASED && oldest !== undefined) this.#released.delete(oldest);
   }
 
-  /** askedAgain tells that a text is being looked up: the replica may register it before it hears of the release. */
-  askedAgain(key: string): void {
-    this.#released.delete(key);
-  }
-
-  /** takeReleased gives what is to be told to the replica. */
-  takeReleased(): bigint[] {
-    const handles = [...this.#released.values()];
+  /** takeReleased gives what is to be told to the replica: not what is being looked up, which it may have registered again. */
+  takeReleased(isLookedUp: (key: string) => boolean): bigint[] {
+    const released = [...this.#released].filter(
+      ([key, handle]) => !isLookedUp(key) && !this.#byHandle.has(handle),
+    );
     this.#released.clear();
-    return handles.filter((handle) => !this.#byHandle.has(handle));
+    return released.map(([, handle]) => handle);
   }
 
   /** clear forgets all, and gives them. */

@@ -107,7 +107,7 @@ export class VerdictMemory {
     for (const entry of this.#entries.all()) if (entry.stream > granted) this.#entries.forget(entry);
     if (position === undefined) this.#entries.clear();
     // What is not named need not be released.
-    this.#entries.takeReleased();
+    this.#entries.takeReleased(() => true);
     const secretIds = this.secrets.named(position === undefined);
     const tokens = this.#entries.owned();
     const isHolding = tokens.length + secretIds.length > 0;
@@ -145,7 +145,6 @@ export class VerdictMemory {
     };
     this.#lookUps.set(this.#ids, lookUp);
     this.#byKey.set(key, lookUp);
-    this.#entries.askedAgain(key);
     return { id: this.#ids, digest: digest() };
   }
 
@@ -164,7 +163,7 @@ export class VerdictMemory {
     const nowMs = this.#clocks.monotonicMs();
     return {
       number: this.#lease.renew(stream),
-      released: this.#entries.takeReleased(),
+      released: this.#entries.takeReleased((key) => this.#byKey.has(key)),
       uses: this.#uses.take(nowMs),
       secretUses: this.secrets.takeUses(nowMs),
     };
