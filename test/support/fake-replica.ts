@@ -6,7 +6,6 @@ import {
   type sendUnaryData,
   type ServerDuplexStream,
   type ServerUnaryCall,
-  type UntypedServiceImplementation,
 } from '@grpc/grpc-js';
 import {
   HoldFact,
@@ -97,7 +96,7 @@ export class FakeReplica {
         if (access === undefined) answer({ code: status.NOT_FOUND, details: 'no secret' });
         else answer(null, access);
       },
-    } as unknown as UntypedServiceImplementation);
+    });
     const port = await new Promise<number>((resolve, reject) => {
       replica.#server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, bound) => {
         if (error === null) resolve(bound);

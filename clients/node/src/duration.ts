@@ -1,7 +1,7 @@
-import { BinaryReader, BinaryWriter, type WireType } from '@bufbuild/protobuf/wire';
+import { BinaryReader, BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 
-const SECONDS_TAG = 8;
-const NANOS_TAG = 16;
+const SECONDS = 1;
+const NANOS = 2;
 
 /** Duration is a google.protobuf.Duration, in milliseconds. Parts of a nanosecond are dropped. */
 export type Duration = number;
@@ -11,8 +11,8 @@ export const Duration = {
   encode(ms: Duration, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     const seconds = Math.trunc(ms / 1000);
     const nanos = Math.trunc((ms - seconds * 1000) * 1e6);
-    if (seconds !== 0) writer.uint32(SECONDS_TAG).int64(seconds);
-    if (nanos !== 0) writer.uint32(NANOS_TAG).int32(nanos);
+    if (seconds !== 0) writer.tag(SECONDS, WireType.Varint).int64(seconds);
+    if (nanos !== 0) writer.tag(NANOS, WireType.Varint).int32(nanos);
     return writer;
   },
 
@@ -22,10 +22,10 @@ export const Duration = {
     let seconds = 0;
     let nanos = 0;
     while (reader.pos < end) {
-      const tag = reader.uint32();
-      if (tag === SECONDS_TAG) seconds = Number(reader.int64());
-      else if (tag === NANOS_TAG) nanos = reader.int32();
-      else reader.skip((tag & 7) as WireType);
+      const [field, wireType] = reader.tag();
+      if (field === SECONDS) seconds = Number(reader.int64());
+      else if (field === NANOS) nanos = reader.int32();
+      else reader.skip(wireType);
     }
     return seconds * 1000 + nanos / 1e6;
   },

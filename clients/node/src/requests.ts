@@ -137,7 +137,7 @@ class RequestCheck {
       : this.#refuse(path, 'must be an integer');
   }
 
-  #refuse(field: string, rule: string): undefined {
+  #refuse(field: string, rule: string): unknown {
     this.violations.push({ field, rule });
     return undefined;
   }

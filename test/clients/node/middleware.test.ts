@@ -16,7 +16,7 @@ import {
   fastifyAuth,
   grpcAuth,
   httpAuth,
-  KeywardCallError,
+  type KeywardCallError,
   verdictOf,
   type BoundText,
   type Validator,

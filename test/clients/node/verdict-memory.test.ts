@@ -1,108 +1,24 @@
 import { beforeEach, describe, expect, test } from 'vitest';
+import { HoldFact, HoldGrant } from '../../../clients/node/src/gen/keyward/token/v1/hold_verdicts.js';
 import {
-  HoldFact,
-  HoldGrant,
-  HoldInvalidation,
-  HoldOpened,
-} from '../../../clients/node/src/gen/keyward/token/v1/hold_verdicts.js';
-import { VerdictMemory, type Answer } from '../../../clients/node/src/memory/verdict-memory.js';
+  ask,
+  beginLeased,
+  clocks,
+  fact,
+  handleOf,
+  invalidate,
+  learn,
+  LEASE_MS,
+  memory,
+  OTHER_OWNER,
+  OWNER,
+  reasonIn,
+  reasonOf,
+  renew,
+  stream,
+} from '../../support/driven-memory.js';
 
-const LEASE_MS = 3_000;
-const EPOCH = '8f14e45f-ceea-467f-a0e6-10f3f7a5a6a1';
-const OWNER = { userId: 7n, userProfileId: 8n, accountId: 9n, username: 'someone', accountNumber: '1' };
-const OTHER_OWNER = { ...OWNER, userId: 17n, userProfileId: 18n, accountId: 19n };
-
-class Clocks {
-  monotonic = 1_000;
-  wall = 1_700_000_000_000;
-  monotonicMs(): number {
-    return this.monotonic;
-  }
-  wallMs(): number {
-    return this.wall;
-  }
-  pass(ms: number): void {
-    this.monotonic += ms;
-    this.wall += ms;
-  }
-}
-
-let clocks: Clocks;
-let memory: VerdictMemory;
-let stream: number;
-
-beforeEach(() => {
-  clocks = new Clocks();
-  memory = new VerdictMemory({ clocks, maxEntries: 3, maxSecrets: 2 });
-  stream = open();
-  renew(stream);
-});
-
-function open(resumed = true): number {
-  const opened = memory.openStream().stream;
-  memory.opened(HoldOpened.fromPartial({ resumed, maxEntries: 100, maxSecrets: 10 }));
-  return opened;
-}
-
-function renew(on: number, revision = 1n, lease: number | undefined = LEASE_MS): boolean {
-  const { number } = memory.renewal(on);
-  return memory.grant(on, HoldGrant.fromPartial({ number, lease, position: { epoch: EPOCH, revision } }));
-}
-
-function handleOf(key: string): bigint {
-  return BigInt(key.charCodeAt(0));
-}
-
-type Given = Parameters<typeof HoldFact.fromPartial>[0];
-
-function fact(id: bigint, key: string, fields: Given = {}): HoldFact {
-  return HoldFact.fromPartial({
-    id,
-    keep: true,
-    known: true,
-    handle: handleOf(key),
-    keyId: `id of ${key}`,
-    name: key,
-    principal: OWNER,
-    scopes: ['orders:*'],
-    isActive: true,
-    userIsActive: true,
-    accountIsActive: true,
-    ...fields,
-  });
-}
-
-/** ask begins to look a text up, and gives what is sent and where the answer will be. */
-function ask(key: string, on = stream): { id: bigint; answers: (Answer | undefined)[] } {
-  const answers: (Answer | undefined)[] = [];
-  const sent = memory.lookUp(
-    on,
-    key,
-    () => Buffer.alloc(64),
-    (answer) => answers.push(answer),
-  );
-  return { id: sent?.id ?? 0n, answers };
-}
-
-function learn(key: string, fields: Given = {}, on = stream): (Answer | undefined)[] {
-  const { id, answers } = ask(key, on);
-  memory.facts(on, { facts: [fact(id, key, fields)] });
-  return answers;
-}
-
-function reasonOf(key: string, scopes: readonly string[] = []): string | undefined {
-  return memory.judge(key, scopes)?.reason;
-}
-
-function reasonIn([answer]: readonly (Answer | undefined)[], scopes: readonly string[] = []): string {
-  if (answer === undefined || !('judge' in answer)) throw new Error('no verdict');
-  return answer.judge(scopes).reason;
-}
-
-function invalidate(fields: Parameters<typeof HoldInvalidation.fromPartial>[0], on = stream): bigint {
-  return memory.invalidate(on, HoldInvalidation.fromPartial({ number: 5n, ...fields })).acknowledgement
-    .number;
-}
+beforeEach(() => beginLeased());
 
 describe('what is held', () => {
   test('answers under the lease, in the order of the protocol', () => {
@@ -223,7 +139,7 @@ describe('a lease', () => {
   test('that is refused leaves the one before to its own end', () => {
     learn('a');
     clocks.pass(LEASE_MS / 2);
-    expect(renew(stream, 1n, undefined)).toBe(false);
+    expect(renew(stream, 1n, 'none')).toBe(false);
     expect(reasonOf('a')).toBe('OK');
     clocks.pass(LEASE_MS / 2);
     expect(reasonOf('a')).toBeUndefined();
@@ -300,187 +216,5 @@ describe('an invalidation', () => {
     for (let count = 0; count < 500; count += 1) invalidate({ handles: [handleOf('b')] });
     memory.facts(stream, { facts: [fact(id, 'a')] });
     expect(reasonOf('a')).toBeUndefined();
-  });
-});
-
-describe('another stream', () => {
-  test('is told what is held, by owner, and up to where that is right', () => {
-    learn('a');
-    learn('b');
-    learn('c', { principal: OTHER_OWNER });
-    renew(stream, 7n);
-    memory.streamEnded(stream);
-    const ids = ({ userId, userProfileId, accountId }: typeof OWNER) => ({
-      userId,
-      userProfileId,
-      accountId,
-    });
-    expect(memory.openStream().open).toEqual({
-      position: { epoch: EPOCH, revision: 7n },
-      tokens: [
-        { ...ids(OWNER), handles: [handleOf('a'), handleOf('b')] },
-        { ...ids(OTHER_OWNER), handles: [handleOf('c')] },
-      ],
-      secretIds: [],
-    });
-  });
-
-  test('goes on from the last invalidation', () => {
-    learn('a');
-    invalidate({ handles: [handleOf('b')], position: { epoch: EPOCH, revision: 9n } });
-    expect(memory.openStream().open.position).toEqual({ epoch: EPOCH, revision: 9n });
-  });
-
-  test('finds nothing held where nothing was ever granted', () => {
-    memory = new VerdictMemory({ clocks });
-    const first = open();
-    learn('a', {}, first);
-    memory.streamEnded(first);
-    expect(memory.openStream().open).toEqual({ position: undefined, tokens: [], secretIds: [] });
-    expect(memory.size).toBe(0);
-  });
-
-  test('leaves the lease before to its own end, for what was learned under it', () => {
-    learn('a');
-    memory.streamEnded(stream);
-    const next = open();
-    expect(reasonOf('a')).toBe('OK');
-    learn('b', {}, next);
-    // The replica that granted the lease knows nothing of it.
-    expect(reasonOf('b')).toBeUndefined();
-    renew(next);
-    expect(['a', 'b'].map((key) => reasonOf(key))).toEqual(['OK', 'OK']);
-    expect(renew(next)).toBe(true);
-  });
-
-  test('keeps nothing of a stream that grants nothing before it ends', () => {
-    learn('a');
-    memory.streamEnded(stream);
-    const second = open();
-    learn('b', {}, second);
-    memory.streamEnded(second);
-    const third = memory.openStream();
-    expect(third.open.tokens.flatMap(({ handles }) => handles)).toEqual([handleOf('a')]);
-  });
-
-  test('takes what was asked for on the one before it, and does not keep it', () => {
-    const { id, answers } = ask('a');
-    const next = open();
-    memory.facts(stream, { facts: [fact(id, 'a')] });
-    expect(reasonIn(answers)).toBe('OK');
-    renew(next);
-    expect(reasonOf('a')).toBeUndefined();
-  });
-
-  test('that has granted makes grants of the one before it count for nothing', () => {
-    learn('a');
-    const next = open();
-    renew(next);
-    clocks.pass(LEASE_MS - 1);
-    expect(renew(stream)).toBe(false);
-    clocks.pass(1);
-    expect(reasonOf('a')).toBeUndefined();
-  });
-
-  test('that does not resume finds everything forgotten', () => {
-    learn('a');
-    memory.streamEnded(stream);
-    const next = open(false);
-    renew(next);
-    expect(reasonOf('a')).toBeUndefined();
-    expect(memory.size).toBe(0);
-  });
-
-  test('leaves those who asked on the one that ended without an answer', () => {
-    const { answers } = ask('a');
-    memory.streamEnded(stream);
-    expect(answers).toEqual([undefined]);
-  });
-});
-
-describe('uses', () => {
-  test('are told once, by key, with the time of the last', () => {
-    learn('a');
-    learn('b', { keyId: 'id of a' });
-    learn('c', { isActive: false });
-    reasonOf('a');
-    clocks.pass(300);
-    reasonOf('a');
-    reasonOf('b');
-    reasonOf('c');
-    clocks.pass(200);
-    expect(memory.renewal(stream).uses).toEqual([{ keyId: 'id of a', count: 3, lastUsedAgo: 200 }]);
-    expect(memory.renewal(stream).uses).toEqual([]);
-    reasonOf('b');
-    expect(memory.renewal(stream).uses).toEqual([{ keyId: 'id of a', count: 1, lastUsedAgo: 0 }]);
-  });
-
-  test('of more keys than a renewal takes are told with the next', () => {
-    memory = new VerdictMemory({ clocks });
-    stream = memory.openStream().stream;
-    memory.opened(HoldOpened.fromPartial({ resumed: true, maxEntries: 10_000 }));
-    renew(stream);
-    for (let count = 0; count < 1_500; count += 1) {
-      const { id } = ask(String(count));
-      memory.facts(stream, { facts: [fact(id, 'x', { handle: BigInt(count), keyId: String(count) })] });
-      reasonOf(String(count));
-    }
-    expect(memory.renewal(stream).uses).toHaveLength(1_000);
-    expect(memory.renewal(stream).uses).toHaveLength(500);
-  });
-});
-
-describe('values of secrets', () => {
-  function access(key: string, text: string, keep = true): { value?: { bytes: Buffer } } {
-    const answers: unknown[] = [];
-    const request = { secret: { id: 3n }, version: 0, includeExpired: false, skipAccessTime: false };
-    const sent = memory.secrets.access(stream, key, request, (answer) => answers.push(answer));
-    memory.secrets.accessed(stream, {
-      id: sent?.id ?? 0n,
-      access: { secretId: handleOf(key), version: 1, payload: { text } },
-      keep,
-    });
-    return answers[0] as { value?: { bytes: Buffer } };
-  }
-
-  function textOf(key: string): string | undefined {
-    return memory.secrets.get(key)?.bytes.toString();
-  }
-
-  test('are held under the lease, and overwritten when they are forgotten', () => {
-    const given = access('a', 'first');
-    const held = memory.secrets.get('a');
-    expect(held?.bytes.toString()).toBe('first');
-    const { forgottenSecrets } = memory.invalidate(
-      stream,
-      HoldInvalidation.fromPartial({ number: 1n, secretIds: [handleOf('a')] }),
-    );
-    expect(forgottenSecrets).toEqual(['a']);
-    expect(memory.secrets.get('a')).toBeUndefined();
-    expect(held?.bytes).toEqual(Buffer.alloc(5));
-    expect(given.value?.bytes.toString()).toBe('first');
-    access('a', 'second');
-    clocks.pass(LEASE_MS);
-    expect(textOf('a')).toBeUndefined();
-  });
-
-  test('are bounded, counted and named to other replicas', () => {
-    for (const key of ['a', 'b', 'c']) access(key, key);
-    expect(['a', 'b', 'c'].map(textOf)).toEqual([undefined, 'b', 'c']);
-    expect(memory.renewal(stream).secretUses.map(({ secretId, count }) => [secretId, count])).toEqual([
-      [handleOf('b'), 1],
-      [handleOf('c'), 1],
-    ]);
-    expect(memory.openStream().open.secretIds).toEqual([handleOf('b'), handleOf('c')]);
-  });
-
-  test('are not held where none was asked for, or the replica says so', () => {
-    access('a', 'x', false);
-    expect(textOf('a')).toBeUndefined();
-    memory = new VerdictMemory({ clocks });
-    stream = open();
-    renew(stream);
-    access('a', 'x');
-    expect(textOf('a')).toBeUndefined();
   });
 });

@@ -7,7 +7,7 @@ import { systemClocks } from '../transport/clock.js';
 import { waitMs } from '../transport/safety.js';
 import type { Transport } from '../transport/transport.js';
 import { VERSION } from '../version.js';
-import { Session, type SessionEvents } from './session.js';
+import { Session, type SessionEvents, type Who } from './session.js';
 
 const LABEL = /^[A-Za-z0-9_.:/-]{1,63}$/;
 /** How long a service is left alone that lets this caller hold nothing. */
@@ -29,7 +29,7 @@ export class Holding {
   /** Is told of each lease that is granted. */
   onGranted: () => void = () => undefined;
   readonly #transport: Transport;
-  readonly #who: { readonly clientId: string; readonly label: string; readonly agent: string };
+  readonly #who: Who;
   readonly #leaving = new Set<Session>();
   #current: Session | undefined;
   /** The server of the last stream. */

@@ -1,6 +1,7 @@
 import type { ClientDuplexStream, ServiceError } from '@grpc/grpc-js';
 import type {
   HoldInvalidation,
+  HoldOpen,
   HoldOpened,
   HoldText,
   HoldVerdictsRequest,
@@ -16,6 +17,9 @@ const MAX_TEXTS = 500;
 const SILENCE_MS = 10_000;
 /** How long a replica may take to end a stream that was left. */
 const LEAVING_MS = 1_000;
+
+/** Who is what a client calls itself. */
+export type Who = Pick<HoldOpen, 'clientId' | 'label' | 'agent'>;
 
 type HoldCall = ClientDuplexStream<HoldVerdictsRequest, HoldVerdictsResponse>;
 
@@ -45,7 +49,7 @@ export class Session {
   readonly #opening = setTimeout(() => this.cancel(), SILENCE_MS);
   #answeredAt = systemClocks.monotonicMs();
 
-  constructor(call: HoldCall, memory: VerdictMemory, events: SessionEvents, who: object) {
+  constructor(call: HoldCall, memory: VerdictMemory, events: SessionEvents, who: Who) {
     this.#call = call;
     this.#memory = memory;
     this.#events = events;
@@ -54,7 +58,7 @@ export class Session {
     call.on('data', (message: HoldVerdictsResponse) => this.#take(message));
     call.on('error', (error: ServiceError) => this.#end(toCallError(error)));
     call.on('end', () => this.#end(undefined));
-    this.send({ open: { ...(who as { clientId: string; label: string; agent: string }), ...open } });
+    this.send({ open: { ...who, ...open } });
   }
 
   /** Whether the replica has told its terms, so that it may be asked. */

@@ -18,7 +18,7 @@ const MAX_ASKED = 100;
 const FIRST_WAIT_MS = 50;
 const LONGEST_WAIT_MS = 30_000;
 /** With these it is not known whether there is a value. */
-const PASSING = new Set([
+const PASSING: ReadonlySet<number> = new Set([
   status.UNAVAILABLE,
   status.DEADLINE_EXCEEDED,
   status.RESOURCE_EXHAUSTED,

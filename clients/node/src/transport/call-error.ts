@@ -64,7 +64,8 @@ export function toCallError(error: ServiceError): KeywardCallError {
 
 /** statusError makes the error of a status that came within a message of a stream. */
 export function statusError({ code, message, details }: Status): KeywardCallError {
-  return new KeywardCallError(serviceError(code as status, message), details);
+  const known = code in status ? status[status[code] as keyof typeof status] : status.UNKNOWN;
+  return new KeywardCallError(serviceError(known, message), details);
 }
 
 /** invalidRequest is the error of a request that is refused before it is sent, in the form in which the service refuses one. */
