@@ -1,6 +1,7 @@
 FROM node:24-slim AS build
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
+COPY clients/node clients/node
 RUN npm ci --ignore-scripts
 COPY tsconfig.json ./
 COPY src src
@@ -9,6 +10,7 @@ RUN npm run build
 FROM node:24-slim AS dependencies
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
+COPY --from=build /app/clients/node/package.json clients/node/
 # The embedded PostgreSQL is the optional dependency: an image is given its database with DATABASE_URL.
 RUN npm ci --omit=dev --omit=optional --ignore-scripts
 
@@ -18,6 +20,8 @@ WORKDIR /app
 COPY package.json ./
 COPY --from=dependencies /app/node_modules node_modules
 COPY --from=build /app/dist dist
+COPY --from=build /app/clients/node/package.json clients/node/
+COPY --from=build /app/clients/node/dist clients/node/dist
 COPY proto proto
 # The image's user `node`, as a number: orchestrators cannot tell from a name that it is not root.
 USER 1000:1000

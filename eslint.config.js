@@ -7,6 +7,8 @@ import tseslint from 'typescript-eslint';
 const TRANSLATORS = '*-{handler,messages,codec}.ts';
 /** Only these files know the generated messages; everything beneath them speaks the domain's own types. */
 const GENERATED_CODE_USERS = ['src/{gen,rpc,client}/**', `src/**/${TRANSLATORS}`];
+/** The packages that callers install. They know nothing of the service but its protocol. */
+const CLIENTS = ['clients/*/src/**'];
 /** Only these files speak to a database. */
 const DATABASE_USERS = ['src/{db,smarter}/**', 'src/**/*-repository.ts'];
 /** These hand a database connection on, so they may name its type. */
@@ -45,8 +47,22 @@ const IMPORTS = {
     'gen',
     'lib',
   ],
-  secret: ['watch', 'audit', 'rpc', 'idempotency', 'authz', 'db', 'telemetry', 'crypto', 'gen', 'lib'],
-  authn: ['token', 'audit', 'rpc', 'coherence', 'authz', 'lib'],
+  secret: [
+    'watch',
+    'audit',
+    'rpc',
+    'coherence',
+    'idempotency',
+    'authz',
+    'db',
+    'telemetry',
+    'crypto',
+    'gen',
+    'lib',
+  ],
+  authn: ['token', 'audit', 'rpc', 'coherence', 'authz', 'crypto', 'lib'],
+  holders: ['secret', 'token', 'rpc', 'coherence', 'authz', 'crypto', 'gen', 'lib'],
+  status: ['rpc', 'coherence', 'authz', 'db', 'gen', 'lib'],
   account: ['token', 'audit', 'rpc', 'coherence', 'idempotency', 'authz', 'db', 'gen', 'lib'],
   manifest: ['account', 'secret', 'token', 'rpc', 'coherence', 'authz', 'gen', 'lib'],
   smarter: ['account', 'token', 'secret', 'audit', 'rpc', 'coherence', 'authz', 'db', 'crypto', 'gen', 'lib'],
@@ -63,7 +79,7 @@ const IMPORT_DIRECTIONS = [
     'a handler translates between proto and service',
   ),
   never(
-    `./src/{token,secret,account,audit,authn,watch,manifest}/**/!(*-handler|*-messages|*-codec|authenticator).ts`,
+    `./src/{token,secret,account,audit,authn,watch,manifest,holders,status}/**/!(*-handler|*-messages|*-codec|authenticator).ts`,
     ['./src/rpc/**', `./src/**/${TRANSLATORS}`],
     'the domain knows no transport',
   ),
@@ -76,6 +92,22 @@ const IMPORT_DIRECTIONS = [
       ),
       'resources keep their own storage',
     ),
+  ),
+];
+
+/** In the clients: what holds verdicts knows no transport, so that a simulation can drive it. */
+const CLIENT_IMPORTS = [
+  never('./clients/node/src/**', ['./src/**'], 'the service is no part of a client'),
+  never('./src/**', ['./clients/**'], 'the service takes the package, by its name'),
+  never(
+    './clients/node/src/memory/**',
+    ['./clients/node/src/!(memory|gen)/**', './clients/node/src/*.ts'],
+    'memory is pure',
+  ),
+  never(
+    './clients/node/src/transport/**',
+    ['./clients/node/src/!(transport|gen)/**'],
+    'calls know no memory',
   ),
 ];
 
@@ -94,7 +126,7 @@ const FORBIDDEN_WRITES = [
 ];
 
 export default defineConfig(
-  { ignores: ['dist', 'coverage', 'src/gen'] },
+  { ignores: ['**/dist', 'coverage', 'src/gen', 'clients/*/src/gen'] },
   { linterOptions: { reportUnusedDisableDirectives: 'error' } },
   tseslint.configs.strictTypeChecked,
   {
@@ -140,7 +172,15 @@ export default defineConfig(
       'import-x/no-restricted-paths': ['error', { zones: IMPORT_DIRECTIONS }],
     },
   },
-  { files: ['src/lib/clock.ts'], rules: { 'no-restricted-syntax': 'off' } },
+  {
+    files: CLIENTS,
+    rules: {
+      'no-console': 'error',
+      'no-restricted-syntax': ['error', ...FORBIDDEN_CLOCKS],
+      'import-x/no-restricted-paths': ['error', { zones: CLIENT_IMPORTS }],
+    },
+  },
+  { files: ['{src/lib,clients/node/src/transport}/clock.ts'], rules: { 'no-restricted-syntax': 'off' } },
   { files: ['src/cli/io/output.ts'], rules: { 'no-restricted-syntax': ['error', ...FORBIDDEN_CLOCKS] } },
   { files: ['src/**'], ignores: ['src/cli/main.ts'], rules: { 'no-console': 'error' } },
   {

@@ -1,4 +1,5 @@
 import { readdirSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 import { IS_FULL } from './test/support/extent.js';
@@ -41,6 +42,16 @@ class OwnProcessesFirst extends BaseSequencer {
   }
 }
 
+/** Tests see the client package as its sources are, not as it was built last. */
+const CLIENT_SOURCES = {
+  '@keyward/client/transport': sourceOf('transport/index.ts'),
+  '@keyward/client': sourceOf('index.ts'),
+};
+
+function sourceOf(file: string): string {
+  return fileURLToPath(new URL(`clients/node/src/${file}`, import.meta.url));
+}
+
 export default defineConfig({
   test: {
     globalSetup: ['test/support/global-setup.ts'],
@@ -50,8 +61,12 @@ export default defineConfig({
     reporters: ['default'],
     sequence: { sequencer: OwnProcessesFirst },
     projects: [
-      { test: { ...shared, name: 'own', include: IN_PROCESSES_OF_THEIR_OWN, exclude: leftOut } },
       {
+        resolve: { alias: CLIENT_SOURCES },
+        test: { ...shared, name: 'own', include: IN_PROCESSES_OF_THEIR_OWN, exclude: leftOut },
+      },
+      {
+        resolve: { alias: CLIENT_SOURCES },
         test: {
           ...shared,
           name: 'shared',

@@ -61,7 +61,8 @@ const INSTRUCTIONS = {
     for (const source of sources) {
       const path = from ? join(stage(from).root, source) : inContext(source);
       const copy = statSync(path).isFile() ? join(target, basename(path)) : target;
-      cpSync(path, copy, { recursive: true });
+      // Links stay links, as they are: that of a workspace leads to its folder of the image.
+      cpSync(path, copy, { recursive: true, verbatimSymlinks: true });
     }
   },
   RUN(text) {

@@ -234,7 +234,19 @@ export const SETTINGS = {
     'KEYWARD_MAX_STREAMS_PER_CALLER',
     '200',
     wholeNumber(1, 1_000_000),
-    'Most watches and other streams, 1 to 1000000, of one user that a process holds open. One more is RESOURCE_EXHAUSTED.',
+    'Most watches, clients that hold verdicts and other streams, 1 to 1000000, of one user that a process holds open. One more is RESOURCE_EXHAUSTED.',
+  ),
+  holderMaxEntries: setting(
+    'KEYWARD_HOLDER_MAX_ENTRIES',
+    '10000',
+    wholeNumber(16, 100_000),
+    'Most tokens, 16 to 100000, that one client may hold in a memory of its own. Each takes 30 to 60 bytes here.',
+  ),
+  maxHolders: setting(
+    'KEYWARD_MAX_HOLDERS',
+    '1000',
+    wholeNumber(1, 100_000),
+    'Most clients, 1 to 100000, that hold verdicts of a process. One more is RESOURCE_EXHAUSTED.',
   ),
   shutdownSeconds: setting(
     'KEYWARD_SHUTDOWN_SECONDS',

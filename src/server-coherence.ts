@@ -6,7 +6,7 @@ import { FeedBroadcast } from './watch/feed-broadcast.js';
 import { Lease, TTL_MS } from './coherence/lease.js';
 import { OneDatabase } from './coherence/one-database.js';
 import { OutagePolicy, type Source } from './coherence/outage-policy.js';
-import type { Eviction, Memory } from './coherence/ports.js';
+import type { Description, Eviction, Holders, Memory, OwnClients } from './coherence/ports.js';
 import { PropagatedChanges } from './coherence/propagated-changes.js';
 import { PropagationWait } from './coherence/propagation.js';
 import { Replica } from './coherence/replica.js';
@@ -23,6 +23,8 @@ export interface CoherenceDependencies {
   /** Leads to a session of its own in the same database. */
   readonly listenUrl: string;
   readonly replicaId: string;
+  /** Of the service. */
+  readonly version: string;
   /** The key that this process encrypts with. */
   readonly keyId: string;
   /** Milliseconds for which answers may be stale once the database is lost. */
@@ -36,6 +38,12 @@ export interface CoherenceDependencies {
   readonly metrics: CoherenceMetrics;
 }
 
+/** Clients are those that hold what this process remembers. */
+interface Clients extends Holders, OwnClients {
+  onSettled: () => void;
+  description(): Omit<Description, 'version'>;
+}
+
 const PRUNE_INTERVAL_MS = 600_000;
 
 /** Coherence joins the parts by which this process agrees with all others on what is remembered. */
@@ -47,15 +55,17 @@ export class Coherence {
   /** changes makes those of this one. */
   readonly changes: PropagatedChanges;
   readonly #deps: CoherenceDependencies;
-  readonly #lease: Lease;
+  /** lease is what answers from memory are given under. */
+  readonly lease: Lease;
   readonly #acknowledgements = new Acknowledgements();
   readonly #continuity: Continuity;
   readonly #memories: Memory[] = [];
+  #clients: Clients | undefined;
 
   constructor(deps: CoherenceDependencies) {
     const { knex, replicaId: replica, maxStaleMs, timers, stopping, metrics } = deps;
     this.#deps = deps;
-    this.#lease = new Lease(timers, maxStaleMs);
+    this.lease = new Lease(timers, maxStaleMs);
     this.#continuity = new Continuity(timers);
     this.feed = new ChangeFeedRepository(knex);
     this.broadcast = new FeedBroadcast(this.feed, timers, stopping);
@@ -64,6 +74,7 @@ export class Coherence {
       registrations: this.feed,
       acknowledgements: this.#acknowledgements,
       continuity: this.#continuity,
+      clients: { settle: (head) => this.#clients?.settle(head) },
       timers,
       maxStaleMs,
     });
@@ -79,7 +90,12 @@ export class Coherence {
   guard<Record>(memory: Memory & Source<Record>): OutagePolicy<Record> {
     this.#memories.push(memory);
     const { timers, databaseTimeoutMs } = this.#deps;
-    return new OutagePolicy(memory, this.#lease, timers, databaseTimeoutMs);
+    return new OutagePolicy(memory, this.lease, timers, databaseTimeoutMs);
+  }
+
+  /** lend lets clients hold what this process remembers, from `start` on. */
+  lend(clients: Clients): void {
+    this.#clients = clients;
   }
 
   /** start begins to follow changes, and returns once they are followed or that has failed for the first time. */
@@ -91,23 +107,30 @@ export class Coherence {
     const replica = new Replica({
       id,
       connector: new CountingConnector(
-        new OneDatabase(new SessionConnector(listenUrl, keyId), this.feed),
+        new OneDatabase(new SessionConnector(listenUrl, keyId, () => this.#describe()), this.feed),
         metrics,
       ),
       memory: together(this.#memories),
-      lease: this.#lease,
+      lease: this.lease,
       acknowledgements: this.#acknowledgements,
       continuity: this.#continuity,
       timers,
       logger,
+      ...(this.#clients === undefined ? {} : { holders: this.#clients }),
       onApplied: (head) => {
         this.broadcast.wake(head);
       },
     });
-    metrics.watch({ holdsLease: () => this.#lease.holds(), revisionApplied: () => replica.applied });
+    if (this.#clients !== undefined) this.#clients.onSettled = () => replica.settled();
+    metrics.watch({ holdsLease: () => this.lease.holds(), revisionApplied: () => replica.applied });
     closer.add('the following of changes', () => this.#stop(replica));
     replica.start();
     await replica.firstAttempt;
+  }
+
+  #describe(): Description {
+    const { version } = this.#deps;
+    return { version, ...(this.#clients?.description() ?? { clients: 0, groups: [] }) };
   }
 
   async #stop(replica: Replica): Promise<void> {

@@ -7,11 +7,7 @@ import { ReencryptionRepository } from './secret/reencryption/reencryption-repos
 import { ReencryptionService } from './secret/reencryption/reencryption-service.js';
 import { SecretRepository } from './secret/secret-repository.js';
 import { secretServiceHandlers, SecretServiceService } from './secret/secret-service-handler.js';
-import {
-  secretServices,
-  type SecretServices,
-  type SecretServicesDependencies,
-} from './secret/secret-services.js';
+import type { SecretServices } from './secret/secret-services.js';
 import { secretWatch } from './secret/secret-watch.js';
 import { GrantRepository } from './secret/sharing/grant-repository.js';
 
@@ -19,22 +15,21 @@ import { GrantRepository } from './secret/sharing/grant-repository.js';
 const ACCESS_TIMES_INTERVAL_MS = 5_000;
 const PURGE_INTERVAL_MS = 600_000;
 
-type SecretDependencies = SecretServicesDependencies &
-  Omit<ConstructorParameters<typeof ReencryptionService>[0], 'versions' | 'bindings'> &
+type SecretDependencies = Omit<
+  ConstructorParameters<typeof ReencryptionService>[0],
+  'versions' | 'bindings'
+> &
   Omit<Parameters<typeof secretWatch>[0], 'secrets' | 'grants'>;
 
-/** addSecrets gives what is to be started before values are served. */
+/** addSecrets serves secrets, and starts what works for them in the background. */
 export function addSecrets(
   server: Server,
   dependencies: SecretDependencies,
+  services: SecretServices,
   chain: ChainDependencies,
   closer: Closer,
-): {
-  readonly methods: readonly MethodRule[];
-  readonly services: SecretServices;
-} {
+): readonly MethodRule[] {
   const { knex, clock } = dependencies;
-  const services = secretServices(dependencies);
   const { accessTimes, bindings, purger } = services;
   accessTimes.start(ACCESS_TIMES_INTERVAL_MS);
   closer.add('the times of access', () => accessTimes.stop());
@@ -48,6 +43,5 @@ export function addSecrets(
   const secrets = new SecretRepository(knex);
   const watch = secretWatch({ ...dependencies, secrets, grants: new GrantRepository(knex) });
   const handlers = secretServiceHandlers(services, rotation, watch, clock);
-  const methods = addService(server, SecretServiceService, handlers, chain);
-  return { methods, services };
+  return addService(server, SecretServiceService, handlers, chain);
 }

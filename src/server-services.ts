@@ -67,7 +67,14 @@ class Undone extends Error {
 }
 
 /** The propagation of a part of a transaction, which nobody reads: that of the whole tells. */
-const TOLD_WITH_ALL = { complete: false, acknowledged: 0, pending: 0, waitedMs: 0 };
+const TOLD_WITH_ALL = {
+  complete: false,
+  acknowledged: 0,
+  pending: 0,
+  clientsAcknowledged: 0,
+  clientsExpired: 0,
+  waitedMs: 0,
+};
 
 /** JoinedServices runs calls of the services in one transaction: each makes the services anew, on that transaction. */
 export class JoinedServices implements OneTransaction {

@@ -21,6 +21,7 @@ import { ReferenceRepository, TOKEN_REFERENCES } from './db/reference-repository
 import { schemaProblem } from './db/migrate.js';
 import type { Clock } from './lib/clock.js';
 import { MICROSECONDS_A_DAY } from './lib/instant.js';
+import { serviceVersion } from './lib/version.js';
 import { Closer } from './lib/closer.js';
 import { stopping as stoppingError } from './lib/errors.js';
 import { systemTimers, within, type Timers } from './lib/timers.js';
@@ -28,26 +29,31 @@ import { CredentialsAuthenticator } from './authn/authenticator.js';
 import { CertificateCallers, CertificateUsers } from './authn/certificate-callers.js';
 import { CallerLimits } from './rpc/caller-limits.js';
 import type { ChainDependencies } from './rpc/chain.js';
-import { openMethods, type MethodRule } from './rpc/front-door/method-rules.js';
+import type { MethodRule } from './rpc/front-door/method-rules.js';
 import { connectionLimits } from './rpc/front-door/connection-limits.js';
 import { FrontDoor } from './rpc/front-door/front-door.js';
 import { drain, listen, newGrpcServer, renewTls, serverCredentials } from './rpc/grpc-server.js';
 import { keepStreamsYoung } from './rpc/young-streams.js';
 import { Health } from './rpc/health.js';
-import { reflectionServices } from './rpc/reflection.js';
+import { addReflection } from './rpc/reflection.js';
 import { readServerTls } from './rpc/server-tls.js';
 import { addService } from './rpc/service.js';
 import { manifestHandlers, ManifestServiceService } from './manifest/manifest-handler.js';
 import { ManifestService } from './manifest/manifest-service.js';
 import { KeyCheck } from './secret/key-check.js';
+import { secretServices, type SecretServices } from './secret/secret-services.js';
 import { ReencryptionRepository } from './secret/reencryption/reencryption-repository.js';
 import { conflictHandlers, ImportServiceService } from './smarter/conflict-handler.js';
 import { ConflictService } from './smarter/conflict-service.js';
 import { startAudit, type Audit } from './server-audit.js';
 import { Coherence } from './server-coherence.js';
+import { startHolders } from './server-holders.js';
+import { HOLD_VERDICTS } from './holders/hold-codec.js';
+import type { HolderHub } from './holders/holder-hub.js';
 import { openDatabases, type Databases } from './server-database.js';
 import { idService } from './server-ids.js';
 import { addSecrets } from './server-secrets.js';
+import { addStatus } from './server-status.js';
 import { JoinedServices, ownerServices, type Memory, type OwnerServices } from './server-services.js';
 import type { Readiness } from './telemetry/probe-server.js';
 import { noConnections } from './telemetry/connection-metrics.js';
@@ -97,6 +103,7 @@ export interface RunningServer {
 const SERVICES = [
   'keyward.account.v1.AccountService',
   'keyward.audit.v1.AuditService',
+  'keyward.coherence.v1.StatusService',
   'keyward.manifest.v1.ManifestService',
   'keyward.secret.v1.SecretService',
   'keyward.smarter.v1.ImportService',
@@ -140,10 +147,12 @@ async function start(dependencies: ServerDependencies, closer: Closer): Promise<
   );
   const timers = dependencies.timers ?? systemTimers;
   const stopping = new AbortController();
+  const replicaId = dependencies.replicaId ?? randomUUID();
   const coherence = new Coherence({
     knex,
     listenUrl: config.databaseListenUrl?.reveal() ?? databaseUrl,
-    replicaId: dependencies.replicaId ?? randomUUID(),
+    replicaId,
+    version: serviceVersion(),
     keyId: keyring.primaryId,
     maxStaleMs: config.maxStaleSeconds * 1000,
     timers,
@@ -164,6 +173,8 @@ async function start(dependencies: ServerDependencies, closer: Closer): Promise<
     accessLimitMs: timeoutMs,
     retention: BigInt(config.secretRetentionDays) * MICROSECONDS_A_DAY,
     coherence,
+    changes: coherence.changes,
+    replicaId,
     broadcast: coherence.broadcast,
     owners: new ChangeAudienceRepository(knex),
     stopping: stopping.signal,
@@ -178,16 +189,20 @@ async function start(dependencies: ServerDependencies, closer: Closer): Promise<
   };
   const rightsReader = new CallerRightsRepository(knex);
   const services = { ...shared, rightsReader, rights: new WatcherRights(rightsReader) };
-  const { chain, methods, owners, memory } = addTokensAndAccounts(server, services, closer);
-  const secrets = addSecrets(server, services, chain, closer);
-  methods.push(...secrets.methods);
+  const secrets = secretServices(services);
+  const parts = { ...services, secrets };
+  const { chain, methods, owners, memory, hub } = addTokensAndAccounts(server, parts, closer);
+  methods.push(...addSecrets(server, services, secrets, chain, closer));
   const manifests = new ManifestService({
-    services: { ...owners, ...secrets.services },
-    transaction: new JoinedServices({ ...services, changes: coherence.changes, memory }),
-    access: secrets.services.access,
+    services: { ...owners, ...secrets },
+    transaction: new JoinedServices({ ...services, memory }),
+    access: secrets.access,
     clock,
   });
-  methods.push(...addService(server, ManifestServiceService, manifestHandlers(manifests), chain));
+  methods.push(
+    ...addService(server, ManifestServiceService, manifestHandlers(manifests), chain),
+    ...addStatus(server, services, chain),
+  );
   const auditService = new AuditService({ events: new AuditRepository(knex), rightsReader });
   methods.push(...addService(server, AuditServiceService, auditHandlers(auditService), chain));
   const conflicts = new ConflictService({ knex, rightsReader });
@@ -208,17 +223,10 @@ async function start(dependencies: ServerDependencies, closer: Closer): Promise<
     logger,
   });
   methods.push(...health.addTo(server));
-  if (config.reflection) {
-    for (const { definition, implementation } of reflectionServices(
-      [...SERVICES, HEALTH_SERVICE],
-      stopping.signal,
-    )) {
-      server.addService(definition, implementation);
-      methods.push(...openMethods(definition));
-    }
-  }
+  if (config.reflection)
+    methods.push(...addReflection(server, [...SERVICES, HEALTH_SERVICE], stopping.signal));
 
-  const { bindings } = secrets.services;
+  const { bindings } = secrets;
   closer.add('the binding of stored values', () => bindings.stop());
   await bindings.start(BINDING_INTERVAL_MS, BINDING_PATIENCE_MS);
   const counts = noConnections();
@@ -243,6 +251,7 @@ async function start(dependencies: ServerDependencies, closer: Closer): Promise<
     stopping.abort(stoppingError());
     return undefined;
   });
+  closer.add('the clients that hold verdicts', () => hub.leave());
   closer.add('health', () => {
     health.stop();
     return undefined;
@@ -271,6 +280,9 @@ interface ServiceDependencies extends Audit {
   /** Microseconds for which a deleted secret can be brought back. */
   readonly retention: bigint;
   readonly coherence: Coherence;
+  readonly changes: Coherence['changes'];
+  readonly secrets: SecretServices;
+  readonly replicaId: string;
   readonly broadcast: FeedBroadcast;
   readonly owners: ChangeAudienceRepository;
   readonly rightsReader: CallerRightsRepository;
@@ -296,10 +308,10 @@ function addTokensAndAccounts(
   methods: MethodRule[];
   owners: OwnerServices;
   memory: Memory;
+  hub: HolderHub<VerdictRecord>;
 } {
   const { config, knex, coherence, authentications, clock, logger, metrics, cacheTtlMs } = dependencies;
-  const { urgent } = dependencies;
-  const { use } = dependencies.databases;
+  const { urgent, databases } = dependencies;
   const tokens = new TokenRepository(knex);
   const facts = new VerdictRepository(urgent);
   const cache = new VerdictCache({
@@ -313,7 +325,8 @@ function addTokensAndAccounts(
   const usage = new UsageRecorder(tokens, logger);
   usage.start(USAGE_INTERVAL_MS);
   closer.add('the times of use', () => usage.stop());
-  const verdicts = new Verdicts(coherence.guard(cache), usage, clock);
+  const records = coherence.guard(cache);
+  const verdicts = new Verdicts(records, usage, clock);
   const callers = new CallerRightsRepository(urgent);
   const certificateUsers = new CertificateUsers({
     findUsers: (usernames) => callers.findCertificateUsers(usernames),
@@ -339,12 +352,12 @@ function addTokensAndAccounts(
       certificateUsers.clear();
     },
   };
-  const owners = ownerServices({ ...dependencies, changes: coherence.changes, memory });
+  const owners = ownerServices({ ...dependencies, memory });
   owners.pruner.start(PRUNE_INTERVAL_MS);
   closer.add('the removal of old references', () => owners.pruner.stop());
 
   const counts = noValidations();
-  metrics.watch({ validations: counts, caches: { tokens: cache }, pool: use });
+  metrics.watch({ validations: counts, caches: { tokens: cache }, pool: databases.use });
 
   const authenticator = new CredentialsAuthenticator(verdicts, certificates);
   const { stopping } = dependencies;
@@ -355,10 +368,18 @@ function addTokensAndAccounts(
     tokens,
     references: new ReferenceRepository(knex, TOKEN_REFERENCES),
   });
+  const { hub, holdVerdicts } = startHolders({
+    ...dependencies,
+    records,
+    usage,
+    counts,
+    metrics: metrics.holders,
+  });
   const ofTokens = addService(
     server,
-    FastTokenService,
+    { ...FastTokenService, holdVerdicts: HOLD_VERDICTS },
     {
+      holdVerdicts,
       ...validateHandlers(verdicts, counts),
       ...tokenHandlers(owners.tokens, clock),
       ...tokenReferenceHandlers(owners.references),
@@ -372,5 +393,5 @@ function addTokensAndAccounts(
     { ...accountHandlers(owners.accounts, clock), ...idHandlers(idService(dependencies)) },
     chain,
   );
-  return { chain, methods: [...ofTokens, ...ofAccounts], owners, memory };
+  return { chain, methods: [...ofTokens, ...ofAccounts], owners, memory, hub };
 }

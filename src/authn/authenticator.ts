@@ -6,6 +6,7 @@
  */
 
 import type { Identity } from '../authz/caller.js';
+import { digestOf, type Digest } from '../crypto/digest.js';
 import { credentialsRefused } from '../lib/errors.js';
 import type { Authenticated, Authenticator, Credentials, KnownCaller, Scoped } from '../rpc/authenticator.js';
 import { keyIdOf } from '../token/validate-codec.js';
@@ -69,7 +70,7 @@ export class CredentialsAuthenticator implements Authenticator {
 
   async #ownerOf(token: string | undefined): Promise<FoundCaller | undefined> {
     const verdict = token === undefined ? undefined : await this.#verdicts.findValid(token);
-    return verdict && { identity: identityOf(verdict.record), stale: verdict.stale };
+    return verdict && { identity: identityOf(verdict.record, digestOf(token ?? '')), stale: verdict.stale };
   }
 
   async #userOf(name: string | undefined): Promise<FoundCaller | undefined> {
@@ -95,7 +96,16 @@ function presentedToken(authorization: string | undefined): string | undefined {
   return authorization === undefined ? undefined : AUTHORIZATION.exec(authorization)?.[1];
 }
 
-function identityOf(record: VerdictRecord): Identity {
-  const { userId, username, profileId, accountNumber } = record.owner;
-  return { userId, username, profileId, accountNumber, keyId: keyIdOf(record), scopes: record.scopes };
+function identityOf(record: VerdictRecord, digest: Digest): Identity {
+  const { userId, username, profileId, accountId, accountNumber } = record.owner;
+  const credential = { digest, accountId };
+  return {
+    userId,
+    username,
+    profileId,
+    accountNumber,
+    keyId: keyIdOf(record),
+    scopes: record.scopes,
+    credential,
+  };
 }

@@ -9,6 +9,8 @@ export interface Identity {
   /** Token.key_id of the token presented; undefined with a certificate. */
   readonly keyId: string | undefined;
   readonly scopes: readonly string[];
+  /** What tells that the token presented, or its owner, was changed; not given with a certificate. */
+  readonly credential?: { readonly digest: string; readonly accountId: bigint };
 }
 
 /** Origin is where a call comes from, for the audit log. */

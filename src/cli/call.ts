@@ -2,17 +2,10 @@ import { text as textOf } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { createFileRegistry, fromBinary, fromJsonString, toBinary, toJsonString } from '@bufbuild/protobuf';
 import { FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt';
-import { Client, type ServiceError } from '@grpc/grpc-js';
 import { loadSync, type MethodDefinition } from '@grpc/proto-loader';
+import { timeoutOf, Transport } from '@keyward/client/transport';
 import type { Command } from 'commander';
-import { toCallError } from '../client/call-error.js';
-import {
-  callMetadata,
-  channelArguments,
-  deadlineIn,
-  timeoutOf,
-  type ClientOptions,
-} from '../client/channel.js';
+import { connectOptions, type ClientOptions } from '../client/channel.js';
 import { FILE_DESCRIPTOR_SET } from '../gen/file-descriptor-set.js';
 import { explained } from './io/call-failure.js';
 import { clientOptions, withClientOptions, type GivenOptions } from './client-options.js';
@@ -25,6 +18,7 @@ const INCLUDED = [PROTOS, `${PROTOS}/vendor`];
 const SERVICE_FILES = [
   'keyward/account/v1/account_service.proto',
   'keyward/audit/v1/audit_service.proto',
+  'keyward/coherence/v1/status_service.proto',
   'keyward/manifest/v1/manifest_service.proto',
   'keyward/secret/v1/secret_service.proto',
   'keyward/smarter/v1/import_service.proto',
@@ -66,22 +60,17 @@ async function* call(
   const method = findMethod(name);
   const codec = jsonCodec(name);
   const bytes = codec.encode(request);
-  const client = new Client(...channelArguments(options));
-  const deadline = deadlineIn(timeoutOf(method.path, TIMEOUT_MS));
-  const responses = client.makeServerStreamRequest(
-    method.path,
-    (value: Uint8Array) => Buffer.from(value),
-    (value: Buffer) => codec.decode(value, indent),
-    bytes,
-    callMetadata(options),
-    method.responseStream ? {} : { deadline },
-  );
+  const transport = new Transport(connectOptions(options));
+  const wire = {
+    path: method.path,
+    requestSerialize: (value: Uint8Array) => Buffer.from(value),
+    responseDeserialize: (value: Buffer) => codec.decode(value, indent),
+  };
+  const limit = method.responseStream ? {} : { timeoutMs: timeoutOf(method.path, TIMEOUT_MS) };
   try {
-    yield* responses as AsyncIterable<string>;
-  } catch (error) {
-    throw toCallError(error as ServiceError);
+    yield* transport.messages(wire, bytes, limit);
   } finally {
-    client.close();
+    transport.close();
   }
 }
 

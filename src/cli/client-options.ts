@@ -1,8 +1,8 @@
 import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { DEFAULT_SERVER, isLoopback } from '@keyward/client/transport';
 import { Option, type Command } from 'commander';
-import { DEFAULT_SERVER, type ClientOptions } from '../client/channel.js';
-import { isLoopback } from '../client/server-address.js';
+import type { ClientOptions } from '../client/channel.js';
 import { SETTINGS } from '../config.js';
 import { readPrivately } from '../lib/private-file.js';
 import { io } from './io/io.js';

@@ -10,7 +10,7 @@ import { exportSmarter } from '../smarter/export/export-smarter.js';
 import { followExport } from '../smarter/export/follow-export.js';
 import { addFollowOptions, FOLLOW_HELP, following, type FollowFlags } from './follow.js';
 import { printJson, printText, showLine } from './io/output.js';
-import { onPlatform, platformUrl } from './platform-database.js';
+import { onPlatform, platformUrl, withoutPassword } from './platform-database.js';
 import { withTargetDatabase } from './target-database.js';
 
 interface Options extends FollowFlags {
@@ -76,10 +76,13 @@ async function exportOnce(url: string, given: Options): Promise<void> {
 
 async function followTo(url: string, given: Options): Promise<void> {
   if (given.dryRun === true) throw new Error('--follow and --dry-run exclude each other');
-  await following('export', given, ({ show, signal, ...each }) =>
+  await following('export', given, ({ show, tell, signal, ...each }) =>
     withTargetDatabase(
       (target, keyring) => {
-        const options = { ...exportOptions(target, keyring, given), ...each, clock: systemClock };
+        const options = {
+          ...{ ...exportOptions(target, keyring, given), ...each, clock: systemClock },
+          tell: (line: string) => tell(withoutPassword(line, url)),
+        };
         return onPlatform(url, () => followExport({ ...options, platformUrl: url, onReport: show }, signal));
       },
       { mustExist: true, endsBySignal: true },

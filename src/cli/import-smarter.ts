@@ -15,7 +15,7 @@ import { addFollowOptions, FOLLOW_HELP, following, type FollowFlags } from './fo
 import { io } from './io/io.js';
 import { printJson, printText, showLine } from './io/output.js';
 import { conflictsCommand, resolveCommand } from './import-conflicts.js';
-import { onPlatform, platformUrl } from './platform-database.js';
+import { onPlatform, platformUrl, withoutPassword } from './platform-database.js';
 import { readConfig } from './read-config.js';
 import { withTargetDatabase } from './target-database.js';
 
@@ -118,12 +118,15 @@ async function importOnce(sourceUrl: string, given: Options): Promise<void> {
 
 async function followSource(sourceUrl: string, given: Options): Promise<void> {
   if (given.dryRun === true) throw new Error('--follow and --dry-run exclude each other');
-  await following('import', given, ({ show, ...each }) =>
+  await following('import', given, ({ show, tell, ...each }) =>
     withTargetDatabase(
       (target, keyring) =>
         onPlatform(sourceUrl, () =>
           followImport(
-            { ...importOptions(target, keyring, given), ...each, sourceUrl, onReport: show },
+            {
+              ...{ ...importOptions(target, keyring, given), ...each, sourceUrl, onReport: show },
+              tell: (line) => tell(withoutPassword(line, sourceUrl)),
+            },
             each.signal,
           ),
         ),

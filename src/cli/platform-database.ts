@@ -40,7 +40,7 @@ function messageOf(error: unknown): string {
 }
 
 /** withoutPassword is for messages of drivers, which may quote what they were given. */
-function withoutPassword(message: string, url: string): string {
+export function withoutPassword(message: string, url: string): string {
   const written = /^[^:]+:\/\/[^:@/]*:([^@]*)@/.exec(url)?.[1];
   if (written === undefined || written === '') return message.replaceAll(url, '<URL>');
   return message.replaceAll(url, '<URL>').replaceAll(written, '***').replaceAll(decoded(written), '***');

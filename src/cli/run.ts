@@ -1,5 +1,5 @@
-import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
+import { serviceVersion } from '../lib/version.js';
 import { withIo, type Io } from './io/io.js';
 import { printErrorText, printText } from './io/output.js';
 
@@ -82,6 +82,10 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     description: 'Tell what the hashed ids and record locators in a text stand for.',
     load: async () => (await import('./resolve.js')).resolveCommand,
   },
+  status: {
+    description: 'Show the processes of the service, their leases and their clients.',
+    load: async () => (await import('./status.js')).statusCommand,
+  },
   call: {
     description:
       'Call any method of a running service, JSON in and JSON out. A stream is printed as it comes.',
@@ -121,7 +125,7 @@ async function programFor(args: readonly string[]): Promise<Command> {
     .description(
       'Keeps API keys and secrets for a platform of other services: judges the keys, and gives the secrets out.',
     )
-    .version(version())
+    .version(serviceVersion())
     .showHelpAfterError('(add --help for what is possible)');
   for (const [name, { description, load }] of Object.entries(COMMANDS)) {
     const command = new Command(name).description(description);
@@ -139,11 +143,4 @@ async function programFor(args: readonly string[]): Promise<Command> {
 function prepare(command: Command): void {
   command.configureOutput({ writeOut: printText, writeErr: printErrorText }).exitOverride();
   for (const subcommand of command.commands) prepare(subcommand);
-}
-
-/** version is the package's. */
-function version(): string {
-  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
-  const { version: found } = JSON.parse(text) as { version: string };
-  return found;
 }

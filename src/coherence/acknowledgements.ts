@@ -1,9 +1,11 @@
-import type { Head, Registered } from './ports.js';
+import type { ClientCounts, ClientsTold, Head, Registered } from './ports.js';
 
 /** Expectation is a change that waits for replicas to apply it. */
 export interface Expectation {
   /** Those that have not. */
   readonly missing: ReadonlySet<string>;
+  /** The clients of those that have acknowledged, as far as they told of them. */
+  clients(): ClientCounts;
   /** drop gives up waiting for one. */
   drop(replica: string): void;
   /** Resolves once none is missing. */
@@ -25,10 +27,13 @@ interface Waiting {
  */
 export class Acknowledgements {
   readonly #applied = new Map<string, Head>();
+  /** By epoch and revision, and then by replica; what was told of first is forgotten first. */
+  readonly #clients = new Map<string, Map<string, ClientCounts>>();
   readonly #waiting = new Set<Waiting>();
 
-  /** note takes in that a replica has applied every change up to a head. */
-  note(replica: string, head: Head): void {
+  /** note takes in that every change up to a head is settled at a replica. */
+  note(replica: string, head: Head, clients: readonly ClientsTold[] = []): void {
+    for (const told of clients) this.#count(replica, head.epoch, told);
     const known = this.#applied.get(replica);
     if (known !== undefined && covers(known, head)) return;
     this.#applied.set(replica, head);
@@ -49,6 +54,7 @@ export class Acknowledgements {
   /** clear forgets all that was acknowledged. */
   clear(): void {
     this.#applied.clear();
+    this.#clients.clear();
   }
 
   has(replica: string, head: Head): boolean {
@@ -68,6 +74,7 @@ export class Acknowledgements {
     else this.#waiting.add(waiting);
     return {
       missing,
+      clients: () => this.#clientsOf(head),
       done,
       drop: (replica) => {
         remove(waiting, replica);
@@ -77,11 +84,35 @@ export class Acknowledgements {
       },
     };
   }
+
+  #count(replica: string, epoch: string, { revision, acknowledged, expired }: ClientsTold): void {
+    const key = keyOf({ epoch, revision });
+    const counts = this.#clients.get(key) ?? new Map<string, ClientCounts>();
+    this.#clients.set(key, counts.set(replica, { acknowledged, expired }));
+    const [oldest] = this.#clients.keys();
+    if (this.#clients.size > MAX_COUNTED && oldest !== undefined) this.#clients.delete(oldest);
+  }
+
+  #clientsOf(head: Head): ClientCounts {
+    const sum = { acknowledged: 0, expired: 0 };
+    for (const { acknowledged, expired } of this.#clients.get(keyOf(head))?.values() ?? []) {
+      sum.acknowledged += acknowledged;
+      sum.expired += expired;
+    }
+    return sum;
+  }
 }
+
+/** Revisions of which the clients are remembered: those whose writers may wait. */
+const MAX_COUNTED = 1_000;
 
 /** covers tells whether who has applied one head has applied another. */
 function covers(one: Head, other: Head): boolean {
   return one.epoch === other.epoch && one.revision >= other.revision;
+}
+
+function keyOf({ epoch, revision }: Head): string {
+  return `${epoch} ${revision}`;
 }
 
 function remove({ missing, finish }: Waiting, replica: string): void {

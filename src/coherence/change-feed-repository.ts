@@ -4,7 +4,8 @@ import { reading } from '../db/transaction.js';
 import type { Instant } from '../lib/instant.js';
 import type { Change, Revision } from './change.js';
 import { TTL_MS } from './lease.js';
-import type { Barriers, Head, Outcome, Registered, Registrations } from './ports.js';
+import { readNotice } from './notice.js';
+import type { Barriers, Eviction, Head, Outcome, Registered, Registrations } from './ports.js';
 
 interface ChangeRow {
   readonly kind: Change['kind'];
@@ -23,6 +24,12 @@ interface FeedRow {
   readonly revision: bigint | null;
   readonly committed_at: Instant;
   readonly changes: readonly ChangeRow[];
+}
+
+interface NoticeRow {
+  readonly epoch: string;
+  readonly revision: bigint | null;
+  readonly notice: object;
 }
 
 interface ReplicaRow {
@@ -129,6 +136,26 @@ export class ChangeFeedRepository implements Barriers, Registrations {
     const next = revisions[0]?.revision ?? first.head;
     const isComplete = next === (revisions.length === 0 ? revision : revision + 1n);
     return isComplete ? revisions : 'pruned';
+  }
+
+  /** evictionsAfter reads what was changed after a head, up to another of its epoch; undefined if some of it is gone. */
+  async evictionsAfter({ epoch, revision }: Head, upTo: Head): Promise<readonly Eviction[] | undefined> {
+    const { rows } = await reading(() =>
+      this.#knex.raw<{ rows: NoticeRow[] }>(
+        `SELECT e.epoch, f.* FROM keyward_epoch() e LEFT JOIN (
+           SELECT revision, notice FROM change_feed WHERE revision > ? AND revision <= ?
+         ) f ON true ORDER BY f.revision`,
+        [String(revision), String(upTo.revision)],
+      ),
+    );
+    const evictions = rows.flatMap((row) =>
+      row.revision === null
+        ? []
+        : (readNotice(JSON.stringify({ ...row.notice, revision: String(row.revision), epoch }))?.eviction ??
+          []),
+    );
+    const isWhole = rows[0]?.epoch === epoch && BigInt(evictions.length) === upTo.revision - revision;
+    return isWhole ? evictions : undefined;
   }
 
   /** oldestRevision is the lowest after which all changes are kept. */

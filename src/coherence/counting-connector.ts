@@ -18,9 +18,9 @@ export class CountingConnector implements Connector {
       onNotice: (notice) => {
         events.onNotice(notice);
       },
-      onAcknowledged: (sender, applied) => {
+      onAcknowledged: (sender, settled, clients) => {
         metrics.acknowledged('received');
-        events.onAcknowledged(sender, applied);
+        events.onAcknowledged(sender, settled, clients);
       },
       onLost: (error) => {
         events.onLost(error);
@@ -34,8 +34,8 @@ export class CountingConnector implements Connector {
       renew: (terms) => session.renew(terms),
       head: () => session.head(),
       noticesAfter: (after, upTo) => session.noticesAfter(after, upTo),
-      acknowledge: async (writers, applied) => {
-        await session.acknowledge(writers, applied);
+      acknowledge: async (writers, settled, clients) => {
+        await session.acknowledge(writers, settled, clients);
         for (const _ of writers) metrics.acknowledged('sent');
       },
       endEpoch: (epoch) => session.endEpoch(epoch),

@@ -24,6 +24,8 @@ export class Lease {
   readonly #timers: Timers;
   readonly #maxStaleMs: number;
   #end = NEVER;
+  /** When the renewal was sent that it lasts by. */
+  #sent = NEVER;
   #isOver = false;
 
   /** `maxStaleMs` is how long after its end memory may still be asked, for answers marked as stale. */
@@ -45,6 +47,7 @@ export class Lease {
   /** extend makes the lease last from the moment at which its renewal was sent. */
   extend(sent: Moment): void {
     if (this.#isOver) return;
+    this.#sent = sent;
     this.#end = { monotonicMs: sent.monotonicMs + USED_TTL_MS, wallMs: sent.wallMs + USED_TTL_MS };
   }
 
@@ -64,6 +67,17 @@ export class Lease {
     return this.#timers.monotonicMs() < this.#end.monotonicMs && this.#timers.wallMs() < this.#end.wallMs;
   }
 
+  /** leftMs is for how long it still holds, by the clock by which it is over first; 0 if it does not. */
+  leftMs(): number {
+    const { monotonicMs, wallMs } = this.#end;
+    return Math.max(0, Math.min(monotonicMs - this.#timers.monotonicMs(), wallMs - this.#timers.wallMs()));
+  }
+
+  /** isRenewedSince tells whether the renewal that it lasts by was sent after a moment of the monotonic clock. */
+  isRenewedSince(monotonicMs: number): boolean {
+    return this.#sent.monotonicMs > monotonicMs;
+  }
+
   /** allowsStale tells whether memory may be asked for an answer that is marked as stale. */
   allowsStale(): boolean {
     const { monotonicMs, wallMs } = this.#end;
@@ -73,6 +87,11 @@ export class Lease {
       this.#timers.wallMs() < wallMs + this.#maxStaleMs
     );
   }
+}
+
+/** lentMs is what may be granted to others of a span: their clocks may disagree as well. */
+export function lentMs(spanMs: number): number {
+  return spanMs * (1 - DISAGREEMENT);
 }
 
 /** registeredStaleMs is more than what is used, by what clocks may disagree. */

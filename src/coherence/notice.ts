@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { digestFromBytes } from '../crypto/digest.js';
-import type { Eviction, Head, Notice } from './ports.js';
+import type { ClientsTold, Eviction, Head, Notice } from './ports.js';
 
 const REVISION = z
   .string()
@@ -22,18 +22,30 @@ const NOTICE = z.strictObject({
   users: z.array(ID),
   accounts: z.array(ID),
   profiles: z.array(ID),
+  secrets: z.array(ID).default([]),
+  all_secrets: z.literal(true).optional(),
   barriers: z.array(z.strictObject({ id: UUID, writer: UUID })),
 });
 
 const NUMBERED = z.object({ revision: REVISION, epoch: UUID });
 
-const ACKNOWLEDGEMENT = z.strictObject({ replica: UUID, revision: REVISION, epoch: UUID });
+const COUNT = z.int().min(0);
+const CLIENTS = z.strictObject({ revision: REVISION, acknowledged: COUNT, expired: COUNT });
+const ACKNOWLEDGEMENT = z.strictObject({
+  replica: UUID,
+  revision: REVISION,
+  epoch: UUID,
+  clients: z.array(CLIENTS).default([]),
+});
+/** Revisions whose clients an acknowledgement tells of; a notification takes less than 8000 bytes. */
+const MAX_TOLD = 50;
 
 /** EVERYTHING is forgotten where it is not known what has changed. */
 export const EVERYTHING: Eviction = {
   everything: true,
   digests: [],
   owners: { userIds: [], accountIds: [], profileIds: [] },
+  secretIds: [],
 };
 
 /**
@@ -47,7 +59,7 @@ export function readNotice(text: string): Notice | undefined {
     const numbered = NUMBERED.safeParse(value);
     return numbered.success ? { ...numbered.data, eviction: EVERYTHING, writers: [] } : undefined;
   }
-  const { revision, epoch, all, digests, users, accounts, profiles, barriers } = notice;
+  const { revision, epoch, all, digests, users, accounts, profiles, secrets, barriers } = notice;
   return {
     revision,
     epoch,
@@ -57,6 +69,7 @@ export function readNotice(text: string): Notice | undefined {
           everything: false,
           digests,
           owners: { userIds: users, accountIds: accounts, profileIds: profiles },
+          secretIds: notice.all_secrets === true ? 'all' : secrets,
         },
     writers: [...new Set(barriers.map(({ writer }) => writer))],
   };
@@ -64,10 +77,15 @@ export function readNotice(text: string): Notice | undefined {
 
 export interface Acknowledgement extends Head {
   readonly replica: string;
+  readonly clients: readonly ClientsTold[];
 }
 
-export function writeAcknowledgement({ replica, epoch, revision }: Acknowledgement): string {
-  return JSON.stringify({ replica, epoch, revision: String(revision) });
+/** writeAcknowledgement leaves out clients where there are none: the version before reads none that names them. */
+export function writeAcknowledgement({ replica, epoch, revision, clients }: Acknowledgement): string {
+  const acknowledgement = { replica, epoch, revision: String(revision) };
+  if (clients.length === 0) return JSON.stringify(acknowledgement);
+  const told = clients.slice(-MAX_TOLD).map((each) => ({ ...each, revision: String(each.revision) }));
+  return JSON.stringify({ ...acknowledgement, clients: told });
 }
 
 /** readAcknowledgement gives undefined for what is none. */

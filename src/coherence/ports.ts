@@ -13,6 +13,8 @@ export interface Eviction {
     readonly accountIds: readonly bigint[];
     readonly profileIds: readonly bigint[];
   };
+  /** Secrets of which a value, a grant or anything else was changed; 'all' where they are not known. */
+  readonly secretIds: readonly bigint[] | 'all';
 }
 
 /** Head is how far an epoch has come. Revisions of one epoch are never taken back; those of two cannot be compared. */
@@ -41,7 +43,7 @@ export interface LeaseTerms {
   readonly ttlMs: number;
   /** Milliseconds after that for which it may give answers marked as stale; 0 for none. */
   readonly maxStaleMs: number;
-  /** Up to where it has applied every change; undefined before the first session. */
+  /** Up to where every change is settled; undefined before the first session. */
   readonly applied: Head | undefined;
 }
 
@@ -70,8 +72,8 @@ export interface Session {
    * the epoch is another meanwhile, the next head tells.
    */
   noticesAfter(after: Head, upTo: bigint): Promise<readonly Notice[] | 'pruned'>;
-  /** acknowledge tells writers that this replica has applied everything up to a head. */
-  acknowledge(writers: readonly string[], applied: Head): Promise<void>;
+  /** acknowledge tells writers that everything up to a head is settled at this replica, and what its clients had to do with that. */
+  acknowledge(writers: readonly string[], settled: Head, clients: readonly ClientsTold[]): Promise<void>;
   /** endEpoch lets another epoch begin, unless one has. */
   endEpoch(epoch: string): Promise<void>;
   /** leave removes the registration, so that nobody waits for this replica any more. */
@@ -82,7 +84,7 @@ export interface Session {
 
 export interface SessionEvents {
   onNotice(notice: Notice): void;
-  onAcknowledged(replica: string, applied: Head): void;
+  onAcknowledged(replica: string, settled: Head, clients: readonly ClientsTold[]): void;
   /** onLost is called once, when the session ends without `close`. */
   onLost(error: Error): void;
 }
@@ -119,6 +121,56 @@ export interface Registrations {
   /** outcome is asked for by the id of a barrier, after commit. */
   outcome(barrier: string): Promise<Outcome>;
   registered(): Promise<Registered>;
+}
+
+/** ClientCounts are the clients of a replica that a change concerned while they had a lease. */
+export interface ClientCounts {
+  /** Those that have forgotten what was changed. */
+  readonly acknowledged: number;
+  /** Those whose lease ran out before they said so. */
+  readonly expired: number;
+}
+
+/** ClientsTold are those of one revision. */
+export interface ClientsTold extends ClientCounts {
+  readonly revision: bigint;
+}
+
+/** Holders are clients that answer from memories of their own, under leases cut from that of this replica. */
+export interface Holders {
+  /** changed tells those who hold what was changed. It is called once that is applied here, in the same turn. */
+  changed(eviction: Eviction, applied: Head, before: Head | undefined): void;
+  /** Up to where no client answers by what was before; as far as what is applied, unless clients are waited for. */
+  readonly settled: Head | undefined;
+  /** told gives the clients that revisions concerned, for those that concerned any. */
+  told(revisions: readonly bigint[]): readonly ClientsTold[];
+}
+
+/** OwnClients are the clients of the replica that makes a change. */
+export interface OwnClients {
+  /**
+   * settle resolves when none of them answers by what was before a head; undefined if none has a lease. No lease is granted
+   * from then on before that head is applied.
+   */
+  settle(head: Head): Promise<ClientCounts> | undefined;
+}
+
+/** Description is what a replica tells people of itself. */
+export interface Description {
+  /** Of the service. */
+  readonly version: string;
+  /** How many clients hold what it has told them. */
+  readonly clients: number;
+  readonly groups: readonly ClientGroup[];
+}
+
+/** ClientGroup is clients of one label and software. */
+export interface ClientGroup {
+  readonly label: string;
+  readonly agent: string;
+  readonly clients: number;
+  /** What they hold. */
+  readonly entries: number;
 }
 
 /** Memory is what is kept right by notices. */

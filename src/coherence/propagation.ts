@@ -2,7 +2,7 @@ import { within, type Timer, type Timers } from '../lib/timers.js';
 import type { Acknowledgements, Expectation } from './acknowledgements.js';
 import type { Continuity } from './continuity.js';
 import { registeredStaleMs, TTL_MS } from './lease.js';
-import type { Outcome, Registered, Registrations, ReplicaLease } from './ports.js';
+import type { ClientCounts, Outcome, OwnClients, Registered, Registrations, ReplicaLease } from './ports.js';
 import { Sightings } from './sightings.js';
 
 /** Propagation tells how far a committed change has come when its call returns. */
@@ -13,6 +13,10 @@ export interface Propagation {
   readonly acknowledged: number;
   /** Other replicas that may still answer by what was before; 0 as well if the database could not be asked. */
   readonly pending: number;
+  /** Clients of all replicas that have forgotten what was changed; those of replicas that were heard of. */
+  readonly clientsAcknowledged: number;
+  /** Clients that did not say so before their lease ran out. */
+  readonly clientsExpired: number;
   /** How long the call waited, in milliseconds. */
   readonly waitedMs: number;
   /** Unless complete: when it will be at the latest, in milliseconds since 1970 by this machine's clock. */
@@ -25,6 +29,8 @@ export interface PropagationDependencies {
   readonly registrations: Registrations;
   readonly acknowledgements: Acknowledgements;
   readonly continuity: Pick<Continuity, 'server' | 'confirmed'>;
+  /** Clients of the replica that makes the changes; none if not given. */
+  readonly clients?: OwnClients;
   readonly timers: Timers;
   /** Of this replica; taken for that of the others where these cannot be read. */
   readonly maxStaleMs: number;
@@ -38,6 +44,16 @@ const MAX_READING_MS = 2 * TTL_MS;
 const MAX_READINGS = 2;
 /** Stands for all replicas that may have had a lease before the epoch began. Nobody knows them, and none acknowledges. */
 const OF_EPOCHS_BEFORE = 'of epochs before';
+
+/** UNSEEN is what is told of a change of which nothing could be found out. */
+const UNSEEN = { complete: false, acknowledged: 0, pending: 0, clientsAcknowledged: 0, clientsExpired: 0 };
+const NONE: ClientCounts = { acknowledged: 0, expired: 0 };
+
+/** Lapsed are replicas that have not applied a change though their lease has run out, and clients of the others. */
+interface Lapsed {
+  readonly replicas: readonly ReplicaLease[];
+  readonly clients: ClientCounts;
+}
 
 /** Waiting is a change that waits, with what was read for it. */
 interface Waiting {
@@ -81,7 +97,7 @@ export class PropagationWait {
       const seen = await this.#seenByAll(outcome);
       if (seen !== undefined) return { ...seen, waitedMs: waitedMs() };
     }
-    return { complete: false, acknowledged: 0, pending: 0, waitedMs: waitedMs(), effectiveByMs: latestEnd };
+    return { ...UNSEEN, waitedMs: waitedMs(), effectiveByMs: latestEnd };
   }
 
   /**
@@ -115,15 +131,23 @@ export class PropagationWait {
 
   /** #seenByAll waits, and gives undefined if what was read does not count any more. */
   async #seenByAll(outcome: Outcome): Promise<Omit<Propagation, 'waitedMs'> | undefined> {
-    const { timers, replica: self } = this.#deps;
+    const { timers, clients, replica: self } = this.#deps;
+    // Before anything else can happen: a client that comes later gets no lease without the change.
+    const own = clients?.settle(outcome);
     const readAt = { monotonicMs: timers.monotonicMs(), wallMs: timers.wallMs() };
     const bounded = this.#sightings.bound(outcome, readAt.monotonicMs);
     const others = [...bounded.filter(({ replica }) => replica !== self), ...this.#unknown(outcome)];
     const lapsed = await this.#applied(outcome, others, readAt.monotonicMs);
     if (lapsed === undefined) return undefined;
+    const settled = own === undefined ? NONE : await own;
     const elapsed = timers.monotonicMs() - readAt.monotonicMs;
-    const open = lapsed.filter(({ leftMs, maxStaleMs }) => leftMs + maxStaleMs > elapsed);
-    const counts = { acknowledged: others.length - lapsed.length, pending: open.length };
+    const open = lapsed.replicas.filter(({ leftMs, maxStaleMs }) => leftMs + maxStaleMs > elapsed);
+    const counts = {
+      acknowledged: others.length - lapsed.replicas.length,
+      pending: open.length,
+      clientsAcknowledged: settled.acknowledged + lapsed.clients.acknowledged,
+      clientsExpired: settled.expired + lapsed.clients.expired,
+    };
     if (open.length === 0) return { complete: true, ...counts };
     const left = Math.max(...open.map(({ leftMs, maxStaleMs }) => leftMs + maxStaleMs));
     return { complete: false, ...counts, effectiveByMs: readAt.wallMs + left };
@@ -147,7 +171,7 @@ export class PropagationWait {
     outcome: Outcome,
     others: readonly ReplicaLease[],
     readAt: number,
-  ): Promise<ReplicaLease[] | undefined> {
+  ): Promise<Lapsed | undefined> {
     const { acknowledgements, timers } = this.#deps;
     const leases = new Map(others.map((lease) => [lease.replica, lease]));
     const waiting = newWaiting(outcome, acknowledgements.expect(outcome, [...leases.keys()]));
@@ -173,7 +197,8 @@ export class PropagationWait {
       expectation.close();
     }
     if (waiting.isOutdated) return undefined;
-    return lapsed.filter(({ replica }) => !acknowledgements.has(replica, outcome));
+    const replicas = lapsed.filter(({ replica }) => !acknowledgements.has(replica, outcome));
+    return { replicas, clients: expectation.clients() };
   }
 
   /** #over waits until all have acknowledged, what was read is outdated, or some time has passed. */

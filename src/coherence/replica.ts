@@ -12,7 +12,19 @@ import type { Acknowledgements } from './acknowledgements.js';
 import type { Continuity } from './continuity.js';
 import { HEARTBEAT_MS, LeaseRenewal, SILENCE_MS } from './lease-renewal.js';
 import type { Lease } from './lease.js';
-import type { Connector, Head, Memory, Notice, ServerHead, Session } from './ports.js';
+import { EVERYTHING } from './notice.js';
+import { Owing } from './owing.js';
+import type {
+  ClientsTold,
+  Connector,
+  Eviction,
+  Head,
+  Holders,
+  Memory,
+  Notice,
+  ServerHead,
+  Session,
+} from './ports.js';
 
 /**
  * HELD: answers come from memory. LOST: not until the session is there again. CUT_OFF: the same, and an attempt
@@ -29,6 +41,8 @@ export interface ReplicaDependencies {
   readonly continuity: Continuity;
   readonly timers: Timers;
   readonly logger: Pick<Logger, 'info' | 'warn'>;
+  /** Clients that hold what this replica has told them; none if not given. */
+  readonly holders?: Holders;
   /** Told each head once everything up to it has been applied. */
   readonly onApplied?: (head: Head) => void;
 }
@@ -44,6 +58,8 @@ const MAX_FORMER = 100;
  * Replica follows the changes that all replicas make: it forgets what was changed, tells those who wait for
  * that, and keeps the lease under which memory answers.
  *
+ * What clients hold of it counts as its own memory: it acknowledges what is settled, which is what they have forgotten too.
+ *
  * The lease is extended only when, after its renewal was committed, the head was read and every change up to it
  * applied. So whoever commits a change and then reads the leases sees each that may be used without the change.
  *
@@ -52,8 +68,7 @@ const MAX_FORMER = 100;
  */
 export class Replica {
   readonly #deps: ReplicaDependencies;
-  /** Writers that wait for what has been applied. */
-  readonly #owed = new Set<string>();
+  readonly #owing = new Owing();
   #running: Promise<void> = Promise.resolve();
   #isStopped = false;
   #wake: () => void = () => undefined;
@@ -88,6 +103,13 @@ export class Replica {
   /** applied is the revision up to which every change has been applied; 0 before the first session. */
   get applied(): bigint {
     return this.#applied?.revision ?? 0n;
+  }
+
+  /** settled tells writers of what is settled by now that was not before. */
+  settled(): void {
+    const session = this.#session;
+    if (session === undefined || this.#isAcknowledging || !this.#owing.isDue(this.#isSettled)) return;
+    this.#aside(session, this.#acknowledge(session));
   }
 
   /** start follows until stopped. Whatever fails is tried again. */
@@ -149,8 +171,8 @@ export class Replica {
       onNotice: (notice: Notice) => {
         this.#hear(notice);
       },
-      onAcknowledged: (replica: string, applied: Head) => {
-        acknowledgements.note(replica, applied);
+      onAcknowledged: (replica: string, settled: Head, clients: readonly ClientsTold[]) => {
+        acknowledgements.note(replica, settled, clients);
       },
       onLost: (error: Error) => {
         this.#fail(this.#session, error);
@@ -184,7 +206,7 @@ export class Replica {
     const isSame = head.epoch === this.#applied?.epoch;
     if (!isSame) {
       lease.lapse();
-      this.#owed.clear();
+      this.#owing.clear();
       acknowledgements.clear();
       this.#leave();
       if (this.#applied !== undefined)
@@ -192,7 +214,7 @@ export class Replica {
     }
     const missed = isSame ? await this.#missed(session, head.revision) : [];
     memory.clear();
-    this.#advance(head);
+    this.#advance(head, EVERYTHING);
     const early = this.#early ?? [];
     this.#early = undefined;
     if (missed !== 'pruned') for (const notice of missed) this.#owe(notice);
@@ -203,7 +225,7 @@ export class Replica {
   /** #renewAndRead lets another epoch begin where the database turns out to be older than what was seen of it. */
   async #renewAndRead(session: Session): Promise<ServerHead> {
     const { lease, memory } = this.#deps;
-    const isWhole = await this.#renewal.renew(session, this.#applied);
+    const isWhole = await this.#renewal.renew(session, this.#settledHead);
     const seen = this.#applied;
     const head = await this.#answered('reading the head', session.head());
     const isOlder =
@@ -213,7 +235,7 @@ export class Replica {
     lease.lapse();
     memory.clear();
     await this.#answered('ending the epoch', session.endEpoch(head.epoch));
-    await this.#renewal.renew(session, this.#applied);
+    await this.#renewal.renew(session, this.#settledHead);
     return this.#answered('reading the head', session.head());
   }
 
@@ -269,7 +291,7 @@ export class Replica {
     if (this.#early !== undefined || this.#applied?.epoch !== epoch) return;
     if (missed === 'pruned') {
       this.#deps.memory.clear();
-      if (revision > this.applied) this.#advance({ epoch, revision });
+      if (revision > this.applied) this.#advance({ epoch, revision }, EVERYTHING);
       return;
     }
     for (const notice of missed) {
@@ -285,21 +307,33 @@ export class Replica {
 
   #apply(notice: Notice): void {
     this.#deps.memory.forget(notice.eviction);
-    this.#advance(notice);
+    this.#advance(notice, notice.eviction);
     this.#owe(notice);
   }
 
-  #advance({ epoch, revision }: Head): void {
+  /** #advance notes what has been applied, by forgetting what was changed. */
+  #advance({ epoch, revision }: Head, eviction: Eviction): void {
+    const before = this.#applied;
     this.#applied = { epoch, revision };
+    this.#deps.holders?.changed(eviction, this.#applied, before);
     this.#deps.onApplied?.(this.#applied);
   }
 
-  /** #owe acknowledges what has been applied; its writer may have been told so before. */
-  #owe({ writers }: Notice): void {
-    for (const writer of writers) if (writer !== this.#deps.id) this.#owed.add(writer);
-    const session = this.#session;
-    if (session === undefined || this.#owed.size === 0 || this.#isAcknowledging) return;
-    this.#aside(session, this.#acknowledge(session));
+  get #settledHead(): Head | undefined {
+    const { holders } = this.#deps;
+    return holders === undefined ? this.#applied : holders.settled;
+  }
+
+  readonly #isSettled = (revision: bigint): boolean => {
+    const head = this.#settledHead;
+    return head !== undefined && head.epoch === this.#applied?.epoch && revision <= head.revision;
+  };
+
+  /** #owe acknowledges what has been applied, once it is settled; its writer may have been told so before. */
+  #owe({ writers, revision }: Notice): void {
+    const others = writers.filter((writer) => writer !== this.#deps.id);
+    this.#owing.add(others, revision);
+    this.settled();
   }
 
   async #acknowledge(session: Session): Promise<void> {
@@ -307,10 +341,11 @@ export class Replica {
     try {
       // What came in the same packet is applied first, and acknowledged by the same message.
       await Promise.resolve();
-      while (this.#owed.size > 0 && this.#applied !== undefined) {
-        const writers = [...this.#owed];
-        this.#owed.clear();
-        await session.acknowledge(writers, this.#applied);
+      for (;;) {
+        const head = this.#settledHead;
+        const { writers, revisions } = this.#owing.take(this.#isSettled);
+        if (head === undefined || writers.length === 0) break;
+        await session.acknowledge(writers, head, this.#deps.holders?.told(revisions) ?? []);
       }
     } finally {
       this.#isAcknowledging = false;

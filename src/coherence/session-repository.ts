@@ -1,7 +1,17 @@
 import pg from 'pg';
 import { ListenSession } from '../db/listen-session.js';
 import { readAcknowledgement, readNotice, writeAcknowledgement } from './notice.js';
-import type { Connector, Head, LeaseTerms, Notice, ServerHead, Session, SessionEvents } from './ports.js';
+import type {
+  ClientsTold,
+  Connector,
+  Description,
+  Head,
+  LeaseTerms,
+  Notice,
+  ServerHead,
+  Session,
+  SessionEvents,
+} from './ports.js';
 
 const CHANGES = 'keyward_changes';
 const ACKNOWLEDGEMENTS = 'keyward_acks_';
@@ -10,14 +20,17 @@ const ACKNOWLEDGEMENTS = 'keyward_acks_';
 export class SessionConnector implements Connector {
   readonly #url: string;
   readonly #keyId: string;
+  readonly #describe: () => Description;
 
   /**
    * `url` must lead to the database of the service, and to a session of its own there. `keyId` is the key that the
-   * process encrypts with: a key is only retired when no replica has it first any more.
+   * process encrypts with: a key is only retired when no replica has it first any more. `describe` is what is registered for
+   * people.
    */
-  constructor(url: string, keyId: string) {
+  constructor(url: string, keyId: string, describe: () => Description) {
     this.#url = url;
     this.#keyId = keyId;
+    this.#describe = describe;
   }
 
   async connect(replica: string, events: SessionEvents, timeoutMs: number): Promise<Session> {
@@ -31,7 +44,7 @@ export class SessionConnector implements Connector {
         events.onLost(error);
       },
     });
-    return new SessionRepository(session, replica, this.#keyId);
+    return new SessionRepository(session, replica, this.#keyId, this.#describe);
   }
 }
 
@@ -43,7 +56,9 @@ function dispatch(events: SessionEvents, channel: string, payload: string): void
   }
   const acknowledgement = readAcknowledgement(payload);
   // Without it a writer waits longer, and no more.
-  if (acknowledgement !== undefined) events.onAcknowledged(acknowledgement.replica, acknowledgement);
+  if (acknowledgement === undefined) return;
+  const { replica, clients, ...settled } = acknowledgement;
+  events.onAcknowledged(replica, settled, clients);
 }
 
 /** SessionRepository is every statement that a replica sends on its session. */
@@ -51,11 +66,13 @@ class SessionRepository implements Session {
   readonly #session: ListenSession;
   readonly #replica: string;
   readonly #keyId: string;
+  readonly #describe: () => Description;
 
-  constructor(session: ListenSession, replica: string, keyId: string) {
+  constructor(session: ListenSession, replica: string, keyId: string, describe: () => Description) {
     this.#session = session;
     this.#replica = replica;
     this.#keyId = keyId;
+    this.#describe = describe;
   }
 
   async listen(): Promise<void> {
@@ -67,15 +84,18 @@ class SessionRepository implements Session {
 
   /** renew registers under the epoch of the database; what was applied in another counts for nothing. */
   async renew({ ttlMs, maxStaleMs, applied }: LeaseTerms): Promise<bigint> {
+    const { version, clients, groups } = this.#describe();
     const [row] = await this.#session.query(
-      `INSERT INTO replicas (id, lease_expires_at, max_stale, applied, key_id, epoch, renewals)
+      `INSERT INTO replicas (id, lease_expires_at, max_stale, applied, key_id, epoch, renewals,
+         version, clients, client_groups)
        SELECT $1, clock_timestamp() + $2::float8 * interval '1 ms', $3::float8 * interval '1 ms',
-         CASE WHEN e.epoch = $4::uuid THEN $5::bigint ELSE 0 END, $6, e.epoch, 1
+         CASE WHEN e.epoch = $4::uuid THEN $5::bigint ELSE 0 END, $6, e.epoch, 1, $7, $8::int, $9::jsonb
        FROM keyward_epoch() e
        ON CONFLICT (id) DO UPDATE
        SET lease_expires_at = clock_timestamp() + $2::float8 * interval '1 ms',
          max_stale = excluded.max_stale, applied = excluded.applied, key_id = excluded.key_id,
-         epoch = excluded.epoch, renewals = replicas.renewals + 1
+         epoch = excluded.epoch, renewals = replicas.renewals + 1, version = excluded.version,
+         clients = excluded.clients, client_groups = excluded.client_groups
        RETURNING renewals::text`,
       [
         this.#replica,
@@ -84,6 +104,9 @@ class SessionRepository implements Session {
         applied?.epoch ?? null,
         String(applied?.revision ?? 0n),
         this.#keyId,
+        version,
+        clients,
+        JSON.stringify(groups),
       ],
     );
     return BigInt(String(row?.['renewals']));
@@ -108,10 +131,14 @@ class SessionRepository implements Session {
     return rows.map(({ notice }) => existing(readNotice(String(notice))));
   }
 
-  async acknowledge(writers: readonly string[], applied: Head): Promise<void> {
+  async acknowledge(
+    writers: readonly string[],
+    settled: Head,
+    clients: readonly ClientsTold[],
+  ): Promise<void> {
     await this.#session.query('SELECT pg_notify($1 || writer, $2) FROM unnest($3::text[]) AS writer', [
       ACKNOWLEDGEMENTS,
-      writeAcknowledgement({ ...applied, replica: this.#replica }),
+      writeAcknowledgement({ ...settled, clients, replica: this.#replica }),
       writers,
     ]);
   }

@@ -18,6 +18,7 @@ import * as importConflicts from './migrations/0014-import-conflicts.js';
 import * as prefixes from './migrations/0016-prefixes.js';
 import * as lookUpByIndex from './migrations/0017-look-up-by-index.js';
 import * as announcedExports from './migrations/0018-announced-exports.js';
+import * as callersMemory from './migrations/0019-callers-memory.js';
 import { MIGRATION_LOCK } from './advisory-locks.js';
 
 /** Migrations in their order. Never edit one that was released; add another. */
@@ -39,6 +40,7 @@ const MIGRATIONS: readonly { readonly name: string; readonly migration: Knex.Mig
   { name: '0016-prefixes', migration: prefixes },
   { name: '0017-look-up-by-index', migration: lookUpByIndex },
   { name: '0018-announced-exports', migration: announcedExports },
+  { name: '0019-callers-memory', migration: callersMemory },
 ];
 
 // Names are given here, not read from files, whose endings differ between source and build.

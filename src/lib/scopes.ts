@@ -3,6 +3,7 @@ import type { Violations } from './violations.js';
 /** Keyward's own permissions, needed by its RPCs besides the caller's rights. */
 export type Permission =
   | 'keyward.tokens.validate'
+  | 'keyward.tokens.cache'
   | 'keyward.tokens.read'
   | 'keyward.tokens.write'
   | 'keyward.accounts.read'
@@ -12,6 +13,7 @@ export type Permission =
   | 'keyward.secrets.write'
   | 'keyward.audit.read'
   | 'keyward.imports.read'
+  | 'keyward.status.read'
   | 'keyward.keys.rotate';
 
 /** Everything: the scopes of a token that was given none. */

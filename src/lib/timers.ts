@@ -22,7 +22,7 @@ export interface Timers {
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /** timerMs is as much of a span in milliseconds as a timer holds. */
-export function timerMs(ms: number): number {
+function timerMs(ms: number): number {
   return Math.min(Math.ceil(ms), MAX_TIMER_MS);
 }
 

@@ -29,6 +29,13 @@ export class Violations {
   }
 }
 
+/** invalid is the error of one violation. */
+export function invalid(field: string, rule: string): KeywardError {
+  return new KeywardError('INVALID_FIELDS', `Invalid request: ${field} ${rule}.`, {
+    violations: [{ field, rule }],
+  });
+}
+
 /** checked runs a reader of a request and throws one error with all violations that it added. */
 export function checked<T>(read: (v: Violations) => T): T {
   const v = new Violations();

@@ -251,7 +251,7 @@ export function conversationChain<Request, Response>(
 }
 
 /** reauthorize gives the caller of a call that has been under way for a while as it is by now. */
-async function reauthorize(
+export async function reauthorize(
   { authenticator }: ChainDependencies,
   call: Call,
   method: Requirements,
@@ -286,23 +286,23 @@ function requireScopes(caller: Caller, method: Requirements): void {
   if (scope !== undefined) throw scopeMissing(scope);
 }
 
-function requireWellFormed(request: unknown): void {
+export function requireWellFormed(request: unknown): void {
   if (!(request instanceof Malformed)) return;
   throw new KeywardError('MALFORMED_REQUEST', 'The request is not a message of the expected type.', {
     cause: request.cause,
   });
 }
 
-function compose(dependencies: ChainDependencies, method: Requirements, innermost: Step): Step {
+export function compose(dependencies: ChainDependencies, method: Requirements, innermost: Step): Step {
   return interceptors(dependencies).reduceRight((next, intercept) => intercept(next, method), innermost);
 }
 
-function callerOf({ caller }: Call): Caller {
+export function callerOf({ caller }: Call): Caller {
   if (caller === undefined) throw new Error('a call reached its handler without a caller');
   return caller;
 }
 
-function toCall(
+export function toCall(
   path: string,
   call:
     | ServerUnaryCall<unknown, unknown>

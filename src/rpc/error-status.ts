@@ -35,6 +35,8 @@ const STATUS: Readonly<Record<Reason, status>> = {
   CLIENT_GONE: status.CANCELLED,
   TOO_MANY_CALLS: status.RESOURCE_EXHAUSTED,
   TOO_MANY_WATCHES: status.RESOURCE_EXHAUSTED,
+  TOO_MANY_HOLDERS: status.RESOURCE_EXHAUSTED,
+  HOLDER_REPLACED: status.ABORTED,
   REQUEST_TOO_LARGE: status.RESOURCE_EXHAUSTED,
   ANSWERS_TOO_LARGE: status.RESOURCE_EXHAUSTED,
   REQUEST_TIMEOUT: status.DEADLINE_EXCEEDED,
@@ -48,7 +50,7 @@ const STATUS: Readonly<Record<Reason, status>> = {
 const DOMAIN = 'keyward';
 const RETRY_AFTER_SECONDS = 1n;
 /** What ends by itself, besides everything that is UNAVAILABLE. */
-const PASSING: readonly Reason[] = ['TOO_MANY_CALLS', 'TOO_MANY_WATCHES', 'OVERLOADED'];
+const PASSING: readonly Reason[] = ['TOO_MANY_CALLS', 'TOO_MANY_WATCHES', 'TOO_MANY_HOLDERS', 'OVERLOADED'];
 /** gRPC implementations refuse header lists over 8 KiB; the details must leave room for the other headers. */
 const MAX_DETAILS = 4096;
 

@@ -1,5 +1,6 @@
 import type { Caller, LiveCall } from '../authz/caller.js';
 import type { Permission } from '../lib/scopes.js';
+import type { Dialogue } from './dialogue.js';
 
 /** Method is what ts-proto generates for one method, as far as it matters here. */
 export interface Method<Request, Response> {
@@ -29,6 +30,11 @@ interface StreamMethod<Request, Response> extends Method<Request, Response> {
 interface ConversationMethod<Request, Response> extends Method<Request, Response> {
   readonly requestStream: true;
   readonly responseStream: true;
+}
+
+/** DialogueMethod takes and gives messages that are no questions and answers. */
+interface DialogueMethod<Request> extends Method<Request, Buffer> {
+  readonly isDialogue: true;
 }
 
 /** Requirements are what a method demands of its callers. */
@@ -71,15 +77,27 @@ export interface StreamHandler<Request, Response> extends Requirements {
   readonly stream: (request: Request, caller: Caller, call: LiveCall) => AsyncIterable<Response>;
 }
 
+/** DialogueHandler is the same of a method whose messages are no questions and answers. It encodes its messages itself. */
+export interface DialogueHandler<Request> extends Requirements {
+  /** Lives through the whole call. What it throws is the status that the call ends in. */
+  readonly converse: (
+    dialogue: Dialogue<Request>,
+    caller: Caller,
+    call: LiveCall,
+  ) => Promise<'ended' | 'cancelled'>;
+}
+
 /**
  * Handlers has one handler for every method of a generated service, so that none can be forgotten. Each message of a
  * conversation is handled as a call of its own.
  */
 export type Handlers<Service> = {
-  readonly [Name in keyof Service]: Service[Name] extends
-    UnaryMethod<infer Request, infer Response> | ConversationMethod<infer Request, infer Response>
-    ? Handler<Request, Response>
-    : Service[Name] extends StreamMethod<infer Request, infer Response>
-      ? StreamHandler<Request, Response>
-      : never;
+  readonly [Name in keyof Service]: Service[Name] extends DialogueMethod<infer Request>
+    ? DialogueHandler<Request>
+    : Service[Name] extends
+          UnaryMethod<infer Request, infer Response> | ConversationMethod<infer Request, infer Response>
+      ? Handler<Request, Response>
+      : Service[Name] extends StreamMethod<infer Request, infer Response>
+        ? StreamHandler<Request, Response>
+        : never;
 };

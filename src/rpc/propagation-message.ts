@@ -3,20 +3,15 @@ import type { Propagation as PropagationMessage } from '../gen/keyward/coherence
 import { instantFromMillis } from '../lib/instant.js';
 import { toDuration, toTimestamp } from './timestamp.js';
 
-/** COMPLETE_AT_COMMIT is for changes of what is remembered nowhere. */
-export const COMPLETE_AT_COMMIT: Propagation = {
-  complete: true,
-  acknowledged: 0,
-  pending: 0,
-  waitedMs: 0,
-};
-
 export function toPropagation(propagation: Propagation): PropagationMessage {
-  const { complete, acknowledged, pending, waitedMs, effectiveByMs } = propagation;
+  const { complete, acknowledged, pending, clientsAcknowledged, clientsExpired } = propagation;
+  const { waitedMs, effectiveByMs } = propagation;
   return {
     complete,
     acknowledged,
     pending,
+    clientsAcknowledged,
+    clientsExpired,
     waited: toDuration(waitedMs),
     effectiveBy: effectiveByMs === undefined ? undefined : toTimestamp(instantFromMillis(effectiveByMs)),
   };

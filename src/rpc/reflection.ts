@@ -1,4 +1,4 @@
-import { type ServerDuplexStream, type ServiceDefinition, status } from '@grpc/grpc-js';
+import { type Server, type ServerDuplexStream, type ServiceDefinition, status } from '@grpc/grpc-js';
 import type { UntypedServiceImplementation } from '@grpc/grpc-js';
 import { FILE_DESCRIPTOR_SET } from '../gen/file-descriptor-set.js';
 import {
@@ -9,6 +9,7 @@ import {
 import { ServerReflectionService as ReflectionV1Alpha } from '../gen/grpc/reflection/v1alpha/reflection.js';
 import { DescriptorIndex } from './descriptor-index.js';
 import { endStreamOn } from './end-stream.js';
+import { openMethods, type MethodRule } from './front-door/method-rules.js';
 import { admissionOf } from './front-door/request-body.js';
 
 const REFLECTION_SERVICES = [
@@ -22,6 +23,17 @@ type ReflectionStream = ServerDuplexStream<ServerReflectionRequest, ServerReflec
 interface OfferedService {
   readonly definition: ServiceDefinition;
   readonly implementation: UntypedServiceImplementation;
+}
+
+/** addReflection serves all forms of reflection, and gives the rules of their methods. See reflectionServices. */
+export function addReflection(
+  server: Pick<Server, 'addService'>,
+  ...offered: Parameters<typeof reflectionServices>
+): MethodRule[] {
+  return reflectionServices(...offered).flatMap(({ definition, implementation }) => {
+    server.addService(definition, implementation);
+    return openMethods(definition);
+  });
 }
 
 /**

@@ -2,15 +2,16 @@ import type { Server, UntypedServiceImplementation } from '@grpc/grpc-js';
 import { Validated } from '../lib/errors.js';
 import { covers } from '../lib/scopes.js';
 import { chain, conversationChain, Malformed, streamChain, type ChainDependencies } from './chain.js';
+import { dialogueChain } from './dialogue-chain.js';
 import type { AnswerFromMemory, MethodRule } from './front-door/method-rules.js';
-import type { Handler, Handlers, Method, StreamHandler } from './handlers.js';
+import type { DialogueHandler, Handler, Handlers, Method, StreamHandler } from './handlers.js';
 import { strictReader } from './strict-utf8.js';
 
 /** Methods is a generated service, as far as it matters here. */
 type Methods<Service> = { readonly [Name in keyof Service]: Method<unknown, never> };
 
 type AnyMethod = Method<unknown, unknown>;
-type AnyHandler = Handler<unknown, unknown> | StreamHandler<unknown, unknown>;
+type AnyHandler = Handler<unknown, unknown> | StreamHandler<unknown, unknown> | DialogueHandler<unknown>;
 
 /** Most bytes of a request of a method that does not say otherwise. */
 const MAX_REQUEST_BYTES = 64 * 1024;
@@ -58,6 +59,7 @@ function implement(
 ): UntypedServiceImplementation[string] {
   const { path, requestStream } = method;
   if ('stream' in handler) return streamChain(dependencies, path, handler);
+  if ('converse' in handler) return dialogueChain(dependencies, path, handler);
   if (requestStream) return conversationChain(dependencies, path, handler);
   return chain(dependencies, path, canValidate(method) ? validating(method, handler) : handler);
 }
@@ -105,7 +107,8 @@ function fromMemory(
   handler: AnyHandler,
   { logger, calls }: ChainDependencies,
 ): AnswerFromMemory | undefined {
-  if ('stream' in handler || handler.answerFromMemory === undefined || requestStream) return undefined;
+  if ('stream' in handler || 'converse' in handler || handler.answerFromMemory === undefined || requestStream)
+    return undefined;
   const { answerFromMemory, permission } = handler;
   if (typeof permission !== 'string') return undefined;
   const answered = calls.answeredAtOnce(path);

@@ -28,6 +28,12 @@ export function toDuration(ms: number): Duration {
   return { seconds: BigInt(Math.floor(micros / 1_000_000)), nanos: (micros % 1_000_000) * 1000 };
 }
 
+/** toSignedDuration writes a span of milliseconds that may be negative. */
+export function toSignedDuration(ms: number): Duration {
+  const { seconds, nanos } = toDuration(Math.abs(ms));
+  return ms < 0 ? { seconds: -seconds, nanos: -nanos } : { seconds, nanos };
+}
+
 /** fromDuration reads a Duration in microseconds, dropping what is finer; undefined for one that is none. */
 export function fromDuration(v: Violations, field: string, { seconds, nanos }: Duration): bigint | undefined {
   const sameSign = seconds === 0n || nanos === 0 || seconds > 0n === nanos > 0;

@@ -3,6 +3,7 @@ import type { DoneRequests } from '../idempotency/done-requests.js';
 import type { CallerRights } from '../authz/rights.js';
 import type { AuditEntry, AuditLog } from '../audit/audit-log.js';
 import type { Database, Transaction } from '../db/knex.js';
+import type { Propagated, PropagatedChanges } from '../coherence/propagated-changes.js';
 import { inTransactionFor } from '../db/transaction.js';
 import type { Clock } from '../lib/clock.js';
 import { notFound } from '../lib/errors.js';
@@ -23,8 +24,13 @@ export interface AuditedChange<T> {
   readonly more?: readonly AuditEntry[];
 }
 
+/** Work is what is done to a secret that is locked. */
+type Work<T> = (trx: Transaction, secret: Secret, callerRights: CallerRights) => Promise<AuditedChange<T>>;
+
 export interface SecretChangesDependencies {
   readonly knex: Database;
+  /** Makes changes that clients must have heard of when the call returns. */
+  readonly propagated: Pick<PropagatedChanges, 'make'>;
   readonly finder: SecretFinder;
   readonly audit: Pick<AuditLog, 'record'>;
   readonly requests: DoneRequests;
@@ -40,33 +46,36 @@ export class SecretChanges {
   }
 
   /** change locks a secret that the caller manages and that is not deleted, and changes it. */
-  async change<T>(
-    caller: Caller,
-    ref: SecretRef,
-    etag: string,
-    work: (trx: Transaction, secret: Secret, callerRights: CallerRights) => Promise<AuditedChange<T>>,
-  ): Promise<T> {
-    return this.changeAny(caller, ref, etag, (trx, secret, callerRights) => {
-      if (secret.deletedAt !== null) throw notFound('secret');
-      return work(trx, secret, callerRights);
-    });
+  async change<T>(caller: Caller, ref: SecretRef, etag: string, work: Work<T>): Promise<T> {
+    return this.changeAny(caller, ref, etag, (...found) => work(...live(found)));
   }
 
   /** changeAny does the same with a secret that may be deleted. */
-  async changeAny<T>(
+  async changeAny<T>(caller: Caller, ref: SecretRef, etag: string, work: Work<T>): Promise<T> {
+    return inTransactionFor(caller, this.#deps.knex, (trx) => this.#changeIn(trx, caller, ref, etag, work));
+  }
+
+  /** end is change for what takes a value from those who have it: it returns when no client hands it out any more. */
+  async end<T>(caller: Caller, ref: SecretRef, etag: string, work: Work<T>): Promise<Propagated<T>> {
+    const change = (trx: Transaction): Promise<T> =>
+      this.#changeIn(trx, caller, ref, etag, (...found) => work(...live(found)));
+    // Nobody but clients remembers values.
+    return this.#deps.propagated.make(caller, change, () => undefined);
+  }
+
+  async #changeIn<T>(
+    trx: Transaction,
     caller: Caller,
     ref: SecretRef,
     etag: string,
-    work: (trx: Transaction, secret: Secret, callerRights: CallerRights) => Promise<AuditedChange<T>>,
+    work: Work<T>,
   ): Promise<T> {
-    return inTransactionFor(caller, this.#deps.knex, async (trx) => {
-      await this.claim(trx, caller);
-      const found = await this.#deps.finder.lockManaged(trx, caller, ref, etag);
-      const before = found.secret;
-      const { secret, answer, done, more } = await work(trx, before, found.callerRights);
-      await this.record(trx, caller, before, secret, done, more);
-      return answer;
-    });
+    await this.claim(trx, caller);
+    const found = await this.#deps.finder.lockManaged(trx, caller, ref, etag);
+    const before = found.secret;
+    const { secret, answer, done, more } = await work(trx, before, found.callerRights);
+    await this.record(trx, caller, before, secret, done, more);
+    return answer;
   }
 
   /** claim comes first in the transaction of a call that makes a secret: see DoneRequests. */
@@ -98,4 +107,11 @@ export class SecretChanges {
     const wasReady = before !== undefined && isReady(before, now);
     return !wasReady && isReady(after, now) ? [{ action: 'SECRET_READY' }] : [];
   }
+}
+
+/** live refuses a secret that is deleted. */
+function live(found: Parameters<Work<unknown>>): Parameters<Work<unknown>> {
+  const [, secret] = found;
+  if (secret.deletedAt !== null) throw notFound('secret');
+  return found;
 }

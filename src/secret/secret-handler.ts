@@ -1,4 +1,5 @@
 import type { Caller } from '../authz/caller.js';
+import type { Propagated } from '../coherence/propagated-changes.js';
 import type { UserProfileRef } from '../authz/refs.js';
 import type { CreateSecretRequest, SecretServiceService } from '../gen/keyward/secret/v1/secret_service.js';
 import type { Clock } from '../lib/clock.js';
@@ -8,6 +9,7 @@ import { checkName, MAX_DESCRIPTION_BYTES } from '../lib/resource-rules.js';
 import { checked } from '../lib/violations.js';
 import { readChange, readCopy, readNew } from '../rpc/field-messages.js';
 import type { Handlers } from '../rpc/handlers.js';
+import { toPropagation } from '../rpc/propagation-message.js';
 import { readRepeatable } from '../rpc/repeatable.js';
 import { readOwner, readUserProfileSelector } from '../rpc/selectors.js';
 import type { CloneService } from './clone-service.js';
@@ -42,6 +44,10 @@ export function secretHandlers(
 ): Handlers<Methods> {
   const now = (): Instant => presentOf(clock);
   const shown = (secret: Secret) => toSecret(secret, now());
+  const toEnded = ({ result, propagation }: Propagated<Secret>) => ({
+    secret: shown(result),
+    propagation: toPropagation(propagation),
+  });
   return {
     createSecret: {
       permission: WRITE,
@@ -114,14 +120,14 @@ export function secretHandlers(
           ref: readSecretSelector(v, 'selector', selector, caller),
           newOwner: readUserProfileSelector(v, 'owner', owner),
         }));
-        return { secret: shown(await service.transfer(caller, ref, etag, newOwner)) };
+        return toEnded(await service.transfer(caller, ref, etag, newOwner));
       },
     },
     deleteSecret: {
       permission: WRITE,
       handle: async ({ selector, etag, force }, caller) => {
         const ref = checked((v) => readSecretSelector(v, 'selector', selector, caller));
-        return { secret: shown(await service.delete(caller, ref, etag, force)) };
+        return toEnded(await service.delete(caller, ref, etag, force));
       },
     },
     undeleteSecret: {

@@ -8,6 +8,7 @@
 
 import type { Caller } from '../authz/caller.js';
 import type { UserProfileRef } from '../authz/refs.js';
+import type { Propagated } from '../coherence/propagated-changes.js';
 import type { CallerRightsReader } from '../authz/rights.js';
 import { changedFields, type AuditAction } from '../audit/audit-log.js';
 import type { Keyring } from '../crypto/keyring.js';
@@ -105,9 +106,14 @@ export class SecretService {
   }
 
   /** transfer gives a secret to another owner, with all that belongs to it. It is recorded for both. */
-  async transfer(caller: Caller, ref: SecretRef, etag: string, ownerRef: UserProfileRef): Promise<Secret> {
+  async transfer(
+    caller: Caller,
+    ref: SecretRef,
+    etag: string,
+    ownerRef: UserProfileRef,
+  ): Promise<Propagated<Secret>> {
     const { changes, secrets } = this.#deps;
-    return changes.change(caller, ref, etag, async (trx, secret, callerRights) => {
+    return changes.end(caller, ref, etag, async (trx, secret, callerRights) => {
       const owner = await findManagedOwner(trx, callerRights, ownerRef);
       const from = secret.owner.profileId;
       if (owner.profileId === from) return unchanged(secret);
@@ -122,9 +128,9 @@ export class SecretService {
   }
 
   /** delete marks a secret as deleted. SECRET_REFERENCED if something uses it, unless `force`. */
-  async delete(caller: Caller, ref: SecretRef, etag: string, force: boolean): Promise<Secret> {
+  async delete(caller: Caller, ref: SecretRef, etag: string, force: boolean): Promise<Propagated<Secret>> {
     const { changes, secrets, retention } = this.#deps;
-    return changes.change(caller, ref, etag, async (trx, { id }) => {
+    return changes.end(caller, ref, etag, async (trx, { id }) => {
       if (!force) await this.#requireUnused(trx, id);
       const deletedAt = this.#now();
       const secret = await secrets.setDeleted(trx, id, { deletedAt, purgeAt: deletedAt + retention });

@@ -1,4 +1,5 @@
 import type { DoneRequests } from '../idempotency/done-requests.js';
+import type { PropagatedChanges } from '../coherence/propagated-changes.js';
 import type { CallerRightsReader } from '../authz/rights.js';
 import type { AuditLog } from '../audit/audit-log.js';
 import type { RefusalLog } from '../audit/refusal-log.js';
@@ -33,6 +34,7 @@ export interface SecretServicesDependencies {
   readonly keyring: Keyring;
   readonly audit: Pick<AuditLog, 'record' | 'append' | 'hasRecorded'>;
   readonly requests: DoneRequests;
+  readonly changes: Pick<PropagatedChanges, 'make'>;
   readonly refusals: Pick<RefusalLog, 'add'>;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -68,7 +70,7 @@ export function secretServices(deps: SecretServicesDependencies): SecretServices
   const grants = new GrantRepository(knex);
   const references = new ReferenceRepository(knex, SECRET_REFERENCES);
   const finder = new SecretFinder({ ...deps, secrets, grants });
-  const changes = new SecretChanges({ ...deps, finder });
+  const changes = new SecretChanges({ ...deps, propagated: deps.changes, finder });
   const accessTimes = new AccessTimes(accesses, logger);
   const bindings = new BindingService({ ...deps, bindings: new BindingRepository() });
   const shared = { ...deps, secrets, versions, grants, references, finder, changes, bindings };

@@ -4,6 +4,7 @@ import { reading } from '../db/transaction.js';
 import type { Clock } from '../lib/clock.js';
 import { presentOf } from '../lib/instant.js';
 import { bytesOfAll } from '../lib/fields.js';
+import { covers } from '../lib/scopes.js';
 import type { GrantRepository, GrantTerm } from './sharing/grant-repository.js';
 import type { SecretRepository } from './secret-repository.js';
 import { accessToSecret, isOver, SECRET_FIELDS, type Secret } from './secret.js';
@@ -19,6 +20,9 @@ interface SecretFacts {
   readonly secrets: ReadonlyMap<bigint, Secret>;
   readonly grants: readonly GrantTerm[];
 }
+
+/** What of a secret is shown takes this scope. */
+const READ = 'keyward.secrets.read';
 
 export type SecretWatch = ResourceWatch<Secret, SecretFacts>;
 
@@ -37,7 +41,8 @@ export function secretWatch(deps: SecretWatchDependencies): SecretWatch {
       }),
     bytesOf: ({ secrets, grants }) =>
       bytesOfAll(SECRET_FIELDS, secrets.values()) + grants.length * GRANT_BYTES,
-    tell: (change, { secrets, grants, reach }, callerRights) => {
+    tellsOwners: (scopes) => covers(scopes, READ),
+    tell: (change, { secrets, grants, reach }, callerRights, scopes) => {
       const now = presentOf(deps.clock);
       const own = new Set(callerRights.profiles.map(({ id }) => id));
       const isGranted = grants.some(
@@ -48,9 +53,15 @@ export function secretWatch(deps: SecretWatchDependencies): SecretWatch {
       const access = accessToSecret(callerRights, secret?.owner ?? ownershipOf(change, reach), isGranted);
       const isGrantee = change.granteeIds.some((id) => own.has(id));
       if (access === 'none' && !isGrantee) return undefined;
+      const mayRead = covers(scopes, READ);
+      // Who may only have values is told of those, and of nothing else that is known of the secret.
+      if (!mayRead && access === 'read' && !isGrantee) return undefined;
       if (secret !== undefined && access !== 'none' && secret.deletedAt === null)
-        return { type: change.op === 'created' ? 'CREATED' : 'UPDATED', resource: secret };
-      return { type: 'DELETED', resource: access === 'manage' ? secret : undefined };
+        return {
+          type: change.op === 'created' ? 'CREATED' : 'UPDATED',
+          resource: mayRead ? secret : undefined,
+        };
+      return { type: 'DELETED', resource: access === 'manage' && mayRead ? secret : undefined };
     },
   });
 }

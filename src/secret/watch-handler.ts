@@ -28,7 +28,7 @@ export function secretWatchHandlers(
 ): Handlers<Pick<typeof SecretServiceService, 'watchSecrets'>> {
   return {
     watchSecrets: {
-      permission: 'keyward.secrets.read',
+      permission: { byRequest: ['keyward.secrets.read', 'keyward.secrets.access'] },
       stream: async function* (request, _caller, call) {
         const options = checked((v) => readWatch(v, request));
         for await (const news of watch.watch(options, call))

@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Knex } from 'knex';
 import type { Kind } from './report.js';
 import { VALUE_VERSION } from './secret-rows.js';
-import type { Fields } from './source-rows.js';
+import type { Fields, FieldValue } from './source-rows.js';
 import { query } from './target-store.js';
 import type { TargetTable } from './target-tables.js';
 
@@ -56,19 +56,23 @@ export function agreedFields(before: Fields, announced: Fields | null, there: Fi
 
 /**
  * undoneByUse names the fields that a use on the platform has set back to what they were before an export wrote them. The
- * platform saves whole rows: a request that had read the row before saves all of it as it was.
+ * platform saves whole rows: a request that had read the row before, or between two exports, saves all of it as it was.
  */
 export function undoneByUse(
   { use }: Pick<TargetTable, 'use'>,
   changed: ReadonlySet<string>,
-  overwritten: Fields | null,
+  overwritten: readonly Fields[] | null,
   there: Fields,
 ): string[] {
   const [timeOfUse = ''] = use;
   if (overwritten === null || !changed.has(timeOfUse)) return [];
-  const fields = Object.keys(overwritten).filter((field) => field in there);
-  const isAsBefore = fields.every((field) => isDeepStrictEqual(there[field], overwritten[field]));
-  return isAsBefore ? fields.filter((field) => changed.has(field)) : [];
+  const heldOnce = (field: string): FieldValue[] =>
+    overwritten.flatMap(({ [field]: value }) => (value === undefined ? [] : [value]));
+  const fields = [...changed].filter((field) => field in there && heldOnce(field).length > 0);
+  const areAsBefore = fields.every((field) =>
+    heldOnce(field).some((value) => isDeepStrictEqual(there[field], value)),
+  );
+  return areAsBefore ? fields : [];
 }
 
 /** How long a row that was deleted on the platform may come back: a request there that has read it saves it once more. */

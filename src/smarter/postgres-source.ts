@@ -99,7 +99,7 @@ export class PostgresSource implements Source {
 
   // Every version of a row names the transaction that wrote it, always a later one.
   stamp(alias: string): string {
-    return `coalesce(${alias}.xmin::text::bigint, 0)`;
+    return `${alias}.xmin::text::bigint`;
   }
 
   async indexed(table: string): Promise<ReadonlySet<string>> {

@@ -36,10 +36,7 @@ export interface Source {
   keyId(uuid: string): string;
   /** within is the SQL that tells whether a time is of the last so many seconds, by the database's clock. */
   within(column: string, seconds: number): string;
-  /**
-   * stamp is the SQL of a whole number that is another one after every change of the row `alias`, and always the same
-   * if there is no such row. Stamps may be added up.
-   */
+  /** stamp is the SQL of a whole number that is another one after every change of the row `alias`. Stamps may be added up. */
   stamp(alias: string, columns: ReadonlySet<string>): string;
   /** indexed names the columns of a table that an index begins with. */
   indexed(table: string): Promise<ReadonlySet<string>>;

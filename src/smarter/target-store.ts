@@ -11,12 +11,15 @@ export interface ImportRecord {
   readonly fields: Fields;
   /** What an export was about to make of the row, if it is not known whether it did. */
   readonly announced: Fields | null;
-  /** What an export overwrote in the source a short while ago: a request there may save the row once more as it was. */
-  readonly overwritten: Fields | null;
+  /** What exports overwrote in the source a short while ago: a request there may save the row once more as it was. */
+  readonly overwritten: readonly Fields[] | null;
 }
 
 /** REQUEST is how long a request of the platform lasts at most that has read a row and saves it. */
 export const REQUEST = "interval '5 minutes'";
+
+/** Writes of exports whose old values are remembered of a row. */
+const MOST_OVERWRITTEN = 16;
 
 /** forgetRecords is for rows that are gone on both sides. Their conflicts are settled by that. */
 export async function forgetRecords(
@@ -57,7 +60,7 @@ export async function readRecords(
     present: boolean;
     fields: Fields;
     announced: Fields | null;
-    overwritten: Fields | null;
+    overwritten: readonly Fields[] | null;
   }>(
     trx,
     `SELECT r.source_key, r.target_id, t.id IS NOT NULL AS present, r.fields, r.announced,
@@ -114,13 +117,17 @@ export async function writeRecords(
   if (records.length === 0) return;
   await trx.raw(
     `INSERT INTO import_records AS i (kind, source_key, target_id, fields, merged, overwritten, exported_at)
-     SELECT ?, r.key, r."targetId", r.fields, coalesce(r.merged, false), r.overwritten,
+     SELECT ?, r.key, r."targetId", r.fields, coalesce(r.merged, false),
+       CASE WHEN r.overwritten IS NOT NULL THEN jsonb_build_array(r.overwritten) END,
        CASE WHEN r.overwritten IS NOT NULL THEN statement_timestamp() END
      FROM json_to_recordset(?::json)
        AS r (key text, "targetId" bigint, fields jsonb, merged boolean, overwritten jsonb)
      ON CONFLICT (kind, source_key) DO UPDATE SET target_id = excluded.target_id, fields = excluded.fields,
        merged = i.merged OR excluded.merged, retired_at = NULL, announced = NULL, gone_at = NULL,
-       overwritten = coalesce(excluded.overwritten, i.overwritten),
+       overwritten = CASE
+         WHEN excluded.overwritten IS NOT NULL AND i.exported_at > statement_timestamp() - ${REQUEST}
+         THEN jsonb_path_query_array(i.overwritten || excluded.overwritten, '$[last - ${MOST_OVERWRITTEN - 1} to last]')
+         ELSE coalesce(excluded.overwritten, i.overwritten) END,
        exported_at = coalesce(excluded.exported_at, i.exported_at)`,
     [kind, JSON.stringify(records)],
   );

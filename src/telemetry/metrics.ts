@@ -9,6 +9,7 @@ import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client';
 import { AuditMetrics } from './audit-metrics.js';
 import { CallMetrics } from './call-metrics.js';
 import { CoherenceMetrics } from './coherence-metrics.js';
+import { HolderMetrics } from './holder-metrics.js';
 import {
   watchConnections,
   watchWork,
@@ -52,12 +53,14 @@ export class Metrics {
   readonly audit: AuditMetrics;
   readonly calls: CallMetrics;
   readonly coherence: CoherenceMetrics;
+  readonly holders: HolderMetrics;
   readonly #registry = new Registry();
 
   constructor() {
     this.audit = new AuditMetrics(this.#registry);
     this.calls = new CallMetrics(this.#registry);
     this.coherence = new CoherenceMetrics(this.#registry);
+    this.holders = new HolderMetrics(this.#registry);
   }
 
   /** watch shows what is counted elsewhere; call it once. */

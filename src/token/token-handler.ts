@@ -29,6 +29,7 @@ type ManagingMethods = Omit<
   | 'detachReference'
   | 'listReferences'
   | 'watchTokens'
+  | 'holdVerdicts'
 >;
 
 const READ = 'keyward.tokens.read';

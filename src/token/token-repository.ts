@@ -14,7 +14,7 @@ import { PLATFORM_ACCOUNT_NUMBER, type Readable } from '../authz/rights.js';
 import { fromColumns, NOW, toColumns } from '../db/field-columns.js';
 import { listPage } from '../db/list-query.js';
 import { namesAreUnique } from '../db/pg-errors.js';
-import { inTransaction } from '../db/transaction.js';
+import { inTransaction, reading } from '../db/transaction.js';
 import { formatPgTimestamp, type Instant } from '../lib/instant.js';
 import type { Page, PageQuery } from '../lib/page.js';
 import { ISSUER_COLUMNS, TOKEN_COLUMNS } from './token-columns.js';
@@ -264,6 +264,17 @@ export class TokenRepository {
     await inTransaction(this.#knex, (trx) =>
       trx.raw(sql, [uses.map(({ tokenId }) => String(tokenId)), times]),
     );
+  }
+
+  /** idsOfKeys gives the tokens of those keys that there are. */
+  async idsOfKeys(keyIds: readonly string[]): Promise<ReadonlyMap<string, bigint>> {
+    const { rows } = await reading(() =>
+      this.#knex.raw<{ rows: { id: bigint; key_id: string }[] }>(
+        'SELECT id, key_id FROM tokens WHERE key_id = ANY (?::uuid[])',
+        [[...keyIds]],
+      ),
+    );
+    return new Map(rows.map(({ id, key_id: keyId }) => [keyId, id]));
   }
 
   #select(trx: Knex): Knex.QueryBuilder {

@@ -23,14 +23,16 @@ const MAX_TOKENS = 100_000;
  * of the tokens that were used last.
  */
 export class UsageRecorder {
-  readonly #tokens: Pick<TokenRepository, 'recordUse'>;
+  readonly #tokens: Pick<TokenRepository, 'recordUse' | 'idsOfKeys'>;
   readonly #logger: Logger;
   /** Records used since they were gathered; there may be several of one token. */
   readonly #used: UsedRecord[] = [];
   readonly #gathered = new LatestTimes<number>(MAX_TOKENS);
+  /** What clients told, by Token.key_id as a number. */
+  readonly #reported = new LatestTimes<number>(MAX_TOKENS);
   readonly #writing = new PeriodicTask(() => this.#write());
 
-  constructor(tokens: Pick<TokenRepository, 'recordUse'>, logger: Logger) {
+  constructor(tokens: Pick<TokenRepository, 'recordUse' | 'idsOfKeys'>, logger: Logger) {
     this.#tokens = tokens;
     this.#logger = logger;
   }
@@ -39,6 +41,11 @@ export class UsageRecorder {
     const isFirst = record.usedAt === 0;
     record.usedAt = now;
     if (isFirst && this.#used.push(record) >= MAX_RECORDS) this.#gather();
+  }
+
+  /** report records a use that a client tells of, by Token.key_id. `usedAt` is in milliseconds since 1970. */
+  report(keyId: string, usedAt: number): void {
+    this.#reported.note(BigInt(`0x${keyId.replaceAll('-', '')}`), usedAt);
   }
 
   /** start writes every `intervalMs`, until stopped. */
@@ -66,6 +73,7 @@ export class UsageRecorder {
 
   async #write(): Promise<void> {
     this.#gather();
+    await this.#resolve();
     const uses = this.#gathered.take();
     for (let start = 0; start < uses.length; start += BATCH) {
       const batch = uses.slice(start, start + BATCH);
@@ -75,12 +83,48 @@ export class UsageRecorder {
         );
       } catch (error) {
         for (const [tokenId, usedAt] of uses.slice(start)) this.#gathered.note(tokenId, usedAt);
-        this.#logger.warn(
-          { err: error, tokens: this.#gathered.size, dropped: this.#gathered.dropped },
-          'times of use are kept for the next write',
-        );
+        this.#keep(error);
         return;
       }
     }
   }
+
+  /** #resolve finds the tokens of which clients told. Keys that are none are forgotten. */
+  async #resolve(): Promise<void> {
+    const reported = this.#reported.take();
+    for (let start = 0; start < reported.length; start += BATCH) {
+      const batch = reported
+        .slice(start, start + BATCH)
+        .map(([key, usedAt]) => [uuidFrom(key), usedAt] as const);
+      try {
+        const ids = await this.#tokens.idsOfKeys(batch.map(([keyId]) => keyId));
+        for (const [keyId, usedAt] of batch) {
+          const id = ids.get(keyId);
+          if (id !== undefined) this.#gathered.note(id, usedAt);
+        }
+      } catch (error) {
+        for (const [key, usedAt] of reported.slice(start)) this.#reported.note(key, usedAt);
+        this.#keep(error);
+        return;
+      }
+    }
+  }
+
+  #keep(error: unknown): void {
+    this.#logger.warn(
+      {
+        err: error,
+        tokens: this.#gathered.size + this.#reported.size,
+        dropped: this.#gathered.dropped + this.#reported.dropped,
+      },
+      'times of use are kept for the next write',
+    );
+  }
+}
+
+function uuidFrom(key: bigint): string {
+  return key
+    .toString(16)
+    .padStart(32, '0')
+    .replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
 }

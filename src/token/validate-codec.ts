@@ -130,6 +130,11 @@ export function encodeValid(facts: VerdictFacts): string {
   });
 }
 
+/** decodeValid reads the answer for a token that passes, which a record holds whether it passes or not. */
+export function decodeValid({ answer }: Pick<VerdictRecord, 'answer'>): ValidateTokenResponse {
+  return ValidateTokenResponse.decode(toMessage(answer));
+}
+
 /** toMessage makes the bytes of a ValidateTokenResponse. */
 export function toMessage(answer: string): Buffer {
   return Buffer.from(answer, 'latin1');

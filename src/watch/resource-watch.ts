@@ -56,7 +56,10 @@ export interface Subject<Resource, Facts> {
     change: Change & { readonly id: bigint },
     facts: Facts & { readonly reach: ChangeAudience },
     callerRights: CallerRights,
+    scopes: readonly string[],
   ): Telling<Resource> | undefined;
+  /** tellsOwners tells whether those with some scopes are told of owners, too; all are if it is not given. */
+  tellsOwners?(scopes: readonly string[]): boolean;
 }
 
 export interface ResourceWatchDependencies extends WatchDependencies {
@@ -115,7 +118,7 @@ export class ResourceWatch<Resource extends object, Facts extends object> {
     const callerRights = await this.#rightsOf(caller, shared);
     return slice.items
       .filter((item) => this.#concerns(item))
-      .flatMap((item) => this.#eventOf(item, facts, callerRights) ?? []);
+      .flatMap((item) => this.#eventOf(item, facts, callerRights, caller.scopes) ?? []);
   }
 
   #sharedOf(slice: FeedSlice): Shared<Facts> {
@@ -182,17 +185,19 @@ export class ResourceWatch<Resource extends object, Facts extends object> {
     item: FeedItem,
     facts: Known<Facts>,
     callerRights: CallerRights,
+    scopes: readonly string[],
   ): ResourceEvent<Resource> | undefined {
     const { change } = item;
     const { id } = change;
     const about = { item, resource: undefined, consumers: undefined, bytes: 0 };
     if (change.kind !== this.#subject.kind) {
-      return mayKnowOwner(callerRights, change, facts.reach)
+      const isTold = this.#subject.tellsOwners?.(scopes) ?? true;
+      return isTold && mayKnowOwner(callerRights, change, facts.reach)
         ? { ...about, type: 'OWNER_CHANGED' }
         : undefined;
     }
     if (id === undefined) return { ...about, type: 'ALL_CHANGED' };
-    const telling = this.#subject.tell({ ...change, id }, facts, callerRights);
+    const telling = this.#subject.tell({ ...change, id }, facts, callerRights, scopes);
     if (telling === undefined) return undefined;
     const { type, resource, consumers } = telling;
     const ofResource = resource === undefined ? 0 : bytesOf(this.#subject.fields, resource);

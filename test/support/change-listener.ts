@@ -9,6 +9,8 @@ export interface HeardNotice {
   readonly users: string[];
   readonly accounts: string[];
   readonly profiles: string[];
+  readonly secrets?: string[];
+  readonly all_secrets?: true;
   readonly barriers: { readonly id: string; readonly writer: string }[];
 }
 

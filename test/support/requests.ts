@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import type { MethodName, RequestOf } from './rpc.js';
 import { ACCOUNT_A, existing, newValue, textOf, type Member, type World } from './world.js';
 
@@ -25,6 +26,9 @@ const selectedProfile = async (world: World) => ({ selector: byId(await newProfi
 export const REQUESTS: Requests = {
   validateToken: async (world) => ({ token: (await world.issue('owner-a')).plaintext }),
   streamValidateTokens: async (world) => ({ token: (await world.issue('owner-a')).plaintext }),
+  holdVerdicts: () => ({
+    message: { $case: 'open', value: { clientId: randomUUID(), label: 'a-test', agent: 'a test' } },
+  }),
   batchValidateTokens: async (world) => ({ requests: [{ token: (await world.issue('owner-a')).plaintext }] }),
   createToken: (world) => ({ owner: byId(world.profileOf('owner-a')), name: world.newName() }),
   getToken: async (world) => ({ token: byId(await world.issue('owner-a')) }),
@@ -118,6 +122,7 @@ export const REQUESTS: Requests = {
   getRotationStatus: () => ({}),
   watchSecrets: () => ({}),
 
+  listReplicas: () => ({}),
   listAuditEvents: () => ({}),
   listImportConflicts: () => ({}),
 

@@ -1,11 +1,13 @@
 import { accountHandlers } from '../../src/account/account-handler.js';
 import { idHandlers } from '../../src/account/id-handler.js';
 import { auditHandlers } from '../../src/audit/audit-handler.js';
+import { holdHandler } from '../../src/holders/hold-handler.js';
 import type { Permission } from '../../src/lib/scopes.js';
 import { manifestHandlers } from '../../src/manifest/manifest-handler.js';
 import type { Requirements } from '../../src/rpc/handlers.js';
 import { secretServiceHandlers } from '../../src/secret/secret-service-handler.js';
 import { conflictHandlers } from '../../src/smarter/conflict-handler.js';
+import { statusHandlers } from '../../src/status/status-handler.js';
 import { tokenReferenceHandlers } from '../../src/token/reference-handler.js';
 import { tokenHandlers } from '../../src/token/token-handler.js';
 import { validateHandlers } from '../../src/token/validate-handler.js';
@@ -23,7 +25,9 @@ const HANDLERS: Readonly<Record<MethodName, Requirements>> = {
   ...secretServiceHandlers(nothing, nothing, nothing, nothing),
   ...accountHandlers(nothing, nothing),
   ...idHandlers(nothing),
+  holdVerdicts: holdHandler(nothing),
   ...auditHandlers(nothing),
+  ...statusHandlers(nothing),
   ...manifestHandlers(nothing),
   ...conflictHandlers(nothing),
 };

@@ -1,12 +1,14 @@
 import { Client, Metadata, status, type ServiceError } from '@grpc/grpc-js';
-import { toCallError } from '../../src/client/call-error.js';
+import { toCallError } from '@keyward/client/transport';
 import { channelArguments } from '../../src/client/channel.js';
 import { KeywardCallError, type ClientOptions, type KeywardClient } from '../../src/client/index.js';
 import * as accountMessages from '../../src/gen/keyward/account/v1/account_service.js';
 import * as auditMessages from '../../src/gen/keyward/audit/v1/audit_service.js';
+import * as statusMessages from '../../src/gen/keyward/coherence/v1/status_service.js';
 import * as manifestMessages from '../../src/gen/keyward/manifest/v1/manifest_service.js';
 import * as secretMessages from '../../src/gen/keyward/secret/v1/secret_service.js';
 import * as importMessages from '../../src/gen/keyward/smarter/v1/import_service.js';
+import * as holdMessages from '../../src/gen/keyward/token/v1/hold_verdicts.js';
 import * as tokenMessages from '../../src/gen/keyward/token/v1/token_service.js';
 
 /** What tests call the methods of TokenService that SecretService has by the same names. */
@@ -35,6 +37,7 @@ type Methods = OfTokens<KeywardClient['tokens']> &
   KeywardClient['secrets'] &
   KeywardClient['accounts'] &
   KeywardClient['audit'] &
+  KeywardClient['status'] &
   KeywardClient['manifests'] &
   KeywardClient['imports'];
 
@@ -59,15 +62,17 @@ const services = {
   ...secretMessages.SecretServiceService,
   ...accountMessages.AccountServiceService,
   ...auditMessages.AuditServiceService,
+  ...statusMessages.StatusServiceService,
   ...manifestMessages.ManifestServiceService,
   ...importMessages.ImportServiceService,
 };
 /** By the names of services. */
 const messages: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
-  'keyward.token.v1.TokenService': tokenMessages,
+  'keyward.token.v1.TokenService': { ...tokenMessages, ...holdMessages },
   'keyward.secret.v1.SecretService': secretMessages,
   'keyward.account.v1.AccountService': accountMessages,
   'keyward.audit.v1.AuditService': auditMessages,
+  'keyward.coherence.v1.StatusService': statusMessages,
   'keyward.manifest.v1.ManifestService': manifestMessages,
   'keyward.smarter.v1.ImportService': importMessages,
 };

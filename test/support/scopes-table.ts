@@ -8,6 +8,7 @@ import { METHOD_NAMES, type MethodName } from './rpc.js';
 /** What each of Keyward's own scopes is for: one that is new does not compile without. */
 const PURPOSES: Readonly<Record<Permission, string>> = {
   'keyward.tokens.validate': 'judge texts that clients present',
+  'keyward.tokens.cache': 'judge texts in the own process, and hold what is known of them',
   'keyward.tokens.read': 'see tokens, without their plaintexts',
   'keyward.tokens.write': 'make, change and delete tokens',
   'keyward.secrets.read': 'see what is known of secrets, without their values',
@@ -18,6 +19,7 @@ const PURPOSES: Readonly<Record<Permission, string>> = {
   'keyward.accounts.write': 'make, change and delete accounts, users and profiles',
   'keyward.audit.read': 'see records of the audit log',
   'keyward.imports.read': 'see what imports have left to decide',
+  'keyward.status.read': 'see the replicas and their clients',
 };
 
 /** scopesTable says of each scope what it is for and which methods need it. */

@@ -29,6 +29,7 @@ import { testAuditLog, testKeyring } from './audit.js';
 import { createTestDatabase, type TestDatabase } from './database.js';
 import { ManualClock } from './manual-clock.js';
 import { existing } from './world.js';
+import { changesAlone } from './single-replica.js';
 
 const ACCESS_LIMIT_MS = 60_000;
 const PLATFORM = '3141-5926-5359';
@@ -105,6 +106,7 @@ export class SecretApi {
         append,
       },
       requests: new DoneRequestRepository(this.knex),
+      changes: changesAlone(this.knex),
       refusals: new RefusalLog({ append }, this.refusals),
       clock: this.clock,
       logger,

@@ -1,4 +1,5 @@
 import { fileURLToPath } from 'node:url';
+import { expect } from 'vitest';
 import { loadConfig } from '../../src/config.js';
 import { Keyring } from '../../src/crypto/keyring.js';
 import type { Clock } from '../../src/lib/clock.js';
@@ -6,6 +7,7 @@ import { startServer } from '../../src/server.js';
 import { createLogger } from '../../src/telemetry/logger.js';
 import { TEST_KEY } from './keyring.js';
 import { keepLog, RUN_LOG_LEVEL } from './run-log.js';
+import { execute } from './sql.js';
 
 /** TestServer is the service, in this process, on a port of its own. */
 export interface TestServer {
@@ -14,6 +16,8 @@ export interface TestServer {
   log(): string;
   /** metric is the sum of a metric's values, over all labels. */
   metric(name: string): Promise<number>;
+  /** heard waits until it has heard of every change so far. */
+  heard(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -70,10 +74,16 @@ export async function startTestServer({
   });
   // Certificates are for names; an address as the name of a TLS server is deprecated.
   const host = config.tlsCert === undefined ? '127.0.0.1' : 'localhost';
+  const metric = async (name: string): Promise<number> => sumOf(name, await server.metrics.text());
   return {
     address: `${host}:${server.port}`,
     log: () => log,
-    metric: async (name) => sumOf(name, await server.metrics.text()),
+    metric,
+    heard: async () => {
+      const [row] = await execute(databaseUrl, 'SELECT max(revision)::int AS head FROM change_feed');
+      const applied = () => metric('keyward_coherence_revision_applied');
+      await expect.poll(applied, { timeout: 5_000 }).toBeGreaterThanOrEqual(Number(row?.['head'] ?? 0));
+    },
     stop: () => server.stop(),
   };
 }

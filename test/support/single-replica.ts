@@ -15,7 +15,14 @@ export function underLease<Record>(memory: Source<Record>): OutagePolicy<Record>
 
 /** changesAlone makes changes that no other replica has to see. */
 export function changesAlone(knex: Database): Pick<PropagatedChanges, 'make' | 'begin'> {
-  const propagation = { complete: true, acknowledged: 0, pending: 0, waitedMs: 0 };
+  const propagation = {
+    complete: true,
+    acknowledged: 0,
+    pending: 0,
+    clientsAcknowledged: 0,
+    clientsExpired: 0,
+    waitedMs: 0,
+  };
   return {
     make: async (client, work, forget) => ({
       result: await inTransactionFor(client, knex, work, forget),

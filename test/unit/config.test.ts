@@ -51,6 +51,8 @@ test('nothing has to be set', () => {
     maxStaleSeconds: 60,
     maxCallsPerCaller: 200,
     maxStreamsPerCaller: 200,
+    holderMaxEntries: 10_000,
+    maxHolders: 1_000,
     shutdownSeconds: 10,
     logLevel: 'info',
   });

@@ -1,4 +1,4 @@
-import { KeywardCallError } from '../../client/call-error.js';
+import { KeywardCallError } from '@keyward/client/transport';
 import { ConfigError } from '../../config.js';
 import { KeywardError } from '../../lib/errors.js';
 import { printable } from '../../lib/text.js';

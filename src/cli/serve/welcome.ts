@@ -1,7 +1,7 @@
 import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { DEFAULT_SERVER } from '../../client/channel.js';
+import { DEFAULT_SERVER } from '@keyward/client/transport';
 import type { Config } from '../../config.js';
 import { adminTokenFile } from '../client-options.js';
 

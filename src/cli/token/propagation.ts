@@ -24,6 +24,9 @@ export function propagationJson({ propagation }: Told): object | undefined {
   return { ...others, ...(waited === undefined ? {} : { waited: spanText(waited) }) };
 }
 
-function spanText({ seconds, nanos }: NonNullable<Propagation['waited']>): string {
-  return `${seconds}.${String(nanos).padStart(9, '0')}s`;
+/** spanText is a span as protobuf writes it. */
+export function spanText({ seconds, nanos }: NonNullable<Propagation['waited']>): string {
+  const sign = seconds < 0n || nanos < 0 ? '-' : '';
+  const whole = seconds < 0n ? -seconds : seconds;
+  return `${sign}${whole}.${String(Math.abs(nanos)).padStart(9, '0')}s`;
 }

@@ -30,13 +30,7 @@ export function accessHandlers(service: AccessService): Handlers<Methods> {
       permission: ACCESS,
       onMissingScope,
       weight: WEIGHT,
-      handle: async (request, caller) =>
-        toResponse(
-          await service.access(
-            caller,
-            checked((v) => readRequest(v, '', request, caller)),
-          ),
-        ),
+      handle: async (request, caller) => toAccess(await service.access(caller, readAccess(request, caller))),
     },
     batchAccessSecrets: {
       permission: ACCESS,
@@ -60,6 +54,11 @@ function readBatch(requests: readonly AccessSecretRequest[], caller: Caller): Ac
   });
 }
 
+/** readAccess reads a request for one value. */
+export function readAccess(request: AccessSecretRequest, caller: Caller): AccessRequest {
+  return checked((v) => readRequest(v, '', request, caller));
+}
+
 function readRequest(
   v: Violations,
   prefix: string,
@@ -81,10 +80,10 @@ function toResult(result: AccessedSecret | KeywardError): BatchAccessSecretsResu
     result:
       result instanceof KeywardError
         ? { $case: 'error', value: toRpcStatus(result) }
-        : { $case: 'access', value: toResponse(result) },
+        : { $case: 'access', value: toAccess(result) },
   };
 }
 
-function toResponse({ secretId, version, payload }: AccessedSecret): AccessSecretResponse {
+export function toAccess({ secretId, version, payload }: AccessedSecret): AccessSecretResponse {
   return { secretId, version, payload: toPayload(payload) };
 }

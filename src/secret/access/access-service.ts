@@ -151,11 +151,11 @@ export class AccessService {
     if (found instanceof KeywardError) return refusal(caller, request, found, undefined, {});
     const detail = detailOf(found);
     try {
-      const { secret, version } = judgeAccess(found, request, now);
+      const { secret, version, until } = judgeAccess(found, request, now);
       const place = { secretId: secret.id, number: version.number };
       const payload = openValue(this.#deps.keyring, place, version, unbound);
       return {
-        result: { secretId: secret.id, version: version.number, payload },
+        result: { secretId: secret.id, version: version.number, payload, until },
         entry: doneBy(caller, { action: 'SECRET_ACCESSED', detail }, secret),
         request,
         accessTime: request.skipAccessTime ? undefined : { secretId: secret.id, at: now },

@@ -52,6 +52,8 @@ export interface Wanted {
 export interface Granted {
   readonly secret: AccessedFacts;
   readonly version: VersionFacts & { readonly ciphertext: Buffer };
+  /** When the caller may have it no more unless something is changed; null for never. */
+  readonly until: Instant | null;
 }
 
 /** AccessedSecret is a value in plain, and whose it is. */
@@ -59,6 +61,8 @@ export interface AccessedSecret {
   readonly secretId: bigint;
   readonly version: number;
   readonly payload: Payload;
+  /** As in Granted. */
+  readonly until: Instant | null;
 }
 
 /** judgeAccess decides whether the caller may have the value, and throws why not. */
@@ -89,7 +93,15 @@ export function judgeAccess(
       { metadata: { state } },
     );
   }
-  return { secret, version: { ...version, ciphertext } };
+  const ends = [secret.expiresAt, access === 'manage' ? null : secret.grantEndsAt];
+  return { secret, version: { ...version, ciphertext }, until: earliest(ends.filter((end) => end !== null)) };
+}
+
+function earliest(instants: readonly Instant[]): Instant | null {
+  return instants.reduce<Instant | null>(
+    (first, each) => (first === null || each < first ? each : first),
+    null,
+  );
 }
 
 /** requireAccess refuses those who may not have a secret's value. */

@@ -2,6 +2,7 @@ import { findOwner } from '../../authz/owner-rows.js';
 import type { Owner } from '../../authz/owner.js';
 import type { Caller } from '../../authz/caller.js';
 import type { UserProfileRef } from '../../authz/refs.js';
+import type { Propagated } from '../../coherence/propagated-changes.js';
 import type { CallerRightsReader } from '../../authz/rights.js';
 import type { Transaction } from '../../db/knex.js';
 import { reading } from '../../db/transaction.js';
@@ -50,12 +51,12 @@ export class GrantService {
   }
 
   /**
-   * revoke takes a grant back: whoever asks for the value after it has returned is refused. It does not tell whether
+   * revoke takes a grant back: whoever asks for the value after it has returned is refused, also by a client that held it. It does not tell whether
    * there is a profile that has none.
    */
-  async revoke(caller: Caller, ref: SecretRef, granteeRef: UserProfileRef): Promise<void> {
+  async revoke(caller: Caller, ref: SecretRef, granteeRef: UserProfileRef): Promise<Propagated<void>> {
     const { changes, grants } = this.#deps;
-    await changes.change(caller, ref, '', async (trx, secret) => {
+    return changes.end(caller, ref, '', async (trx, secret) => {
       const profileId = await grants.delete(trx, secret.id, granteeRef);
       if (profileId === undefined) throw notFound('grant of this secret');
       const done = { action: 'SECRET_GRANT_REVOKED', detail: detailOf(profileId) } as const;

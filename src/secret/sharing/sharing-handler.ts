@@ -11,7 +11,7 @@ import { checkReference, type ReferenceSettings } from '../../lib/references.js'
 import { checkExpiry } from '../../lib/resource-rules.js';
 import { checked } from '../../lib/violations.js';
 import type { Handlers } from '../../rpc/handlers.js';
-import { COMPLETE_AT_COMMIT, toPropagation } from '../../rpc/propagation-message.js';
+import { toPropagation } from '../../rpc/propagation-message.js';
 import { readUserProfileSelector } from '../../rpc/selectors.js';
 import { readExpiry } from '../../rpc/timestamp.js';
 import type { GrantService } from './grant-service.js';
@@ -86,8 +86,8 @@ export function sharingHandlers(
           ref: readSecretSelector(v, 'selector', selector, caller),
           grantee: readUserProfileSelector(v, 'user_profile', userProfile),
         }));
-        await grants.revoke(caller, ref, grantee);
-        return { propagation: toPropagation(COMPLETE_AT_COMMIT) };
+        const { propagation } = await grants.revoke(caller, ref, grantee);
+        return { propagation: toPropagation(propagation) };
       },
     },
     listGrants: {

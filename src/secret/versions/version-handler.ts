@@ -1,8 +1,10 @@
+import type { Propagation } from '../../gen/keyward/coherence/v1/propagation.js';
 import type { SecretServiceService } from '../../gen/keyward/secret/v1/secret_service.js';
 import type { SecretSelector } from '../../gen/keyward/secret/v1/secret.js';
 import { parseListRequest } from '../../lib/page.js';
 import { checked } from '../../lib/violations.js';
 import type { Handler, Handlers } from '../../rpc/handlers.js';
+import { toPropagation } from '../../rpc/propagation-message.js';
 import { readRepeatable } from '../../rpc/repeatable.js';
 import { VERSION_COLUMNS } from '../secret-columns.js';
 import { readPayload, readSecretSelector, toVersion } from '../secret-messages.js';
@@ -62,7 +64,7 @@ interface VersionRequest {
 function stateHandler(
   service: VersionService,
   state: VersionState,
-): Handler<VersionRequest, { version: ReturnType<typeof toVersion> }> {
+): Handler<VersionRequest, { version: ReturnType<typeof toVersion>; propagation: Propagation }> {
   return {
     permission: WRITE,
     handle: async ({ selector, version, etag }, caller) => {
@@ -70,7 +72,8 @@ function stateHandler(
         v.check(version > 0, 'version', 'must be above 0');
         return readSecretSelector(v, 'selector', selector, caller);
       });
-      return { version: toVersion(await service.setState(caller, ref, version, etag, state)) };
+      const { result, propagation } = await service.setState(caller, ref, version, etag, state);
+      return { version: toVersion(result), propagation: toPropagation(propagation) };
     },
   };
 }

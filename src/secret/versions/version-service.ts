@@ -1,4 +1,5 @@
 import type { Caller } from '../../authz/caller.js';
+import type { Propagated } from '../../coherence/propagated-changes.js';
 import type { CallerRights, CallerRightsReader } from '../../authz/rights.js';
 import type { AuditAction } from '../../audit/audit-log.js';
 import type { Keyring } from '../../crypto/keyring.js';
@@ -75,9 +76,9 @@ export class VersionService {
     number: number,
     etag: string,
     state: VersionState,
-  ): Promise<SecretVersion> {
+  ): Promise<Propagated<SecretVersion>> {
     const { changes, secrets, versions } = this.#deps;
-    return changes.change(caller, ref, etag, async (trx, secret, callerRights) => {
+    return changes.end(caller, ref, etag, async (trx, secret, callerRights) => {
       const version = await versions.find(trx, callerRights, { secretId: secret.id, number });
       if (version === undefined) throw notFound('version of this secret');
       if (version.state === state) return { secret, answer: version, done: [] };

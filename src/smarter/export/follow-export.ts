@@ -10,7 +10,7 @@ import { ChangesHere } from './changes-here.js';
 import type { ExportReport } from './export-report.js';
 import { ExportRun, type ExportRunOptions } from './export-run.js';
 import { FullRound } from './full-round.js';
-import { isNothing, NOTHING, union, type ChangedHere } from './here.js';
+import { isNothing, NOTHING, union, without, type ChangedHere } from './here.js';
 import type { Platform } from './platform.js';
 
 export interface FollowExportOptions extends Omit<ExportRunOptions, 'dryRun' | 'signal' | 'onProgress'> {
@@ -26,8 +26,12 @@ export interface FollowExportOptions extends Omit<ExportRunOptions, 'dryRun' | '
 
 /** How often uses are written, and it is looked whether the platform's database is there. */
 const USES_MS = 5_000;
-/** A round through all rows begins so long after the one before. */
-const ROUND_MS = 600_000;
+/**
+ * A round through all rows begins so long after the one before, or after so many times what that took. It finds what an
+ * import has left to Keyward's value, which is no change here.
+ */
+const ROUND_MS = 10_000;
+const ROUND_SHARE = 4;
 /** What the platform refuses is tried again, ever more slowly. */
 const FIRST_AGAIN_MS = 1_000;
 const LAST_AGAIN_MS = 600_000;
@@ -53,6 +57,7 @@ class ExportSession implements Session {
   #again: { readonly changed: ChangedHere; readonly at: number; readonly afterMs: number } | undefined;
   #usesAt = 0;
   #roundAt = 0;
+  #nextRoundAt = 0;
 
   constructor(options: FollowExportOptions & ExportRunOptions, platform: Platform) {
     this.#options = options;
@@ -66,7 +71,8 @@ class ExportSession implements Session {
     const viewedAt = clock.now();
     const head = await this.#changes.head();
     await this.#export((run) => run.everything());
-    [this.#head, this.#usesAt, this.#roundAt, this.#again] = [head, viewedAt, viewedAt, undefined];
+    [this.#head, this.#usesAt, this.#again] = [head, viewedAt, undefined];
+    this.#nextRoundAt = viewedAt + ROUND_MS;
     status.caughtUp(viewedAt);
   }
 
@@ -101,13 +107,20 @@ class ExportSession implements Session {
     return { ...NOTHING, ...(await this.#changes.uses()) };
   }
 
+  /** #fullRound takes the next step of a round, without what waits to be tried again. */
   async #fullRound(now: number): Promise<ChangedHere> {
-    if (!this.#round.isUnderway) {
-      if (now - this.#roundAt < ROUND_MS) return NOTHING;
+    const round = this.#round;
+    if (!round.isUnderway) {
+      if (now < this.#nextRoundAt) return NOTHING;
       this.#roundAt = now;
       await forgetGone(this.#options.target);
     }
-    return this.#round.step();
+    const found = await round.step();
+    if (!round.isUnderway) {
+      const pause = Math.max(ROUND_MS, ROUND_SHARE * (this.#options.clock.now() - this.#roundAt));
+      this.#nextRoundAt = now + pause;
+    }
+    return this.#again === undefined ? found : without(found, this.#again.changed);
   }
 
   #dueAgain(now: number): ChangedHere {

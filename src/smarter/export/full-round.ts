@@ -58,7 +58,7 @@ export class FullRound {
       const rows = await query<{ id: string }>(
         this.#knex,
         `SELECT r.target_id::text AS id FROM import_records r LEFT JOIN ${table} t ON t.id = r.target_id AND ${present}
-         WHERE r.kind = ? AND t.id IS NULL`,
+         WHERE r.kind = ? AND t.id IS NULL AND r.gone_at IS NULL`,
         [kind],
       );
       return idsOf(rows);

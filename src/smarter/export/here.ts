@@ -22,6 +22,19 @@ export function union(parts: readonly ChangedHere[]): ChangedHere {
   };
 }
 
+/** without is what changed, but for what is among others. */
+export function without(changed: ChangedHere, others: ChangedHere): ChangedHere {
+  const rest = (ids: readonly string[], known: readonly string[]): string[] => {
+    const set = new Set(known);
+    return ids.filter((id) => !set.has(id));
+  };
+  return {
+    users: rest(changed.users, others.users),
+    tokens: rest(changed.tokens, others.tokens),
+    secrets: rest(changed.secrets, others.secrets),
+  };
+}
+
 /** partsOf cuts what changed into parts of so many rows of a kind. */
 export function* partsOf(changed: ChangedHere, rows: number): Generator<ChangedHere> {
   const { users, tokens, secrets } = changed;

@@ -36,9 +36,9 @@ export class ChangeFinder {
     return this.#tables.some((table) => table.isOutgrown);
   }
 
-  /** round is how many cycles it takes to look at all rows. */
+  /** round is how many cycles it takes to look at all rows, but for those whose changes alone are of less weight. */
   get round(): number {
-    return Math.max(...this.#tables.map(({ slices }) => slices));
+    return Math.max(...this.#tables.map(({ slices, table }) => slices / table.slower));
   }
 
   /** find looks at what was written a moment ago, and at the next slice of each table. */

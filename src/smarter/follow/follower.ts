@@ -43,7 +43,8 @@ const WAITING_MS = 1_000;
 export async function follow(options: FollowerOptions, signal: AbortSignal): Promise<void> {
   const { tell, status } = options;
   const state = { failures: 0, hasBegun: false };
-  while (!signal.aborted) {
+  const isEnding = (): boolean => signal.aborted;
+  while (!isEnding()) {
     try {
       await work(options, signal, () => {
         tell(state.failures > 0 ? 'in step again' : 'in step');
@@ -51,7 +52,7 @@ export async function follow(options: FollowerOptions, signal: AbortSignal): Pro
         state.hasBegun = true;
       });
     } catch (error) {
-      if (signal.aborted) return;
+      if (isEnding()) return;
       if (error instanceof SmarterImportError && !state.hasBegun) throw error;
       state.failures += 1;
       status.failed();
@@ -69,8 +70,10 @@ async function work(options: FollowerOptions, signal: AbortSignal, onBegun: () =
     if (!(await becomeTheOne(holder, options, signal))) return;
     const session = await options.open();
     try {
-      await takingTurns(options, signal, () => session.begin());
-      onBegun();
+      await takingTurns(options, signal, async () => {
+        await session.begin();
+        onBegun();
+      });
       while (!signal.aborted) {
         const startedAt = clock.now();
         // Fails where the connection is lost, and the lock with it.

@@ -29,6 +29,9 @@ const FEW_ROWS = 2_000;
 
 const HEX_PLACES = 4;
 
+/** EVERYWHERE is the SQL that is true of all places. */
+export const EVERYWHERE = '1 = 1';
+
 /** Layout is how a table is cut into slices and buckets. */
 export class Layout {
   readonly slices: readonly Slice[];
@@ -37,11 +40,11 @@ export class Layout {
   /** Digits of a place that name its bucket. */
   readonly #digits: number;
 
-  constructor({ place }: Pick<WatchedTable, 'place'>, { rows, highest }: Extent) {
+  constructor({ place, slower }: Pick<WatchedTable, 'place' | 'slower'>, { rows, highest }: Extent) {
     this.#isNumber = place.isNumber;
     this.#column = place.column;
     this.#digits = digitsFor(rows);
-    const count = rows <= FEW_ROWS ? 1 : Math.max(FEWEST_SLICES, Math.ceil(rows / SLICE_ROWS));
+    const count = rows <= FEW_ROWS ? 1 : slower * Math.max(FEWEST_SLICES, Math.ceil(rows / SLICE_ROWS));
     const bounds = Array.from({ length: count - 1 }, (_, index) => this.#bound((index + 1) / count, highest));
     this.slices = [undefined, ...bounds].map((from, index) => {
       return { from, to: bounds[index], buckets: new Map<string, Bucket>() };
@@ -54,19 +57,19 @@ export class Layout {
     return exactly(`LEFT(${this.#column}, ${this.#digits})`);
   }
 
-  /** inSlice is the SQL that tells whether a row is of a slice. */
-  inSlice({ from, to }: Pick<Slice, 'from' | 'to'>): string {
-    return this.#between(from, to);
+  /** inSlice is the SQL that tells whether a place is of a slice. */
+  inSlice({ from, to }: Pick<Slice, 'from' | 'to'>): (column: string) => string {
+    return (column) => this.#between(column, from, to);
   }
 
-  /** inBuckets is the SQL that tells whether a row is of some buckets. */
-  inBuckets(buckets: readonly string[]): string {
-    const ranges = buckets.map((bucket) => {
-      if (!this.#isNumber) return this.#between(bucket, `${bucket}g`);
+  /** inBuckets is the SQL that tells whether a place is of some buckets. */
+  inBuckets(buckets: readonly string[]): (column: string) => string {
+    const bounds = buckets.map((bucket): [string, string] => {
+      if (!this.#isNumber) return [bucket, `${bucket}g`];
       const first = Number(bucket) * BUCKET_ROWS;
-      return this.#between(String(first), String(first + BUCKET_ROWS));
+      return [String(first), String(first + BUCKET_ROWS)];
     });
-    return `(${ranges.join(' OR ')})`;
+    return (column) => `(${bounds.map(([from, to]) => this.#between(column, from, to)).join(' OR ')})`;
   }
 
   /** sliceOf finds the slice of a bucket; undefined for places that are no hexadecimal digits. */
@@ -85,13 +88,13 @@ export class Layout {
       .padStart(this.#digits, '0');
   }
 
-  #between(from: string | undefined, to: string | undefined): string {
+  #between(column: string, from: string | undefined, to: string | undefined): string {
     const value = (bound: string): string => (this.#isNumber ? bound : `'${bound}'`);
     const conditions = [
-      ...(from === undefined ? [] : [`${this.#column} >= ${value(from)}`]),
-      ...(to === undefined ? [] : [`${this.#column} < ${value(to)}`]),
+      ...(from === undefined ? [] : [`${column} >= ${value(from)}`]),
+      ...(to === undefined ? [] : [`${column} < ${value(to)}`]),
     ];
-    return conditions.length === 0 ? '1 = 1' : conditions.join(' AND ');
+    return conditions.length === 0 ? EVERYWHERE : conditions.join(' AND ');
   }
 }
 

@@ -1,5 +1,5 @@
 import type { Source, TextRow } from '../source.js';
-import { Layout, type Bucket, type Slice } from './slices.js';
+import { EVERYWHERE, Layout, type Bucket, type Slice } from './slices.js';
 import type { RowKey, WatchedTable } from './watched-tables.js';
 
 /** Most rows that are looked for by their times at once. More come with the slices. */
@@ -46,7 +46,7 @@ export class WatchedRows {
   /** read reads the stamps of all rows. */
   static async read(source: Source, table: WatchedTable): Promise<WatchedRows> {
     const highest = table.place.isNumber ? `MAX(${table.place.column})` : '0';
-    const sql = `SELECT COUNT(*) AS rows_, ${highest} AS highest FROM ${table.from}`;
+    const sql = `SELECT COUNT(*) AS rows_, ${highest} AS highest FROM ${table.from(() => EVERYWHERE)}`;
     const [extent] = await all(source, sql);
     const rows = numberOf(extent, 'rows_');
     const layout = new Layout(table, { rows, highest: numberOf(extent, 'highest') });
@@ -59,10 +59,8 @@ export class WatchedRows {
 
   /** isOutgrown tells whether there are so many rows by now that other slices would do better. */
   get isOutgrown(): boolean {
-    return (
-      this.#layout.slices.reduce((sum, slice) => sum + sumOf(slice.buckets.values()).rows, 0) >
-      2 * this.#planned + 10_000
-    );
+    const rows = this.#layout.slices.flatMap(({ buckets }) => [...buckets.values()]);
+    return rows.reduce((sum, bucket) => sum + bucket.rows.size, 0) > 2 * this.#planned + 10_000;
   }
 
   get slices(): number {
@@ -80,7 +78,8 @@ export class WatchedRows {
   /** recentSql reads rows that were written a moment ago, as far as their times tell. */
   recentSql(name: string): string[] {
     return this.table.recent.map(
-      (condition) => `(${this.#rowsSql(`'${name}'`, condition)} LIMIT ${MOST_RECENT})`,
+      (condition) =>
+        `(${this.#rowsSql(`'${name}'`, `${this.table.from(() => EVERYWHERE)} WHERE ${condition}`)} LIMIT ${MOST_RECENT})`,
     );
   }
 
@@ -108,9 +107,8 @@ export class WatchedRows {
 
   /** sumSql adds up a slice. */
   sumSql(name: string, slice: Slice): string {
-    const { from, stamp } = this.table;
-    return `SELECT '${name}' AS name, COUNT(*) AS rows_, SUM(${stamp}) AS stamps
-      FROM ${from} WHERE ${this.#layout.inSlice(slice)}`;
+    return `SELECT '${name}' AS name, COUNT(*) AS rows_, SUM(${this.table.stamp}) AS stamps
+      FROM ${this.#within(this.#layout.inSlice(slice))}`;
   }
 
   /** isAs tells whether a slice still adds up to what it did. */
@@ -152,9 +150,8 @@ export class WatchedRows {
 
   /** #differing are the buckets of a slice that do not add up to what they did. */
   async #differing(source: Source, slice: Slice): Promise<string[]> {
-    const { from, stamp } = this.table;
-    const sql = `SELECT ${this.#bucketOf} AS bucket, COUNT(*) AS rows_, SUM(${stamp}) AS stamps
-      FROM ${from} WHERE ${this.#layout.inSlice(slice)} GROUP BY 1`;
+    const sql = `SELECT ${this.#bucketOf} AS bucket, COUNT(*) AS rows_, SUM(${this.table.stamp}) AS stamps
+      FROM ${this.#within(this.#layout.inSlice(slice))} GROUP BY 1`;
     const differing = new Set(slice.buckets.keys());
     for (const row of await all(source, sql)) {
       const bucket = row['bucket'] ?? '';
@@ -165,9 +162,9 @@ export class WatchedRows {
     return [...differing];
   }
 
-  async #readBuckets(source: Source, where: string): Promise<Map<string, Bucket>> {
+  async #readBuckets(source: Source, where: (column: string) => string): Promise<Map<string, Bucket>> {
     const buckets = new Map<string, Bucket>();
-    for await (const batch of source.rows(this.#rowsSql("''", where), BATCH)) {
+    for await (const batch of source.rows(this.#rowsSql("''", this.#within(where)), BATCH)) {
       for (const row of batch) {
         const { id, bucket, stamp } = placeOf(row);
         const rows = buckets.get(bucket)?.rows;
@@ -178,10 +175,15 @@ export class WatchedRows {
     return buckets;
   }
 
-  #rowsSql(name: string, where: string): string {
-    const { id, from, stamp } = this.table;
+  #rowsSql(name: string, from: string): string {
+    const { id, stamp } = this.table;
     return `SELECT ${name} AS name, CONCAT('', ${id}) AS id, CONCAT('', ${this.#bucketOf}) AS bucket, ${stamp} AS stamp
-      FROM ${from} WHERE ${where}`;
+      FROM ${from}`;
+  }
+
+  /** #within is the SQL of the rows of some places. */
+  #within(where: (column: string) => string): string {
+    return `${this.table.from(where)} WHERE ${where(this.table.place.column)}`;
   }
 
   #keysOf(ids: Iterable<string>): RowKey[] {

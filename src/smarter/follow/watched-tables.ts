@@ -11,7 +11,11 @@ export interface RowKey {
 /** WatchedTable is how changes of a table are found, of rows `row_` and what is joined to them. */
 export interface WatchedTable {
   readonly table: string;
-  readonly from: string;
+  /**
+   * SQL of the rows and what is joined to them. Where that is in the same order, `within` is the SQL that tells whether a
+   * column is of the places that are read: databases do not infer it.
+   */
+  readonly from: (within: (column: string) => string) => string;
   /** The primary key. Rows are taken in its order, slice by slice: hexadecimal digits, or whole numbers. */
   readonly place: { readonly column: string; readonly isNumber: boolean };
   /** SQL that tells a row from others near it. */
@@ -20,6 +24,8 @@ export interface WatchedTable {
   readonly keyOf: (id: string) => RowKey | undefined;
   /** SQL of a whole number that every change of the row changes. */
   readonly stamp: string;
+  /** How many times as long as usual a round through it may take: what changes there alone is of less weight. */
+  readonly slower: number;
   /** SQL conditions, each found by an index, that are true of most rows that changed a moment ago. */
   readonly recent: readonly string[];
 }
@@ -50,7 +56,7 @@ const TAGGED: Readonly<Record<string, Kind>> = {
 
 /** watchedTables are the tables that an import reads, but for those that refer to keys and secrets. */
 export async function watchedTables(source: Source): Promise<WatchedTable[]> {
-  const tables = [await tokenTable(source), await tagTable(source)];
+  const tables = [await tokenTable(source), await knoxTable(source), await tagTable(source)];
   for (const each of NUMBERED) tables.push(await numberedTable(source, each));
   return tables;
 }
@@ -67,31 +73,54 @@ export async function withoutIndex(source: Source): Promise<string[]> {
 async function numberedTable(source: Source, { table, kind }: Numbered): Promise<WatchedTable> {
   return {
     table,
-    from: `${table} row_`,
+    from: () => `${table} row_`,
     place: { column: 'row_.id', isNumber: true },
     id: 'row_.id',
     keyOf: (key) => ({ kind, key }),
     stamp: source.stamp('row_', await source.columns(table)),
+    slower: 1,
     recent: await recentOf(source, table),
   };
 }
 
-/** A key is a row of Smarter's and one of knox. */
 async function tokenTable(source: Source): Promise<WatchedTable> {
   const table = 'drf_smarterauthtoken';
-  const [smarter, knox] = [await source.columns(table), await source.columns('knox_authtoken')];
   return {
     table,
-    from: `${table} row_ LEFT JOIN knox_authtoken knox ON knox.digest = row_.authtoken_ptr_id`,
+    from: () => `${table} row_`,
     place: { column: 'row_.authtoken_ptr_id', isNumber: false },
     id: 'row_.key_id',
-    keyOf: (id) => {
-      const key = uuidOf(id);
-      return key === undefined ? undefined : { kind: 'token', key };
-    },
-    stamp: `${source.stamp('row_', smarter)} + ${source.stamp('knox', knox)}`,
+    keyOf: tokenOf,
+    stamp: source.stamp('row_', await source.columns(table)),
+    slower: 1,
     recent: await recentOf(source, table),
   };
+}
+
+/**
+ * A key has a row of knox, too. It comes and goes before and after that of Smarter, which tells of it; what else there is,
+ * is when the key expires.
+ */
+async function knoxTable(source: Source): Promise<WatchedTable> {
+  const table = 'knox_authtoken';
+  return {
+    table,
+    from: (within) =>
+      `${table} row_ LEFT JOIN drf_smarterauthtoken smarter
+        ON smarter.authtoken_ptr_id = row_.digest AND ${within('smarter.authtoken_ptr_id')}`,
+    place: { column: 'row_.digest', isNumber: false },
+    id: `CASE WHEN smarter.key_id IS NULL THEN ${source.exactly('row_.digest')}
+      ELSE ${source.exactly("CONCAT('', smarter.key_id)")} END`,
+    keyOf: tokenOf,
+    stamp: source.stamp('row_', await source.columns(table)),
+    slower: 8,
+    recent: [],
+  };
+}
+
+function tokenOf(id: string): RowKey | undefined {
+  const key = uuidOf(id);
+  return key === undefined ? undefined : { kind: 'token', key };
 }
 
 /** A change of tags is no change of the row that has them. */
@@ -99,7 +128,7 @@ async function tagTable(source: Source): Promise<WatchedTable> {
   const [item, tag] = [await source.columns('taggit_taggeditem'), await source.columns('taggit_tag')];
   return {
     table: 'taggit_taggeditem',
-    from: `taggit_taggeditem row_ JOIN taggit_tag tag ON tag.id = row_.tag_id
+    from: () => `taggit_taggeditem row_ JOIN taggit_tag tag ON tag.id = row_.tag_id
       JOIN django_content_type type_ ON type_.id = row_.content_type_id`,
     place: { column: 'row_.id', isNumber: true },
     id: `CONCAT(type_.app_label, ' ', type_.model, ' ', row_.object_id, ' ', row_.id)`,
@@ -109,6 +138,7 @@ async function tagTable(source: Source): Promise<WatchedTable> {
       return kind === undefined || key === undefined ? undefined : { kind, key };
     },
     stamp: `${source.stamp('row_', item)} + ${source.stamp('tag', tag)}`,
+    slower: 1,
     recent: [],
   };
 }

@@ -1,10 +1,10 @@
-import type { Head, Notice } from '../../../src/coherence/ports.js';
+import type { ClientsTold, Head, Notice } from '../../../src/coherence/ports.js';
 import type { Scheduler } from './scheduler.js';
 
 /** Told is what a backend tells its client without being asked. */
 export interface Told {
   readonly notice: (notice: Notice) => void;
-  readonly acknowledged: (replica: string, applied: Head) => void;
+  readonly acknowledged: (replica: string, settled: Head, clients: readonly ClientsTold[]) => void;
   readonly lost: () => void;
 }
 
@@ -63,9 +63,9 @@ export class Backend {
     });
   }
 
-  notifyAcknowledged(replica: string, applied: Head): void {
+  notifyAcknowledged(replica: string, settled: Head, clients: readonly ClientsTold[]): void {
     this.#tell(() => {
-      this.#told.acknowledged(replica, applied);
+      this.#told.acknowledged(replica, settled, clients);
     });
   }
 

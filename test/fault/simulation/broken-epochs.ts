@@ -161,7 +161,7 @@ function withoutEpochs(connector: SimulatedConnector): ReturnType<typeof each> {
             events.onNotice({ ...notice, epoch: '' });
           },
           onAcknowledged: (from, { revision }) => {
-            events.onAcknowledged(from, { epoch: '', revision });
+            events.onAcknowledged(from, { epoch: '', revision }, []);
           },
         },
         timeoutMs,

@@ -11,6 +11,7 @@ import type {
 } from '../../../src/coherence/ports.js';
 import type { Timers } from '../../../src/lib/timers.js';
 import { callPool, type Place, type SimulatedConnector, type SimulatedSession } from './connection.js';
+import { BROKEN_CLIENTS } from './broken-clients.js';
 import { BROKEN_EPOCHS } from './broken-epochs.js';
 import { each, PassingSession } from './passing-session.js';
 import type { Parts } from './simulated-replica.js';
@@ -78,6 +79,7 @@ export const BROKEN: Readonly<Record<string, Broken>> = {
     },
   },
   ...BROKEN_EPOCHS,
+  ...BROKEN_CLIENTS,
 };
 
 type Loader = MissLoader<unknown, unknown>;

@@ -25,7 +25,7 @@ export interface Campaign {
 
 /** simulate runs one schedule after the other until one fails. */
 export async function simulate(first: number, schedules: number, parts: Parts = {}): Promise<Campaign> {
-  const counts = { answers: 0, staleAnswers: 0, changes: 0, complete: 0, faults: 0 };
+  const counts = { answers: 0, staleAnswers: 0, clientAnswers: 0, changes: 0, complete: 0, faults: 0 };
   const { stackTraceLimit } = Error;
   // Thousands of errors are part of the schedules; nobody reads where they were made.
   Error.stackTraceLimit = 0;
@@ -34,7 +34,7 @@ export async function simulate(first: number, schedules: number, parts: Parts = 
       const seed = first + done;
       const log = seed === REPLAYED ? console.log : undefined;
       const result = await new Simulation(seed, parts, log).run();
-      for (const key of ['answers', 'staleAnswers', 'changes', 'complete', 'faults'] as const) {
+      for (const key of Object.keys(counts) as (keyof typeof counts)[]) {
         counts[key] += result[key];
       }
       const { problem } = result;

@@ -1,4 +1,5 @@
 import type {
+  ClientsTold,
   Connector,
   Head,
   LeaseTerms,
@@ -93,7 +94,8 @@ export class SimulatedSession implements Session {
         }
         this.#backend = this.#database.accept(this.#replica, {
           notice: (notice) => this.#toClient(() => this.#events.onNotice(notice)),
-          acknowledged: (from, applied) => this.#toClient(() => this.#events.onAcknowledged(from, applied)),
+          acknowledged: (from, settled, clients) =>
+            this.#toClient(() => this.#events.onAcknowledged(from, settled, clients)),
           lost: () =>
             this.#toClient(() => {
               const error = new Error('the connection is lost');
@@ -137,9 +139,9 @@ export class SimulatedSession implements Session {
     });
   }
 
-  acknowledge(writers: readonly string[], applied: Head): Promise<void> {
+  acknowledge(writers: readonly string[], settled: Head, clients: readonly ClientsTold[]): Promise<void> {
     return this.#command((_backend, done) => {
-      this.#database.acknowledge(writers, this.#replica, applied);
+      this.#database.acknowledge(writers, this.#replica, settled, clients);
       done();
     });
   }

@@ -285,9 +285,8 @@ export class Database {
   noticesAfter({ epoch, revision }: Head, upTo: bigint): Notice[] | 'pruned' {
     const notices = this.#feed.filter((notice) => notice.revision > revision && notice.revision <= upTo);
     // The rows hold no epoch.
-    return BigInt(notices.length) === upTo - revision
-      ? notices.map((each) => ({ ...each, epoch }))
-      : 'pruned';
+    const isWhole = BigInt(notices.length) === upTo - revision;
+    return isWhole ? notices.map((each) => ({ ...each, epoch })) : 'pruned';
   }
 
   pruneFeed(): void {
@@ -295,9 +294,9 @@ export class Database {
   }
 
   /** acknowledge notifies the writers' sessions. */
-  acknowledge(writers: readonly string[], replica: string, applied: Head): void {
+  acknowledge(writers: readonly string[], ...told: Parameters<Backend['notifyAcknowledged']>): void {
     for (const backend of this.#backends) {
-      if (writers.includes(backend.replica)) backend.notifyAcknowledged(replica, applied);
+      if (writers.includes(backend.replica)) backend.notifyAcknowledged(...told);
     }
   }
 
@@ -396,5 +395,6 @@ export function evictionOf({ tokens, deleted, owners, isUntold }: Change): Notic
     everything: isUntold,
     digests: isUntold ? [] : [...tokens, ...deleted].map(digestOf),
     owners: { userIds: isUntold ? [] : owners.map(BigInt), accountIds: [], profileIds: [] },
+    secretIds: [],
   };
 }

@@ -130,7 +130,7 @@ function stop(site: Site, boot: (site: Site) => void): void {
   site.isStopping = true;
   process.deliver(() => {
     void replica.stop().then(() => {
-      process.kill();
+      replica.kill(true);
       site.isStopping = false;
       boot(site);
     });

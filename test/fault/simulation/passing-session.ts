@@ -25,8 +25,8 @@ export class PassingSession implements Session {
     return this.session.noticesAfter(after, upTo);
   }
 
-  acknowledge(writers: readonly string[], applied: Head): Promise<void> {
-    return this.session.acknowledge(writers, applied);
+  acknowledge(...told: Parameters<Session['acknowledge']>): Promise<void> {
+    return this.session.acknowledge(...told);
   }
 
   endEpoch(epoch: string): Promise<void> {

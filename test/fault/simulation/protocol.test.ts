@@ -10,11 +10,13 @@ test(
     const { schedules, finding, counts } = await simulate(FIRST_SEED, SCHEDULES);
     console.log(
       `${schedules} schedules from seed ${FIRST_SEED}: ${counts.answers} answers (${counts.staleAnswers} stale), ` +
+        `${counts.clientAnswers} of clients from memory, ` +
         `${counts.changes} changes (${counts.complete} complete), ${counts.faults} faults`,
     );
     expect(finding, `SIM_SEED=${finding?.seed ?? ''} replays it`).toBeUndefined();
     if (REPLAYED === undefined) {
       expect(counts.staleAnswers).toBeGreaterThan(0);
+      expect(counts.clientAnswers).toBeGreaterThan(counts.answers / 10);
       expect(counts.complete).toBeGreaterThan(counts.changes / 2);
     }
   },

@@ -1,8 +1,10 @@
 import { Acknowledgements } from '../../../src/coherence/acknowledgements.js';
 import { Continuity } from '../../../src/coherence/continuity.js';
 import { Lease } from '../../../src/coherence/lease.js';
+import { HolderHub } from '../../../src/holders/holder-hub.js';
+import type { OwnClients } from '../../../src/coherence/ports.js';
 import { OutagePolicy } from '../../../src/coherence/outage-policy.js';
-import type { Connector, Memory, Registered, Registrations } from '../../../src/coherence/ports.js';
+import type { Connector, Memory, Notice, Registered, Registrations } from '../../../src/coherence/ports.js';
 import { PropagationWait, type Propagation } from '../../../src/coherence/propagation.js';
 import { Replica } from '../../../src/coherence/replica.js';
 import { VerdictCache, type CachedOwner, type OwnerFacts } from '../../../src/token/verdict-cache.js';
@@ -29,9 +31,27 @@ export interface Parts {
   readonly registrations?: (registrations: Registrations, place: Place) => Registrations;
   readonly acknowledgements?: () => Acknowledgements;
   readonly continuity?: (timers: Timers) => Continuity;
+  /** The lease that those of clients are cut from. */
+  readonly lentLease?: (lease: Lease, timers: Timers) => Pick<Lease, 'holds' | 'leftMs' | 'isRenewedSince'>;
+  readonly ownClients?: (hub: OwnClients) => OwnClients;
+  readonly clients?: ClientParts;
+}
+
+/** ClientParts are what clients, and the streams to them, do wrongly. */
+export interface ClientParts {
+  readonly countsFromReceipt?: true;
+  readonly keepsWhatItMayNot?: true;
+  readonly comesWithoutHandles?: true;
+  /** Milliseconds by which invalidations come later than what is sent after them. */
+  readonly delaysInvalidations?: number;
+  readonly readsBeforeRegistering?: true;
+  readonly forgetsWhenCut?: true;
+  readonly signsOffEarly?: true;
 }
 
 const TTL_MS = 6_000;
+/** Fewer than there are tokens, so that some have to go. */
+const MAX_ENTRIES = 3;
 const DATABASE_TIMEOUT_MS = 5_000;
 const SILENT = { info: () => undefined, warn: () => undefined };
 
@@ -42,6 +62,10 @@ export class SimulatedReplica {
   readonly lease: Lease;
   readonly replica: Replica;
   readonly policy: OutagePolicy<TokenRecord>;
+  readonly hub: HolderHub<TokenRecord>;
+  readonly parts: Parts;
+  /** What must be told of the end of the process. */
+  readonly onEnd = new Set<() => void>();
   readonly #cache: VerdictCache<Facts, TokenRecord>;
   readonly #wait: PropagationWait;
   readonly #id: string;
@@ -50,6 +74,7 @@ export class SimulatedReplica {
     const { process } = place;
     this.#id = id;
     this.place = place;
+    this.parts = parts;
     this.#cache = new VerdictCache<Facts, TokenRecord>({
       fetch: (digests) => callPool(place, (done) => done(this.#read(digests))),
       ownerOf: ({ owner }) => owner,
@@ -63,6 +88,23 @@ export class SimulatedReplica {
     const memory = parts.memory?.(this.#cache, process) ?? this.#cache;
     this.connector = new SimulatedConnector(place);
     this.lease = parts.lease?.(process, maxStaleMs) ?? new Lease(process, maxStaleMs);
+    this.policy = new OutagePolicy(this.#cache, this.lease, process, DATABASE_TIMEOUT_MS);
+    this.hub = new HolderHub({
+      lease: parts.lentLease?.(this.lease, process) ?? this.lease,
+      facts: this.policy,
+      missed: async (after, upTo) => {
+        const notices = await callPool<readonly Notice[] | 'pruned'>(place, (done) => {
+          const { database } = place;
+          done(database.head.epoch === after.epoch ? database.noticesAfter(after, upTo.revision) : 'pruned');
+        });
+        return notices === 'pruned' ? undefined : notices.map(({ eviction }) => eviction);
+      },
+      timers: process,
+      metrics: { invalidated: () => undefined, strained: () => undefined, refused: () => undefined },
+      maxEntries: MAX_ENTRIES,
+      maxHolders: 100,
+      maxHoldersOfUser: 100,
+    });
     this.replica = new Replica({
       id,
       connector: parts.connector?.(this.connector, this.#cache, place) ?? this.connector,
@@ -72,17 +114,19 @@ export class SimulatedReplica {
       continuity,
       timers: process,
       logger: SILENT,
+      holders: this.hub,
     });
+    this.hub.onSettled = () => this.replica.settled();
     const registrations = registrationsAt(place);
     this.#wait = new PropagationWait({
       replica: id,
       registrations: parts.registrations?.(registrations, place) ?? registrations,
       acknowledgements,
       continuity,
+      clients: parts.ownClients?.(this.hub) ?? this.hub,
       timers: process,
       maxStaleMs,
     });
-    this.policy = new OutagePolicy(this.#cache, this.lease, process, DATABASE_TIMEOUT_MS);
     this.replica.start();
   }
 
@@ -119,15 +163,18 @@ export class SimulatedReplica {
     return this.#wait.after(barrier);
   }
 
-  /** stop ends following cleanly. */
-  stop(): Promise<void> {
-    return this.replica.stop();
+  /** stop ends following cleanly, once no client has a lease any more. */
+  async stop(): Promise<void> {
+    if (this.parts.clients?.signsOffEarly !== true) await this.hub.leave();
+    await this.replica.stop();
   }
 
   /** kill ends the process at once; the machine, if it lives on, closes its connections. */
   kill(doesMachineLive: boolean): void {
     this.place.process.kill();
-    if (doesMachineLive) this.connector.last?.hangUp();
+    if (!doesMachineLive) return;
+    this.connector.last?.hangUp();
+    for (const tell of this.onEnd) tell();
   }
 
   get id(): string {

@@ -1,10 +1,12 @@
 import { Random } from '../../support/random.js';
 import { Checker, Contradiction } from './checker.js';
-import { Database, type Change } from './database.js';
+import { Database, digestOf, type Change } from './database.js';
 import { MAX_FAULT_MS, strike, type Site } from './faults.js';
 import { Machine, Process } from './machine.js';
 import { Network } from './network.js';
+import { CLIENT_FAULTS, strikeClient } from './client-faults.js';
 import { Scheduler } from './scheduler.js';
+import { SimulatedClient } from './simulated-client.js';
 import { SimulatedReplica, type Parts, type TokenRecord } from './simulated-replica.js';
 
 const TOKENS = 4;
@@ -19,6 +21,8 @@ const MAX_HEALTHY_WAIT_MS = 500;
 export interface Result {
   readonly answers: number;
   readonly staleAnswers: number;
+  /** Those of clients, from their own memory. */
+  readonly clientAnswers: number;
   readonly changes: number;
   readonly complete: number;
   readonly faults: number;
@@ -31,6 +35,7 @@ export interface Result {
 /** Character is what a whole schedule is like. */
 interface Character {
   readonly replicas: number;
+  readonly clients: number;
   readonly maxStaleMs: number;
   readonly delayMs: number;
   readonly commitMs: number;
@@ -40,6 +45,13 @@ interface Character {
   readonly lengthMs: number;
   readonly checksRecovery: boolean;
   readonly hasTurns: boolean;
+}
+
+/** Desk is a place for a client: the processes at it come and go. */
+interface Desk {
+  readonly machine: Machine;
+  readonly network: Network;
+  client: SimulatedClient;
 }
 
 /** Simulation is one schedule: everything that happens in it follows from its seed. */
@@ -52,7 +64,8 @@ export class Simulation {
   readonly #database: Database;
   readonly #checker: Checker;
   readonly #sites: readonly Site[];
-  readonly #counts = { answers: 0, staleAnswers: 0, changes: 0, complete: 0, faults: 0 };
+  readonly #desks: readonly Desk[];
+  readonly #counts = { answers: 0, staleAnswers: 0, clientAnswers: 0, changes: 0, complete: 0, faults: 0 };
   #processes = 0;
   #barriers = 0;
   #isCalm = false;
@@ -65,7 +78,7 @@ export class Simulation {
     this.#parts = parts;
     this.#log = log;
     this.#character = drawCharacter(this.#random);
-    const { replicas, delayMs, commitMs, notifyMs, maxStaleMs } = this.#character;
+    const { replicas, clients, delayMs, commitMs, notifyMs, maxStaleMs } = this.#character;
     this.#database = new Database(this.#scheduler, this.#random, {
       tokens: TOKENS,
       owners: OWNERS,
@@ -85,6 +98,11 @@ export class Simulation {
         isStopping: false,
       };
     });
+    this.#desks = Array.from({ length: clients }, () => {
+      const machine = new Machine(this.#scheduler, this.#random);
+      const network = new Network(this.#scheduler, () => this.#about(this.#calmed(delayMs)));
+      return { machine, network, client: this.#seat(machine, network) };
+    });
   }
 
   async run(): Promise<Result> {
@@ -92,6 +110,8 @@ export class Simulation {
     this.#note(() => JSON.stringify(this.#character));
     this.#again(VALIDATE_EVERY_MS, () => {
       this.#validate(this.#random.pick(this.#sites), this.#random.below(TOKENS));
+      if (this.#desks.length > 0)
+        this.#validateAt(this.#random.pick(this.#desks).client, this.#random.below(TOKENS));
     });
     this.#again(changeEveryMs, () => {
       this.#plan(this.#draw());
@@ -117,6 +137,18 @@ export class Simulation {
     return new SimulatedReplica(id, place, this.#character.maxStaleMs, this.#parts);
   }
 
+  #seat(machine: Machine, network: Network): SimulatedClient {
+    this.#processes += 1;
+    const near = {
+      name: `client ${this.#processes}`,
+      process: new Process(machine),
+      network,
+      scheduler: this.#scheduler,
+    };
+    const replicas = (): SimulatedReplica[] => this.#sites.map(({ replica }) => replica);
+    return new SimulatedClient(near, this.#random, replicas, this.#parts.clients ?? {});
+  }
+
   /** #again does something at random moments, until the schedule is over or has a problem. */
   #again(everyMs: number, work: () => void): void {
     this.#scheduler.after(this.#about(everyMs), () => {
@@ -136,6 +168,22 @@ export class Simulation {
         });
         this.#answered(site, token, record, isStale);
       });
+    });
+  }
+
+  /** #validateAt lets a client judge; one that is gone or cut off may say nothing. */
+  #validateAt(client: SimulatedClient, token: number): void {
+    const question = this.#checker.ask(token, this.#scheduler.now);
+    const { name, process } = client.near;
+    process.deliver(() => {
+      const isFromMemory = client.validate(digestOf(token), (record, isStale) => {
+        this.#guarded(() => {
+          this.#checker.answer(question, record, isStale, this.#scheduler.now);
+        });
+        this.#mark(token, record?.version ?? -1, isStale ? 1 : 0);
+        this.#note(() => `${name}: token ${token} is ${record?.version ?? -1}`);
+      });
+      if (isFromMemory) this.#counts.clientAnswers += 1;
     });
   }
 
@@ -207,11 +255,16 @@ export class Simulation {
   #validateOnAll({ tokens, deleted, unchanged, owners }: Omit<Change, 'barrier'>): void {
     const affected = [...tokens, ...deleted, ...unchanged, ...owners];
     for (const site of this.#sites) for (const token of affected) this.#validate(site, token);
+    for (const { client } of this.#desks) for (const token of affected) this.#validateAt(client, token);
   }
 
   #fault(kind?: Parameters<typeof strike>[2]): void {
-    const site = this.#random.pick(this.#sites);
     this.#counts.faults += 1;
+    if (kind === undefined && this.#desks.length > 0 && this.#random.chance(0.4)) {
+      this.#clientFault();
+      return;
+    }
+    const site = this.#random.pick(this.#sites);
     const targets = {
       scheduler: this.#scheduler,
       random: this.#random,
@@ -226,10 +279,21 @@ export class Simulation {
     this.#note(() => what);
   }
 
+  #clientFault(): void {
+    const desk = this.#random.pick(this.#desks);
+    const kind = this.#random.pick(CLIENT_FAULTS);
+    const what = strikeClient(desk, kind, this.#scheduler, this.#random, () => {
+      desk.client = this.#seat(desk.machine, desk.network);
+    });
+    this.#note(() => what);
+  }
+
   /** #recover: some time after the last fault all hold leases, and changes are seen by all at once. */
   async #recover(): Promise<void> {
     await this.#scheduler.run(this.#scheduler.now + RECOVERY_MS);
     if (this.#database.isClockWrong) await this.#lookAround();
+    for (const { client } of this.#desks)
+      if (!client.isWell) this.#found(`${client.near.name} has no lease after all faults`);
     for (const { name, replica } of this.#sites) {
       if (replica.replica.state !== 'HELD') this.#found(`${name} holds no lease after all faults`);
       const barrier = { id: `last of ${name}`, writer: replica.id };
@@ -299,6 +363,7 @@ export class Simulation {
 function drawCharacter(random: Random): Character {
   return {
     replicas: random.pick([2, 3, 3, 4]),
+    clients: random.pick([0, 1, 2, 3]),
     maxStaleMs: random.pick([0, 0, 1_000, 3_000]),
     delayMs: random.pick([0.3, 0.3, 5, 40]),
     commitMs: random.pick([0.3, 5, 200]),

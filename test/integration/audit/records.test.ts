@@ -96,6 +96,8 @@ const READING: readonly MethodName[] = [
   'validateToken',
   'batchValidateTokens',
   'streamValidateTokens',
+  'holdVerdicts',
+  'listReplicas',
   'getManifest',
   'getToken',
   'listTokens',

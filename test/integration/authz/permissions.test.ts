@@ -16,11 +16,13 @@ import { World } from '../../support/world.js';
 /** What kind of rule a method follows. The requests are about resources of account A. */
 type Kind =
   | 'validate'
+  | 'cache'
   | 'read token'
   | 'list tokens'
   | 'manage token'
   | 'read secret'
   | 'list secrets'
+  | 'watch secrets'
   | 'list grants'
   | 'manage secret'
   | 'undelete secret'
@@ -29,6 +31,7 @@ type Kind =
   | 'rotate keys'
   | 'read audit'
   | 'read imports'
+  | 'read status'
   | 'read accounts'
   | 'manage accounts'
   | 'resolve ids';
@@ -37,6 +40,7 @@ const KINDS: Readonly<Record<MethodName, Kind>> = {
   validateToken: 'validate',
   batchValidateTokens: 'validate',
   streamValidateTokens: 'validate',
+  holdVerdicts: 'cache',
   createToken: 'manage token',
   getToken: 'read token',
   listTokens: 'list tokens',
@@ -78,9 +82,10 @@ const KINDS: Readonly<Record<MethodName, Kind>> = {
   listGrants: 'list grants',
   rotateEncryptionKey: 'rotate keys',
   getRotationStatus: 'rotate keys',
-  watchSecrets: 'list secrets',
+  watchSecrets: 'watch secrets',
   listAuditEvents: 'read audit',
   listImportConflicts: 'read imports',
+  listReplicas: 'read status',
   applyManifest: 'manage token',
   getManifest: 'read token',
   createAccount: 'manage accounts',
@@ -101,13 +106,16 @@ const KINDS: Readonly<Record<MethodName, Kind>> = {
   resolveId: 'resolve ids',
 };
 
-const SCOPES: Readonly<Record<Kind, string>> = {
+/** Of several scopes any will do. */
+const SCOPES: Readonly<Record<Kind, string | readonly string[]>> = {
   validate: 'keyward.tokens.validate',
+  cache: 'keyward.tokens.cache',
   'read token': 'keyward.tokens.read',
   'list tokens': 'keyward.tokens.read',
   'manage token': 'keyward.tokens.write',
   'read secret': 'keyward.secrets.read',
   'list secrets': 'keyward.secrets.read',
+  'watch secrets': ['keyward.secrets.read', 'keyward.secrets.access'],
   'list grants': 'keyward.secrets.read',
   'manage secret': 'keyward.secrets.write',
   'undelete secret': 'keyward.secrets.write',
@@ -116,6 +124,7 @@ const SCOPES: Readonly<Record<Kind, string>> = {
   'rotate keys': 'keyward.keys.rotate',
   'read audit': 'keyward.audit.read',
   'read imports': 'keyward.imports.read',
+  'read status': 'keyward.status.read',
   'read accounts': 'keyward.accounts.read',
   'manage accounts': 'keyward.accounts.write',
   'resolve ids': 'keyward.accounts.read',
@@ -141,7 +150,7 @@ const REFUSED_CALLERS = {
 
 /** Callers with every scope: what follows from their rights. */
 const EXPECTED = {
-  'a user who is not staff': rights({ read: OK, manage: NOT_PERMITTED }),
+  'a user who is not staff': rights({ read: OK, manage: NOT_PERMITTED, status: NOT_PERMITTED }),
   'staff of another account': rights({ read: NOT_FOUND, manage: NOT_FOUND }),
   'staff of the platform account': rights({ read: NOT_FOUND, manage: NOT_FOUND }),
   'staff of the account': rights({ read: OK, manage: OK }),
@@ -152,15 +161,22 @@ const EXPECTED = {
   'a user without a profile, by certificate': rights({ read: NOT_FOUND, manage: NOT_FOUND }),
 };
 
-function rights(of: { read: string; manage: string; accounts?: string }): Readonly<Record<Kind, string>> {
+function rights(of: {
+  read: string;
+  manage: string;
+  accounts?: string;
+  status?: string;
+}): Readonly<Record<Kind, string>> {
   const { accounts = NOT_PERMITTED } = of;
   return {
     validate: OK,
+    cache: OK,
     'read token': of.read,
     'list tokens': OK,
     'manage token': of.manage,
     'read secret': of.read,
     'list secrets': OK,
+    'watch secrets': OK,
     'list grants': of.manage,
     'manage secret': of.manage,
     // For those who may only read it, a deleted secret does not exist.
@@ -171,6 +187,7 @@ function rights(of: { read: string; manage: string; accounts?: string }): Readon
     'rotate keys': accounts,
     'read audit': OK,
     'read imports': accounts,
+    'read status': of.status ?? OK,
     'read accounts': accounts,
     'manage accounts': accounts,
     // What the caller may not read is left out.
@@ -191,7 +208,7 @@ function expected(caller: CallerName, method: MethodName): string {
 let world: World;
 const peers = new Map<CallerName, Peer>();
 /** By the scope that is missing. */
-const peersWithout = new Map<string, Peer>();
+const peersWithout = new Map<string | readonly string[], Peer>();
 
 beforeAll(async () => {
   world = await World.create();
@@ -216,7 +233,8 @@ beforeAll(async () => {
   peers.set('the token of a user who is switched off', withToken(ofInactiveUser.plaintext));
   peers.set('a token with an unrelated scope', withToken(unrelated.plaintext));
   for (const missing of new Set(Object.values(SCOPES))) {
-    const scopes = [...new Set(Object.values(SCOPES))].filter((scope) => scope !== missing);
+    const all = new Set(Object.values(SCOPES).flat());
+    const scopes = [...all].filter((scope) => ![missing].flat().includes(scope));
     peersWithout.set(missing, withToken((await world.issue('admin', { scopes })).plaintext));
   }
   peers.set('a user who is not staff', withToken(world.tokenOf('plain-a')));
@@ -273,7 +291,7 @@ describe.each(METHOD_NAMES)('who may call %s', (method) => {
 
   test('a missing scope is named', async () => {
     const { metadata } = await call('a token with an unrelated scope', method);
-    expect(metadata).toEqual({ required_scope: SCOPES[KINDS[method]] });
+    expect(metadata).toEqual({ required_scope: [SCOPES[KINDS[method]]].flat()[0] });
   });
 });
 

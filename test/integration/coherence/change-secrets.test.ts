@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { FeedFixture, NOTHING } from './feed-fixture.js';
+import { digests, FeedFixture, NOTHING } from './feed-fixture.js';
 
 let feed: FeedFixture;
 let writer: pg.Client;
@@ -35,6 +35,9 @@ async function insertSecrets(first: number, last: number): Promise<void> {
 }
 
 const GRANT = `INSERT INTO secret_grants (secret_id, user_profile_id, granted_by) VALUES (1, 1, 'one')`;
+/** secrets is a notice of secrets alone. */
+const secrets = (...ids: number[]) => ({ ...NOTHING, secrets: ids.map(String) });
+const ALL_SECRETS = { ...NOTHING, all_secrets: true };
 const SECRET = { kind: 'secret', id: '1', profile_id: '1', user_id: '1', account_id: '1' };
 
 describe('a secret', () => {
@@ -42,7 +45,7 @@ describe('a secret', () => {
     await writer.query('BEGIN');
     await insertSecrets(3, 3);
     await writer.query('COMMIT');
-    expect(await feed.heard()).toEqual([NOTHING]);
+    expect(await feed.heard()).toEqual([secrets(3)]);
     expect(await feed.changes()).toEqual([{ ...SECRET, op: 'created', id: '3' }]);
   });
 
@@ -55,7 +58,7 @@ describe('a secret', () => {
     'DELETE FROM secret_versions WHERE secret_id = 1',
   ])('is told of as updated by %s', async (statement) => {
     await writer.query(statement);
-    expect(await feed.heard()).toEqual([NOTHING]);
+    expect(await feed.heard()).toEqual([secrets(1)]);
     expect(await feed.changes()).toEqual([{ ...SECRET, op: 'updated' }]);
   });
 
@@ -66,7 +69,7 @@ describe('a secret', () => {
       'DELETE FROM secret_grants',
     ]) {
       await writer.query(statement);
-      expect(await feed.heard()).toEqual([NOTHING]);
+      expect(await feed.heard()).toEqual([secrets(1)]);
       expect(await feed.changes()).toEqual([{ ...SECRET, op: 'updated', grantees: ['1'] }]);
     }
   });
@@ -101,7 +104,7 @@ describe('a secret', () => {
 
   test('is told of as deleted, once, by what it was', async () => {
     await writer.query('DELETE FROM secrets WHERE id = 1');
-    expect(await feed.heard()).toEqual([NOTHING]);
+    expect(await feed.heard()).toEqual([secrets(1)]);
     expect(await feed.changes()).toEqual([{ ...SECRET, op: 'deleted' }]);
   });
 
@@ -115,10 +118,19 @@ describe('a secret', () => {
   });
 });
 
+test('a notice names the secrets of a transaction, each once, besides the tokens', async () => {
+  await writer.query('BEGIN');
+  await writer.query('UPDATE tokens SET is_active = false WHERE id = 1');
+  await writer.query(`UPDATE secrets SET name = 'other-' || id WHERE id IN (1, 2)`);
+  await writer.query(`UPDATE secret_versions SET state = 'DISABLED' WHERE secret_id = 1`);
+  await writer.query('COMMIT');
+  expect(await feed.heard()).toEqual([{ ...secrets(1, 2), digests: digests(1) }]);
+});
+
 test('however many secrets change, no verdict is forgotten', async () => {
   await insertSecrets(1_001, 2_000);
   await feed.heard();
   await writer.query('DELETE FROM secrets WHERE id > 1000');
   await writer.query('TRUNCATE secrets CASCADE');
-  expect(await feed.heard()).toEqual([NOTHING, NOTHING]);
+  expect(await feed.heard()).toEqual([ALL_SECRETS, ALL_SECRETS]);
 });

@@ -1,12 +1,21 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { KeywardClient } from '../../../src/client/index.js';
+import type { KeywardClient, Propagation } from '../../../src/client/index.js';
 import { responseFields } from '../../support/descriptors.js';
 import { PROPAGATION_ROWS, seenIn, type Seen } from '../../support/propagation-rows.js';
-import { byId, REQUESTS } from '../../support/requests.js';
+import { byId, requestFor } from '../../support/requests.js';
 import { METHOD_NAMES, Peer } from '../../support/rpc.js';
 import { certificateOptions, MUTUAL_TLS, type TestServer } from '../../support/server.js';
 import { execute } from '../../support/sql.js';
 import { existing, World } from '../../support/world.js';
+
+const OF_SECRETS = [
+  'transferSecret',
+  'deleteSecret',
+  'disableSecretVersion',
+  'enableSecretVersion',
+  'destroySecretVersion',
+  'revokeAccess',
+] as const;
 
 let world: World;
 let servers: TestServer[];
@@ -37,7 +46,7 @@ describe('a change that one of three replicas makes', () => {
     const telling = METHOD_NAMES.filter((name) =>
       responseFields(name).some((field) => field.name === 'propagation'),
     );
-    expect([...Object.keys(PROPAGATION_ROWS), 'revokeAccess'].sort()).toEqual(telling.sort());
+    expect([...Object.keys(PROPAGATION_ROWS), ...OF_SECRETS].sort()).toEqual(telling.sort());
   });
 
   test.each(Object.entries(PROPAGATION_ROWS))(
@@ -61,17 +70,22 @@ describe('a change that one of three replicas makes', () => {
     expect(propagation).toMatchObject({ complete: true, acknowledged: 2 });
   });
 
-  test('is not waited for if it is the grant of a secret that is taken back: nobody remembers grants', async () => {
-    const request = await REQUESTS.revokeAccess(world);
-    const { propagation } = await world.admin.secrets.revokeAccess(request);
-    expect(propagation).toEqual({
-      complete: true,
-      acknowledged: 0,
-      pending: 0,
-      waited: { seconds: 0n, nanos: 0 },
-      effectiveBy: undefined,
-    });
-  });
+  test.each(OF_SECRETS)(
+    'is waited for if it takes a value away, since clients may hold it: %s',
+    async (name) => {
+      const request = await requestFor(name, world);
+      const call = world.admin.secrets[name] as (request: unknown) => Promise<{ propagation?: Propagation }>;
+      expect(await call(request)).toMatchObject({
+        propagation: {
+          complete: true,
+          acknowledged: 2,
+          pending: 0,
+          clientsAcknowledged: 0,
+          clientsExpired: 0,
+        },
+      });
+    },
+  );
 
   test('refuses the old plaintext after its grace on all of them, and the new one passes at once', async () => {
     const token = await world.issue('owner-a');

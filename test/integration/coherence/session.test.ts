@@ -13,6 +13,9 @@ const TIMEOUT_MS = 500;
 const NOTICED_MS = TIMEOUT_MS + 1_000;
 const TERMS = { ttlMs: 3_000, maxStaleMs: 60_000, applied: undefined };
 
+/** What a replica without clients tells of itself. */
+const ALONE = { version: '0.1.0', clients: 0, groups: [] };
+
 let database: TestDatabase;
 let proxy: TcpProxy;
 let admin: pg.Client;
@@ -30,7 +33,7 @@ class Follower {
   };
 
   async connect(url = database.url): Promise<Session> {
-    const session = await new SessionConnector(url, '0123456789abcdef').connect(
+    const session = await new SessionConnector(url, '0123456789abcdef', () => ALONE).connect(
       this.replica,
       this.events,
       TIMEOUT_MS,
@@ -98,6 +101,7 @@ describe('a session', () => {
           everything: false,
           digests: [digestFromBytes(Buffer.from(digestOfToken(2), 'hex'))],
           owners: { userIds: [], accountIds: [], profileIds: [] },
+          secretIds: [],
         },
         writers: [],
       },
@@ -167,11 +171,11 @@ describe('a session', () => {
     const session = await follower.connect();
     await session.listen();
     const last = { epoch: randomUUID(), revision: 9_223_372_036_854_775_807n };
-    await session.acknowledge([first.replica, second.replica], last);
+    await session.acknowledge([first.replica, second.replica], last, []);
     for (const writer of [first, second]) {
       await expect.poll(() => writer.acknowledged).toEqual([[follower.replica, last]]);
     }
-    await session.acknowledge([third.replica], { ...last, revision: 1n });
+    await session.acknowledge([third.replica], { ...last, revision: 1n }, []);
     await expect.poll(() => third.acknowledged).toEqual([[follower.replica, { ...last, revision: 1n }]]);
     expect(follower.acknowledged).toEqual([]);
   });

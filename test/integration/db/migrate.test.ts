@@ -24,6 +24,7 @@ const ALL = [
   '0016-prefixes',
   '0017-look-up-by-index',
   '0018-announced-exports',
+  '0019-callers-memory',
 ];
 
 let database: TestDatabase;

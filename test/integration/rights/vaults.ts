@@ -6,6 +6,7 @@ import type { SecretServices, SecretServicesDependencies } from '../../../src/se
 import { createLogger } from '../../../src/telemetry/logger.js';
 import { testKeyring } from '../../support/audit.js';
 import { TEST_KEY } from '../../support/keyring.js';
+import { changesAlone } from '../../support/single-replica.js';
 import { sealed, storeSecrets } from '../../support/stored-secrets.js';
 import type { Vault } from './oracle.js';
 
@@ -14,6 +15,7 @@ const PLATFORM = '3141-5926-5359';
 /** vaultDependencies are what the services of secrets need besides what others need too. */
 export function vaultDependencies(trx: Knex.Transaction) {
   return {
+    changes: changesAlone(trx),
     urgent: trx,
     keyring: testKeyring(),
     audit: {

@@ -50,10 +50,28 @@ function inResource(form: string, cases: readonly (readonly [string, object])[])
   });
 }
 
+function opening(change: object): Case<'holdVerdicts'>[1] {
+  const clientId = '00000000-0000-4000-8000-000000000001';
+  return { message: { $case: 'open', value: { clientId, label: 'a-test', agent: 'a test', ...change } } };
+}
+
 /** Of each RPC each field, with a value for each rule that it breaks. */
 export const BAD_REQUESTS: { readonly [Name in MethodName]: readonly Case<Name>[] } = {
   validateToken: each('required_scopes', 'requiredScopes', REQUIRED_SCOPES),
   streamValidateTokens: each('required_scopes', 'requiredScopes', REQUIRED_SCOPES),
+  listReplicas: [],
+  holdVerdicts: [
+    ['message', { message: undefined }],
+    ['open.client_id', opening({ clientId: 'none' })],
+    ['open.label', opening({ label: SECRET + ' ' })],
+    ['open.agent', opening({ agent: long(64) })],
+    ['open.secret_ids', opening({ secretIds: [1n] })],
+    ['look_up', { message: { $case: 'lookUp', value: {} } }],
+    ['access', { message: { $case: 'access', value: {} } }],
+    ['renewal', { message: { $case: 'renewal', value: {} } }],
+    ['acknowledgement', { message: { $case: 'acknowledgement', value: {} } }],
+    ['left', { message: { $case: 'left', value: {} } }],
+  ],
   batchValidateTokens: [
     ['requests', { requests: [] }],
     ['requests', { requests: many(1001).map((token) => ({ token })) }],

@@ -66,7 +66,10 @@ async function serve(stream: Stream): Promise<KeywardClient> {
     maxEntries: 10,
     ttlMs: 60_000,
   });
-  const usage = new UsageRecorder({ recordUse: () => Promise.resolve() }, logger);
+  const usage = new UsageRecorder(
+    { recordUse: () => Promise.resolve(), idsOfKeys: () => Promise.resolve(new Map()) },
+    logger,
+  );
   const findUsers = () => Promise.resolve(new Map());
   const users = new CertificateUsers({ findUsers, ttlMs: 1, clock });
   const certificates = new CertificateCallers(underLease(users), [], clock);

@@ -7,7 +7,7 @@ import { readState } from '../../support/tables.js';
 import { ACCOUNT_A, existing, World } from '../../support/world.js';
 import { BAD_REQUESTS } from './bad-requests.js';
 
-const READS = /^(?:get|list|watch|access|batch|validate|stream|resolve)/;
+const READS = /^(?:get|list|watch|access|batch|validate|stream|resolve|hold)/;
 /** These have `dry_run`, which also tells what would be done. */
 const TRIES_OTHERWISE = ['applyManifest', 'rotateEncryptionKey'];
 const CHANGES = METHOD_NAMES.filter((name) => !READS.test(name) && !TRIES_OTHERWISE.includes(name));

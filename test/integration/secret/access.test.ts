@@ -25,9 +25,9 @@ function grant(secret: Secret, person: Person, expiresAt: bigint | null = null) 
   return api.services.grants.grant(api.as('owner'), byId(secret), grantee, expiresAt);
 }
 
-function revoke(secret: Secret, person: Person): Promise<void> {
+async function revoke(secret: Secret, person: Person): Promise<void> {
   const grantee = { by: 'id', id: api.profileId(person) } as const;
-  return api.services.grants.revoke(api.as('owner'), byId(secret), grantee);
+  await api.services.grants.revoke(api.as('owner'), byId(secret), grantee);
 }
 
 /** inspectable is all that a caller can learn of an error. */

@@ -158,7 +158,7 @@ describe('deleting', () => {
     const secret = await api.newSecret();
     const { secrets, versions, grants, references, clones } = api.services;
     await grants.grant(api.as('owner'), byId(secret), { by: 'id', id: api.profileId('plain-b') }, null);
-    const deleted = await secrets.delete(api.as('owner'), byId(secret), '', false);
+    const { result: deleted } = await secrets.delete(api.as('owner'), byId(secret), '', false);
     expect(deleted.deletedAt).toBe(api.now());
     expect(deleted.purgeAt).toBe(api.now() + BigInt(RETENTION_DAYS * DAY_MS) * 1000n);
 
@@ -232,7 +232,8 @@ describe('deleting', () => {
       },
     });
     expect(await stateOf(secret)).toMatchObject({ deletedAt: null });
-    expect(await api.services.secrets.delete(api.as('owner'), byId(secret), '', true)).toMatchObject({
+    const { result } = await api.services.secrets.delete(api.as('owner'), byId(secret), '', true);
+    expect(result).toMatchObject({
       deletedAt: api.now(),
     });
   });

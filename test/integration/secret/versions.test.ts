@@ -15,8 +15,8 @@ function add(secret: Secret, value: string) {
   return api.services.versions.add(api.as('owner'), byId(secret), '', text(value));
 }
 
-function setState(secret: Secret, number: number, state: VersionState) {
-  return api.services.versions.setState(api.as('owner'), byId(secret), number, '', state);
+async function setState(secret: Secret, number: number, state: VersionState) {
+  return (await api.services.versions.setState(api.as('owner'), byId(secret), number, '', state)).result;
 }
 
 function valueOf(secret: Secret, version: number | null = null): Promise<string> {

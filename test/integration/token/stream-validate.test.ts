@@ -1,6 +1,6 @@
 import { Client, Metadata, status, type ServiceError } from '@grpc/grpc-js';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { toCallError } from '../../../src/client/call-error.js';
+import { toCallError } from '@keyward/client/transport';
 import { channelArguments } from '../../../src/client/channel.js';
 import {
   KeywardCallError,

@@ -91,3 +91,27 @@ test('a grant lets its changes be seen, and its end is the last that is', async 
   expect(await told(watching)).toEqual([[SECRET_EVENT_TYPE_DELETED, kept.id, false]]);
   await watching.close();
 });
+
+test('who may only have values is told of the secrets of those values, by their ids alone', async () => {
+  const { plaintext } = await world.issue('staff-b', { scopes: ['keyward.secrets.access'] });
+  const [granted, foreign] = [await world.keep('owner-a'), await world.keep('owner-a')];
+  await world.admin.secrets.grantAccess({
+    selector: byId(granted),
+    userProfile: byId(world.profileOf('staff-b')),
+  });
+  const watching = await watchSecrets(world.client(plaintext));
+  await rename(foreign);
+  await world.admin.accounts.updateUser({
+    selector: { selector: { $case: 'username', value: 'staff-b' } },
+    user: { firstName: 'B' },
+    updateMask: ['first_name'],
+  });
+  await world.admin.secrets.addSecretVersion({ selector: byId(granted), payload: textOf(newValue()) });
+  const [event] = await watching.until(() => true);
+  expect(event).toMatchObject({
+    type: SECRET_EVENT_TYPE_UPDATED,
+    secretId: granted.id,
+    secret: undefined,
+  });
+  await watching.close();
+});

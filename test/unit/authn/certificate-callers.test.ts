@@ -76,8 +76,11 @@ test.each([[SWITCHED_OFF], [undefined]])('%o is no caller', async (user) => {
 });
 
 test.each([
-  ['all is forgotten', { everything: true, digests: [], owners: NOBODY }],
-  ['any user changes', { everything: false, digests: [], owners: { ...NOBODY, userIds: [8n] } }],
+  ['all is forgotten', { everything: true, digests: [], owners: NOBODY, secretIds: [] }],
+  [
+    'any user changes',
+    { everything: false, digests: [], owners: { ...NOBODY, userIds: [8n] }, secretIds: [] },
+  ],
 ])('when %s the database is asked again', async (_what, eviction) => {
   await find(ACTIVE);
   users.forget(eviction);
@@ -90,6 +93,7 @@ test('what is no matter of users is not forgotten', async () => {
     everything: false,
     digests: ['0'],
     owners: { ...NOBODY, accountIds: [8n], profileIds: [9n] },
+    secretIds: [],
   });
   expect(await callers.find('svc')).toBeDefined();
 });

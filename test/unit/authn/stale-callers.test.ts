@@ -34,7 +34,10 @@ type Method = Omit<Handler<unknown, string>, 'handle'>;
 function call(method: Method, by: 'token' | 'certificate', stale: boolean): Promise<unknown> {
   const clock = new ManualClock();
   const logger = createLogger('silent');
-  const usage = new UsageRecorder({ recordUse: () => Promise.resolve() }, logger);
+  const usage = new UsageRecorder(
+    { recordUse: () => Promise.resolve(), idsOfKeys: () => Promise.resolve(new Map()) },
+    logger,
+  );
   const records = { memory: undefined, get: () => Promise.resolve({ record: RECORD, stale }) };
   const users = { get: () => Promise.resolve({ record: { userId: 1n, isActive: true }, stale }) };
   const handled = chain(

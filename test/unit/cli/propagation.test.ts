@@ -6,6 +6,8 @@ const INCOMPLETE = {
   complete: false,
   acknowledged: 1,
   pending: 2,
+  clientsAcknowledged: 0,
+  clientsExpired: 0,
   waited: WAITED,
   effectiveBy: { seconds: 1_893_456_000n, nanos: 0 },
 };

@@ -22,6 +22,7 @@ export function notice(revision: bigint, digest: string, ...writers: string[]): 
       everything: false,
       digests: [digest],
       owners: { userIds: [], accountIds: [], profileIds: [] },
+      secretIds: [],
     },
     writers,
   };
@@ -98,8 +99,8 @@ export class FakeSessions implements Connector {
     this.#open?.events.onNotice(told);
   }
 
-  tellAcknowledged(replica: string, applied: Head): void {
-    this.#open?.events.onAcknowledged(replica, applied);
+  tellAcknowledged(replica: string, settled: Head): void {
+    this.#open?.events.onAcknowledged(replica, settled, []);
   }
 
   /** hold leaves commands of a kind unanswered. */

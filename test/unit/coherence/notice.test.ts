@@ -34,9 +34,16 @@ describe('a notice', () => {
         everything: false,
         digests: [digestOf('a text')],
         owners: { userIds: [1n], accountIds: [2n, 3n], profileIds: [100_000_001n] },
+        secretIds: [],
       },
       writers: [REPLICA],
     });
+  });
+
+  test('names secrets, or all of them', () => {
+    const read = (more: object) => readNotice(JSON.stringify({ ...NOTICE, ...more }))?.eviction.secretIds;
+    expect(read({ secrets: ['7', '8'] })).toEqual([7n, 8n]);
+    expect(read({ all_secrets: true })).toBe('all');
   });
 
   test('of everything', () => {
@@ -50,7 +57,7 @@ describe('a notice', () => {
   });
 
   test.each<[string, object]>([
-    ['a field more', { secrets: [] }],
+    ['a field more', { others: [] }],
     ['a field less', { users: undefined }],
     ['a digest in upper case', { digests: [DIGEST.toUpperCase()] }],
     ['a digest that is too short', { digests: [DIGEST.slice(1)] }],
@@ -78,8 +85,22 @@ describe('a notice', () => {
 
 describe('an acknowledgement', () => {
   test('is read as it was written', () => {
-    const acknowledgement = { replica: REPLICA, epoch: EPOCH, revision: 9_223_372_036_854_775_807n };
+    const acknowledgement = {
+      replica: REPLICA,
+      epoch: EPOCH,
+      revision: 9_223_372_036_854_775_807n,
+      clients: [],
+    };
     expect(readAcknowledgement(writeAcknowledgement(acknowledgement))).toEqual(acknowledgement);
+    const clients = [{ revision: 7n, acknowledged: 2, expired: 1 }];
+    const told = { ...acknowledgement, clients };
+    expect(readAcknowledgement(writeAcknowledgement(told))).toEqual(told);
+  });
+
+  test('of a version without clients is read, and written as that version reads it where there are none', () => {
+    const text = JSON.stringify({ replica: REPLICA, epoch: EPOCH, revision: '1' });
+    expect(readAcknowledgement(text)).toMatchObject({ revision: 1n, clients: [] });
+    expect(writeAcknowledgement({ replica: REPLICA, epoch: EPOCH, revision: 1n, clients: [] })).toBe(text);
   });
 
   test.each([

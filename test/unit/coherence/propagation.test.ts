@@ -10,6 +10,7 @@ const REVISION = 5n;
 const CHANGE = { epoch: EPOCH, revision: REVISION };
 const SERVER = 'server';
 const MAX_STALE_MS = 60_000;
+const NO_CLIENTS = { clientsAcknowledged: 0, clientsExpired: 0 };
 
 let timers: ManualTimers;
 let acknowledgements: Acknowledgements;
@@ -59,7 +60,13 @@ function begin(): { propagation?: Propagation } {
 
 test('a replica alone need not wait, not even for its own acknowledgement', async () => {
   registered = [lease('self')];
-  expect(await wait.after('barrier')).toEqual({ complete: true, acknowledged: 0, pending: 0, waitedMs: 0 });
+  expect(await wait.after('barrier')).toEqual({
+    complete: true,
+    acknowledged: 0,
+    pending: 0,
+    ...NO_CLIENTS,
+    waitedMs: 0,
+  });
 });
 
 test('a change is complete as soon as all who hold a lease have acknowledged it', async () => {
@@ -71,7 +78,13 @@ test('a change is complete as soon as all who hold a lease have acknowledged it'
   expect(result.propagation).toBeUndefined();
   acknowledgements.note('b', CHANGE);
   await timers.advance(0);
-  expect(result.propagation).toEqual({ complete: true, acknowledged: 2, pending: 0, waitedMs: 7 });
+  expect(result.propagation).toEqual({
+    complete: true,
+    acknowledged: 2,
+    pending: 0,
+    ...NO_CLIENTS,
+    waitedMs: 7,
+  });
   expect(readings).toBe(0);
 });
 
@@ -83,7 +96,13 @@ test('a strict replica that says nothing is waited for until its lease, as it wa
   await timers.advance(1_189);
   expect(result.propagation).toBeUndefined();
   await timers.advance(1);
-  expect(result.propagation).toEqual({ complete: true, acknowledged: 1, pending: 0, waitedMs: 1_200 });
+  expect(result.propagation).toEqual({
+    complete: true,
+    acknowledged: 1,
+    pending: 0,
+    ...NO_CLIENTS,
+    waitedMs: 1_200,
+  });
 });
 
 test('the lease counts from the reply: how long the question took is not taken off', async () => {
@@ -114,6 +133,7 @@ test('where stale answers may come from a replica, the change is not complete, a
   expect(result.propagation).toEqual({
     complete: false,
     acknowledged: 0,
+    ...NO_CLIENTS,
     pending: 2,
     waitedMs: 1_000,
     effectiveByMs,
@@ -133,7 +153,13 @@ test('an acknowledgement that is lost is found in what the replica registers wit
   expect(result.propagation).toBeUndefined();
   registered = [lease('a', { maxStaleMs: 60_000, applied: REVISION })];
   await timers.advance(400);
-  expect(result.propagation).toEqual({ complete: true, acknowledged: 1, pending: 0, waitedMs: 1_000 });
+  expect(result.propagation).toEqual({
+    complete: true,
+    acknowledged: 1,
+    pending: 0,
+    ...NO_CLIENTS,
+    waitedMs: 1_000,
+  });
 });
 
 test('a replica that signs off while it is waited for is waited for no longer', async () => {
@@ -170,6 +196,7 @@ describe('in an epoch that has just begun', () => {
     expect(result.propagation).toMatchObject({
       complete: false,
       acknowledged: 1,
+      ...NO_CLIENTS,
       pending: 1,
       waitedMs: 2_000,
     });

@@ -20,6 +20,7 @@ export const NOTHING: Eviction = {
   everything: false,
   digests: [],
   owners: { userIds: [], accountIds: [], profileIds: [] },
+  secretIds: [],
 };
 export const EVERYTHING: Eviction = { ...NOTHING, everything: true };
 

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { deadlineIn } from '../../../src/client/channel.js';
+import { deadlineIn } from '../../../clients/node/src/transport/clock.js';
 import { VerdictCache, type CachedOwner } from '../../../src/token/verdict-cache.js';
 import { instantFromMillis } from '../../../src/lib/instant.js';
 import { PeriodicTask } from '../../../src/lib/periodic-task.js';

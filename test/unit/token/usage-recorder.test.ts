@@ -9,6 +9,8 @@ interface Write {
   readonly reject: (error: Error) => void;
 }
 
+const KEY = '0a1b2c3d-0000-4000-8000-00000000beef';
+
 let writes: Write[];
 let log: string[];
 let recorder: UsageRecorder;
@@ -17,6 +19,8 @@ beforeEach(() => {
   writes = [];
   log = [];
   const tokens = {
+    idsOfKeys: (keyIds: readonly string[]) =>
+      Promise.resolve(new Map(keyIds.flatMap((keyId) => (keyId === KEY ? [[keyId, 77n] as const] : [])))),
     recordUse: (uses: Write['uses']) =>
       new Promise<void>((resolve, reject) => {
         writes.push({ uses, resolve, reject });
@@ -36,6 +40,17 @@ async function writing(index: number): Promise<Write> {
     return write;
   });
 }
+
+test('what clients report counts with the rest, and keys that nobody has do not', async () => {
+  recorder.report(KEY, 2_000);
+  recorder.report('00000000-0000-4000-8000-000000000000', 3_000);
+  recorder.record(used(77n), 1_000);
+  const flushed = recorder.flush();
+  const { uses, resolve } = await writing(0);
+  expect(uses).toEqual([{ tokenId: 77n, usedAt: 2_000_000n }]);
+  resolve();
+  await flushed;
+});
 
 test('the latest use of each token is written once, in the order of ids so that writers do not deadlock', async () => {
   const [second, first] = [used(2n), used(1n)];
@@ -115,6 +130,7 @@ test('what cannot be written does not pile up: neither the uses of a token, nor 
   const ids: bigint[] = [];
   let fails = true;
   const tokens = {
+    idsOfKeys: () => Promise.resolve(new Map<string, bigint>()),
     recordUse: (uses: Write['uses']) => {
       if (fails) return Promise.reject(new Error('the database is gone'));
       ids.push(...uses.map(({ tokenId }) => tokenId));

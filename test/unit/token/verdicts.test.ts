@@ -45,7 +45,10 @@ beforeEach(() => {
     maxEntries: 10,
     ttlMs: 60_000,
   });
-  const tokens = { recordUse: (uses: typeof written) => Promise.resolve(void written.push(...uses)) };
+  const tokens = {
+    recordUse: (uses: typeof written) => Promise.resolve(void written.push(...uses)),
+    idsOfKeys: () => Promise.resolve(new Map()),
+  };
   usage = new UsageRecorder(tokens, createLogger('silent'));
   verdicts = new Verdicts(underLease(cache), usage, clock);
 });

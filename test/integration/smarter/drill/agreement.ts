@@ -190,12 +190,13 @@ export function wrongVerdicts(
       const { there = 'none', here = 'none' } = verdicts.get(text) ?? {};
       const isIn = there.startsWith('OK') || here.startsWith('OK');
       const isInBoth = there.startsWith('OK') && here.startsWith('OK');
-      const who = `key ${keyId}, plaintext ${key.texts.indexOf(text) + 1} of ${key.texts.length}`;
+      const who = `key ${keyId} of ${key.home}, plaintext ${key.texts.indexOf(text) + 1} of ${key.texts.length}`;
       const facts = `${there} there, ${here} here`;
       if (isIn && key.isDeleted && !key.isContested) return [`${who} was deleted and is let in: ${facts}`];
       if (isIn && !isLast && isSettled) return [`${who} was rotated away and is let in: ${facts}`];
       if (isSettled && isLast && isGood && !isInBoth) return [`${who} is good and is refused: ${facts}`];
-      if (isSettled && isLast && !isGood && isIn) return [`${who} is off and is let in: ${facts}`];
+      if (isSettled && isLast && !isGood && isIn && !key.isContested)
+        return [`${who} is off and is let in: ${facts}`];
       return [];
     });
   });

@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises';
 import { vi } from 'vitest';
 import { z } from 'zod';
 import { startKeyward, type CommandResult, type Started } from '../../../support/keyward-command.js';
@@ -10,10 +11,12 @@ const Report = z.object({
   notes: z.array(Note),
 });
 
-const BUSY = /Another import|An import into/;
+const BUSY = /Another import/;
 /** The program has started when a command has had that share of its time. */
 const STARTED = 0.4;
 const WRITTEN = ['created', 'updated', 'deleted', 'merged'];
+
+const IN_STEP = { timeout: 120_000, interval: 100 };
 
 const DIRECTIONS = ['import', 'export'] as const;
 type Direction = (typeof DIRECTIONS)[number];
@@ -71,9 +74,9 @@ export class Copiers {
       return;
     }
     const started = startKeyward([...this.#commands[direction], '--json'], { env: this.#env });
-    const timer = setTimeout(
+    const timer = globalThis.setTimeout(
       () => started.signal('SIGKILL'),
-      this.#lastMs * (STARTED + (1 - STARTED) * (this.#random.below(1000) / 1000)),
+      this.#lastMs * (STARTED + (1 - STARTED) * this.#share()),
     );
     const { code } = await started.ended;
     clearTimeout(timer);
@@ -85,22 +88,30 @@ export class Copiers {
     for (const direction of DIRECTIONS) this.#follow(direction);
   }
 
-  /** killFollower kills one of them, and starts it again. */
+  /** killFollower kills one of them after a while, wherever it is by then, and starts it again. */
   async killFollower(): Promise<void> {
     const direction = this.#random.pick(DIRECTIONS);
     const follower = this.#followers.get(direction);
-    follower?.signal('SIGKILL');
-    await follower?.ended;
+    if (follower === undefined) throw new Error(`nothing follows in the direction ${direction}`);
+    if (this.#random.chance(0.5)) await inStep(follower);
+    await setTimeout(this.#lastMs * this.#share());
+    follower.signal('SIGKILL');
+    await follower.ended;
     this.killed += 1;
     this.#follow(direction);
   }
 
-  /** areInStep tells whether both have brought everything into step that was there when they were started. */
-  get areInStep(): boolean {
-    return [...this.#followers.values()].every((follower) => {
-      const told = follower.stderr();
-      return told.lastIndexOf('in step') > told.lastIndexOf('failed');
-    });
+  /** inStep waits until both have brought everything into step that was there when they were started. */
+  async inStep(): Promise<void> {
+    for (const follower of this.#followers.values()) await inStep(follower);
+  }
+
+  /** told is what those say that follow. */
+  get told(): string {
+    const told = [...this.#followers].map(
+      ([direction, follower]) => `${direction}: ${follower.stderr()}${follower.stdout()}`,
+    );
+    return told.join('');
   }
 
   /** endFollowing ends both in order. */
@@ -112,10 +123,21 @@ export class Copiers {
     this.#followers.clear();
   }
 
+  #share(): number {
+    return this.#random.below(1000) / 1000;
+  }
+
   #follow(direction: Direction): void {
     const follower = startKeyward([...this.#commands[direction], '--follow'], { env: this.#env });
     this.#followers.set(direction, follower);
   }
+}
+
+function inStep(follower: Started): Promise<void> {
+  return vi.waitFor(() => {
+    const told = follower.stderr();
+    if (told.lastIndexOf('in step') <= told.lastIndexOf('failed')) throw new Error(`not in step: ${told}`);
+  }, IN_STEP);
 }
 
 function mustSucceed(result: CommandResult): CommandResult {

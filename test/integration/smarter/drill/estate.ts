@@ -33,8 +33,8 @@ export class Key extends Made {
   /** A request of the platform has read it, and not saved it yet. */
   isInUse = false;
   /**
-   * It may be let in although it was deleted: somebody switched it on afterwards, or the platform itself deleted it while a
-   * request there was to save it once more, which makes it again.
+   * It may be let in although it was deleted: somebody switched it on afterwards, or the platform itself deleted it, or
+   * switched it off, while a request there was to save it once more, which makes it again, or sets it back.
    */
   isContested = false;
 

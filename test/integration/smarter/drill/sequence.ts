@@ -122,7 +122,7 @@ export class Sequence {
     const on = this.#random.chance(0.5);
     if (!(await this.#sides[side].switchKey(key, on))) return;
     key.isActive = on;
-    key.isContested ||= on && key.isDeleted;
+    key.isContested ||= on ? key.isDeleted : side === 'platform' && key.isInUse;
     touch(key, side);
   }
 

@@ -248,6 +248,23 @@ for (const [engine, { available, make }] of Object.entries(SMARTER_ENGINES)) {
         expect(await keysThere('hot')).toMatchObject([{ is_active: 'f' }]);
       });
 
+      test('what a use sets back that had read the row between two exports is written again', async () => {
+        const keyId = await makeToken('hot');
+        await exportBack();
+        for (const change of [{ description: 'first' }, { is_active: false }, { description: 'last' }]) {
+          await target.knex('tokens').where({ key_id: keyId }).update(change);
+          await exportBack();
+        }
+        await source.run(
+          `UPDATE drf_smarterauthtoken SET is_active = true, description = 'first', last_used_at = '2026-11-30 10:00:00'
+         WHERE name = 'hot'`,
+        );
+
+        await settle();
+        expect((await target.tokens()).get(keyId)).toMatchObject({ is_active: false, description: 'last' });
+        expect(await keysThere('hot')).toMatchObject([{ is_active: 'f' }]);
+      });
+
       test('what somebody on the platform sets back is taken', async () => {
         const keyId = await makeToken('decided');
         await exportBack();

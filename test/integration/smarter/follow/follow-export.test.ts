@@ -160,6 +160,35 @@ for (const [name, start] of Object.entries(ENGINES)) {
       expect(await written()).toEqual(before);
     });
 
+    test('what a use on the platform saves once more, as it was before, is written again', async () => {
+      const [off, revoked] = [keyAt(0), keyAt(1)];
+      const copies = { knox_authtoken: 'digest', drf_smarterauthtoken: 'authtoken_ptr_id' };
+      for (const table of Object.keys(copies))
+        await source.run(`CREATE TABLE read_${table} AS SELECT * FROM ${table}`);
+      await target.knex('tokens').where({ key_id: off.key_id }).update({ is_active: false });
+      await target.knex('tokens').where({ key_id: revoked.key_id }).delete();
+      const settled = async (): Promise<void> => {
+        expect((await keyThere(off.digest))?.['is_active']).toBe('f');
+        expect(await keyThere(revoked.digest)).toBeUndefined();
+      };
+      await vi.waitFor(settled, PATIENCE);
+      await quiet();
+
+      // Django saves whole rows.
+      const now = new Date().toISOString().slice(0, 19).replace('T', ' ');
+      await source.run(
+        `UPDATE drf_smarterauthtoken SET is_active = true, last_used_at = '${now}' WHERE authtoken_ptr_id = '${off.digest}'`,
+      );
+      for (const [table, key] of Object.entries(copies)) {
+        await source.run(
+          `INSERT INTO ${table} SELECT * FROM read_${table} r WHERE r.${key} = '${revoked.digest}'`,
+        );
+      }
+      await vi.waitFor(settled, PATIENCE);
+      expect((await target.tokens()).get(off.key_id)?.is_active).toBe(false);
+      expect((await target.tokens()).has(revoked.key_id)).toBe(false);
+    });
+
     test('what an export wrote, and was killed before it could remember, is no other key and no other secret', async () => {
       for (const follower of followers) await follower.stop();
       const made = await makeToken('made in Keyward', { scopes: ['keyward:token.validate'] });
@@ -198,6 +227,21 @@ for (const [name, start] of Object.entries(ENGINES)) {
       const madeThere = `SELECT key_id FROM drf_smarterauthtoken WHERE name = 'made in Keyward'`;
       expect(await read(madeThere)).toHaveLength(1);
       expect(await read(`SELECT id FROM secret_secret WHERE name LIKE 'made%'`)).toHaveLength(1);
+    });
+
+    test('what an import left to the value of Keyward goes to the platform, although it is no change here', async () => {
+      const key = keyAt(4);
+      await target.knex.raw(
+        `UPDATE import_records SET fields = fields || '{"description": "of the platform"}'
+         WHERE kind = 'token' AND source_key = ?`,
+        [key.key_id],
+      );
+      await source.run(
+        `UPDATE drf_smarterauthtoken SET description = 'of the platform' WHERE authtoken_ptr_id = '${key.digest}'`,
+      );
+      await vi.waitFor(async () => {
+        expect((await keyThere(key.digest))?.['description'] ?? '').toBe(key.description ?? '');
+      }, PATIENCE);
     });
   });
 }

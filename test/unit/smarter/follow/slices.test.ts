@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 import { Layout, type Slice } from '../../../../src/smarter/follow/slices.js';
 
-const DIGESTS = { place: { column: 'digest', isNumber: false } };
-const NUMBERS = { place: { column: 'id', isNumber: true } };
+const DIGESTS = { place: { column: 'digest', isNumber: false }, slower: 1 };
+const NUMBERS = { place: { column: 'id', isNumber: true }, slower: 1 };
 
 function holds({ from, to }: Slice, isBefore: (bound: string) => boolean): boolean {
   return (from === undefined || !isBefore(from)) && (to === undefined || isBefore(to));
@@ -41,6 +41,7 @@ test('a slice is of 20,000 rows at most, and a small table is one', () => {
   expect(new Layout(DIGESTS, { rows: 2_000, highest: 0 }).slices).toHaveLength(1);
   expect(new Layout(DIGESTS, { rows: 100_000, highest: 0 }).slices).toHaveLength(6);
   expect(new Layout(DIGESTS, { rows: 1_000_000, highest: 0 }).slices).toHaveLength(50);
+  expect(new Layout({ ...DIGESTS, slower: 4 }, { rows: 100_000, highest: 0 }).slices).toHaveLength(24);
 });
 
 test('places that are no hexadecimal digits are of no slice', () => {

@@ -36,11 +36,32 @@ export interface Propagation {
    * Unset if `complete`. Otherwise the time by which the change is, at the latest:
    * every replica that has not confirmed it refuses to answer from then on.
    */
-  effectiveBy?: Timestamp | undefined;
+  effectiveBy?:
+    | Timestamp
+    | undefined;
+  /**
+   * Clients that hold verdicts in memories of their own (TokenService.HoldVerdicts), of
+   * all replicas together, that held what was changed and have confirmed that they hold
+   * it no more. It counts those of replicas that told of them.
+   */
+  clientsAcknowledged: number;
+  /**
+   * Such clients that have not confirmed it, and whose lease has run out, so that they
+   * answer by nothing of what they held.
+   */
+  clientsExpired: number;
 }
 
 function createBasePropagation(): Propagation {
-  return { complete: false, acknowledged: 0, pending: 0, waited: undefined, effectiveBy: undefined };
+  return {
+    complete: false,
+    acknowledged: 0,
+    pending: 0,
+    waited: undefined,
+    effectiveBy: undefined,
+    clientsAcknowledged: 0,
+    clientsExpired: 0,
+  };
 }
 
 export const Propagation: MessageFns<Propagation> = {
@@ -59,6 +80,12 @@ export const Propagation: MessageFns<Propagation> = {
     }
     if (message.effectiveBy !== undefined) {
       Timestamp.encode(message.effectiveBy, writer.uint32(42).fork()).join();
+    }
+    if (message.clientsAcknowledged !== 0) {
+      writer.uint32(48).int32(message.clientsAcknowledged);
+    }
+    if (message.clientsExpired !== 0) {
+      writer.uint32(56).int32(message.clientsExpired);
     }
     return writer;
   },
@@ -116,6 +143,22 @@ export const Propagation: MessageFns<Propagation> = {
             message.effectiveBy = Timestamp.decode(reader, reader.uint32());
             continue;
           }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.clientsAcknowledged = reader.int32();
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.clientsExpired = reader.int32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -142,6 +185,8 @@ export const Propagation: MessageFns<Propagation> = {
     message.effectiveBy = (object.effectiveBy !== undefined && object.effectiveBy !== null)
       ? Timestamp.fromPartial(object.effectiveBy)
       : undefined;
+    message.clientsAcknowledged = object.clientsAcknowledged ?? 0;
+    message.clientsExpired = object.clientsExpired ?? 0;
     return message;
   },
 };

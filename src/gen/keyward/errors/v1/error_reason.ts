@@ -167,6 +167,18 @@ export enum ErrorReason {
    */
   ERROR_REASON_TOO_MANY_WATCHES = 31,
   /**
+   * ERROR_REASON_TOO_MANY_HOLDERS - RESOURCE_EXHAUSTED. As many clients hold verdicts of one replica as may, or as may
+   * of the caller's user; those that have gone count until their lease is over. Another
+   * replica may have room. ErrorInfo metadata `limit` is how many may be. The details
+   * hold a `google.rpc.RetryInfo`.
+   */
+  ERROR_REASON_TOO_MANY_HOLDERS = 42,
+  /**
+   * ERROR_REASON_HOLDER_REPLACED - ABORTED. The client has opened another stream of TokenService.HoldVerdicts at the
+   * same replica, which takes the place of this one.
+   */
+  ERROR_REASON_HOLDER_REPLACED = 36,
+  /**
    * ERROR_REASON_REQUEST_TOO_LARGE - RESOURCE_EXHAUSTED. The request, or a message of its stream, is larger than the
    * method takes, or the caller has sent too much in requests that are not complete.
    * It is refused before it is read. The connection is closed unless a call that is

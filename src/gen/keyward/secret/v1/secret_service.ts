@@ -286,7 +286,14 @@ export interface TransferSecretRequest {
 /** TransferSecretResponse holds the changed secret. */
 export interface TransferSecretResponse {
   /** The secret as stored. */
-  secret?: Secret | undefined;
+  secret?:
+    | Secret
+    | undefined;
+  /**
+   * How far the change has come: complete when no client that holds values in a memory
+   * of its own (TokenService.HoldVerdicts) hands one out that this took away.
+   */
+  propagation?: Propagation | undefined;
 }
 
 /** DeleteSecretRequest names the secret to delete. */
@@ -309,7 +316,14 @@ export interface DeleteSecretRequest {
 /** DeleteSecretResponse holds the deleted secret. */
 export interface DeleteSecretResponse {
   /** The secret with the time when it is removed for good. */
-  secret?: Secret | undefined;
+  secret?:
+    | Secret
+    | undefined;
+  /**
+   * How far the change has come: complete when no client that holds values in a memory
+   * of its own (TokenService.HoldVerdicts) hands one out that this took away.
+   */
+  propagation?: Propagation | undefined;
 }
 
 /** UndeleteSecretRequest names the deleted secret to bring back. */
@@ -422,7 +436,14 @@ export interface DisableSecretVersionRequest {
 /** DisableSecretVersionResponse holds the changed version. */
 export interface DisableSecretVersionResponse {
   /** The version as stored. */
-  version?: SecretVersion | undefined;
+  version?:
+    | SecretVersion
+    | undefined;
+  /**
+   * How far the change has come: complete when no client that holds values in a memory
+   * of its own (TokenService.HoldVerdicts) hands one out that this took away.
+   */
+  propagation?: Propagation | undefined;
 }
 
 /** EnableSecretVersionRequest names the version to enable. */
@@ -445,7 +466,14 @@ export interface EnableSecretVersionRequest {
 /** EnableSecretVersionResponse holds the changed version. */
 export interface EnableSecretVersionResponse {
   /** The version as stored. */
-  version?: SecretVersion | undefined;
+  version?:
+    | SecretVersion
+    | undefined;
+  /**
+   * How far the change has come: complete when no client that holds values in a memory
+   * of its own (TokenService.HoldVerdicts) hands one out that this took away.
+   */
+  propagation?: Propagation | undefined;
 }
 
 /** DestroySecretVersionRequest names the version to erase. */
@@ -468,7 +496,14 @@ export interface DestroySecretVersionRequest {
 /** DestroySecretVersionResponse holds the erased version. */
 export interface DestroySecretVersionResponse {
   /** The version as stored. */
-  version?: SecretVersion | undefined;
+  version?:
+    | SecretVersion
+    | undefined;
+  /**
+   * How far the change has come: complete when no client that holds values in a memory
+   * of its own (TokenService.HoldVerdicts) hands one out that this took away.
+   */
+  propagation?: Propagation | undefined;
 }
 
 /** AccessSecretRequest names the value to return. */
@@ -656,8 +691,9 @@ export interface RevokeAccessRequest {
 /** RevokeAccessResponse tells of a grant that is gone. */
 export interface RevokeAccessResponse {
   /**
-   * Always complete, without any waiting: every replica reads grants from the
-   * database in every call.
+   * How far the change has come: complete when no client that holds values in a memory
+   * of its own (TokenService.HoldVerdicts) hands the value out to whom it was granted.
+   * Calls that begin after the commit are refused in any case.
    */
   propagation?: Propagation | undefined;
 }
@@ -808,7 +844,8 @@ export interface SecretEvent {
   /**
    * What is known of the secret at present, which may be later than this change.
    * Unset if it does not exist any more for the caller, who may still read a deleted
-   * secret by managing it, and for other events.
+   * secret by managing it, for other events, and without the scope
+   * `keyward.secrets.read`.
    */
   secret?:
     | Secret
@@ -2050,13 +2087,16 @@ export const TransferSecretRequest: MessageFns<TransferSecretRequest> = {
 };
 
 function createBaseTransferSecretResponse(): TransferSecretResponse {
-  return { secret: undefined };
+  return { secret: undefined, propagation: undefined };
 }
 
 export const TransferSecretResponse: MessageFns<TransferSecretResponse> = {
   encode(message: TransferSecretResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.secret !== undefined) {
       Secret.encode(message.secret, writer.uint32(10).fork()).join();
+    }
+    if (message.propagation !== undefined) {
+      Propagation.encode(message.propagation, writer.uint32(18).fork()).join();
     }
     return writer;
   },
@@ -2082,6 +2122,14 @@ export const TransferSecretResponse: MessageFns<TransferSecretResponse> = {
             message.secret = Secret.decode(reader, reader.uint32());
             continue;
           }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.propagation = Propagation.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2101,6 +2149,9 @@ export const TransferSecretResponse: MessageFns<TransferSecretResponse> = {
     const message = createBaseTransferSecretResponse();
     message.secret = (object.secret !== undefined && object.secret !== null)
       ? Secret.fromPartial(object.secret)
+      : undefined;
+    message.propagation = (object.propagation !== undefined && object.propagation !== null)
+      ? Propagation.fromPartial(object.propagation)
       : undefined;
     return message;
   },
@@ -2200,13 +2251,16 @@ export const DeleteSecretRequest: MessageFns<DeleteSecretRequest> = {
 };
 
 function createBaseDeleteSecretResponse(): DeleteSecretResponse {
-  return { secret: undefined };
+  return { secret: undefined, propagation: undefined };
 }
 
 export const DeleteSecretResponse: MessageFns<DeleteSecretResponse> = {
   encode(message: DeleteSecretResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.secret !== undefined) {
       Secret.encode(message.secret, writer.uint32(10).fork()).join();
+    }
+    if (message.propagation !== undefined) {
+      Propagation.encode(message.propagation, writer.uint32(18).fork()).join();
     }
     return writer;
   },
@@ -2232,6 +2286,14 @@ export const DeleteSecretResponse: MessageFns<DeleteSecretResponse> = {
             message.secret = Secret.decode(reader, reader.uint32());
             continue;
           }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.propagation = Propagation.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2251,6 +2313,9 @@ export const DeleteSecretResponse: MessageFns<DeleteSecretResponse> = {
     const message = createBaseDeleteSecretResponse();
     message.secret = (object.secret !== undefined && object.secret !== null)
       ? Secret.fromPartial(object.secret)
+      : undefined;
+    message.propagation = (object.propagation !== undefined && object.propagation !== null)
+      ? Propagation.fromPartial(object.propagation)
       : undefined;
     return message;
   },
@@ -2824,13 +2889,16 @@ export const DisableSecretVersionRequest: MessageFns<DisableSecretVersionRequest
 };
 
 function createBaseDisableSecretVersionResponse(): DisableSecretVersionResponse {
-  return { version: undefined };
+  return { version: undefined, propagation: undefined };
 }
 
 export const DisableSecretVersionResponse: MessageFns<DisableSecretVersionResponse> = {
   encode(message: DisableSecretVersionResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.version !== undefined) {
       SecretVersion.encode(message.version, writer.uint32(10).fork()).join();
+    }
+    if (message.propagation !== undefined) {
+      Propagation.encode(message.propagation, writer.uint32(18).fork()).join();
     }
     return writer;
   },
@@ -2856,6 +2924,14 @@ export const DisableSecretVersionResponse: MessageFns<DisableSecretVersionRespon
             message.version = SecretVersion.decode(reader, reader.uint32());
             continue;
           }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.propagation = Propagation.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2875,6 +2951,9 @@ export const DisableSecretVersionResponse: MessageFns<DisableSecretVersionRespon
     const message = createBaseDisableSecretVersionResponse();
     message.version = (object.version !== undefined && object.version !== null)
       ? SecretVersion.fromPartial(object.version)
+      : undefined;
+    message.propagation = (object.propagation !== undefined && object.propagation !== null)
+      ? Propagation.fromPartial(object.propagation)
       : undefined;
     return message;
   },
@@ -2974,13 +3053,16 @@ export const EnableSecretVersionRequest: MessageFns<EnableSecretVersionRequest> 
 };
 
 function createBaseEnableSecretVersionResponse(): EnableSecretVersionResponse {
-  return { version: undefined };
+  return { version: undefined, propagation: undefined };
 }
 
 export const EnableSecretVersionResponse: MessageFns<EnableSecretVersionResponse> = {
   encode(message: EnableSecretVersionResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.version !== undefined) {
       SecretVersion.encode(message.version, writer.uint32(10).fork()).join();
+    }
+    if (message.propagation !== undefined) {
+      Propagation.encode(message.propagation, writer.uint32(18).fork()).join();
     }
     return writer;
   },
@@ -3006,6 +3088,14 @@ export const EnableSecretVersionResponse: MessageFns<EnableSecretVersionResponse
             message.version = SecretVersion.decode(reader, reader.uint32());
             continue;
           }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.propagation = Propagation.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3025,6 +3115,9 @@ export const EnableSecretVersionResponse: MessageFns<EnableSecretVersionResponse
     const message = createBaseEnableSecretVersionResponse();
     message.version = (object.version !== undefined && object.version !== null)
       ? SecretVersion.fromPartial(object.version)
+      : undefined;
+    message.propagation = (object.propagation !== undefined && object.propagation !== null)
+      ? Propagation.fromPartial(object.propagation)
       : undefined;
     return message;
   },
@@ -3124,13 +3217,16 @@ export const DestroySecretVersionRequest: MessageFns<DestroySecretVersionRequest
 };
 
 function createBaseDestroySecretVersionResponse(): DestroySecretVersionResponse {
-  return { version: undefined };
+  return { version: undefined, propagation: undefined };
 }
 
 export const DestroySecretVersionResponse: MessageFns<DestroySecretVersionResponse> = {
   encode(message: DestroySecretVersionResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.version !== undefined) {
       SecretVersion.encode(message.version, writer.uint32(10).fork()).join();
+    }
+    if (message.propagation !== undefined) {
+      Propagation.encode(message.propagation, writer.uint32(18).fork()).join();
     }
     return writer;
   },
@@ -3156,6 +3252,14 @@ export const DestroySecretVersionResponse: MessageFns<DestroySecretVersionRespon
             message.version = SecretVersion.decode(reader, reader.uint32());
             continue;
           }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.propagation = Propagation.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3175,6 +3279,9 @@ export const DestroySecretVersionResponse: MessageFns<DestroySecretVersionRespon
     const message = createBaseDestroySecretVersionResponse();
     message.version = (object.version !== undefined && object.version !== null)
       ? SecretVersion.fromPartial(object.version)
+      : undefined;
+    message.propagation = (object.propagation !== undefined && object.propagation !== null)
+      ? Propagation.fromPartial(object.propagation)
       : undefined;
     return message;
   },
@@ -5634,7 +5741,9 @@ export const SecretServiceService = {
    * WatchSecrets tells of every change of the secrets that the caller may read, and of
    * their owners, whoever made it and through whatever replica or program. It tells
    * no value. Revisions, resuming, messages without events, rights and errors are
-   * those of TokenService.WatchTokens. Needs the scope `keyward.secrets.read`.
+   * those of TokenService.WatchTokens. Needs the scope `keyward.secrets.read`, or
+   * `keyward.secrets.access`: who has only that is told of the secrets whose values the
+   * caller may have, without `SecretEvent.secret`, and of no owners.
    */
   watchSecrets: {
     path: "/keyward.secret.v1.SecretService/WatchSecrets" as const,
@@ -5819,7 +5928,9 @@ export interface SecretServiceServer extends UntypedServiceImplementation {
    * WatchSecrets tells of every change of the secrets that the caller may read, and of
    * their owners, whoever made it and through whatever replica or program. It tells
    * no value. Revisions, resuming, messages without events, rights and errors are
-   * those of TokenService.WatchTokens. Needs the scope `keyward.secrets.read`.
+   * those of TokenService.WatchTokens. Needs the scope `keyward.secrets.read`, or
+   * `keyward.secrets.access`: who has only that is told of the secrets whose values the
+   * caller may have, without `SecretEvent.secret`, and of no owners.
    */
   watchSecrets: handleServerStreamingCall<WatchSecretsRequest, WatchSecretsResponse>;
 }
@@ -6325,7 +6436,9 @@ export interface SecretServiceClient extends Client {
    * WatchSecrets tells of every change of the secrets that the caller may read, and of
    * their owners, whoever made it and through whatever replica or program. It tells
    * no value. Revisions, resuming, messages without events, rights and errors are
-   * those of TokenService.WatchTokens. Needs the scope `keyward.secrets.read`.
+   * those of TokenService.WatchTokens. Needs the scope `keyward.secrets.read`, or
+   * `keyward.secrets.access`: who has only that is told of the secrets whose values the
+   * caller may have, without `SecretEvent.secret`, and of no owners.
    */
   watchSecrets(
     request: WatchSecretsRequest,

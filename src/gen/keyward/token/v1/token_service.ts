@@ -27,6 +27,7 @@ import { FieldMask } from "../../../google/protobuf/field_mask.js";
 import { Timestamp } from "../../../google/protobuf/timestamp.js";
 import { UserProfileSelector, UserSelector } from "../../account/v1/account.js";
 import { Propagation } from "../../coherence/v1/propagation.js";
+import { HoldVerdictsRequest, HoldVerdictsResponse } from "./hold_verdicts.js";
 import { Principal, Token, TokenConsumers, TokenReference, TokenSelector, VerdictReason } from "./token.js";
 
 /** TokenEventType is what happened. */
@@ -4918,6 +4919,37 @@ export const TokenServiceService = {
     responseSerialize: (value: WatchTokensResponse): Buffer => Buffer.from(WatchTokensResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): WatchTokensResponse => WatchTokensResponse.decode(value),
   },
+  /**
+   * HoldVerdicts lets a client judge tokens in its own process, without a call for each,
+   * and still have a change complete everywhere when its call returns: the client holds
+   * facts under a lease, is told what was changed, and acknowledges it, and the call
+   * that changed it waits for that, or for the end of the lease. On the same stream it
+   * may hold values of secrets. docs/callers-memory.md is the manual for those who write
+   * a client; most use one of Keyward's.
+   *
+   * Needs the scope `keyward.tokens.cache`, and for values of secrets
+   * `keyward.secrets.access` too. What the caller may do is judged again whenever it may
+   * have changed: then everything must be forgotten, and the stream ends with
+   * UNAUTHENTICATED (CREDENTIALS_REFUSED) or PERMISSION_DENIED (SCOPE_MISSING) where it
+   * may no more.
+   *
+   * Ends with INVALID_ARGUMENT (INVALID_FIELDS) where a message breaks a rule; with
+   * RESOURCE_EXHAUSTED (TOO_MANY_WATCHES, TOO_MANY_HOLDERS) where the caller, or the
+   * replica, has as many streams as it may have; with RESOURCE_EXHAUSTED (WATCH_TOO_SLOW)
+   * where the client does not read; with ABORTED (HOLDER_REPLACED) where another
+   * stream of the same client was opened; and with UNAVAILABLE (STOPPING). Facts stay
+   * valid until the end of the lease also when the stream has ended.
+   */
+  holdVerdicts: {
+    path: "/keyward.token.v1.TokenService/HoldVerdicts" as const,
+    requestStream: true as const,
+    responseStream: true as const,
+    requestSerialize: (value: HoldVerdictsRequest): Buffer => Buffer.from(HoldVerdictsRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): HoldVerdictsRequest => HoldVerdictsRequest.decode(value),
+    responseSerialize: (value: HoldVerdictsResponse): Buffer =>
+      Buffer.from(HoldVerdictsResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): HoldVerdictsResponse => HoldVerdictsResponse.decode(value),
+  },
 } as const;
 
 export interface TokenServiceServer extends UntypedServiceImplementation {
@@ -5082,6 +5114,28 @@ export interface TokenServiceServer extends UntypedServiceImplementation {
    * `keyward.tokens.read`.
    */
   watchTokens: handleServerStreamingCall<WatchTokensRequest, WatchTokensResponse>;
+  /**
+   * HoldVerdicts lets a client judge tokens in its own process, without a call for each,
+   * and still have a change complete everywhere when its call returns: the client holds
+   * facts under a lease, is told what was changed, and acknowledges it, and the call
+   * that changed it waits for that, or for the end of the lease. On the same stream it
+   * may hold values of secrets. docs/callers-memory.md is the manual for those who write
+   * a client; most use one of Keyward's.
+   *
+   * Needs the scope `keyward.tokens.cache`, and for values of secrets
+   * `keyward.secrets.access` too. What the caller may do is judged again whenever it may
+   * have changed: then everything must be forgotten, and the stream ends with
+   * UNAUTHENTICATED (CREDENTIALS_REFUSED) or PERMISSION_DENIED (SCOPE_MISSING) where it
+   * may no more.
+   *
+   * Ends with INVALID_ARGUMENT (INVALID_FIELDS) where a message breaks a rule; with
+   * RESOURCE_EXHAUSTED (TOO_MANY_WATCHES, TOO_MANY_HOLDERS) where the caller, or the
+   * replica, has as many streams as it may have; with RESOURCE_EXHAUSTED (WATCH_TOO_SLOW)
+   * where the client does not read; with ABORTED (HOLDER_REPLACED) where another
+   * stream of the same client was opened; and with UNAVAILABLE (STOPPING). Facts stay
+   * valid until the end of the lease also when the stream has ended.
+   */
+  holdVerdicts: handleBidiStreamingCall<HoldVerdictsRequest, HoldVerdictsResponse>;
 }
 
 export interface TokenServiceClient extends Client {
@@ -5510,6 +5564,33 @@ export interface TokenServiceClient extends Client {
     metadata?: Metadata,
     options?: Partial<CallOptions>,
   ): ClientReadableStream<WatchTokensResponse>;
+  /**
+   * HoldVerdicts lets a client judge tokens in its own process, without a call for each,
+   * and still have a change complete everywhere when its call returns: the client holds
+   * facts under a lease, is told what was changed, and acknowledges it, and the call
+   * that changed it waits for that, or for the end of the lease. On the same stream it
+   * may hold values of secrets. docs/callers-memory.md is the manual for those who write
+   * a client; most use one of Keyward's.
+   *
+   * Needs the scope `keyward.tokens.cache`, and for values of secrets
+   * `keyward.secrets.access` too. What the caller may do is judged again whenever it may
+   * have changed: then everything must be forgotten, and the stream ends with
+   * UNAUTHENTICATED (CREDENTIALS_REFUSED) or PERMISSION_DENIED (SCOPE_MISSING) where it
+   * may no more.
+   *
+   * Ends with INVALID_ARGUMENT (INVALID_FIELDS) where a message breaks a rule; with
+   * RESOURCE_EXHAUSTED (TOO_MANY_WATCHES, TOO_MANY_HOLDERS) where the caller, or the
+   * replica, has as many streams as it may have; with RESOURCE_EXHAUSTED (WATCH_TOO_SLOW)
+   * where the client does not read; with ABORTED (HOLDER_REPLACED) where another
+   * stream of the same client was opened; and with UNAVAILABLE (STOPPING). Facts stay
+   * valid until the end of the lease also when the stream has ended.
+   */
+  holdVerdicts(): ClientDuplexStream<HoldVerdictsRequest, HoldVerdictsResponse>;
+  holdVerdicts(options: Partial<CallOptions>): ClientDuplexStream<HoldVerdictsRequest, HoldVerdictsResponse>;
+  holdVerdicts(
+    metadata: Metadata,
+    options?: Partial<CallOptions>,
+  ): ClientDuplexStream<HoldVerdictsRequest, HoldVerdictsResponse>;
 }
 
 export const TokenServiceClient = makeGenericClientConstructor(

@@ -1,7 +1,7 @@
 import { Metadata, status, type ServiceError } from '@grpc/grpc-js';
 import { expect, test } from 'vitest';
 import { failureLine } from '../../../src/cli/io/failure.js';
-import { toCallError } from '../../../src/client/call-error.js';
+import { toCallError } from '../../../clients/node/src/transport/call-error.js';
 import { ConfigError } from '../../../src/config.js';
 import { KeywardError } from '../../../src/lib/errors.js';
 import { toStatus } from '../../../src/rpc/error-status.js';
@@ -15,7 +15,9 @@ function received(error: KeywardError): ServiceError {
 test('a client gets all that the service said of an error', () => {
   const violations = [{ field: 'name', rule: 'is required' }];
   const error = toCallError(
-    received(new KeywardError('INVALID_FIELDS', 'Invalid request.', { violations, metadata: { a: 'b' } })),
+    received(
+      new KeywardError('INVALID_FIELDS', 'Invalid request.', { violations, metadata: { request_id: 'b' } }),
+    ),
   );
   expect(error).toMatchObject({
     name: 'KeywardCallError',
@@ -23,7 +25,8 @@ test('a client gets all that the service said of an error', () => {
     code: status.INVALID_ARGUMENT,
     codeName: 'INVALID_ARGUMENT',
     reason: 'INVALID_FIELDS',
-    metadata: new Map([['a', 'b']]),
+    metadata: new Map([['request_id', 'b']]),
+    requestId: 'b',
     violations,
   });
 });

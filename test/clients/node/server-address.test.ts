@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { isLoopback } from '../../../src/client/server-address.js';
+import { isLoopback } from '../../../clients/node/src/transport/server-address.js';
 
 test.each([
   '127.0.0.1:50051',

@@ -1,0 +1,211 @@
+import type { AccessSecretRequest } from '../gen/keyward/secret/v1/secret_service.js';
+import type {
+  HoldAccess,
+  HoldAccessed,
+  HoldInvalidation,
+  HoldSecretUse,
+} from '../gen/keyward/token/v1/hold_verdicts.js';
+import { after, isOverAt, momentOf, NEVER, type Clocks, type Moment } from './clocks.js';
+import type { Lease } from './lease.js';
+import { Overtaking } from './overtaking.js';
+
+/** Secrets that a renewal reports at most. */
+const MAX_REPORTED = 1_000;
+
+/** SecretValue is one value of a secret. */
+export interface SecretValue {
+  readonly secretId: bigint;
+  readonly version: number;
+  /** The value, a text in UTF-8. Overwritten when the value is not held any more. */
+  readonly bytes: Buffer;
+}
+
+/** Accessed is a value, or the error with which asking for it failed. */
+export type Accessed = { readonly value: SecretValue } | { readonly error: HoldAccessed['error'] };
+
+export type SettleAccess = (accessed: Accessed | undefined) => void;
+
+interface Held {
+  readonly key: string;
+  readonly value: SecretValue;
+  readonly stream: number;
+  readonly expires: Moment;
+  uses: number;
+  lastUsedMs: number;
+}
+
+interface Asked {
+  readonly key: string;
+  readonly stream: number;
+  readonly sent: Moment;
+  readonly since: number;
+  readonly settles: SettleAccess[];
+}
+
+/** SecretShelf is the values of secrets that a client holds, under the same lease and by the same rules as verdicts. */
+export class SecretShelf {
+  readonly #clocks: Clocks;
+  readonly #lease: Lease;
+  readonly #held = new Map<string, Held>();
+  readonly #asked = new Map<bigint, Asked>();
+  readonly #byKey = new Map<string, Asked>();
+  readonly #overtaking = new Overtaking();
+  readonly #ownMax: number;
+  #max: number;
+  #ids = 0n;
+
+  constructor(max: number, clocks: Clocks, lease: Lease) {
+    this.#ownMax = max;
+    this.#max = max;
+    this.#clocks = clocks;
+    this.#lease = lease;
+  }
+
+  /** Questions that are not answered. */
+  get asking(): number {
+    return this.#asked.size;
+  }
+
+  /** limit takes how many values the replica lets the client hold. */
+  limit(max: number): void {
+    this.#max = Math.min(this.#ownMax, max);
+    this.#makeRoom();
+  }
+
+  /** named gives the secrets whose values are named to another replica; none is held any more if all are to be forgotten. */
+  named(isForgetting: boolean): bigint[] {
+    for (const held of this.#held.values())
+      if (isForgetting || held.stream > this.#lease.stream) this.#forget(held);
+    return [...new Set([...this.#held.values()].map(({ value }) => value.secretId))];
+  }
+
+  /** access begins to ask for a value. It gives what to send, which is nothing if the answer to one that was sent before will do. */
+  access(
+    stream: number,
+    key: string,
+    request: AccessSecretRequest,
+    settle: SettleAccess,
+  ): HoldAccess | undefined {
+    const same = this.#byKey.get(key);
+    if (same?.stream === stream && same.since === this.#overtaking.now) {
+      same.settles.push(settle);
+      return undefined;
+    }
+    this.#ids += 1n;
+    const since = this.#overtaking.now;
+    const asked = { key, stream, sent: momentOf(this.#clocks), since, settles: [settle] };
+    this.#asked.set(this.#ids, asked);
+    this.#byKey.set(key, asked);
+    return { id: this.#ids, request };
+  }
+
+  /** accessed takes what was asked for, keeps what may be kept, and answers those who asked. */
+  accessed(stream: number, { id, access, error, keep, expiresIn }: HoldAccessed): void {
+    const asked = this.#asked.get(id);
+    if (asked?.stream !== stream) return;
+    if (access === undefined) {
+      this.#settle(id, asked, { error });
+      return;
+    }
+    const { text, data } = access.payload ?? {};
+    const value: SecretValue = {
+      secretId: access.secretId,
+      version: access.version,
+      bytes: text === undefined ? (data ?? Buffer.alloc(0)) : Buffer.from(text),
+    };
+    const expires = expiresIn === undefined ? NEVER : after(asked.sent, expiresIn);
+    const isOvertaken = this.#overtaking.mayHaveMeant(asked.since);
+    if (keep && !isOvertaken && stream === this.#lease.newest) {
+      const before = this.#held.get(asked.key);
+      if (before !== undefined) this.#forget(before);
+      // Those who asked have the other one, which is theirs.
+      const own = { ...value, bytes: Buffer.from(value.bytes) };
+      this.#held.set(asked.key, { key: asked.key, value: own, stream, expires, uses: 0, lastUsedMs: 0 });
+      this.#makeRoom();
+    }
+    this.#settle(id, asked, { value });
+  }
+
+  /** get gives a value that is held, as long as that may be. */
+  get(key: string): SecretValue | undefined {
+    const held = this.#held.get(key);
+    const { monotonicMs, wallMs } = momentOf(this.#clocks);
+    if (held === undefined || !this.#lease.coversAt(held.stream, monotonicMs, wallMs)) return undefined;
+    if (isOverAt(held.expires, monotonicMs, wallMs)) {
+      this.#forget(held);
+      return undefined;
+    }
+    held.uses += 1;
+    held.lastUsedMs = monotonicMs;
+    return held.value;
+  }
+
+  /** holds tells whether a value is held, under a lease or not. */
+  holds(key: string): boolean {
+    return this.#held.has(key);
+  }
+
+  /** invalidate forgets what it is told to, and gives the keys of it. */
+  invalidate(invalidation: HoldInvalidation): string[] {
+    this.#overtaking.add(invalidation);
+    const { everything, allSecrets, secretIds } = invalidation;
+    const ids = new Set(secretIds);
+    const meant = [...this.#held.values()].filter(
+      ({ value }) => everything || allSecrets || ids.has(value.secretId),
+    );
+    for (const held of meant) this.#forget(held);
+    this.#forgetOvertakings();
+    return meant.map(({ key }) => key);
+  }
+
+  /** takeUses gives what is to be told to the replica. */
+  takeUses(nowMs: number): HoldSecretUse[] {
+    const bySecret = new Map<bigint, HoldSecretUse>();
+    for (const held of this.#held.values()) {
+      const { secretId } = held.value;
+      const before = bySecret.get(secretId);
+      if (held.uses === 0 || (before === undefined && bySecret.size === MAX_REPORTED)) continue;
+      const ago = Math.max(nowMs - held.lastUsedMs, 0);
+      bySecret.set(secretId, {
+        secretId,
+        count: (before?.count ?? 0) + held.uses,
+        lastUsedAgo: Math.min(before?.lastUsedAgo ?? ago, ago),
+      });
+      held.uses = 0;
+    }
+    return [...bySecret.values()];
+  }
+
+  clear(): string[] {
+    const keys = [...this.#held.keys()];
+    for (const held of this.#held.values()) this.#forget(held);
+    return keys;
+  }
+
+  streamEnded(stream: number): void {
+    for (const [id, asked] of this.#asked) if (asked.stream === stream) this.#settle(id, asked, undefined);
+  }
+
+  #makeRoom(): void {
+    for (const held of this.#held.values()) {
+      if (this.#held.size <= this.#max) return;
+      this.#forget(held);
+    }
+  }
+
+  #forget(held: Held): void {
+    held.value.bytes.fill(0);
+    this.#held.delete(held.key);
+  }
+
+  #settle(id: bigint, asked: Asked, accessed: Accessed | undefined): void {
+    this.#asked.delete(id);
+    if (this.#byKey.get(asked.key) === asked) this.#byKey.delete(asked.key);
+    this.#forgetOvertakings();
+    for (const settle of asked.settles) settle(accessed);
+  }
+
+  #forgetOvertakings(): void {
+    if (this.#asked.size === 0) this.#overtaking.nothingUnderWay();
+  }
+}

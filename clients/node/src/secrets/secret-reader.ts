@@ -1,0 +1,209 @@
+import { status } from '@grpc/grpc-js';
+import type { KeywardClient } from '../connect.js';
+import { SecretServiceService, AccessSecretRequest } from '../gen/keyward/secret/v1/secret_service.js';
+import type { SecretSelector } from '../gen/keyward/secret/v1/secret.js';
+import { Holding } from '../holding/holding.js';
+import type { Input } from '../input.js';
+import { toJson } from '../json.js';
+import type { Accessed, SecretValue } from '../memory/secret-shelf.js';
+import { checkedRequest } from '../requests.js';
+import { KeywardCallError, statusError } from '../transport/call-error.js';
+
+/** How long a value may take to come by the stream before it is asked for by a call. */
+const ACCESS_MS = 2_000;
+const DEFAULT_MAX = 100;
+/** More questions at a time are asked by calls of their own. */
+const MAX_ASKED = 100;
+/** The first wait before a value is read again that is not held, and the longest; each is twice the one before. */
+const FIRST_WAIT_MS = 50;
+const LONGEST_WAIT_MS = 30_000;
+/** With these it is not known whether there is a value. */
+const PASSING: ReadonlySet<number> = new Set([
+  status.UNAVAILABLE,
+  status.DEADLINE_EXCEEDED,
+  status.RESOURCE_EXHAUSTED,
+  status.INTERNAL,
+  status.UNAUTHENTICATED,
+]);
+
+export interface SecretReaderOptions {
+  /** What people call this program, in metrics and `keyward status`: 1 to 63 of `[A-Za-z0-9_.:/-]`; `node` if not given. */
+  readonly label?: string;
+  /** Whether values are kept in this process, under a lease. False if not given: each is fetched whenever it is asked for. */
+  readonly keep?: boolean;
+  /** Values to keep at most: 1 to 1000, 100 if not given. The replica may set a lower limit. */
+  readonly maxSecrets?: number;
+}
+
+/** A secret, by its name among the caller's own, or by any selector. */
+export type SecretName = string | Input<SecretSelector>;
+
+/** ReadSecret is a value. */
+export interface ReadSecret {
+  readonly secretId: bigint;
+  /** Which version it is, from 1. */
+  readonly version: number;
+  /** The value as text. */
+  readonly text: string;
+  readonly bytes: Buffer;
+}
+
+/** OnChange is told a new value, or why there is none any more. */
+export type OnChange = (value: ReadSecret | undefined, error?: KeywardCallError) => void;
+
+/** SecretReader gives values of secrets. */
+export interface SecretReader {
+  /** @throws KeywardCallError as AccessSecret */
+  get(name: SecretName): Promise<ReadSecret>;
+  /**
+   * onChange hands the value over when it is another one, as soon as that is known, and what it is now to begin with. It needs `keep`.
+   * It gives a function that ends it.
+   */
+  onChange(name: SecretName, told: OnChange): () => void;
+  /** close overwrites what is kept. The client stays open. */
+  close(): void;
+}
+
+/** createSecretReader makes a reader. With `keep` the client's token needs the scope `keyward.tokens.cache` besides. */
+export function createSecretReader(client: KeywardClient, options: SecretReaderOptions = {}): SecretReader {
+  return new HoldingReader(client, options);
+}
+
+interface Watched {
+  readonly name: SecretName;
+  readonly told: OnChange;
+  /** What was told last. */
+  version: string;
+  /** Whether it was read while there was no lease. */
+  isByCall: boolean;
+  attempts: number;
+  retry: NodeJS.Timeout | undefined;
+}
+
+class HoldingReader implements SecretReader {
+  readonly #client: KeywardClient;
+  readonly #holding: Holding | undefined;
+  readonly #watched = new Set<Watched>();
+
+  constructor(client: KeywardClient, { keep = false, maxSecrets = DEFAULT_MAX, label }: SecretReaderOptions) {
+    if (!Number.isInteger(maxSecrets) || maxSecrets < 1 || maxSecrets > 1_000)
+      throw new Error('maxSecrets must be 1 to 1000');
+    this.#client = client;
+    if (!keep) return;
+    const who = label === undefined ? {} : { label };
+    this.#holding = new Holding(client.transport, { ...who, maxEntries: 1, maxSecrets });
+    this.#holding.onForgotten = ({ forgottenSecrets }) => {
+      if (forgottenSecrets.length > 0) this.#readAgain(new Set(forgottenSecrets));
+    };
+    this.#holding.onGranted = () => this.#readUnderLease();
+  }
+
+  async get(name: SecretName): Promise<ReadSecret> {
+    const request = requestOf(name);
+    const key = keyOf(request);
+    const held = this.#holding?.memory.secrets.get(key);
+    if (held !== undefined) return readSecret(held);
+    const accessed = await this.#ask(key, request);
+    if (accessed !== undefined && 'value' in accessed) return readSecret(accessed.value);
+    if (accessed?.error !== undefined && !PASSING.has(accessed.error.code)) throw statusError(accessed.error);
+    const response = await this.#client.transport.unary(SecretServiceService.accessSecret, request);
+    const { text, data } = response.payload ?? {};
+    const bytes = text === undefined ? (data ?? Buffer.alloc(0)) : Buffer.from(text);
+    return readSecret({ secretId: response.secretId, version: response.version, bytes });
+  }
+
+  onChange(name: SecretName, told: OnChange): () => void {
+    if (this.#holding === undefined)
+      throw new Error('onChange needs a reader that may keep values: { keep: true }');
+    const watched: Watched = { name, told, version: '', isByCall: false, attempts: 0, retry: undefined };
+    this.#watched.add(watched);
+    this.#read(watched);
+    return () => {
+      clearTimeout(watched.retry);
+      this.#watched.delete(watched);
+    };
+  }
+
+  close(): void {
+    for (const { retry } of this.#watched) clearTimeout(retry);
+    this.#watched.clear();
+    this.#holding?.close();
+  }
+
+  #ask(key: string, request: AccessSecretRequest): Promise<Accessed | undefined> {
+    const holding = this.#holding;
+    const session = holding?.session;
+    if (holding === undefined || session === undefined || holding.memory.secrets.asking >= MAX_ASKED)
+      return Promise.resolve(undefined);
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => resolve(undefined), ACCESS_MS);
+      const access = holding.memory.secrets.access(session.stream, key, request, (accessed) => {
+        clearTimeout(timer);
+        resolve(accessed);
+      });
+      if (access !== undefined) session.send({ access });
+    });
+  }
+
+  /** readAgain reads what was forgotten, since it may be another value. */
+  #readAgain(keys: ReadonlySet<string>): void {
+    for (const watched of this.#watched) if (keys.has(keyOf(requestOf(watched.name)))) this.#read(watched);
+  }
+
+  /** readUnderLease reads what was read while there was no lease: nobody tells of changes of it. */
+  #readUnderLease(): void {
+    for (const watched of this.#watched) if (watched.isByCall) this.#read(watched);
+  }
+
+  #read(watched: Watched): void {
+    clearTimeout(watched.retry);
+    watched.isByCall = false;
+    this.get(watched.name).then(
+      (value) => {
+        this.#tell(watched, `${value.secretId}/${value.version}`, value);
+        if (this.#isHeld(watched)) watched.attempts = 0;
+        else this.#readLater(watched);
+      },
+      (error: unknown) => {
+        const failure = error instanceof KeywardCallError ? error : undefined;
+        if (failure === undefined || !PASSING.has(failure.code))
+          this.#tell(watched, failure?.codeName ?? '', undefined, failure);
+        this.#readLater(watched);
+      },
+    );
+  }
+
+  #isHeld({ name }: Watched): boolean {
+    return this.#holding?.memory.secrets.holds(keyOf(requestOf(name))) === true;
+  }
+
+  #tell(watched: Watched, version: string, value: ReadSecret | undefined, error?: KeywardCallError): void {
+    if (!this.#watched.has(watched) || watched.version === version) return;
+    watched.version = version;
+    watched.told(value, error);
+  }
+
+  /** readLater reads again what is not held, and of whose changes nobody tells therefore. */
+  #readLater(watched: Watched): void {
+    if (!this.#watched.has(watched)) return;
+    watched.isByCall = this.#holding?.session === undefined;
+    const wait = Math.min(FIRST_WAIT_MS * 2 ** watched.attempts, LONGEST_WAIT_MS);
+    watched.attempts += 1;
+    watched.retry = setTimeout(() => this.#read(watched), wait);
+  }
+}
+
+function requestOf(name: SecretName): AccessSecretRequest {
+  const secret = typeof name === 'string' ? { name } : name;
+  return AccessSecretRequest.fromPartial(checkedRequest(SecretServiceService.accessSecret.path, { secret }));
+}
+
+function keyOf({ secret }: AccessSecretRequest): string {
+  return JSON.stringify(toJson(secret));
+}
+
+/** readSecret is a copy: what is kept is overwritten when it is not valid any more. */
+function readSecret({ secretId, version, bytes }: SecretValue): ReadSecret {
+  const copy = Buffer.from(bytes);
+  return { secretId, version, bytes: copy, text: copy.toString() };
+}

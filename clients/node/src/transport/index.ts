@@ -1,0 +1,8 @@
+/** What a program needs to call the service with messages of its own. The service's own commands are such a program. */
+export { KeywardCallError, toCallError } from './call-error.js';
+export { channelArguments, DEFAULT_SERVER, usesTls, type ChannelSettings } from './channel.js';
+export { checkHealth } from './health.js';
+export { callsOf, type GeneratedMethod, type GeneratedService, type RequestType } from './methods.js';
+export { timeoutOf } from './safety.js';
+export { isLoopback } from './server-address.js';
+export { Transport, type CallOptions, type ConnectOptions, type WireMethod } from './transport.js';
