@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { startKeyward, type CommandResult, type Started } from '../../../support/keyward-command.js';
 import type { Random } from '../../../support/random.js';
 
-const Note = z.object({ kind: z.string(), key: z.string(), what: z.string() });
+export const Note = z.object({ kind: z.string(), key: z.string(), what: z.string() });
 export type Note = z.infer<typeof Note>;
 const Report = z.object({
   counts: z.record(z.string(), z.record(z.string(), z.number())),
