@@ -34,7 +34,9 @@ export interface CommandResult {
 export async function installInto(directory: string): Promise<string> {
   const installation = join(directory, 'installation');
   await mkdir(installation);
-  const copied = ['dist', 'proto', 'package.json', 'node_modules'].map((name) => join(CHECKOUT, name));
+  const copied = ['dist', 'proto', 'package.json', 'node_modules', 'clients'].map((name) =>
+    join(CHECKOUT, name),
+  );
   await promisify(execFile)('cp', ['-a', ...copied, installation]);
   return installation;
 }
