@@ -20,8 +20,9 @@ export class ServerProcess {
   static async start(
     databaseUrl: string,
     env: Readonly<Record<string, string>> = {},
+    main = MAIN,
   ): Promise<ServerProcess> {
-    const child = fork(MAIN, {
+    const child = fork(main, {
       execArgv: ['--expose-gc'],
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
       env: {

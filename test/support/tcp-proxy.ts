@@ -1,9 +1,12 @@
 import { once } from 'node:events';
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 
-/** TcpProxy stands between the service and its database, to take the database away. */
+/**
+ * TcpProxy stands between the service and its database, to take the database away, or between a client and the service. What
+ * connects is on its near side, where that leads to on its far side.
+ */
 export interface TcpProxy {
-  /** url is the database's, by way of the proxy. */
+  /** url is that of the far side, by way of the proxy. */
   readonly url: string;
   /** cut ends all connections and refuses new ones. */
   cut(): void;
@@ -15,6 +18,8 @@ export interface TcpProxy {
   silence(): void;
   /** silenceOpen does that, for good, with the connections that are open now; new ones are not concerned. */
   silenceOpen(): void;
+  /** halfClose ends the open connections towards one side, for good, and tells the other side nothing. */
+  halfClose(side: 'near' | 'far'): void;
   /** holdAnswers lets the database hear, and do, what it is told, but not answer. */
   holdAnswers(): void;
   /** loseAnswersTo lets nothing of the database through any more on a connection that sends this text, for good. */
@@ -105,6 +110,11 @@ export async function startTcpProxy(databaseUrl: string): Promise<TcpProxy> {
     },
     silenceOpen: () => {
       for (const [from, to] of [...peers]) part(from, to);
+    },
+    halfClose: (side) => {
+      const ended = [...peers.keys()].filter((socket) => farSockets.has(socket) === (side === 'far'));
+      for (const [from, to] of [...peers]) part(from, to);
+      for (const socket of ended) socket.end();
     },
     holdAnswers: () => {
       areAnswersHeld = true;

@@ -1,4 +1,5 @@
-import type { Fault, History, Join, Validation } from './history.js';
+import { ClientAvailability } from './clients/client-availability.js';
+import type { ClientValidation, Fault, History, Join, Place, Validation } from './history.js';
 
 /** In which a replica recovers from what a fault broke. */
 const RECOVERY_MS = 3_000;
@@ -17,6 +18,8 @@ export class Availability {
   readonly bridged = { answered: 0, failed: 0 };
   /** Validations during a fault, or just after it, that may keep a replica from answering. */
   readonly excused = { answered: 0, failed: 0 };
+  /** Those of clients. */
+  readonly clients: ClientAvailability;
   /** Answers marked as stale. */
   staleAnswers = 0;
   readonly #faults: readonly Fault[];
@@ -29,45 +32,49 @@ export class Availability {
     this.#bystanders = bystanders;
     this.#joins = joins;
     this.#maxStaleMs = maxStaleMs;
+    this.clients = new ClientAvailability(this, bystanders);
   }
 
-  answered(validation: Validation): void {
+  answered(validation: Validation | ClientValidation): void {
     if ('stale' in validation.answer && validation.answer.stale) this.staleAnswers += 1;
-    this.#countOf(validation).answered += 1;
+    if ('client' in validation) this.clients.answered(validation);
+    else this.#countOf(validation).answered += 1;
   }
 
   /** failed tells whether the failure is excused. */
-  failed(validation: Validation): boolean {
+  failed(validation: Validation | ClientValidation): boolean {
+    if ('client' in validation) return this.clients.failed(validation);
     const count = this.#countOf(validation);
     count.failed += 1;
     return count === this.excused;
   }
 
-  /** isCalm tells whether a replica was without any fault over a span, and had recovered before. */
-  isCalm(replica: number, startedAt: number, endedAt: number): boolean {
-    return this.touching(replica, startedAt - WARM_UP_MS, endedAt).length === 0;
+  /** isCalm tells whether a place was without any fault over a span, and had recovered before. */
+  isCalm(place: Place, startedAt: number, endedAt: number): boolean {
+    return this.touching(place, startedAt - WARM_UP_MS, endedAt).length === 0;
   }
 
-  /** touching are the faults that a replica felt in a span of time. */
-  touching(replica: number | undefined, startedAt: number, endedAt: number): readonly Fault[] {
+  /** touching are the faults that a place felt in a span of time; without a place, any did. */
+  touching(place: Place | undefined, startedAt: number, endedAt: number): readonly Fault[] {
     return this.#faults.filter(
-      (fault) =>
-        (fault.replica === undefined || replica === undefined || fault.replica === replica) &&
-        fault.startedAt < endedAt &&
-        fault.endedAt > startedAt,
+      (fault) => fault.startedAt < endedAt && fault.endedAt > startedAt && isFeltAt(fault, place),
     );
   }
 
+  /** felt are the faults that a place felt while it answered, or had just felt. */
+  felt(validation: Place & { readonly startedAt: number; readonly endedAt: number }): readonly Fault[] {
+    return this.touching(validation, validation.startedAt - RECOVERY_MS, validation.endedAt);
+  }
+
   #countOf(validation: Validation): { answered: number; failed: number } {
-    const { replica, startedAt, endedAt } = validation;
-    const faults = this.touching(replica, startedAt - RECOVERY_MS, endedAt);
-    const stops = faults.filter(mayStopAnswers);
+    const stops = this.felt(validation).filter(mayStopAnswers);
     if (stops.length === 0) return this.healthy;
     return stops.every((fault) => this.#isBridged(fault, validation)) ? this.bridged : this.excused;
   }
 
   /** #isBridged tells whether memory must answer all the same. */
-  #isBridged(fault: Fault, { credential, replica, endedAt }: Validation): boolean {
+  #isBridged(fault: Fault, validation: Validation): boolean {
+    const { credential, replica, endedAt } = validation;
     if (!isOutage(fault) || !this.#bystanders.has(credential)) return false;
     if (endedAt > fault.startedAt + this.#maxStaleMs) return false;
     const from = fault.startedAt - WARM_UP_MS;
@@ -75,8 +82,14 @@ export class Availability {
       (join) => join.replica === replica && join.at > from && join.at < fault.startedAt,
     );
     // Nor after something else that emptied the memory, or began to use up the stale time.
-    return !isEmpty && this.touching(replica, from, endedAt).every((other) => other === fault);
+    return !isEmpty && this.touching(validation, from, endedAt).every((other) => other === fault);
   }
+}
+
+function isFeltAt({ replica, client }: Fault, place: Place | undefined): boolean {
+  if (place === undefined) return true;
+  if (client !== undefined) return 'client' in place && place.client === client;
+  return replica === undefined || 'client' in place || place.replica === replica;
 }
 
 function mayStopAnswers({ kind }: Fault): boolean {

@@ -3,13 +3,15 @@ import { runCampaign } from './campaign.js';
 import { toText } from './report.js';
 
 /**
- * The fault campaign as a program: `--minutes` (2), `--seed` (of the time), `--strict` for strict mode alone. It ends
+ * The fault campaign as a program: `--minutes` (2), `--seed` (of the time), `--clients` (12) that have a memory of their
+ * own, `--strict` for strict mode alone. It ends
  * with 1 where the service contradicted itself. A long one is made of parts, each with a service of its own.
  */
 const { values: options } = parseArgs({
   options: {
     minutes: { type: 'string', default: '2' },
     seed: { type: 'string' },
+    clients: { type: 'string', default: '12' },
     strict: { type: 'boolean', default: false },
   },
 });
@@ -28,9 +30,11 @@ async function run(seed: number, seconds: number, maxStaleSeconds: number): Prom
   const log = (line: string) => {
     console.log(`  ${line}`);
   };
-  const campaign = await runCampaign({ seed, seconds, maxStaleSeconds, hasTurns: true, log });
+  const clients = Number(options.clients);
+  const campaign = await runCampaign({ seed, seconds, maxStaleSeconds, clients, hasTurns: true, log });
   console.log(toText(campaign));
-  problems += campaign.checked.contradictions.length + (campaign.hasRecovered ? 0 : 1);
+  const { checked, hasRecovered, ended } = campaign;
+  problems += checked.contradictions.length + ended.length + (hasRecovered ? 0 : 1);
 }
 
 for (let seed = first; secondsLeft > 0; seed += 2) {

@@ -1,11 +1,13 @@
 import { expect, test } from 'vitest';
 import { runCampaign } from './campaign.js';
+import { shareFromMemory } from './clients/client-availability.js';
 import { toText } from './report.js';
 
 /** CAMPAIGN_SEED replays the decisions of a campaign. */
 const SEED = Number(process.env['CAMPAIGN_SEED'] ?? Date.now() % 2 ** 31);
 const SECONDS = 12;
 const MAX_STALE_SECONDS = 2;
+const CLIENTS = 3;
 const LIMIT_MS = 180_000;
 
 // A short form of `npm run test:campaign`.
@@ -18,16 +20,19 @@ test(
       seed: SEED,
       seconds: SECONDS,
       maxStaleSeconds: MAX_STALE_SECONDS,
+      clients: CLIENTS,
       hasTurns: false,
       log,
     };
     const campaign = await runCampaign(options);
     console.log([...lines, toText(campaign)].join('\n'));
-    const { history, checked, hasRecovered } = campaign;
+    const { history, checked, hasRecovered, ended } = campaign;
     expect(checked.contradictions).toEqual([]);
     expect(checked.availability.healthy).toMatchObject({ failed: 0 });
     expect(checked.availability.healthy.answered).toBeGreaterThan(300);
     expect(history.faults.length).toBeGreaterThan(0);
+    expect(shareFromMemory(checked.availability.clients.owed)).toBeGreaterThan(0.5);
+    expect(ended).toEqual([]);
     expect(hasRecovered).toBe(true);
   },
   LIMIT_MS,

@@ -1,6 +1,7 @@
 import { TTL_MS } from '../../../src/coherence/lease.js';
 import { check, type Checked } from './checker.js';
-import { inflictFaults } from './faults.js';
+import type { Programs } from './clients/broken.js';
+import { inflictFaults, type FaultPlan } from './faults.js';
 import type { History } from './history.js';
 import { Turns } from './turns.js';
 import { closing, World, type Opened } from './world.js';
@@ -12,8 +13,14 @@ export interface CampaignOptions {
   readonly seconds: number;
   /** KEYWARD_MAX_STALE_SECONDS of the replicas; 0 is strict mode. */
   readonly maxStaleSeconds: number;
+  /** Clients that have a memory of their own. */
+  readonly clients: number;
   /** Whether the database is also restored and promoted. */
   readonly hasTurns: boolean;
+  /** Kinds of faults that are made; all if not given. */
+  readonly kinds?: NonNullable<FaultPlan['kinds']>;
+  /** What runs instead of this checkout's. */
+  readonly programs?: Programs;
   readonly log: (line: string) => void;
 }
 
@@ -21,8 +28,10 @@ export interface Campaign {
   readonly options: CampaignOptions;
   readonly history: History;
   readonly checked: Checked;
-  /** True if, after all faults and some rest, a change through each replica was complete. */
+  /** True if, after all faults and some rest, a change through each replica was complete, and clients hold what nobody changes. */
   readonly hasRecovered: boolean;
+  /** Clients that ended by themselves. */
+  readonly ended: readonly string[];
 }
 
 const DRIVERS = 8;
@@ -37,14 +46,17 @@ export async function runCampaign(options: CampaignOptions): Promise<Campaign> {
 }
 
 async function run(options: CampaignOptions, opened: Opened): Promise<Campaign> {
-  const { seed, seconds, maxStaleSeconds, hasTurns, log } = options;
+  const { seed, seconds, maxStaleSeconds, clients, programs, kinds, hasTurns, log } = options;
   const limits = { validationLimitMs: VALIDATION_LIMIT_MS, changeLimitMs: CHANGE_LIMIT_MS };
-  const world = await World.open({ seed, maxStaleSeconds, drivers: DRIVERS, pauseMs: 0, ...limits }, opened);
-  const { sites, postgres, recorder, estates, gate } = world;
+  const workload = { drivers: DRIVERS, clients, ...(programs && { programs }), pauseMs: 0 };
+  const world = await World.open({ seed, maxStaleSeconds, ...workload, ...limits }, opened);
+  const { sites, postgres, recorder, estates, gate, fleet } = world;
   const turns = new Turns({ postgres, estates, others: [], gate, recorder });
-  const plan = { seed, sites, postgres, recorder, turns, hasTurns, durationMs: seconds * 1000, log };
+  const meeting = { hasTurns, ...(kinds && { kinds }), durationMs: seconds * 1000 };
+  const plan = { seed, sites, postgres, recorder, turns, fleet, ...meeting, log };
   const hasRecovered = await world.during(() => inflictFaults(plan));
+  const ended = fleet.failures;
   await world.stop();
   const rules = { leaseMs: TTL_MS, maxStaleMs: maxStaleSeconds * 1000 };
-  return { options, history: recorder, checked: check(recorder, rules), hasRecovered };
+  return { options, history: recorder, checked: check(recorder, rules), hasRecovered, ended };
 }

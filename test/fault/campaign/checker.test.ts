@@ -1,6 +1,15 @@
 import { expect, test } from 'vitest';
 import { check, type ContradictionKind } from './checker.js';
-import type { Answer, Change, Fault, History, Result, Validation, Verdict } from './history.js';
+import type {
+  Answer,
+  Change,
+  ClientValidation,
+  Fault,
+  History,
+  Result,
+  Validation,
+  Verdict,
+} from './history.js';
 
 /** What is promised in these histories: changes are as old as they need to be for leases not to matter. */
 const DEFAULT_MODE = { leaseMs: 3_000, maxStaleMs: 5_000 };
@@ -8,6 +17,7 @@ const STRICT_MODE = { leaseMs: 3_000, maxStaleMs: 0 };
 
 const TOKEN = 1;
 const BYSTANDER = 2;
+const CLIENT = 4;
 const CREATED = change({ at: [0, 0], result: { kind: 'created' }, then: ['OK'] });
 const COMPLETE: Result = { kind: 'complete', waitedMs: 5 };
 const OFF = change({ at: [100, 120], result: COMPLETE, then: ['INACTIVE'] });
@@ -27,6 +37,11 @@ function validation(at: readonly [number, number], answer: Answer, credential = 
   return { credential, replica: 1, startedAt: at[0], endedAt: at[1], answer };
 }
 
+function inClient(at: readonly [number, number], answer: Answer, isFromMemory = true): ClientValidation {
+  const [startedAt, endedAt] = at;
+  return { credential: TOKEN, client: CLIENT, isFromMemory, count: 1, startedAt, endedAt, answer };
+}
+
 function says(verdict: Verdict, stale = false): Answer {
   return { verdict, valid: verdict === 'OK', stale };
 }
@@ -35,12 +50,16 @@ function fault(kind: Fault['kind'], [startedAt, endedAt]: readonly [number, numb
   return { kind, replica: 1, startedAt, endedAt };
 }
 
+function clientFault(kind: Fault['kind'], client: number): Fault {
+  return { kind, replica: undefined, client, startedAt: 50, endedAt: 9_000 };
+}
+
 function found(history: Partial<History>, rules = DEFAULT_MODE): ContradictionKind[] {
   const bystanders = new Set([BYSTANDER]);
   const bystander = { ...CREATED, verdicts: new Map([[BYSTANDER, new Set<Verdict>(['OK'])]]) };
   const changes = [bystander, ...(history.changes ?? [])];
   const { contradictions } = check(
-    { validations: [], faults: [], joins: [], bystanders, ...history, changes },
+    { validations: [], clientValidations: [], faults: [], joins: [], bystanders, ...history, changes },
     rules,
   );
   return contradictions.map(({ kind }) => kind);
@@ -101,6 +120,20 @@ const RIGHT: Readonly<Record<string, Partial<History>>> = {
     changes: [CREATED],
     validations: [validation([100, 200], { failure: 'UNAVAILABLE' })],
     faults: [POOL_BLACKHOLED],
+  },
+  'what was before, from the memory of a client, until a change is complete': {
+    changes: [CREATED, OFF],
+    clientValidations: [inClient([120, 120.1], says('OK'))],
+  },
+  'no answer of a client that is cut off': {
+    changes: [CREATED],
+    clientValidations: [inClient([100, 3_100], { failure: 'DEADLINE_EXCEEDED' }, false)],
+    faults: [clientFault('client cut off', CLIENT)],
+  },
+  'no answer of a client that may be asking a replica that is paused': {
+    changes: [CREATED],
+    clientValidations: [inClient([100, 3_100], { failure: 'DEADLINE_EXCEEDED' }, false)],
+    faults: [fault('replica paused', [50, 3_000])],
   },
 };
 
@@ -216,6 +249,38 @@ const WRONG: Readonly<
       changes: [CREATED],
       validations: [validation([100, 200], { failure: 'UNAVAILABLE' }, BYSTANDER)],
       faults: [POOL_BLACKHOLED],
+    },
+  },
+  'what was before a complete change, from the memory of a client': {
+    kind: 'outdated',
+    history: { changes: [CREATED, OFF], clientValidations: [inClient([120.1, 120.2], says('OK'))] },
+  },
+  'that, of a client that was paused meanwhile': {
+    kind: 'outdated',
+    history: {
+      changes: [CREATED, OFF],
+      clientValidations: [inClient([200, 9_000], says('OK'))],
+      faults: [clientFault('client paused', CLIENT)],
+    },
+  },
+  'what a client says by its memory, marked as stale': {
+    kind: 'stale from memory',
+    history: { changes: [CREATED], clientValidations: [inClient([100, 101], says('OK', true))] },
+  },
+  'no answer of a client while replicas are updated one by one': {
+    kind: 'unanswered',
+    history: {
+      changes: [CREATED],
+      clientValidations: [inClient([100, 200], { failure: 'UNAVAILABLE' }, false)],
+      faults: [{ kind: 'replicas updated', replica: undefined, startedAt: 50, endedAt: 9_000 }],
+    },
+  },
+  'no answer of a client because another one is cut off': {
+    kind: 'unanswered',
+    history: {
+      changes: [CREATED],
+      clientValidations: [inClient([100, 200], { failure: 'UNAVAILABLE' }, false)],
+      faults: [clientFault('client cut off', CLIENT + 1)],
     },
   },
   'a caller who is refused instead of asked to come back': {

@@ -1,5 +1,5 @@
 import { Availability } from './availability.js';
-import type { Change, History, Validation, Verdict } from './history.js';
+import type { Change, ClientValidation, History, Validation, Verdict } from './history.js';
 
 /** Rules are what the settings of the replicas promise, in milliseconds. */
 export interface Rules {
@@ -16,6 +16,8 @@ export type ContradictionKind =
   | 'outdated though marked as stale'
   | 'stale in strict mode'
   | 'stale and unknown'
+  /** A client answered as stale what its own memory said, which must not hold that. */
+  | 'stale from memory'
   | 'valid is not the verdict'
   /** A change by SQL was not seen in time, though nothing was wrong. */
   | 'SQL unseen'
@@ -60,6 +62,8 @@ interface Step {
   readonly verdicts: ReadonlySet<Verdict>;
 }
 
+type Answered = Validation | ClientValidation;
+
 class Checker {
   readonly #history: History;
   readonly #rules: Rules;
@@ -83,7 +87,9 @@ class Checker {
 
   check(): Checked {
     for (const change of this.#history.changes) this.#checkPromise(change);
-    for (const validation of this.#history.validations) this.#checkValidation(validation);
+    const { validations, clientValidations } = this.#history;
+    for (const answered of [validations, clientValidations])
+      for (const validation of answered) this.#checkValidation(validation);
     return {
       contradictions: this.#contradictions,
       availability: this.#availability,
@@ -99,7 +105,7 @@ class Checker {
     this.#found('effective too late', `${what} through ${through}: effective only in ${inMs} ms`);
   }
 
-  #checkValidation(validation: Validation): void {
+  #checkValidation(validation: Answered): void {
     const { answer } = validation;
     if ('failure' in answer) {
       if (!this.#mayFailWith(answer.failure, validation)) this.#accuse('wrong failure', validation);
@@ -110,15 +116,18 @@ class Checker {
     const { verdict, stale, valid } = answer;
     if (valid !== (verdict === 'OK')) this.#accuse('valid is not the verdict', validation);
     if (stale && this.#rules.maxStaleMs === 0) this.#accuse('stale in strict mode', validation);
+    if (stale && 'isFromMemory' in validation && validation.isFromMemory)
+      this.#accuse('stale from memory', validation);
     if (stale && verdict === 'UNKNOWN') this.#accuse('stale and unknown', validation);
     if (!this.#allowed(validation, stale).has(verdict)) {
       this.#accuse(stale ? 'outdated though marked as stale' : 'outdated', validation);
     } else if (!stale) this.#checkSql(validation, verdict);
   }
 
-  #mayFailWith(code: string, { replica, startedAt, endedAt }: Validation): boolean {
+  #mayFailWith(code: string, validation: Answered): boolean {
     if (OUTAGE_FAILURES.has(code)) return true;
-    const faults = this.#availability.touching(replica, startedAt - AFTER_OVERLOAD_MS, endedAt);
+    const { startedAt, endedAt } = validation;
+    const faults = this.#availability.touching(validation, startedAt - AFTER_OVERLOAD_MS, endedAt);
     return code === 'RESOURCE_EXHAUSTED' && faults.some(({ kind }) => kind === 'overload');
   }
 
@@ -126,7 +135,7 @@ class Checker {
    * #allowed are the verdicts that an answer may give: what was so after the last change that is settled for it,
    * and after each that began later.
    */
-  #allowed({ credential, startedAt, endedAt }: Validation, stale: boolean): ReadonlySet<string> {
+  #allowed({ credential, startedAt, endedAt }: Answered, stale: boolean): ReadonlySet<string> {
     const timeline = this.#timelines.get(credential) ?? [];
     const allowed = new Set<string>();
     for (let at = lastBefore(timeline, endedAt); at >= 0; at -= 1) {
@@ -148,13 +157,13 @@ class Checker {
     return askedAt > result.effectiveBy || (!stale && result.pending > 0);
   }
 
-  #checkSql(validation: Validation, verdict: string): void {
-    const { credential, startedAt, endedAt, replica } = validation;
+  #checkSql(validation: Answered, verdict: string): void {
+    const { credential, startedAt, endedAt } = validation;
     const timeline = this.#timelines.get(credential) ?? [];
     const step = timeline[lastBefore(timeline, endedAt)];
     if (step?.change.result.kind !== 'committed' || step.change.endedAt > startedAt) return;
     const isSeen = step.verdicts.has(verdict as Verdict);
-    if (isSeen || !this.#availability.isCalm(replica, step.change.startedAt, endedAt)) return;
+    if (isSeen || !this.#availability.isCalm(validation, step.change.startedAt, endedAt)) return;
     const lag = startedAt - step.change.endedAt;
     this.#sqlLagsMs.push(lag);
     if (lag > SQL_BOUND_MS) this.#accuse('SQL unseen', validation);
@@ -164,19 +173,19 @@ class Checker {
     return this.#rules.maxStaleMs * REGISTERED_STALE;
   }
 
-  #accuse(kind: ContradictionKind, validation: Validation): void {
-    const { credential, replica, startedAt, endedAt, answer } = validation;
+  #accuse(kind: ContradictionKind, validation: Answered): void {
+    const { credential, startedAt, endedAt, answer } = validation;
     const got = 'failure' in answer ? answer.failure : `${answer.verdict}${answer.stale ? ', stale' : ''}`;
     const timeline = this.#timelines.get(credential) ?? [];
     const last = lastBefore(timeline, endedAt);
     const before = timeline.slice(Math.max(0, last - 2), last + 1).map((step) => describe(step, startedAt));
     const faults = this.#availability
-      .touching(replica, startedAt, endedAt)
+      .touching(validation, startedAt, endedAt)
       .map((fault) => `${fault.kind} ${span(fault, startedAt)}`);
     this.#found(
       kind,
       [
-        `credential ${credential} through replica ${replica} at ${startedAt.toFixed(1)} ms: ${got} after ${(endedAt - startedAt).toFixed(1)} ms`,
+        `credential ${credential} ${placeOf(validation)} at ${startedAt.toFixed(1)} ms: ${got} after ${(endedAt - startedAt).toFixed(1)} ms`,
         ...before.map((text) => `    ${text}`),
         ...faults.map((text) => `    fault: ${text}`),
       ].join('\n'),
@@ -186,6 +195,12 @@ class Checker {
   #found(kind: ContradictionKind, text: string): void {
     this.#contradictions.push({ kind, text });
   }
+}
+
+function placeOf(validation: Answered): string {
+  if ('replica' in validation) return `through replica ${validation.replica}`;
+  const { client, isFromMemory, count } = validation;
+  return `in client ${client} ${isFromMemory ? `from memory, ${count} times` : 'by a call'}`;
 }
 
 /** lastBefore is the place of the last step that began before a time; -1 if none did. */

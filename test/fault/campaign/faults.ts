@@ -1,7 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Random } from '../../support/random.js';
+import { CLIENT_MEANS, type ClientKind } from './clients/client-faults.js';
+import type { Fleet } from './clients/fleet.js';
 import type { DurablePostgres } from './durable-postgres.js';
-import { FAULT_KINDS, TURN_KINDS, type Fault, type FaultKind, type Recorder } from './history.js';
+import { CLIENT_KINDS, FAULT_KINDS, TURN_KINDS, type Fault, type Recorder } from './history.js';
 import { Locks } from './locks.js';
 import type { Site } from './site.js';
 import type { Turns } from './turns.js';
@@ -160,6 +162,9 @@ export interface FaultPlan {
   readonly postgres: DurablePostgres;
   readonly recorder: Recorder;
   readonly turns: Turns;
+  readonly fleet: Fleet;
+  /** Those that are made; all if not given. */
+  readonly kinds?: readonly (Inflicted | ClientKind)[];
   /** Whether the database is taken back too, which takes some time. */
   readonly hasTurns: boolean;
   /** Of that many milliseconds, the last REST_MS are without faults. */
@@ -181,16 +186,15 @@ export async function inflictFaults(plan: FaultPlan): Promise<void> {
 
 /** inflict makes one fault, and writes down when it began and ended. */
 export async function inflict(
-  { kind, site, durationMs }: { kind: FaultKind; site: Site; durationMs: number },
-  { inflict: make, isForAll }: Pick<Means, 'inflict' | 'isForAll'>,
-  { postgres, recorder, turns, log }: Pick<FaultPlan, 'postgres' | 'recorder' | 'turns' | 'log'>,
+  where: Pick<Fault, 'kind' | 'replica' | 'client'>,
+  make: () => Promise<void>,
+  { recorder, log }: Pick<FaultPlan, 'recorder' | 'log'>,
 ): Promise<void> {
   // It must be known even if the campaign ends or is checked while it lasts.
-  const startedAt = recorder.now();
-  const fault = { kind, replica: isForAll ? undefined : site.index, startedAt, endedAt: Infinity };
+  const fault = { ...where, startedAt: recorder.now(), endedAt: Infinity };
   recorder.faults.push(fault);
   try {
-    await make(postgres, site, durationMs, turns);
+    await make();
   } finally {
     fault.endedAt = recorder.now();
   }
@@ -216,7 +220,7 @@ class Lane {
   readonly #plan: FaultPlan;
   readonly #random: Random;
   readonly #locks: Locks;
-  #deck: Inflicted[] = [];
+  #deck: (Inflicted | ClientKind)[] = [];
 
   constructor(plan: FaultPlan, lane: number, locks: Locks) {
     this.#plan = plan;
@@ -231,27 +235,51 @@ class Lane {
   }
 
   async #inflictOne(): Promise<void> {
-    const { sites } = this.#plan;
     const kind = this.#deal();
-    const site = this.#random.pick(sites);
     const durationMs = drawDuration(this.#random);
     await delay(this.#random.below(MAX_GAP_MS));
-    const { needs } = MEANS[kind];
+    if (isOfClient(kind)) await this.#inflictOnClient(kind, durationMs);
+    else await this.#inflictOnSite(kind, durationMs);
+  }
+
+  async #inflictOnSite(kind: Inflicted, durationMs: number): Promise<void> {
+    const { sites, postgres, turns } = this.#plan;
+    const site = this.#random.pick(sites);
+    const { needs, isForAll, inflict: make } = MEANS[kind];
+    const replica = isForAll ? undefined : site.index;
     await this.#locks.holding(needs(site, sites), () =>
-      inflict({ kind, site, durationMs }, MEANS[kind], this.#plan),
+      inflict({ kind, replica }, () => make(postgres, site, durationMs, turns), this.#plan),
     );
   }
 
-  #deal(): Inflicted {
+  async #inflictOnClient(kind: ClientKind, durationMs: number): Promise<void> {
+    const { sites, fleet, log } = this.#plan;
+    const client = this.#random.pick(fleet.clients);
+    const { needs, isForAll, inflict: make } = CLIENT_MEANS[kind];
+    const where = isForAll
+      ? { kind, replica: undefined }
+      : { kind, replica: undefined, client: client.index };
+    const scene = { client, fleet, sites, durationMs, random: this.#random, log };
+    await this.#locks.holding(needs(client, sites), () => inflict(where, () => make(scene), this.#plan));
+  }
+
+  #deal(): Inflicted | ClientKind {
+    const { hasTurns, fleet, kinds } = this.#plan;
     if (this.#deck.length === 0) {
-      const turns = this.#plan.hasTurns ? [...TURN_KINDS, ...TURN_KINDS] : [];
-      this.#deck = shuffled([...FAULT_KINDS, ...AGAIN, ...turns], this.#random);
+      const turns = hasTurns ? [...TURN_KINDS, ...TURN_KINDS] : [];
+      const ofClients = fleet.clients.length > 0 ? CLIENT_KINDS : [];
+      this.#deck = shuffled(kinds ?? [...FAULT_KINDS, ...AGAIN, ...turns, ...ofClients], this.#random);
     }
     return this.#deck.pop() ?? this.#deal();
   }
 }
 
-function describe({ kind, replica, startedAt, endedAt }: Fault): string {
-  const where = replica === undefined ? '' : ` ${replica}`;
+function isOfClient(kind: Inflicted | ClientKind): kind is ClientKind {
+  return (CLIENT_KINDS as readonly string[]).includes(kind);
+}
+
+function describe({ kind, replica, client, startedAt, endedAt }: Fault): string {
+  const place = client ?? replica;
+  const where = place === undefined ? '' : ` ${place}`;
   return `${kind}${where}, at ${(startedAt / 1000).toFixed(1)} s for ${((endedAt - startedAt) / 1000).toFixed(1)} s`;
 }

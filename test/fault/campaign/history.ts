@@ -1,3 +1,5 @@
+import { machineNow } from '../../support/machine-clock.js';
+
 /** Verdict is the reason of an answer, without its prefix. */
 export type Verdict = 'OK' | 'UNKNOWN' | 'EXPIRED' | 'OWNER_INACTIVE' | 'INACTIVE' | 'ACCOUNT_INACTIVE';
 
@@ -6,14 +8,26 @@ export type Answer =
   | { readonly verdict: string; readonly valid: boolean; readonly stale: boolean }
   | { readonly failure: string };
 
-/** Validation is one call. Times are milliseconds by the one clock of the campaign. */
-export interface Validation {
+/** Asked is a question and its answer. Times are milliseconds by the one clock of the campaign. */
+interface Asked {
   /** Number of the plaintext that was asked for. */
   readonly credential: number;
-  readonly replica: number;
   readonly startedAt: number;
   readonly endedAt: number;
   readonly answer: Answer;
+}
+
+/** Validation is one call to a replica. */
+export interface Validation extends Asked {
+  readonly replica: number;
+}
+
+/** ClientValidation is an answer of a client that has a memory of its own. What that does not hold it asks any replica. */
+export interface ClientValidation extends Asked {
+  readonly client: number;
+  readonly isFromMemory: boolean;
+  /** How many answers it stands for: those like it between this one and the next. */
+  readonly count: number;
 }
 
 /** Result is what is known of a change once its call has ended. */
@@ -43,6 +57,9 @@ export interface Change {
   readonly verdicts: ReadonlyMap<number, ReadonlySet<Verdict>>;
 }
 
+/** Place is where an answer comes from. A client may ask any replica, so that it feels what meets those. */
+export type Place = { readonly replica: number } | { readonly client: number };
+
 export const FAULT_KINDS = [
   'replica paused',
   'replica killed',
@@ -58,6 +75,18 @@ export const FAULT_KINDS = [
 
 /** After these the database is what it was before, and the history of its changes another. */
 export const TURN_KINDS = ['database restored', 'PostgreSQL promoted', 'PostgreSQL put back'] as const;
+
+/** These meet clients that have a memory of their own, the last one by way of the replicas. */
+export const CLIENT_KINDS = [
+  'client paused',
+  'client killed',
+  'client delayed',
+  'client cut off',
+  'client half-closed',
+  'client blackholed',
+  'client clock set',
+  'replicas updated',
+] as const;
 
 /** Those of the soak alone. */
 export const SOAK_KINDS = [
@@ -81,6 +110,7 @@ export const SOAK_KINDS = [
 export type FaultKind =
   | (typeof FAULT_KINDS)[number]
   | (typeof TURN_KINDS)[number]
+  | (typeof CLIENT_KINDS)[number]
   | (typeof SOAK_KINDS)[number]
   | 'campaign stalled';
 
@@ -89,6 +119,8 @@ export interface Fault {
   readonly kind: FaultKind;
   /** undefined: all are affected. */
   readonly replica: number | undefined;
+  /** Set where a client alone is affected. */
+  readonly client?: number;
   readonly startedAt: number;
   readonly endedAt: number;
 }
@@ -96,6 +128,7 @@ export interface Fault {
 /** History is everything that happened in a campaign. */
 export interface History {
   readonly validations: readonly Validation[];
+  readonly clientValidations: readonly ClientValidation[];
   readonly changes: readonly Change[];
   readonly faults: readonly Fault[];
   /** Credentials that nobody ever changes, and that are asked for all the time. */
@@ -115,12 +148,15 @@ const STALL_MS = 500;
 /** Recorder writes the history; all times are by its clock. */
 export class Recorder implements History {
   readonly validations: Validation[] = [];
+  readonly clientValidations: ClientValidation[] = [];
   readonly changes: Change[] = [];
   readonly faults: Fault[] = [];
   readonly bystanders = new Set<number>();
   readonly joins: Join[] = [];
   readonly #answers = new Map<string, Answer>();
   readonly #watch: NodeJS.Timeout;
+  /** When this process began, by the machine's clock. */
+  readonly #zero = machineNow() - performance.now();
   #awakeAt = this.now();
 
   /** A stall of `stallMs` is written down. */
@@ -136,7 +172,12 @@ export class Recorder implements History {
   }
 
   now(): number {
-    return performance.now();
+    return this.ofMachine(machineNow());
+  }
+
+  /** ofMachine is the time by this clock of a time by the machine's, which other processes have too. */
+  ofMachine(machineMs: number): number {
+    return machineMs - this.#zero;
   }
 
   /** timeOf is the time by this clock of a wall time, in milliseconds since 1970. */
@@ -146,6 +187,10 @@ export class Recorder implements History {
 
   validated(validation: Validation): void {
     this.validations.push({ ...validation, answer: this.#shared(validation.answer) });
+  }
+
+  validatedByClient(validation: ClientValidation): void {
+    this.clientValidations.push({ ...validation, answer: this.#shared(validation.answer) });
   }
 
   close(): void {

@@ -1,5 +1,6 @@
 import { cpus, loadavg } from 'node:os';
 import type { Campaign } from './campaign.js';
+import { shareFromMemory } from './clients/client-availability.js';
 import type { Change } from './history.js';
 
 const MAX_SHOWN = 10;
@@ -7,7 +8,8 @@ const MAX_SHOWN = 10;
 const CALM_BEFORE_MS = 4_500;
 
 /** toText tells people what a campaign saw. */
-export function toText({ options, history, checked, hasRecovered }: Campaign): string {
+export function toText(campaign: Campaign): string {
+  const { options, history, checked, hasRecovered, ended } = campaign;
   const { seed, seconds, maxStaleSeconds } = options;
   const { availability, contradictions, sqlLagsMs } = checked;
   const changes = history.changes.filter(({ what }) => what !== 'create');
@@ -25,14 +27,30 @@ export function toText({ options, history, checked, hasRecovered }: Campaign): s
     `  unknown        ${countsOf(changes.flatMap(({ result }) => (result.kind === 'unknown' ? [firstSentence(result.error)] : [])))}`,
     `  validations    ${history.validations.length}, of which ${staleAnswers} marked as stale`,
     `  faults         ${history.faults.length}: ${countsOf(history.faults.map(({ kind }) => kind))}`,
+    ...clientLines(campaign),
     `  contradictions ${contradictions.length}: ${countsOf(contradictions.map(({ kind }) => kind))}`,
     `  unanswered     ${healthy.failed} of ${total(healthy)} without a fault; ${bridged.failed} of ${total(bridged)} that memory must bridge; ${excused.failed} of ${total(excused)} during and just after faults`,
     `  wait, healthy  ${percentiles(waits(changes.filter(isCalm)))}`,
     `  wait, faults   ${percentiles(waits(changes.filter((change) => !isCalm(change))))}`,
-    `  SQL, healthy   answers that did not show it yet: ${sqlLagsMs.length}, the last after ${Math.max(0, ...sqlLagsMs).toFixed(0)} ms`,
+    `  SQL, healthy   answers that did not show it yet: ${sqlLagsMs.length}, the last after ${sqlLagsMs.reduce((longest, lag) => Math.max(longest, lag), 0).toFixed(0)} ms`,
     `  afterwards     ${hasRecovered ? 'changes are complete through every replica' : 'NOT RECOVERED'}`,
+    ...ended.map((text) => `ENDED: ${text}`),
     ...contradictions.slice(0, MAX_SHOWN).map(({ kind, text }) => `${kind.toUpperCase()}: ${text}`),
   ].join('\n');
+}
+
+/** clientLines tell of the clients that have a memory of their own, if there are any. */
+function clientLines({ options, checked: { availability } }: Campaign): string[] {
+  if (options.clients === 0) return [];
+  const { calm, calmBystanders, owed, excused } = availability.clients;
+  const share = (counts: typeof calm) => `${(100 * shareFromMemory(counts)).toFixed(2)} %`;
+  const count = ({ fromMemory, asked, failed }: typeof calm) => fromMemory + asked + failed;
+  const sum = (of: 'fromMemory' | 'asked' | 'failed') => owed[of] + excused[of];
+  return [
+    `  clients        ${options.clients}: ${sum('fromMemory')} validations from memory, ${sum('asked')} by a call`,
+    `                 from memory while all was well: ${share(calm)} of ${count(calm)}; of tokens that nobody changes ${share(calmBystanders)} of ${count(calmBystanders)}`,
+    `                 unanswered: ${owed.failed} where they had to be answered, ${excused.failed} during and just after faults`,
+  ];
 }
 
 /** percentiles tells of times in milliseconds. */

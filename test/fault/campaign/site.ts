@@ -10,6 +10,8 @@ export interface SiteOptions {
   readonly maxStaleSeconds: number;
   /** False: it reaches the database directly, and cannot be cut off. */
   readonly isProxied: boolean;
+  /** The program of its replicas; that of this checkout if not given. */
+  readonly serverMain?: string | undefined;
 }
 
 const JOINED = ['subscribed to the change feed', 'the change feed has another epoch'];
@@ -86,13 +88,12 @@ export class Site {
   }
 
   async kill(): Promise<void> {
-    if (this.#server?.isRunning !== true) return;
-    await this.#server.kill();
-    const output = this.#server.output();
-    this.#former += output;
-    this.#server = undefined;
-    keepLog(output);
-    this.joins.push(...joinsIn(output));
+    await this.#end((server) => server.kill());
+  }
+
+  /** stop ends the replica in order. */
+  async stop(): Promise<void> {
+    await this.#end((server) => server.stop());
   }
 
   async close(): Promise<void> {
@@ -101,8 +102,18 @@ export class Site {
     await this.listen?.close();
   }
 
+  async #end(end: (server: ServerProcess) => Promise<unknown>): Promise<void> {
+    if (this.#server?.isRunning !== true) return;
+    await end(this.#server);
+    const output = this.#server.output();
+    this.#former += output;
+    this.#server = undefined;
+    keepLog(output);
+    this.joins.push(...joinsIn(output));
+  }
+
   #launch(): Promise<ServerProcess> {
-    const { databaseUrl, maxStaleSeconds } = this.#options;
+    const { databaseUrl, maxStaleSeconds, serverMain } = this.#options;
     const listenUrl = named(this.listen?.url ?? databaseUrl, this.listenerName);
     const env = {
       DATABASE_LISTEN_URL: listenUrl,
@@ -111,7 +122,7 @@ export class Site {
       KEYWARD_DATABASE_TIMEOUT_SECONDS: String(DATABASE_TIMEOUT_SECONDS),
       KEYWARD_LOG_LEVEL: 'info',
     };
-    return ServerProcess.start(named(this.pool?.url ?? databaseUrl, this.poolName), env);
+    return ServerProcess.start(named(this.pool?.url ?? databaseUrl, this.poolName), env, serverMain);
   }
 }
 

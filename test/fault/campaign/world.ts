@@ -12,6 +12,8 @@ import { registerCanary } from '../../support/canaries.js';
 import { Asker } from './asker.js';
 import { Caller } from './caller.js';
 import { Changes, createToken, present } from './changes.js';
+import type { Programs } from './clients/broken.js';
+import { Fleet } from './clients/fleet.js';
 import { Driver } from './driver.js';
 import { DurablePostgres } from './durable-postgres.js';
 import { Estate } from './estate.js';
@@ -29,6 +31,10 @@ export interface WorldOptions {
   readonly maxStaleSeconds: number;
   /** How many change something at a time, each an estate of its own. */
   readonly drivers: number;
+  /** Clients that have a memory of their own. */
+  readonly clients: number;
+  /** What runs instead of this checkout's. */
+  readonly programs?: Programs;
   /** Between one question and the next of those who ask all the time. */
   readonly pauseMs: number;
   readonly validationLimitMs: number;
@@ -61,6 +67,7 @@ export class World {
   readonly estates: readonly Estate[];
   /** Nobody changes it. */
   readonly others: Estate;
+  readonly fleet: Fleet;
   readonly #changes: readonly Changes[];
   readonly #asker: Asker;
   readonly #seed: number;
@@ -68,11 +75,13 @@ export class World {
 
   /** open adds to `opened` all that it opens, as soon as that is open. */
   static async open(options: WorldOptions, opened: Opened): Promise<World> {
-    const { maxStaleSeconds, drivers, validationLimitMs, changeLimitMs } = options;
+    const { seed, maxStaleSeconds, drivers, stallMs, validationLimitMs, changeLimitMs } = options;
     const postgres = await DurablePostgres.create();
     opened.push({ close: () => postgres.remove() });
     const admin = await prepare(postgres.url);
-    const sites = await openSites({ count: REPLICAS, databaseUrl: postgres.url, maxStaleSeconds }, opened);
+    const { clients, programs: { serverMain, clientModule } = {} } = options;
+    const place = { databaseUrl: postgres.url, maxStaleSeconds, serverMain };
+    const sites = await openSites({ count: REPLICAS, ...place }, opened);
     const callersWith = (token: string, limitMs: number) =>
       sites.map(({ port }) => {
         const caller = new Caller(port, token, limitMs);
@@ -84,24 +93,33 @@ export class World {
     const estates = await Promise.all(Array.from({ length: drivers }, () => newEstate(manager, TOKENS)));
     const others = await newEstate(manager, BYSTANDERS);
     const validators = callersWith(await newValidator(manager, others.profileId), validationLimitMs);
-    const world = new World({ options, postgres, sites, admin, estates, others, managers, validators });
-    opened.push(world.recorder);
-    return world;
+    const recorder = new Recorder(stallMs);
+    opened.push(recorder);
+    const token = await newValidator(manager, others.profileId, 'keyward.tokens.cache');
+    const ports = sites.map(({ port }) => port);
+    const bystanders = others.current;
+    const asked = { ports, token, seed, timeoutMs: validationLimitMs, estates, bystanders, recorder };
+    const module = clientModule === undefined ? {} : { module: clientModule };
+    const fleet = await Fleet.open({ count: clients, ...module, ...asked }, opened);
+    const made = { options, recorder, postgres, sites, admin, estates, others, fleet, managers, validators };
+    return new World(made);
   }
 
   private constructor(made: {
     readonly options: WorldOptions;
+    readonly recorder: Recorder;
     readonly postgres: DurablePostgres;
     readonly sites: readonly Site[];
     readonly admin: string;
     readonly estates: readonly Estate[];
     readonly others: Estate;
+    readonly fleet: Fleet;
     readonly managers: readonly Caller[];
     readonly validators: readonly Caller[];
   }) {
-    const { options, postgres, sites, admin, estates, others, managers, validators } = made;
-    const { seed, pauseMs, stallMs } = options;
-    const recorder = new Recorder(stallMs);
+    const { options, recorder, postgres, sites, admin, estates, others, fleet, managers, validators } = made;
+    const { seed, pauseMs } = options;
+    this.fleet = fleet;
     this.recorder = recorder;
     this.postgres = postgres;
     this.sites = sites;
@@ -115,6 +133,7 @@ export class World {
     this.#asker = new Asker({ callers: validators, estates, bystanders, recorder, seed, pauseMs });
     const ask = (change: Change, credentials: Parameters<Asker['follow']>[1]) => {
       this.#asker.follow(change, credentials);
+      fleet.follow(change, credentials);
     };
     this.#changes = estates.map(
       (estate) => new Changes({ estate, callers: managers, postgres, recorder, ask, isOver: this.isOver }),
@@ -123,10 +142,13 @@ export class World {
 
   readonly isOver = (): boolean => this.#isOver;
 
-  /** during asks and changes while some work is done, and gives whether a change through each replica was complete at last. */
+  /**
+   * during asks and changes while some work is done, and gives whether at last a change through each replica was complete, and clients hold
+   * what nobody changes.
+   */
   async during(work: () => Promise<void>): Promise<boolean> {
-    const { estates, gate } = this;
-    const asking = this.#asker.run(this.isOver);
+    const { estates, gate, fleet } = this;
+    const asking = [this.#asker.run(this.isOver), fleet.run(this.isOver)];
     const driving = this.#changes.map((changes, at) => {
       const seed = this.#seed + 10_000 + at;
       const estate = present(estates[at]);
@@ -138,15 +160,17 @@ export class World {
       this.#isOver = true;
     }
     await Promise.all(driving);
-    const hasRecovered = await this.#areComplete();
-    await asking;
+    const areComplete = await this.#areComplete();
+    const hasRecovered = (await fleet.haveLearned()) && areComplete;
+    await Promise.all(asking);
     await this.#asker.settled();
     return hasRecovered;
   }
 
-  /** stop ends the replicas, and completes the history. */
+  /** stop ends the clients and the replicas, and completes the history. */
   async stop(): Promise<void> {
-    const { recorder, sites } = this;
+    const { recorder, sites, fleet } = this;
+    await fleet.finish();
     for (const site of sites) await site.kill();
     for (const { index, joins } of sites)
       recorder.joins.push(...joins.map((at) => ({ replica: index, at: recorder.timeOf(at) })));
@@ -188,13 +212,14 @@ export async function openSites(
     readonly databaseUrl: string;
     readonly maxStaleSeconds: number;
     readonly isProxied?: boolean;
+    readonly serverMain?: string | undefined;
   },
   opened: Opened,
 ): Promise<Site[]> {
-  const { count, databaseUrl, maxStaleSeconds, isProxied = true } = options;
+  const { count, isProxied = true, ...rest } = options;
   return Promise.all(
     Array.from({ length: count }, async (_each, index) => {
-      const site = await Site.open({ index, databaseUrl, maxStaleSeconds, isProxied });
+      const site = await Site.open({ index, isProxied, ...rest });
       opened.push(site);
       return site;
     }),
@@ -231,15 +256,15 @@ export async function newEstate(caller: Caller, tokens: number): Promise<Estate>
   return estate;
 }
 
-/** newValidator gives a token that may validate and do nothing else. */
-async function newValidator(caller: Caller, profileId: bigint): Promise<string> {
+/** newValidator gives a token that may validate, and what else is named. */
+async function newValidator(caller: Caller, profileId: bigint, ...more: readonly string[]): Promise<string> {
   const { tokens } = caller;
   const { plaintext } = await caller.call(
     tokens.createToken.bind(tokens),
     CreateTokenRequest.fromPartial({
       owner: { selector: { $case: 'id', value: profileId } },
-      name: 'validator',
-      scopes: ['keyward.tokens.validate'],
+      name: ['validator', ...more].join(' with '),
+      scopes: ['keyward.tokens.validate', ...more],
     }),
   );
   return registerCanary(plaintext);

@@ -173,7 +173,7 @@ function soakMeans(
 export async function inflictEvery(
   intervalMs: number,
   until: number,
-  plan: FaultPlan,
+  plan: Omit<FaultPlan, 'fleet'>,
   options: SoakFaultOptions,
 ): Promise<void> {
   const { recorder, sites } = plan;
@@ -186,8 +186,12 @@ export async function inflictEvery(
     const kind = nextKind();
     const next = recorder.now() + intervalMs;
     const site = random.pick(kind === 'replica killed' ? sites.slice(1) : sites);
-    const fault = { kind, site, durationMs: drawDuration(random) };
-    await inflict(fault, all[kind], plan).catch((error: unknown) => options.onFailure(kind, error));
+    const { isForAll, inflict: make } = all[kind];
+    const replica = isForAll ? undefined : site.index;
+    const durationMs = drawDuration(random);
+    await inflict({ kind, replica }, () => make(plan.postgres, site, durationMs, plan.turns), plan).catch(
+      (error: unknown) => options.onFailure(kind, error),
+    );
     await delay(Math.max(0, next - recorder.now()));
   }
 }

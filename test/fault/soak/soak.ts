@@ -86,7 +86,7 @@ export async function runSoak(options: SoakOptions): Promise<Soak> {
 async function run(options: SoakOptions, opened: Opened): Promise<Soak> {
   const { seed, seconds, only, log } = options;
   const limits = { validationLimitMs: DEADLINE_MS, changeLimitMs: DEADLINE_MS, stallMs: STALL_MS };
-  const pace = { drivers: DRIVERS, pauseMs: PAUSE_MS };
+  const pace = { drivers: DRIVERS, clients: 0, pauseMs: PAUSE_MS };
   const world = await World.open({ seed, maxStaleSeconds: MAX_STALE_SECONDS, ...pace, ...limits }, opened);
   const { sites, postgres, recorder, estates, gate } = world;
   const workload = await openWorkload(world, seed, opened);
