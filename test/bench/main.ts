@@ -4,6 +4,8 @@ import { startEmbeddedPostgres } from '../../src/db/embedded-postgres.js';
 import { migrate } from '../../src/db/migrate.js';
 import { makeDataDir, removeDataDir } from '../support/data-dir.js';
 import { measureAgainst } from './against.js';
+import { measureCallersMemory, type CallersMemory } from './callers-memory.js';
+import { callersMemoryToText } from './callers-report.js';
 import { measureHotPath, type Extent } from './hot-path.js';
 import { measureMillion } from './million.js';
 import { measureOverload } from './overload.js';
@@ -26,6 +28,7 @@ const { values: options } = parseArgs({
     against: { type: 'string' },
     overload: { type: 'boolean', default: false },
     revocation: { type: 'string' },
+    'callers-memory': { type: 'boolean', default: false },
   },
 });
 
@@ -42,6 +45,8 @@ try {
   } else if (options.revocation !== undefined) {
     const tokens = Number(options.revocation);
     console.log(await onDatabase((url) => measureRevocation(url, tokens)));
+  } else if (options['callers-memory']) {
+    console.log(callersMemoryToText(await onDatabase(callersMemory)));
   } else if (against === undefined) await measureAll();
   else console.log(await onDatabase((url) => measureAgainst(against, url, extent)));
 } finally {
@@ -49,11 +54,19 @@ try {
 }
 
 async function measureAll(): Promise<void> {
-  const samples = await onDatabase((url) => measureHotPath(url, extent));
+  const { samples, callers } = await onDatabase(async (url) => ({
+    samples: await measureHotPath(url, extent),
+    callers: await callersMemory(url),
+  }));
   const million = options.million ? await measureMillion(dataDir, MILLION) : undefined;
   const result = report(samples, million);
-  console.log(toText(result));
-  if (options.json !== undefined) await writeFile(options.json, `${JSON.stringify(result, null, 2)}\n`);
+  console.log([toText(result), callersMemoryToText(callers)].join('\n\n'));
+  const all = { ...result, callers };
+  if (options.json !== undefined) await writeFile(options.json, `${JSON.stringify(all, null, 2)}\n`);
+}
+
+function callersMemory(url: string): Promise<CallersMemory> {
+  return measureCallersMemory(url, extent, options.smoke);
 }
 
 /** onDatabase fills a database of the benchmark's own and leaves it for what comes next. */

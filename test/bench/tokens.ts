@@ -14,7 +14,7 @@ import { execute } from '../support/sql.js';
  */
 
 /** How many user profiles share the tokens. */
-const PROFILES = 500;
+export const PROFILES = 500;
 /** Ids of users, accounts and profiles start here, apart from what a start of the service makes. */
 export const FIRST_ID = 1000;
 
