@@ -30,11 +30,15 @@ export interface Campaign {
   readonly checked: Checked;
   /** True if, after all faults and some rest, a change through each replica was complete, and clients hold what nobody changes. */
   readonly hasRecovered: boolean;
+  /** How many answers about what nobody changes the clients held in the end, of how many. */
+  readonly held: string;
   /** Clients that ended by themselves. */
   readonly ended: readonly string[];
 }
 
 const DRIVERS = 8;
+/** Between one question to a replica and the next, where clients need some of the machine too. */
+const PAUSE_MS = 5;
 /** Longer than the outage policy takes to answer, and than a busy machine. */
 const VALIDATION_LIMIT_MS = 3_000;
 /** Longer than a lease, and than the database may take. */
@@ -48,15 +52,17 @@ export async function runCampaign(options: CampaignOptions): Promise<Campaign> {
 async function run(options: CampaignOptions, opened: Opened): Promise<Campaign> {
   const { seed, seconds, maxStaleSeconds, clients, programs, kinds, hasTurns, log } = options;
   const limits = { validationLimitMs: VALIDATION_LIMIT_MS, changeLimitMs: CHANGE_LIMIT_MS };
-  const workload = { drivers: DRIVERS, clients, ...(programs && { programs }), pauseMs: 0 };
-  const world = await World.open({ seed, maxStaleSeconds, ...workload, ...limits }, opened);
+  const pauseMs = clients > 0 ? PAUSE_MS : 0;
+  const workload = { drivers: DRIVERS, clients, ...(programs && { programs }) };
+  const world = await World.open({ seed, maxStaleSeconds, pauseMs, ...workload, ...limits }, opened);
   const { sites, postgres, recorder, estates, gate, fleet } = world;
   const turns = new Turns({ postgres, estates, others: [], gate, recorder });
   const meeting = { hasTurns, ...(kinds && { kinds }), durationMs: seconds * 1000 };
   const plan = { seed, sites, postgres, recorder, turns, fleet, ...meeting, log };
   const hasRecovered = await world.during(() => inflictFaults(plan));
   const ended = fleet.failures;
+  const held = `${fleet.lastHeld} of ${fleet.heldIfAll}`;
   await world.stop();
   const rules = { leaseMs: TTL_MS, maxStaleMs: maxStaleSeconds * 1000 };
-  return { options, history: recorder, checked: check(recorder, rules), hasRecovered, ended };
+  return { options, history: recorder, checked: check(recorder, rules), hasRecovered, held, ended };
 }

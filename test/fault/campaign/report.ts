@@ -40,7 +40,7 @@ export function toText(campaign: Campaign): string {
 }
 
 /** clientLines tell of the clients that have a memory of their own, if there are any. */
-function clientLines({ options, checked: { availability } }: Campaign): string[] {
+function clientLines({ options, checked: { availability }, held }: Campaign): string[] {
   if (options.clients === 0) return [];
   const { calm, calmBystanders, owed, excused } = availability.clients;
   const share = (counts: typeof calm) => `${(100 * shareFromMemory(counts)).toFixed(2)} %`;
@@ -50,6 +50,7 @@ function clientLines({ options, checked: { availability } }: Campaign): string[]
     `  clients        ${options.clients}: ${sum('fromMemory')} validations from memory, ${sum('asked')} by a call`,
     `                 from memory while all was well: ${share(calm)} of ${count(calm)}; of tokens that nobody changes ${share(calmBystanders)} of ${count(calmBystanders)}`,
     `                 unanswered: ${owed.failed} where they had to be answered, ${excused.failed} during and just after faults`,
+    `                 in the end they hold ${held} answers about tokens that nobody changes`,
   ];
 }
 

@@ -8,8 +8,8 @@ import type { Known } from './commands.js';
 const PACE_MS = 10;
 const STRETCH = 20;
 const TELL_EVERY_MS = 50;
-/** In which all clients have learned again what nobody changes, when nothing is wrong any more. */
-const LEARN_LIMIT_MS = 10_000;
+/** In which all clients hold again what nobody changes. Who was slow too often may hold nothing for a minute. */
+const LEARN_LIMIT_MS = 70_000;
 
 export interface FleetOptions {
   readonly count: number;
@@ -30,6 +30,8 @@ export class Fleet {
   readonly clients: readonly ClientSite[];
   readonly #options: FleetOptions;
   readonly #bystanders: readonly Known[];
+  /** How many answers about bystanders the clients held when that was counted last. */
+  lastHeld = 0;
   #told = '';
 
   private constructor(options: FleetOptions, clients: readonly ClientSite[]) {
@@ -82,7 +84,8 @@ export class Fleet {
   /** held is how many answers about bystanders the clients have in memory, all in all. */
   async held(): Promise<number> {
     const held = await Promise.all(this.clients.map((client) => client.held(this.#bystanders)));
-    return held.reduce((sum, each) => sum + each, 0);
+    this.lastHeld = held.reduce((sum, each) => sum + each, 0);
+    return this.lastHeld;
   }
 
   /** heldIfAll is what `held` is where no client lacks any. */
