@@ -178,7 +178,9 @@ export class Simulation {
     process.deliver(() => {
       const isFromMemory = client.validate(digestOf(token), (record, isStale) => {
         this.#guarded(() => {
-          this.#checker.answer(question, record, isStale, this.#scheduler.now);
+          // A stale answer was given by a replica, at a time between the question and now: it may have been long on its way.
+          const givenAt = isStale ? question.begunAt : this.#scheduler.now;
+          this.#checker.answer(question, record, isStale, givenAt);
         });
         this.#mark(token, record?.version ?? -1, isStale ? 1 : 0);
         this.#note(() => `${name}: token ${token} is ${record?.version ?? -1}`);

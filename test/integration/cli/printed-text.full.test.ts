@@ -9,6 +9,7 @@ import {
 } from '@grpc/grpc-js';
 import { AccountServiceService } from '../../../src/gen/keyward/account/v1/account_service.js';
 import { AuditServiceService } from '../../../src/gen/keyward/audit/v1/audit_service.js';
+import { StatusServiceService } from '../../../src/gen/keyward/coherence/v1/status_service.js';
 import { ImportServiceService } from '../../../src/gen/keyward/smarter/v1/import_service.js';
 import { ManifestServiceService } from '../../../src/gen/keyward/manifest/v1/manifest_service.js';
 import { SecretServiceService } from '../../../src/gen/keyward/secret/v1/secret_service.js';
@@ -56,10 +57,11 @@ const CLIENT_COMMANDS: Readonly<Record<string, readonly string[]>> = {
   resolve: ['$SECRET'],
   call: ['keyward.secret.v1.SecretService/ListSecrets'],
   health: [],
+  status: [],
 };
 /** Those that show such texts if all goes well. */
 const SHOW_TEXTS =
-  /^(call|validate|get|resolve|secret (list|get|versions|refs|grants)|token (list|get|validate|activate)) /;
+  /^(call(?! .*ListImportConflicts)|validate|get|resolve|secret (list|get|versions|refs|grants)|token (list|get|validate|activate)) /;
 /** These ask no service. */
 const OTHER_COMMANDS = [
   ...['serve', 'migrate', 'bootstrap', 'export-smarter', 'shadow', 'upgrade-database'],
@@ -211,6 +213,7 @@ describe('of a service whose errors mean harm', () => {
       SecretServiceService,
       AccountServiceService,
       AuditServiceService,
+      StatusServiceService,
       ManifestServiceService,
       ImportServiceService,
     ]) {

@@ -10,7 +10,8 @@ const NO_TOKEN = /^keyward: NOT_FOUND \(NOT_FOUND\): There is no such token\.\n$
 const TIME = expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/) as string;
 /** As protobuf writes a span in JSON. */
 const SPAN = expect.stringMatching(/^\d+\.\d{9}s$/) as string;
-const PROPAGATION = { complete: true, acknowledged: 0, pending: 0, waited: SPAN };
+const NOBODY_ELSE = { acknowledged: 0, pending: 0, clientsAcknowledged: 0, clientsExpired: 0 };
+const PROPAGATION = { complete: true, ...NOBODY_ELSE, waited: SPAN };
 
 let world: World;
 let token: GroupCommand;

@@ -13,6 +13,8 @@ const PROPAGATION = {
   complete: true,
   acknowledged: 0,
   pending: 0,
+  clientsAcknowledged: 0,
+  clientsExpired: 0,
   waited: expect.stringMatching(/^\d+\.\d{9}s$/) as string,
 };
 /** The `script` that gives a terminal to a command is util-linux's. */

@@ -136,6 +136,7 @@ describe('the limit of a request', () => {
   const KILOBYTES = 512 * 1024;
   const LARGER: readonly MethodName[] = [
     'batchValidateTokens',
+    'holdVerdicts',
     'applyManifest',
     'createToken',
     'updateToken',

@@ -92,6 +92,7 @@ test('only what ends by itself tells when to try again', () => {
     'OVERLOADED',
     'STOPPING',
     'TOO_MANY_CALLS',
+    'TOO_MANY_HOLDERS',
     'TOO_MANY_WATCHES',
   ]);
   const encoded = detail(details(toStatus(new KeywardError('DATABASE_UNAVAILABLE', ''))), 'RetryInfo');
