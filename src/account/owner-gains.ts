@@ -84,7 +84,10 @@ export class OwnerGains {
     return gainsByJoining(user) ? this.#tokensGain(trx, caller, user, !keepTokens) : [];
   }
 
-  /** switchOffSome switches off, before a user gains, tokens that must not; it is refused where that would be. */
+  /**
+   * switchOffSome switches off, before a user gains, tokens that must not. The first of several is refused where that would be;
+   * the gain itself asks again.
+   */
   async switchOffSome(
     trx: Transaction,
     caller: Caller,
@@ -92,7 +95,9 @@ export class OwnerGains {
     after: TokenPlace | undefined,
   ): Promise<SomeDeactivated> {
     this.#requireCertificateCovered(caller);
-    await this.#requireTokensCovered(trx, caller, { userId: id }, { exceptKnownToOthers: true });
+    // To look at all tokens with each of many batches would take a time that grows with their square.
+    if (after === undefined)
+      await this.#requireTokensCovered(trx, caller, { userId: id }, { exceptKnownToOthers: true });
     const { profiles } = this.#deps;
     return profiles.deactivateSomeKnownToOthers(trx, id, this.#now(), after, MAX_SWITCHED_OFF);
   }

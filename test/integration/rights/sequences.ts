@@ -19,6 +19,13 @@ export interface Sequence {
 }
 
 const FAULTS: ReadonlySet<string> = new Set(['DATABASE_UNAVAILABLE', 'CONFLICT', 'INVALID_FIELDS']);
+
+/** isFault: a document of a secret that the caller may not read is one of a new secret, and lacks its value. */
+function isFault({ reason, violations }: KeywardError): boolean {
+  const isUnseen =
+    violations.length > 0 && violations.every(({ field }) => field.endsWith('.spec.valueFrom'));
+  return FAULTS.has(reason) && !isUnseen;
+}
 const CERTIFIED = ['root', 'staff-platform', 'staff-a', 'plain-a', 'off', 'nowhere', GHOST];
 
 /** By these, tokens can gain: they are tried more often than those that only take. */
@@ -140,7 +147,7 @@ class Attempt {
       this.#keep(await handler.handle(request as never, caller), aim);
       this.#atHand = undefined;
     } catch (error) {
-      if (!(error instanceof KeywardError) || FAULTS.has(error.reason)) throw error;
+      if (!(error instanceof KeywardError) || isFault(error)) throw error;
     }
   }
 

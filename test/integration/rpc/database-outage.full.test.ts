@@ -49,8 +49,10 @@ function retryDelayOf({ trailers }: Outcome): bigint | undefined {
 test('without the database what is cached passes until its time, and all else is UNAVAILABLE', async () => {
   const token = await world.issue('owner-a');
   const { plaintext } = token;
+  // A stream of a caller who is cached may begin; what it asks for is UNAVAILABLE, and it is granted nothing.
+  const methods = METHOD_NAMES.filter((method) => method !== 'holdVerdicts');
   const requests = await Promise.all(
-    METHOD_NAMES.map(async (method) => [method, await requestFor(method, world)] as const),
+    methods.map(async (method) => [method, await requestFor(method, world)] as const),
   );
   // What was changed before is known to all replicas when this returns, and is not forgotten later.
   await world.admin.tokens.activateToken({ selector: byId(token) });

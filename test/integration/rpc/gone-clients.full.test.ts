@@ -11,7 +11,7 @@ import { World } from '../../support/world.js';
 const PATIENCE = { timeout: 60_000, interval: 10 };
 /** Of calls that are to be answered. */
 const LIMIT_MS = 60_000;
-const READS_OR_LASTS = /^(?:get|list|watch|access|batch|validate|stream|resolve|rotateEncryptionKey)/;
+const READS_OR_LASTS = /^(?:get|list|watch|access|batch|validate|stream|hold|resolve|rotateEncryptionKey)/;
 const CHANGES = METHOD_NAMES.filter((name) => !READS_OR_LASTS.test(name));
 
 let world: World;

@@ -34,7 +34,7 @@ function sliceAt(number: number, kind: Change['kind']): FeedSlice {
 
 /** Who watches. */
 const CALL = {
-  reauthorize: () => Promise.resolve({ userId: 1n }),
+  reauthorize: () => Promise.resolve({ userId: 1n, scopes: ['*'] }),
   gone: new AbortController().signal,
 } as unknown as LiveCall;
 
