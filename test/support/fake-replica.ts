@@ -75,6 +75,8 @@ export class FakeReplica {
   leaseMs: number | undefined = 3_000;
   renewEveryMs = 20;
   resumes = true;
+  /** Whether a stream ends as soon as its client has ended its side. */
+  endsWithClient = true;
   /** The status with which every call fails, streams included. */
   fails: status | undefined;
   address = '';
@@ -140,7 +142,7 @@ export class FakeReplica {
     call.on('error', () => undefined);
     call.on('end', () => {
       stream.hasEnded = true;
-      call.end();
+      if (this.endsWithClient) call.end();
     });
     call.on('data', (message: HoldVerdictsRequest) => {
       stream.received.push(message);

@@ -228,6 +228,18 @@ describe('a stream that ends', () => {
     expect(validator.validateCached(TEXT)?.valid).toBe(true);
   });
 
+  test('that it has left may tell it something more', async () => {
+    const { validator, at, other } = await onBoth();
+    at.endsWithClient = false;
+    at.stream.send({ leave: { reason: 'HOLD_LEAVE_REASON_STOPPING' } });
+    await vi.waitFor(() => expect(at.stream.hasEnded).toBe(true));
+    at.stream.send({ invalidation: { number: 1n, handles: [1n] } });
+    const renewals = other.all('renewal').length;
+    await vi.waitFor(() => expect(other.all('renewal').length).toBeGreaterThan(renewals + 2));
+    expect(at.all('acknowledgement')).toEqual([]);
+    expect(validator.validateCached(TEXT)?.valid).toBe(true);
+  });
+
   test('finds everything forgotten at a replica that cannot resume', async () => {
     const { validator, at, other } = await onBoth();
     other.resumes = false;

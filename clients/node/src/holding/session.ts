@@ -44,6 +44,8 @@ export class Session {
   readonly #events: SessionEvents;
   #texts: HoldText[] = [];
   #isOpen = false;
+  /** True once this side is ended: nothing more can be said. */
+  #hasLeft = false;
   #hasEnded = false;
   #renewals: NodeJS.Timeout | undefined;
   readonly #opening = setTimeout(() => this.cancel(), SILENCE_MS);
@@ -56,7 +58,7 @@ export class Session {
     const { stream, open } = memory.openStream();
     this.stream = stream;
     call.on('data', (message: HoldVerdictsResponse) => this.#take(message));
-    call.on('error', (error: ServiceError) => this.#end(toCallError(error)));
+    call.on('error', (error: ServiceError | Error) => this.#end(toCallError(error)));
     call.on('end', () => this.#end(undefined));
     this.send({ open: { ...who, ...open } });
   }
@@ -67,7 +69,7 @@ export class Session {
   }
 
   send(message: HoldVerdictsRequest): void {
-    if (!this.#hasEnded) this.#call.write(message);
+    if (!this.#hasEnded && !this.#hasLeft) this.#call.write(message);
   }
 
   /** lookUp sends a text with the others of this turn of the event loop. */
@@ -80,7 +82,8 @@ export class Session {
   leave(): void {
     this.send({ left: {} });
     clearInterval(this.#renewals);
-    if (this.#hasEnded) return;
+    if (this.#hasEnded || this.#hasLeft) return;
+    this.#hasLeft = true;
     this.#call.end();
     setTimeout(() => this.cancel(), LEAVING_MS).unref();
   }

@@ -56,8 +56,10 @@ export class KeywardCallError extends Error {
   }
 }
 
-/** toCallError reads the details that come with an error. */
-export function toCallError(error: ServiceError): KeywardCallError {
+/** toCallError reads the details that come with an error. One of Node's own streams has none: the connection is gone. */
+export function toCallError(error: ServiceError | Error): KeywardCallError {
+  if (!('metadata' in error))
+    return new KeywardCallError(serviceError(status.UNAVAILABLE, error.message), []);
   const [bytes] = error.metadata.get('grpc-status-details-bin');
   return new KeywardCallError(error, typeof bytes === 'object' ? Status.decode(bytes).details : []);
 }
