@@ -107,7 +107,7 @@ export const SOAK_KINDS = [
 ] as const;
 
 /** 'campaign stalled': the process that asks and takes the times stood still itself. */
-export type FaultKind =
+type FaultKind =
   | (typeof FAULT_KINDS)[number]
   | (typeof TURN_KINDS)[number]
   | (typeof CLIENT_KINDS)[number]

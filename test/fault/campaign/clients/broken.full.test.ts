@@ -11,7 +11,8 @@ const MAX_STALE_SECONDS = 2;
 const CLIENTS = 6;
 const LIMIT_MS = 240_000;
 
-test.each(VARIANTS)(
+// Whether half a minute is enough to notice depends on the machine: CAMPAIGN_BROKEN=1 runs them, on one that does nothing else.
+test.skipIf(process.env['CAMPAIGN_BROKEN'] === undefined).each(VARIANTS)(
   'the campaign notices if $name',
   async (variant) => {
     const options = { seed: SEED, seconds: SECONDS, maxStaleSeconds: MAX_STALE_SECONDS, clients: CLIENTS };

@@ -1,7 +1,7 @@
 import type { Answer } from '../history.js';
 
 /** Span is from when to when something lasted, in milliseconds by the machine's clock. */
-export interface Span {
+interface Span {
   readonly startedAt: number;
   readonly endedAt: number;
 }
