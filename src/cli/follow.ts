@@ -35,9 +35,9 @@ interface FollowReport {
 }
 
 /** Most notes of a cycle that are printed. */
-const MOST_NOTES = 100;
+const MAX_NOTES = 100;
 /** Most notes that are remembered, so that what stays as it is is not told again. */
-const MOST_TOLD = 10_000;
+const MAX_TOLD = 10_000;
 /** What is no news. */
 const QUIET = new Set(['read', 'unchanged', 'used', 'leftOut']);
 
@@ -117,10 +117,10 @@ function show({ counts, notes: all }: FollowReport, told: Set<string>, json: boo
     return news.length === 0 ? [] : [{ kind, news }];
   });
   const notes = written.length > 0 ? all : all.filter((note) => !told.has(textOf(note)));
-  if (told.size > MOST_TOLD) told.clear();
+  if (told.size > MAX_TOLD) told.clear();
   for (const note of notes) told.add(textOf(note));
   if (written.length === 0 && notes.length === 0) return;
-  const shown = notes.slice(0, MOST_NOTES);
+  const shown = notes.slice(0, MAX_NOTES);
   if (json) {
     const ofKinds = Object.fromEntries(written.map(({ kind, news }) => [kind, Object.fromEntries(news)]));
     printJsonLine({

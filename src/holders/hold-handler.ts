@@ -55,8 +55,8 @@ export interface HoldDependencies {
   readonly hub: HolderHub<VerdictRecord>;
   readonly replicaId: string;
   readonly maxEntries: number;
-  /** Is told of the uses that clients report. */
   readonly secrets: Pick<AccessService, 'access' | 'recordMissingScope'>;
+  /** Is told of the uses that clients report. */
   readonly used: (uses: Pick<Renewal, 'uses' | 'secretUses'>) => void;
   readonly clock: Clock;
   readonly timers: Timers;

@@ -2,8 +2,8 @@ import { codePoints } from '../lib/text.js';
 import type { TargetTable } from './target-tables.js';
 import { typed } from './target-store.js';
 
-/** LONGEST_NAME is the most characters that names of tokens and secrets have. */
-export const LONGEST_NAME = 255;
+/** MAX_NAME is the most characters that names of tokens and secrets have. */
+export const MAX_NAME = 255;
 
 /** Columns that say when something happened, or follow from others: nobody's decision. */
 const FOLLOWING = new Set([
@@ -48,5 +48,5 @@ export function presentValues(table: TargetTable): string {
 export function isNumbered(name: unknown, of: unknown): boolean {
   const stem = typeof name === 'string' ? /^(.*)-\d+$/s.exec(name)?.[1] : undefined;
   if (typeof of !== 'string' || stem === undefined) return false;
-  return of === stem || (codePoints(String(name)) === LONGEST_NAME && of.startsWith(stem));
+  return of === stem || (codePoints(String(name)) === MAX_NAME && of.startsWith(stem));
 }

@@ -1,7 +1,7 @@
 import type { Knex } from 'knex';
 import { codePoints, foldName } from '../lib/text.js';
 import type { ChangedRow, Fresh } from './batch.js';
-import { LONGEST_NAME } from './comparison.js';
+import { MAX_NAME } from './comparison.js';
 import type { BatchReport } from './report.js';
 import { textField, type SourceRow } from './source-rows.js';
 import { park, query } from './target-store.js';
@@ -18,10 +18,10 @@ interface NameWish {
 /** numbered puts `-2`, `-3`, ... behind a name, and shortens it where it would become too long. */
 export function numbered(name: string, number: number): string {
   const suffix = `-${number}`;
-  if (codePoints(name) + suffix.length <= LONGEST_NAME) return name + suffix;
+  if (codePoints(name) + suffix.length <= MAX_NAME) return name + suffix;
   return (
     Array.from(name)
-      .slice(0, LONGEST_NAME - suffix.length)
+      .slice(0, MAX_NAME - suffix.length)
       .join('') + suffix
   );
 }

@@ -33,7 +33,7 @@ interface ConflictRow {
   readonly found_at: Instant;
 }
 
-const LONGEST_VALUE = 200;
+const MAX_VALUE = 200;
 
 /** CONFLICT_COLUMNS are the fields by which conflicts are filtered and ordered. */
 export const CONFLICT_COLUMNS: ListColumns = {
@@ -68,8 +68,8 @@ export function pageOfConflicts(knex: Knex, page: PageQuery): Promise<Page<OpenC
 function openConflicts(knex: Knex): Knex.QueryBuilder {
   return knex('import_conflicts as c')
     .select('c.id', 'c.kind', 'c.source_key', 'c.field', 'c.kept', 'c.found_at')
-    .select(knex.raw(`left(c.keyward_value::text, ${LONGEST_VALUE + 1}) AS here`))
-    .select(knex.raw(`left(c.source_value::text, ${LONGEST_VALUE + 1}) AS there`))
+    .select(knex.raw(`left(c.keyward_value::text, ${MAX_VALUE + 1}) AS here`))
+    .select(knex.raw(`left(c.source_value::text, ${MAX_VALUE + 1}) AS there`))
     .whereNull('c.decision');
 }
 
@@ -81,5 +81,5 @@ function conflictFromRow({ id, kind, field, kept, ...row }: ConflictRow): OpenCo
 
 function clipped(json: string | null): string {
   if (json === null) return 'null';
-  return codePoints(json) > LONGEST_VALUE ? `${Array.from(json).slice(0, LONGEST_VALUE).join('')}…` : json;
+  return codePoints(json) > MAX_VALUE ? `${Array.from(json).slice(0, MAX_VALUE).join('')}…` : json;
 }

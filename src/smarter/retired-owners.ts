@@ -13,7 +13,7 @@ const RETIREMENTS: Readonly<Record<OwnerKind, { table: string; nameColumn?: stri
   user: { table: 'users', nameColumn: 'username' },
   user_profile: { table: 'user_profiles' },
 };
-const LONGEST_USERNAME = 150;
+const MAX_USERNAME = 150;
 
 /**
  * retireOwners switches owners off and frees their names. deleteRetired then deletes what they had in Keyward alone, and
@@ -29,7 +29,7 @@ export async function retireOwners(
     const suffix = "' (deleted ' || id || ')'";
     await trx.raw(
       `UPDATE ${table} SET is_active = false,
-         ${nameColumn} = left(${nameColumn}, ${LONGEST_USERNAME} - length(${suffix})) || ${suffix}
+         ${nameColumn} = left(${nameColumn}, ${MAX_USERNAME} - length(${suffix})) || ${suffix}
        WHERE id = ANY (?::bigint[])`,
       [[...ids]],
     );

@@ -19,7 +19,7 @@ export interface ImportRecord {
 export const REQUEST = "interval '5 minutes'";
 
 /** Writes of exports whose old values are remembered of a row. */
-const MOST_OVERWRITTEN = 16;
+const MAX_OVERWRITTEN = 16;
 
 /** forgetRecords is for rows that are gone on both sides. Their conflicts are settled by that. */
 export async function forgetRecords(
@@ -126,7 +126,7 @@ export async function writeRecords(
        merged = i.merged OR excluded.merged, retired_at = NULL, announced = NULL, gone_at = NULL,
        overwritten = CASE
          WHEN excluded.overwritten IS NOT NULL AND i.exported_at > statement_timestamp() - ${REQUEST}
-         THEN jsonb_path_query_array(i.overwritten || excluded.overwritten, '$[last - ${MOST_OVERWRITTEN - 1} to last]')
+         THEN jsonb_path_query_array(i.overwritten || excluded.overwritten, '$[last - ${MAX_OVERWRITTEN - 1} to last]')
          ELSE coalesce(excluded.overwritten, i.overwritten) END,
        exported_at = coalesce(excluded.exported_at, i.exported_at)`,
     [kind, JSON.stringify(records)],

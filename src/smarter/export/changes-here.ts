@@ -9,7 +9,7 @@ import type { ChangedHere } from './here.js';
 const REVISIONS = 1_000;
 /** How far back it is looked for uses, which are written down some time after they were made. */
 const USES_KEPT = "interval '15 minutes'";
-const MOST_USES = 5_000;
+const MAX_USES = 5_000;
 
 /** FeedPart is what was changed in Keyward in some revisions. */
 export interface FeedPart {
@@ -63,7 +63,7 @@ export class ChangesHere {
        WHERE t.${column} >= statement_timestamp() - ${USES_KEPT}
          AND (t.${column} > coalesce((r.fields ->> '${column}')::timestamptz, '-infinity')
            OR r.exported_at > statement_timestamp() - ${REQUEST})
-       LIMIT ${MOST_USES}`,
+       LIMIT ${MAX_USES}`,
       [],
     );
   }
@@ -73,7 +73,7 @@ export class ChangesHere {
       this.#knex,
       `SELECT target_id::text AS id FROM import_records
        WHERE kind = '${kind}' AND gone_at > statement_timestamp() - ${REQUEST}
-       LIMIT ${MOST_USES}`,
+       LIMIT ${MAX_USES}`,
       [],
     );
   }

@@ -4,14 +4,14 @@ import type { BatchTally } from './export-report.js';
 import type { PlatformTransaction, PlatformValue } from './platform.js';
 
 /** Limits of the platform's columns, in characters. */
-const LONGEST_VERSION = 255;
-const LONGEST_TAG = 100;
+const MAX_VERSION = 255;
+const MAX_TAG = 100;
 
 /** fittingFields leaves out what a column of the platform cannot hold, and tells so. */
 export function fittingFields(fields: Fields, label: string, tally: BatchTally): Fields {
   const { version } = fields;
-  if (typeof version !== 'string' || codePoints(version) <= LONGEST_VERSION) return fields;
-  tally.note(label, 'version-long', `its version is longer than ${LONGEST_VERSION} characters: not written`);
+  if (typeof version !== 'string' || codePoints(version) <= MAX_VERSION) return fields;
+  tally.note(label, 'version-long', `its version is longer than ${MAX_VERSION} characters: not written`);
   const { version: _version, ...others } = fields;
   return others;
 }
@@ -19,9 +19,9 @@ export function fittingFields(fields: Fields, label: string, tally: BatchTally):
 /** fittingTags leaves out tags that django-taggit cannot hold, and tells so. */
 export function fittingTags(fields: Fields, label: string, tally: BatchTally): Fields {
   const tags = Array.isArray(fields['tags']) ? (fields['tags'] as readonly string[]) : [];
-  const fitting = tags.filter((tag) => codePoints(tag) <= LONGEST_TAG);
+  const fitting = tags.filter((tag) => codePoints(tag) <= MAX_TAG);
   if (fitting.length === tags.length) return fields;
-  tally.note(label, 'tag-long', `tags of more than ${LONGEST_TAG} characters: not written`);
+  tally.note(label, 'tag-long', `tags of more than ${MAX_TAG} characters: not written`);
   return { ...fields, tags: fitting };
 }
 

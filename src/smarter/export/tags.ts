@@ -2,7 +2,7 @@ import type { PlatformTransaction } from './platform.js';
 import { insert } from './platform-rows.js';
 
 /** The most characters of a slug, with room for a number. */
-const LONGEST_SLUG = 90;
+const MAX_SLUG = 90;
 
 /** Tags writes tags as django-taggit keeps them: each text once, and a row for each thing that has it. */
 export class Tags {
@@ -86,5 +86,5 @@ function slugOf(tag: string): string {
   return words
     .replace(/[-\s]+/g, '-')
     .replace(/^[-_]+|[-_]+$/g, '')
-    .slice(0, LONGEST_SLUG);
+    .slice(0, MAX_SLUG);
 }

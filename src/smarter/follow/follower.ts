@@ -29,7 +29,7 @@ export interface FollowerOptions {
   readonly open: () => Promise<Session>;
 }
 
-const LONGEST_PAUSE_MS = 30_000;
+const MAX_PAUSE_MS = 30_000;
 const FIRST_PAUSE_MS = 250;
 /** How often a follower that waits looks whether the other one is gone. */
 const WAITING_MS = 1_000;
@@ -127,7 +127,7 @@ async function becomeTheOne(
 }
 
 function backoff(failures: number): number {
-  return Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (failures - 1));
+  return Math.min(MAX_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (failures - 1));
 }
 
 /** pause ends early with the signal. */

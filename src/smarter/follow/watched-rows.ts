@@ -3,9 +3,9 @@ import { EVERYWHERE, Layout, type Bucket, type Slice } from './slices.js';
 import type { RowKey, WatchedTable } from './watched-tables.js';
 
 /** Most rows that are looked for by their times at once. More come with the slices. */
-const MOST_RECENT = 2_000;
+const MAX_RECENT = 2_000;
 /** Most buckets that are named to be read; if there are more, their slice is read as a whole. */
-const MOST_BUCKETS = 200;
+const MAX_BUCKETS = 200;
 /** Rows that the source gives at once. */
 const BATCH = 1_000;
 
@@ -79,7 +79,7 @@ export class WatchedRows {
   recentSql(name: string): string[] {
     return this.table.recent.map(
       (condition) =>
-        `(${this.#rowsSql(`'${name}'`, `${this.table.from(() => EVERYWHERE)} WHERE ${condition}`)} LIMIT ${MOST_RECENT})`,
+        `(${this.#rowsSql(`'${name}'`, `${this.table.from(() => EVERYWHERE)} WHERE ${condition}`)} LIMIT ${MAX_RECENT})`,
     );
   }
 
@@ -120,7 +120,7 @@ export class WatchedRows {
   async look(source: Source, slice: Slice): Promise<Finding> {
     const differing = await this.#differing(source, slice);
     const where =
-      differing.length > MOST_BUCKETS ? this.#layout.inSlice(slice) : this.#layout.inBuckets(differing);
+      differing.length > MAX_BUCKETS ? this.#layout.inSlice(slice) : this.#layout.inBuckets(differing);
     const read = differing.length === 0 ? new Map<string, Bucket>() : await this.#readBuckets(source, where);
     const now = new Map(
       differing.map((bucket) => [bucket, read.get(bucket)?.rows ?? new Map<string, number>()]),

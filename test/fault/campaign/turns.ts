@@ -20,7 +20,7 @@ export interface TurnsOptions {
 }
 
 /** Of a restore: whoever writes meanwhile, whom no gate holds back, may deadlock with it. */
-const MOST_ATTEMPTS = 5;
+const MAX_ATTEMPTS = 5;
 
 /** Turns let the database go back to what it was, and the estates with it. */
 export class Turns {
@@ -89,7 +89,7 @@ async function repeated<T>(work: () => Promise<T>): Promise<T> {
     try {
       return await work();
     } catch (error) {
-      if (attempts === MOST_ATTEMPTS) throw error;
+      if (attempts === MAX_ATTEMPTS) throw error;
     }
   }
 }

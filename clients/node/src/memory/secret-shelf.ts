@@ -1,4 +1,4 @@
-import type { AccessSecretRequest } from '../gen/keyward/secret/v1/secret_service.js';
+import type { AccessSecretRequest, AccessSecretResponse } from '../gen/keyward/secret/v1/secret_service.js';
 import type {
   HoldAccess,
   HoldAccessed,
@@ -40,6 +40,12 @@ interface Asked {
   readonly sent: Moment;
   readonly since: number;
   readonly settles: SettleAccess[];
+}
+
+/** valueOf reads a value out of the answer to an access. */
+export function valueOf({ secretId, version, payload }: AccessSecretResponse): SecretValue {
+  const { text, data } = payload ?? {};
+  return { secretId, version, bytes: text === undefined ? (data ?? Buffer.alloc(0)) : Buffer.from(text) };
 }
 
 /** SecretShelf is the values of secrets that a client holds, under the same lease and by the same rules as verdicts. */
@@ -107,12 +113,7 @@ export class SecretShelf {
       this.#settle(id, asked, { error });
       return;
     }
-    const { text, data } = access.payload ?? {};
-    const value: SecretValue = {
-      secretId: access.secretId,
-      version: access.version,
-      bytes: text === undefined ? (data ?? Buffer.alloc(0)) : Buffer.from(text),
-    };
+    const value = valueOf(access);
     const expires = expiresIn === undefined ? NEVER : after(asked.sent, expiresIn);
     const isOvertaken = this.#overtaking.mayHaveMeant(asked.since);
     if (keep && !isOvertaken && stream === this.#lease.newest) {

@@ -5,18 +5,18 @@ import type { SecretSelector } from '../gen/keyward/secret/v1/secret.js';
 import { Holding } from '../holding/holding.js';
 import type { Input } from '../input.js';
 import { toJson } from '../json.js';
-import type { Accessed, SecretValue } from '../memory/secret-shelf.js';
+import { valueOf, type Accessed, type SecretValue } from '../memory/secret-shelf.js';
 import { checkedRequest } from '../requests.js';
 import { KeywardCallError, statusError } from '../transport/call-error.js';
+import { backoffMs } from '../transport/safety.js';
 
 /** How long a value may take to come by the stream before it is asked for by a call. */
 const ACCESS_MS = 2_000;
 const DEFAULT_MAX = 100;
 /** More questions at a time are asked by calls of their own. */
 const MAX_ASKED = 100;
-/** The first wait before a value is read again that is not held, and the longest; each is twice the one before. */
-const FIRST_WAIT_MS = 50;
-const LONGEST_WAIT_MS = 30_000;
+/** The longest wait before a value is read again that is not held. */
+const MAX_WAIT_MS = 30_000;
 /** With these it is not known whether there is a value. */
 const PASSING: ReadonlySet<number> = new Set([
   status.UNAVAILABLE,
@@ -107,9 +107,7 @@ class HoldingReader implements SecretReader {
     if (accessed !== undefined && 'value' in accessed) return readSecret(accessed.value);
     if (accessed?.error !== undefined && !PASSING.has(accessed.error.code)) throw statusError(accessed.error);
     const response = await this.#client.transport.unary(SecretServiceService.accessSecret, request);
-    const { text, data } = response.payload ?? {};
-    const bytes = text === undefined ? (data ?? Buffer.alloc(0)) : Buffer.from(text);
-    return readSecret({ secretId: response.secretId, version: response.version, bytes });
+    return readSecret(valueOf(response));
   }
 
   onChange(name: SecretName, told: OnChange): () => void {
@@ -187,7 +185,7 @@ class HoldingReader implements SecretReader {
   #readLater(watched: Watched): void {
     if (!this.#watched.has(watched)) return;
     watched.isByCall = this.#holding?.session === undefined;
-    const wait = Math.min(FIRST_WAIT_MS * 2 ** watched.attempts, LONGEST_WAIT_MS);
+    const wait = backoffMs(watched.attempts, MAX_WAIT_MS);
     watched.attempts += 1;
     watched.retry = setTimeout(() => this.#read(watched), wait);
   }

@@ -11,7 +11,7 @@ const LONG_METHOD = /\/(?:RevokeUserTokens|DeleteUser|DeleteUserProfile|DeleteAc
 
 /** The first wait before a call is tried again, and the longest; each is twice the one before. */
 const FIRST_WAIT_MS = 50;
-const LONGEST_WAIT_MS = 2_000;
+const MAX_WAIT_MS = 2_000;
 
 /** timeoutOf is how many milliseconds a call of a method may take where nobody says; `usual` for most of them. */
 export function timeoutOf(path: string, usual = DEFAULT_TIMEOUT_MS): number {
@@ -29,7 +29,12 @@ export function isPassing(error: KeywardCallError): boolean {
   return error.code === status.UNAVAILABLE && !error.message.startsWith('the server speaks no TLS');
 }
 
-/** waitMs is how long a call waits before it is tried for the n-th time again, beginning with 0, spread by a fifth. */
+/** backoffMs is how long is waited before something is tried for the n-th time again, beginning with 0. */
+export function backoffMs(attempt: number, maxMs: number): number {
+  return Math.min(FIRST_WAIT_MS * 2 ** attempt, maxMs);
+}
+
+/** waitMs is that for a call, spread by a fifth. */
 export function waitMs(attempt: number, random: number): number {
-  return Math.min(FIRST_WAIT_MS * 2 ** attempt, LONGEST_WAIT_MS) * (0.8 + 0.4 * random);
+  return backoffMs(attempt, MAX_WAIT_MS) * (0.8 + 0.4 * random);
 }

@@ -6,7 +6,7 @@ import type { KeywardSide, PlatformSide, SideOperations } from './sides.js';
 const AT_HOME = 0.7;
 /** Few, so that names are taken and come again. */
 const NAMES = 8;
-const MOST_USERS = 8;
+const MAX_USERS = 8;
 const OTHER = { platform: 'keyward', keyward: 'platform' } as const;
 
 /** Sequence does random operations on both sides, and keeps what they must lead to. */
@@ -41,7 +41,7 @@ export class Sequence {
       [3, () => this.#onSecret(async (secret, side) => this.#tagSecret(secret, side))],
       [4, () => this.#onSecret(async (secret, side) => this.#sides[side].readSecret(secret))],
       [4, () => this.#onSecret(async (secret, side) => this.#deleteSecret(secret, side))],
-      [2, () => this.createUser(`user-${this.#random.below(MOST_USERS)}`)],
+      [2, () => this.createUser(`user-${this.#random.below(MAX_USERS)}`)],
       [1, () => this.#deleteUser()],
       [3, () => this.#switchUser()],
     ];

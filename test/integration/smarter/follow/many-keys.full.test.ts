@@ -8,7 +8,7 @@ const KEYS = 100_000;
 /** Cycles over which is counted. */
 const CYCLES = 30;
 /** Rows of a slice of either table, and some, since the source counts late. Only a quarter of knox rows is read a round. */
-const MOST_ROWS = (KEYS / 6 + KEYS / 24) * 1.3;
+const MAX_ROWS = (KEYS / 6 + KEYS / 24) * 1.3;
 const PATIENCE = { timeout: 60_000, interval: 50 };
 
 let source: SmarterDatabase;
@@ -65,7 +65,7 @@ test('a cycle reads one slice of the keys and scans no table when nothing change
   const [cycles, after] = [follower.status.cycles - from, await reads()];
 
   expect(after.scans - before.scans).toBe(0);
-  expect((after.rows - before.rows) / cycles).toBeLessThan(MOST_ROWS);
+  expect((after.rows - before.rows) / cycles).toBeLessThan(MAX_ROWS);
   expect(after.rows - before.rows).toBeGreaterThan(KEYS);
 });
 
@@ -86,7 +86,7 @@ test('a change that leaves no time is seen in a round, and reads little more', a
   const [cycles, after] = [follower.status.cycles - from, await reads()];
 
   expect(after.scans - before.scans).toBe(0);
-  expect((after.rows - before.rows) / cycles).toBeLessThan(MOST_ROWS);
+  expect((after.rows - before.rows) / cycles).toBeLessThan(MAX_ROWS);
   const since = follower.reports.slice(seen);
   expect(since.map(({ counts }) => counts.token.updated)).toEqual([1]);
   expect(since.map(({ counts }) => counts.token.read)).toEqual([1]);
