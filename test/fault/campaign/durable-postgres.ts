@@ -26,6 +26,8 @@ const RECOVERY = { ...DEFAULT_SETTINGS, restore_command: 'false' };
 export class DurablePostgres {
   /** The database `keyward`, at the same socket after every start. */
   readonly url: string;
+  /** The same, for sessions that obey no setting of the role or the database. */
+  readonly #ownUrl: string;
   readonly #cluster: Cluster;
   readonly #dataDir: string;
   readonly #socketDirectory: string;
@@ -36,6 +38,9 @@ export class DurablePostgres {
     this.#cluster = cluster;
     this.#socketDirectory = socketDirectory;
     this.url = socketUrl(cluster, socketDirectory, 'keyward');
+    const own = new URL(this.url);
+    own.searchParams.set('options', OWN_SETTINGS);
+    this.#ownUrl = own.href;
   }
 
   static async create(): Promise<DurablePostgres> {
@@ -88,10 +93,9 @@ export class DurablePostgres {
   /** execute runs one statement, and fails if that takes long or the server is stopped meanwhile. */
   async execute(statement: string, values: readonly unknown[] = []): Promise<Record<string, unknown>[]> {
     const client = new pg.Client({
-      connectionString: this.url,
+      connectionString: this.#ownUrl,
       connectionTimeoutMillis: STATEMENT_LIMIT_MS,
       query_timeout: LONG_STATEMENT_LIMIT_MS,
-      options: OWN_SETTINGS,
     });
     // The statement fails as well, or is over.
     client.on('error', () => undefined);
@@ -107,9 +111,8 @@ export class DurablePostgres {
   /** holding keeps a transaction open for a while that has done one statement; others end it by ending the server. */
   async holding(statement: string, durationMs: number): Promise<void> {
     const client = new pg.Client({
-      connectionString: this.url,
+      connectionString: this.#ownUrl,
       connectionTimeoutMillis: STATEMENT_LIMIT_MS,
-      options: OWN_SETTINGS,
     });
     client.on('error', () => undefined);
     try {
@@ -127,7 +130,7 @@ export class DurablePostgres {
     const { path } = this.#cluster;
     const copy = this.#copyPath;
     await rm(copy, { recursive: true, force: true });
-    const client = new pg.Client({ connectionString: this.url });
+    const client = new pg.Client({ connectionString: this.#ownUrl });
     await client.connect();
     try {
       await client.query("SELECT pg_backup_start('campaign', true)");
