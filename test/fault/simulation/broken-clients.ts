@@ -52,9 +52,9 @@ export const BROKEN_CLIENTS: Readonly<Record<string, Broken>> = {
   },
   'lease: a client counts it from the receipt of the grant': {
     spoil: () =>
-      spoiling(ClientLease.prototype, ({ granted }) => ({
+      spoiling(ClientLease.prototype, (real) => ({
         granted(stream, grant) {
-          return granted.call(this, stream, { ...grant, number: this.renew(stream) });
+          return real.granted.call(this, stream, { ...grant, number: this.renew(stream) });
         },
       })),
   },
@@ -76,9 +76,9 @@ export const BROKEN_CLIENTS: Readonly<Record<string, Broken>> = {
   },
   'judging: a client answers by what it has forgotten, where a connection remembers it': {
     spoil: () =>
-      spoiling(Entries.prototype, ({ forget }) => ({
+      spoiling(Entries.prototype, (real) => ({
         forget(entry) {
-          forget.call(this, entry);
+          real.forget.call(this, entry);
           entry.isHeld = true;
         },
       })),
@@ -95,53 +95,53 @@ export const BROKEN_CLIENTS: Readonly<Record<string, Broken>> = {
   },
   'change: those who hold tokens of an owner are not told of the owner': {
     spoil: () =>
-      spoiling(Holding.prototype, ({ forget }) => ({
+      spoiling(Holding.prototype, (real) => ({
         forget(change) {
-          return forget.call(this, { ...change, owners: EVERYTHING.owners, hasOwners: false });
+          return real.forget.call(this, { ...change, owners: EVERYTHING.owners, hasOwners: false });
         },
       })),
   },
   'change: those who hold a value are not told of the secret': {
     spoil: () =>
-      spoiling(Holding.prototype, ({ forget }) => ({
+      spoiling(Holding.prototype, (real) => ({
         forget(change) {
-          return forget.call(this, { ...change, secretIds: [] });
+          return real.forget.call(this, { ...change, secretIds: [] });
         },
       })),
   },
 
   'slow client: it is not waited for until its lease is over': {
     spoil: () =>
-      spoiling(Unacknowledged.prototype, ({ add }) => ({
+      spoiling(Unacknowledged.prototype, (real) => ({
         add(nowMs, leaseEnd, step) {
-          return add.call(this, nowMs, Math.min(leaseEnd, nowMs + ACKNOWLEDGE_WITHIN_MS), step);
+          return real.add.call(this, nowMs, Math.min(leaseEnd, nowMs + ACKNOWLEDGE_WITHIN_MS), step);
         },
       })),
   },
 
   'another stream: a client comes without telling what it holds': {
     spoil: () =>
-      spoiling(VerdictMemory.prototype, ({ openStream }) => ({
+      spoiling(VerdictMemory.prototype, (real) => ({
         openStream() {
-          const { stream, open } = openStream.call(this);
+          const { stream, open } = real.openStream.call(this);
           return { stream, open: { ...open, tokens: [], secretIds: [] } };
         },
       })),
   },
   'another stream: a client is forgotten when its stream is cut': {
     spoil: () =>
-      spoiling(HolderHub.prototype, ({ close }) => ({
+      spoiling(HolderHub.prototype, (real) => ({
         close(holder) {
           holder.left();
-          close.call(this, holder);
+          real.close.call(this, holder);
         },
       })),
   },
   'another stream: what was changed since is not told': {
     spoil: () =>
-      spoiling(Holder.prototype, ({ catchUp }) => ({
+      spoiling(Holder.prototype, (real) => ({
         catchUp() {
-          catchUp.call(this, []);
+          real.catchUp.call(this, []);
         },
       })),
   },
@@ -149,9 +149,9 @@ export const BROKEN_CLIENTS: Readonly<Record<string, Broken>> = {
 
   'memory: a replica makes room before the client has': {
     spoil: () =>
-      spoiling(Holding.prototype, ({ pushOut }) => ({
+      spoiling(Holding.prototype, (real) => ({
         pushOut() {
-          const handles = pushOut.call(this);
+          const handles = real.pushOut.call(this);
           this.pushedOut();
           return handles;
         },
@@ -159,9 +159,9 @@ export const BROKEN_CLIENTS: Readonly<Record<string, Broken>> = {
   },
   'memory: a client lets go of what it is looking up': {
     spoil: () =>
-      spoiling(Entries.prototype, ({ takeReleased }) => ({
+      spoiling(Entries.prototype, (real) => ({
         takeReleased() {
-          return takeReleased.call(this, () => false);
+          return real.takeReleased.call(this, () => false);
         },
       })),
   },
@@ -172,7 +172,7 @@ export const BROKEN_CLIENTS: Readonly<Record<string, Broken>> = {
 };
 
 /** sharing lets all who ask for a text share the answer to the look-up that is under way. */
-function sharing({ lookUp }: VerdictMemory): Partial<VerdictMemory> & ThisType<VerdictMemory> {
+function sharing(real: VerdictMemory): Partial<VerdictMemory> & ThisType<VerdictMemory> {
   const underWay = new WeakMap<VerdictMemory, Map<string, Settle[]>>();
   return {
     lookUp(stream, key, digest, settle) {
@@ -185,7 +185,7 @@ function sharing({ lookUp }: VerdictMemory): Partial<VerdictMemory> & ThisType<V
       }
       const all = [settle];
       byKey.set(key, all);
-      return lookUp.call(this, stream, key, digest, (answer) => {
+      return real.lookUp.call(this, stream, key, digest, (answer) => {
         byKey.delete(key);
         for (const each of all) each(answer);
       });

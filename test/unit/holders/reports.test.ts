@@ -38,5 +38,12 @@ test('what is remembered of keys is bounded', () => {
   const reports = new Reports(1, 0);
   const keys = Array.from({ length: 3 }, () => randomUUID());
   for (const key of keys) reports.told(key);
-  expect(reports.accept(keys.map((key) => use(key)), 0).map(({ id }) => id)).toEqual(keys.slice(1));
+  expect(
+    reports
+      .accept(
+        keys.map((key) => use(key)),
+        0,
+      )
+      .map(({ id }) => id),
+  ).toEqual(keys.slice(1));
 });
