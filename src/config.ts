@@ -228,7 +228,7 @@ export const SETTINGS = {
     'KEYWARD_MAX_CALLS_PER_CALLER',
     '200',
     wholeNumber(1, 1_000_000),
-    'Most calls, 1 to 1000000, of one user, by whatever tokens and connections, that a process has under way. ValidateToken counts as a fiftieth of a call, AccessSecret as a tenth, what memory answers as none. One more is RESOURCE_EXHAUSTED.',
+    'Most calls, 1 to 1000000, of one user, by whatever tokens and connections, that a process has under way. ValidateToken counts as a fiftieth of a call, AccessSecret as a tenth, also where a client that holds verdicts asks for them on its stream; what memory answers as none. One more is RESOURCE_EXHAUSTED.',
   ),
   maxStreamsPerCaller: setting(
     'KEYWARD_MAX_STREAMS_PER_CALLER',

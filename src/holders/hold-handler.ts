@@ -1,4 +1,4 @@
-import type { Caller, LiveCall } from '../authz/caller.js';
+import type { Caller } from '../authz/caller.js';
 import { databaseUnavailable, KeywardError, scopeMissing } from '../lib/errors.js';
 import { covers } from '../lib/scopes.js';
 import type { Clock } from '../lib/clock.js';
@@ -6,11 +6,13 @@ import type { Timers } from '../lib/timers.js';
 import { invalid } from '../lib/violations.js';
 import type { HoldAccess, HoldVerdictsRequest } from '../gen/keyward/token/v1/hold_verdicts.js';
 import type { Dialogue } from '../rpc/dialogue.js';
-import type { DialogueHandler } from '../rpc/handlers.js';
-import { readAccess } from '../secret/access/access-handler.js';
+import type { DialogueHandler, LiveDialogue } from '../rpc/handlers.js';
+import { ACCESS_WEIGHT, readAccess } from '../secret/access/access-handler.js';
 import type { AccessService } from '../secret/access/access-service.js';
 import type { AccessedSecret } from '../secret/access/access.js';
 import { AccessSecretRequest } from '../gen/keyward/secret/v1/secret_service.js';
+import { keyIdOf } from '../token/validate-codec.js';
+import { VALIDATE_WEIGHT } from '../token/validate-handler.js';
 import type { VerdictRecord } from '../token/verdict.js';
 import { RENEW_EVERY_MS, type HolderHub } from './holder-hub.js';
 import type { Holder } from './holder.js';
@@ -29,6 +31,7 @@ import {
   type Renewal,
 } from './hold-messages.js';
 import { MAX_SECRETS } from './holding.js';
+import { Reports } from './reports.js';
 import { ACKNOWLEDGE_WITHIN_MS } from './unacknowledged.js';
 
 const CACHE = 'keyward.tokens.cache';
@@ -37,6 +40,8 @@ const ACCESS = 'keyward.secrets.access';
 const MESSAGE_BYTES = 256 * 1024;
 /** One token that is held, with its owner. */
 const BYTES_OF_A_TOKEN = 48;
+/** What may wait for the caller to be judged; the client is not read on meanwhile. */
+const MAX_TURNS = 100;
 
 type Message = NonNullable<HoldVerdictsRequest['message']>;
 
@@ -75,12 +80,13 @@ export function holdHandler(deps: HoldDependencies): DialogueHandler<HoldVerdict
 class HoldConversation implements HolderOutlet<VerdictRecord> {
   readonly #deps: HoldDependencies;
   readonly #dialogue: Dialogue<HoldVerdictsRequest>;
-  readonly #call: LiveCall;
+  readonly #call: LiveDialogue;
   #caller: Caller;
   #holder: Holder<VerdictRecord> | undefined;
   /** How often it became unsure what the caller may do. */
   #doubts = 0;
   #isOpening = false;
+  readonly #reports: Reports;
   /** Why the stream ends as soon as the client has acknowledged that it holds nothing any more. */
   #refusal: { readonly error: unknown } | undefined;
   /** True once the client has ended its side: what it asked is answered yet. */
@@ -93,12 +99,13 @@ class HoldConversation implements HolderOutlet<VerdictRecord> {
     deps: HoldDependencies,
     dialogue: Dialogue<HoldVerdictsRequest>,
     caller: Caller,
-    call: LiveCall,
+    call: LiveDialogue,
   ) {
     this.#deps = deps;
     this.#dialogue = dialogue;
     this.#caller = caller;
     this.#call = call;
+    this.#reports = new Reports(deps.maxEntries, deps.timers.monotonicMs());
   }
 
   async hold(): Promise<'ended' | 'cancelled'> {
@@ -124,6 +131,7 @@ class HoldConversation implements HolderOutlet<VerdictRecord> {
   }
 
   facts(facts: readonly LookedUp<VerdictRecord>[]): void {
+    for (const { fact } of facts) if (fact) this.#reports.told(keyIdOf(fact));
     const { requestId } = this.#caller.origin;
     for (const message of factsMessages(facts, requestId, this.#deps.clock)) this.#dialogue.send(message);
     this.#regulate();
@@ -169,10 +177,10 @@ class HoldConversation implements HolderOutlet<VerdictRecord> {
       case 'open':
         throw invalid('open', 'must come only at first');
       case 'lookUp':
-        holder.lookUp(readLookUp(message.value));
+        this.#lookUp(holder, readLookUp(message.value));
         break;
       case 'access':
-        this.#access(holder, message.value);
+        this.#whenTrusted(holder, () => this.#access(holder, message.value));
         break;
       case 'renewal':
         this.#renew(holder, readRenewal(message.value));
@@ -188,6 +196,7 @@ class HoldConversation implements HolderOutlet<VerdictRecord> {
 
   #open(message: Extract<Message, { readonly $case: 'open' }>['value']): void {
     const { coming, ...opening } = readOpen(message, this.#deps.maxEntries);
+    this.#reports.named(coming?.tokens.reduce((sum, { handles }) => sum + handles.length, 0) ?? 0);
     const { userId, profileId, credential } = this.#caller;
     const identity = {
       ...opening,
@@ -206,6 +215,24 @@ class HoldConversation implements HolderOutlet<VerdictRecord> {
     });
   }
 
+  #lookUp(holder: Holder<VerdictRecord>, texts: ReturnType<typeof readLookUp>): void {
+    this.#whenTrusted(holder, () => {
+      holder.lookUp(texts, () => this.#call.begin(VALIDATE_WEIGHT));
+    });
+  }
+
+  /** #whenTrusted gives nothing to a caller of whom something was changed, before it is judged anew. */
+  #whenTrusted(holder: Holder<VerdictRecord>, work: () => void): void {
+    if (holder.isTrusted) {
+      work();
+      return;
+    }
+    this.#inTurn(async () => {
+      if (!holder.isTrusted && !(await this.#judge())) throw databaseUnavailable();
+      if (this.#refusal === undefined) work();
+    });
+  }
+
   #access(holder: Holder<VerdictRecord>, { id, request }: HoldAccess): void {
     const caller = this.#caller;
     const { secrets, clock } = this.#deps;
@@ -214,7 +241,12 @@ class HoldConversation implements HolderOutlet<VerdictRecord> {
         await secrets.recordMissingScope(caller);
         throw scopeMissing(ACCESS);
       }
-      return secrets.access(caller, readAccess(request ?? NO_ACCESS, caller));
+      const end = this.#call.begin(ACCESS_WEIGHT);
+      try {
+        return await secrets.access(caller, readAccess(request ?? NO_ACCESS, caller));
+      } finally {
+        end();
+      }
     };
     const send = (message: Buffer): void => {
       this.#dialogue.send(message);
@@ -233,8 +265,11 @@ class HoldConversation implements HolderOutlet<VerdictRecord> {
   }
 
   #renew(holder: Holder<VerdictRecord>, { number, released, uses, secretUses }: Renewal): void {
-    // Ids of secrets can be guessed: only what the client was given counts.
-    this.#deps.used({ uses, secretUses: secretUses.filter(({ id }) => holder.holdsSecret(id)) });
+    // Ids can be guessed, or known: only what the client was given counts.
+    this.#deps.used({
+      uses: this.#reports.accept(uses, this.#deps.timers.monotonicMs()),
+      secretUses: secretUses.filter(({ id }) => holder.holdsSecret(id)),
+    });
     this.#inTurn(async () => {
       const mayHold = await this.#judge();
       if (mayHold) holder.renew(number, released);
@@ -267,6 +302,7 @@ class HoldConversation implements HolderOutlet<VerdictRecord> {
       })
       .finally(() => {
         this.#turns -= 1;
+        this.#regulate();
         this.#finishIfDone();
       });
   }
@@ -297,6 +333,7 @@ class HoldConversation implements HolderOutlet<VerdictRecord> {
   }
 
   #regulate(): void {
-    this.#dialogue.read(!this.#isOpening && this.#holder?.isBusy !== true);
+    const isBusy = this.#holder?.isBusy === true || this.#turns >= MAX_TURNS;
+    this.#dialogue.read(!this.#isOpening && !isBusy);
   }
 }

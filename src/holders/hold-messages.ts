@@ -97,7 +97,7 @@ export function readLookUp({ texts }: HoldLookUp): { readonly id: bigint; readon
 }
 
 /** Use is how often something was used, and how long ago the last time was. */
-interface Use<Id> {
+export interface Use<Id> {
   readonly id: Id;
   readonly count: number;
   readonly agoMs: number;

@@ -118,6 +118,11 @@ export class Holder<Fact extends HeldFact> {
     return this.#holding.size;
   }
 
+  /** isTrusted tells whether it is known, by all that was applied, what the caller may do. */
+  get isTrusted(): boolean {
+    return !this.#isSuspect;
+  }
+
   holdsSecret(id: bigint): boolean {
     return this.#holding.hasSecret(id);
   }
@@ -183,8 +188,11 @@ export class Holder<Fact extends HeldFact> {
     this.#grantIfWaiting();
   }
 
-  /** lookUp tells the facts of texts. Each is registered before its facts are read. */
-  lookUp(texts: readonly Text[]): void {
+  /**
+   * lookUp tells the facts of texts. Each is registered before its facts are read. What memory does not answer is told to `begin`, which
+   * gives what is run when it is read, or throws why it may not be.
+   */
+  lookUp(texts: readonly Text[], begin: () => () => void): void {
     const ready: (() => LookedUp<Fact>)[] = [];
     const flush = (): void => {
       const facts = ready.splice(0).map((answer) => answer());
@@ -201,7 +209,7 @@ export class Holder<Fact extends HeldFact> {
         arrived(() => this.#answer(id, digest, underWay, { record, stale: false }));
         continue;
       }
-      this.#around.get(digest).then(
+      this.#read(digest, begin).then(
         (answer) => {
           arrived(() => this.#answer(id, digest, underWay, answer));
         },
@@ -313,6 +321,15 @@ export class Holder<Fact extends HeldFact> {
     if (this.#around.isStopping()) return 'STOPPING';
     if (this.#around.isTooSlow(this.identity)) return 'TOO_SLOW';
     return this.#unacknowledged.isLate ? 'NOT_ACKNOWLEDGED' : undefined;
+  }
+
+  async #read(digest: Digest, begin: () => () => void): Promise<Answer<Fact>> {
+    const end = begin();
+    try {
+      return await this.#around.get(digest);
+    } finally {
+      end();
+    }
   }
 
   #begin(digest: Digest | undefined): UnderWay {

@@ -77,13 +77,22 @@ export interface StreamHandler<Request, Response> extends Requirements {
   readonly stream: (request: Request, caller: Caller, call: LiveCall) => AsyncIterable<Response>;
 }
 
+/** LiveDialogue is the call of a dialogue. */
+export interface LiveDialogue extends LiveCall {
+  /**
+   * begin counts something that is asked for within the dialogue as the call that it could be, of a weight as in Requirements, and gives what
+   * must be run when that has ended. TOO_MANY_CALLS or OVERLOADED if it may not begin.
+   */
+  readonly begin: (weight: number) => () => void;
+}
+
 /** DialogueHandler is the same of a method whose messages are no questions and answers. It encodes its messages itself. */
 export interface DialogueHandler<Request> extends Requirements {
   /** Lives through the whole call. What it throws is the status that the call ends in. */
   readonly converse: (
     dialogue: Dialogue<Request>,
     caller: Caller,
-    call: LiveCall,
+    call: LiveDialogue,
   ) => Promise<'ended' | 'cancelled'>;
 }
 

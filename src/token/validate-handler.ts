@@ -14,7 +14,7 @@ const MAX_BATCH_BYTES = 4 * 1024 * 1024;
 const BATCH_EXPANSION = 16;
 const VALIDATE = 'keyward.tokens.validate';
 /** Hundreds of validations share a statement, and gateways have thousands under way when memory is empty. */
-const WEIGHT = 2;
+export const VALIDATE_WEIGHT = 2;
 
 export interface ValidateHandlers {
   readonly validateToken: Handler<Presented, Buffer>;
@@ -29,7 +29,7 @@ export function validateHandlers(verdicts: Verdicts, counts: ValidationCounts): 
     permission: VALIDATE,
     maxRequestBytes: MAX_REQUEST_BYTES,
     servesStaleCallers: true,
-    weight: WEIGHT,
+    weight: VALIDATE_WEIGHT,
     handle: (request) => handler.validate(request),
     answerFromMemory: (request) => handler.answerFromMemory(request),
   };

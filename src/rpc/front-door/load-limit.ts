@@ -38,6 +38,10 @@ export class LoadLimit {
     return true;
   }
 
+  shrink(bytes: number): void {
+    this.#bytes -= bytes;
+  }
+
   end(bytes: number): void {
     this.#calls -= 1;
     this.#bytes -= bytes;
@@ -68,6 +72,14 @@ export class Work {
     if (!this.#limit.grow(more)) return false;
     this.#bytes = bytes;
     return true;
+  }
+
+  /** take lets the call count for more bytes for a while, and gives what takes them off again; undefined if there is no room. */
+  take(bytes: number): (() => void) | undefined {
+    if (!this.#limit.grow(bytes)) return undefined;
+    return () => {
+      this.#limit.shrink(bytes);
+    };
   }
 
   /** hold gives what must be run once, when the holder is done. */

@@ -19,7 +19,7 @@ type Methods = Pick<typeof SecretServiceService, 'accessSecret' | 'batchAccessSe
 const ACCESS = 'keyward.secrets.access';
 const MAX_REQUESTS = 100;
 /** Many accesses share the statement that reads and the one that records; each decrypts by itself. */
-const WEIGHT = 10;
+export const ACCESS_WEIGHT = 10;
 /** One of them: a name and a username at their longest. */
 const MAX_REQUEST_BYTES = 4 * 1024;
 
@@ -29,7 +29,7 @@ export function accessHandlers(service: AccessService): Handlers<Methods> {
     accessSecret: {
       permission: ACCESS,
       onMissingScope,
-      weight: WEIGHT,
+      weight: ACCESS_WEIGHT,
       handle: async (request, caller) => toAccess(await service.access(caller, readAccess(request, caller))),
     },
     batchAccessSecrets: {

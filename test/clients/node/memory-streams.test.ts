@@ -184,6 +184,25 @@ describe('values of secrets', () => {
     expect(textOf('a')).toBeUndefined();
   });
 
+  test('that are asked for again before the answer to another question is there are asked for once more', () => {
+    const answers: unknown[] = [];
+    const request = { secret: { id: 3n }, version: 0, includeExpired: false, skipAccessTime: false };
+    const ask = (): bigint | undefined =>
+      memory.secrets.access(stream, 'a', request, (answer) => answers.push(answer))?.id;
+    const id = ask() ?? 0n;
+    expect(ask()).toBeUndefined();
+    const error = { code: 5, message: 'none', details: [] };
+    const again = memory.secrets.accessed(stream, { id, error, keep: false });
+    expect(answers).toEqual([{ error }]);
+    memory.secrets.accessed(stream, {
+      id: again?.id ?? 0n,
+      access: { secretId: 3n, version: 1, payload: { text: 'new' } },
+      keep: true,
+    });
+    expect(answers).toHaveLength(2);
+    expect(textOf('a')).toBe('new');
+  });
+
   test('are bounded, counted and named to other replicas', () => {
     for (const key of ['a', 'b', 'c']) access(key, key);
     expect(['a', 'b', 'c'].map(textOf)).toEqual([undefined, 'b', 'c']);

@@ -106,18 +106,6 @@ describe('what is held', () => {
     memory.facts(stream, { facts: [fact(id, 'a')] });
     expect(reasonOf('a')).toBe('OK');
   });
-
-  test('is not released while it is asked for once more, though the answer before was held', () => {
-    const first = ask('a');
-    invalidate({ handles: [handleOf('z')] });
-    const second = ask('a');
-    memory.facts(stream, { facts: [fact(first.id, 'a')] });
-    for (const key of ['b', 'c', 'd']) learn(key);
-    expect(reasonOf('a')).toBeUndefined();
-    expect(memory.renewal(stream).released).toEqual([]);
-    memory.facts(stream, { facts: [fact(second.id, 'a')] });
-    expect(reasonOf('a')).toBe('OK');
-  });
 });
 
 describe('a lease', () => {
@@ -196,25 +184,43 @@ describe('an invalidation', () => {
     expect(reasonOf('a')).toBe(held);
   });
 
-  test('parts those who asked before it from those who ask after it', () => {
-    const first = ask('a');
-    const same = ask('a');
-    expect(same.id).toBe(0n);
-    invalidate({ handles: [handleOf('a')] });
-    const later = ask('a');
-    expect(later.id).not.toBe(0n);
-    memory.facts(stream, { facts: [fact(first.id, 'a')] });
-    expect([first, same, later].map(({ answers }) => answers.length)).toEqual([1, 1, 0]);
-    memory.facts(stream, { facts: [fact(later.id, 'a', { isActive: false })] });
-    expect(reasonIn(later.answers)).toBe('INACTIVE');
-    expect(reasonOf('a')).toBe('INACTIVE');
-  });
-
   test('is not missed behind very many others', () => {
     const { id } = ask('a');
     invalidate({ handles: [handleOf('a')] });
     for (let count = 0; count < 500; count += 1) invalidate({ handles: [handleOf('b')] });
     memory.facts(stream, { facts: [fact(id, 'a')] });
     expect(reasonOf('a')).toBeUndefined();
+  });
+});
+
+describe('a look-up answers who asked before it was sent', () => {
+  test('and those who asked since are answered from memory if it is kept', () => {
+    const first = ask('a');
+    const later = ask('a');
+    expect(later.id).toBe(0n);
+    expect(memory.facts(stream, { facts: [fact(first.id, 'a')] })).toEqual([]);
+    expect([first, later].map(({ answers }) => reasonIn(answers))).toEqual(['OK', 'OK']);
+  });
+
+  test.each([
+    ['is not kept', { known: false, principal: undefined }, 'UNKNOWN'],
+    ['is overtaken', {}, 'OK'],
+  ] as const)('and those who asked since by another one if it %s', (what, fields, reason) => {
+    const first = ask('a');
+    if (what === 'is overtaken') invalidate({ handles: [handleOf('a')] });
+    const later = [ask('a'), ask('a')];
+    const [again] = memory.facts(stream, { facts: [fact(first.id, 'a', { ...fields })] });
+    expect(reasonIn(first.answers)).toBe(reason);
+    expect(later.map(({ answers }) => answers.length)).toEqual([0, 0]);
+    memory.facts(stream, { facts: [fact(again?.id ?? 0n, 'a', { isActive: false })] });
+    expect(later.map(({ answers }) => reasonIn(answers))).toEqual(['INACTIVE', 'INACTIVE']);
+    expect(reasonOf('a')).toBe('INACTIVE');
+  });
+
+  test('and none of them if the stream ends', () => {
+    const both = [ask('a'), ask('a')];
+    memory.streamEnded(stream);
+    expect(both.map(({ answers }) => answers)).toEqual([[undefined], [undefined]]);
+    expect(memory.lookingUp).toBe(0);
   });
 });

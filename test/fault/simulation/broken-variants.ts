@@ -15,6 +15,7 @@ import { BROKEN_CLIENTS } from './broken-clients.js';
 import { BROKEN_EPOCHS } from './broken-epochs.js';
 import { each, PassingSession } from './passing-session.js';
 import type { Parts } from './simulated-replica.js';
+import { spoiling } from './spoiling.js';
 
 /** Broken is a protocol that is wrong in one point. */
 interface Broken {
@@ -36,7 +37,8 @@ export const BROKEN: Readonly<Record<string, Broken>> = {
     },
   },
   'a load that began before a change puts back what was before': {
-    spoil: () => replaceMethods({ outdate: () => undefined, outdateAll: () => undefined }),
+    spoil: () =>
+      spoiling(MissLoader.prototype, () => ({ outdate: () => undefined, outdateAll: () => undefined })),
   },
   'the lease is renewed on another session than the one that listens': {
     parts: { connector: (connector, _memory, place) => renewingElsewhere(connector, place) },
@@ -61,11 +63,11 @@ export const BROKEN: Readonly<Record<string, Broken>> = {
   },
   'without a lease, a load is joined that began before': {
     spoil: () =>
-      replaceMethods({
+      spoiling(MissLoader.prototype, () => ({
         loadAnew(digest, startedAt) {
           return this.load(digest, startedAt);
         },
-      }),
+      })),
   },
   'a change is called complete although stale answers may come': {
     parts: {
@@ -81,20 +83,6 @@ export const BROKEN: Readonly<Record<string, Broken>> = {
   ...BROKEN_EPOCHS,
   ...BROKEN_CLIENTS,
 };
-
-type Loader = MissLoader<unknown, unknown>;
-
-/** replaceMethods replaces methods of all loaders until what is returned is called. */
-function replaceMethods(methods: Partial<Loader> & ThisType<Loader>): () => void {
-  const names = Object.keys(methods);
-  const originals = Object.getOwnPropertyDescriptors(MissLoader.prototype);
-  Object.assign(MissLoader.prototype, methods);
-  return () => {
-    for (const [name, original] of Object.entries(originals)) {
-      if (names.includes(name)) Object.defineProperty(MissLoader.prototype, name, original);
-    }
-  };
-}
 
 class UncheckedLease extends Lease {
   override holds(): boolean {

@@ -9,7 +9,7 @@ export const REPLAYED = process.env['SIM_SEED'] === undefined ? undefined : Numb
 export const FIRST_SEED = REPLAYED ?? Date.now() % MAX_SEED;
 /** Enough for every broken variant to be caught. */
 export const MAX_SCHEDULES = 10_000;
-export const SCHEDULES = REPLAYED === undefined ? extent('SIM_SCHEDULES', 400, MAX_SCHEDULES) : 1;
+export const SCHEDULES = REPLAYED === undefined ? extent('SIM_SCHEDULES', 120, MAX_SCHEDULES) : 1;
 
 /** Finding is a schedule in which the protocol failed. */
 interface Finding {
@@ -25,7 +25,15 @@ export interface Campaign {
 
 /** simulate runs one schedule after the other until one fails. */
 export async function simulate(first: number, schedules: number, parts: Parts = {}): Promise<Campaign> {
-  const counts = { answers: 0, staleAnswers: 0, clientAnswers: 0, changes: 0, complete: 0, faults: 0 };
+  const counts = {
+    answers: 0,
+    staleAnswers: 0,
+    clientAnswers: 0,
+    clientValues: 0,
+    changes: 0,
+    complete: 0,
+    faults: 0,
+  };
   const { stackTraceLimit } = Error;
   // Thousands of errors are part of the schedules; nobody reads where they were made.
   Error.stackTraceLimit = 0;

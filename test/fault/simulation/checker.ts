@@ -1,24 +1,19 @@
 import type { Propagation } from '../../../src/coherence/propagation.js';
-import { digestOf, type Change, type Database } from './database.js';
+import type { Database } from './database.js';
 import { RATE_ERROR } from './machine.js';
+import { ownerOf, rowsMeant, type Change, type Row } from './rows.js';
 
-/** Remembered is a record of the cache under test: it tells of which versions of token and owner it was made. */
-export interface Remembered {
-  readonly version: number;
-  readonly owner: { readonly username: string };
-}
+/** Answered is what an answer was made of: versions of a row and, if it is a token, of its owner; null for a row that is gone. */
+export type Answered = { readonly version: number; readonly ownerVersion?: number } | null;
 
 /** Floors are the oldest versions that an answer may show, by row. */
-interface Floors {
-  readonly tokens: number[];
-  readonly owners: number[];
-}
+type Floors = readonly number[];
 
-/** Question is a validation that a client has begun. */
+/** Question is something that somebody has begun to ask for. */
 export interface Question {
-  readonly token: number;
+  readonly row: Row;
   readonly begunAt: number;
-  readonly tokenFloor: number;
+  readonly floor: number;
   readonly ownerFloor: number;
 }
 
@@ -38,80 +33,80 @@ const LEASE_MS = 3_000;
 export class Checker {
   readonly #database: Database;
   readonly #maxStaleMs: number;
-  readonly #floors: Floors;
+  readonly #floors: number[];
   /** Promises for a later time. */
   #later: { readonly at: number; readonly floors: Floors }[] = [];
 
   constructor(database: Database, maxStaleMs: number) {
     this.#database = database;
     this.#maxStaleMs = maxStaleMs;
-    this.#floors = { tokens: database.tokens.map(() => 0), owners: database.owners.map(() => 0) };
+    this.#floors = database.rows.map(() => 0);
   }
 
   /** versionsAfter is what a change promises that has just been committed. */
-  versionsAfter({ tokens, deleted, unchanged, owners }: Change): Floors {
-    const all = new Set([...tokens, ...deleted, ...unchanged]);
-    const ownersChanged = new Set(owners);
-    return {
-      tokens: this.#database.tokens.map((row, place) => (all.has(place) ? row.latest : 0)),
-      owners: this.#database.owners.map((row, place) => (ownersChanged.has(place) ? row.latest : 0)),
-    };
+  versionsAfter(change: Change): Floors {
+    const meant = new Set(rowsMeant(change));
+    return this.#database.rows.map(({ latest }, row) => (meant.has(row) ? latest : 0));
   }
 
   /** returned takes in what a call promised when it returned. `effectiveBy` is in true time. */
   returned(floors: Floors, { complete }: Propagation, effectiveBy: number | undefined): void {
-    if (complete) raise(this.#floors, floors);
+    if (complete) this.#raise(floors);
     else if (effectiveBy === undefined) throw new Contradiction('a change is neither complete nor will be');
     else this.#later.push({ at: effectiveBy, floors });
   }
 
-  ask(token: number, now: number): Question {
-    for (const { floors } of this.#later.filter(({ at }) => at < now)) raise(this.#floors, floors);
-    this.#later = this.#later.filter(({ at }) => at >= now);
+  ask(row: Row, now: number): Question {
+    if (this.#later.length > 0) {
+      for (const { floors } of this.#later.filter(({ at }) => at < now)) this.#raise(floors);
+      this.#later = this.#later.filter(({ at }) => at >= now);
+    }
+    const owner = ownerOf(row);
     return {
-      token,
+      row,
       begunAt: now,
-      tokenFloor: this.#floors.tokens[token] ?? 0,
-      ownerFloor: this.#floors.owners[this.ownerOf(token)] ?? 0,
+      floor: this.#floors[row] ?? 0,
+      ownerFloor: owner === undefined ? 0 : (this.#floors[owner] ?? 0),
     };
   }
 
-  answer(question: Question, record: Remembered | null, isStale: boolean, now: number): void {
-    const { token, tokenFloor, ownerFloor } = question;
-    const row = this.#database.tokens[token];
-    const owner = this.#database.owners[this.ownerOf(token)];
-    if (row === undefined || owner === undefined) throw new Error('the model has no such row');
-    const about = `token ${digestOf(token)}, asked at ${question.begunAt.toFixed(3)}, answered at ${now.toFixed(3)}`;
-    if (record === null) {
+  /** may holds it against a question whether there is anybody any more who may hold or be given anything. */
+  may({ row, floor, begunAt }: Question, now: number): void {
+    if (this.#database.row(row).exists.slice(floor).includes(true)) return;
+    throw new Contradiction(
+      `answered at ${now.toFixed(3)}, asked at ${begunAt.toFixed(3)} by one who had lost the right to it`,
+    );
+  }
+
+  answer(question: Question, answered: Answered, isStale: boolean, now: number): void {
+    const { row, floor, ownerFloor } = question;
+    const { exists, since } = this.#database.row(row);
+    const about = `row ${row}, asked at ${question.begunAt.toFixed(3)}, answered at ${now.toFixed(3)}`;
+    if (answered === null) {
       if (isStale) throw new Contradiction(`${about}: unknown, and stale`);
-      if (row.exists.slice(tokenFloor).includes(false)) return;
-      throw new Contradiction(`${about}: unknown, though it exists since version ${tokenFloor}`);
+      if (exists.slice(floor).includes(false)) return;
+      throw new Contradiction(`${about}: unknown, though it exists since version ${floor}`);
     }
-    const ownerVersion = Number(record.owner.username);
-    if (record.version < tokenFloor || ownerVersion < ownerFloor) {
+    const { version, ownerVersion = 0 } = answered;
+    if (version < floor || ownerVersion < ownerFloor) {
       throw new Contradiction(
-        `${about}${isStale ? ', stale' : ''}: version ${record.version} of owner ${ownerVersion}, ` +
-          `though ${tokenFloor} of owner ${ownerFloor} was promised`,
+        `${about}${isStale ? ', stale' : ''}: version ${version} of owner ${ownerVersion}, ` +
+          `though ${floor} of owner ${ownerFloor} was promised`,
       );
     }
     if (!isStale) return;
-    const replacedAt = Math.min(row.since[record.version + 1] ?? now, owner.since[ownerVersion + 1] ?? now);
+    const owner = ownerOf(row);
+    const ownerSince = owner === undefined ? undefined : this.#database.row(owner).since[ownerVersion + 1];
+    const replacedAt = Math.min(since[version + 1] ?? now, ownerSince ?? now);
     const allowed = this.#maxStaleMs === 0 ? 0 : (LEASE_MS + this.#maxStaleMs) / (1 - RATE_ERROR);
     if (this.#maxStaleMs === 0 || now - replacedAt > allowed) {
       throw new Contradiction(`${about}: stale by ${(now - replacedAt).toFixed(0)} ms`);
     }
   }
 
-  ownerOf(token: number): number {
-    return token % this.#database.owners.length;
+  #raise(by: Floors): void {
+    by.forEach((version, row) => {
+      this.#floors[row] = Math.max(this.#floors[row] ?? 0, version);
+    });
   }
-}
-
-function raise(floors: Floors, by: Floors): void {
-  by.tokens.forEach((version, place) => {
-    floors.tokens[place] = Math.max(floors.tokens[place] ?? 0, version);
-  });
-  by.owners.forEach((version, place) => {
-    floors.owners[place] = Math.max(floors.owners[place] ?? 0, version);
-  });
 }

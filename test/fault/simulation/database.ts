@@ -3,38 +3,8 @@ import type { Head, LeaseTerms, Notice, Registered, ServerHead } from '../../../
 import type { Random } from '../../support/random.js';
 import { Backend, type Told } from './backend.js';
 import { RATE_ERROR } from './machine.js';
+import { ALL_ROWS, evictionOf, Versions, type Change, type Row } from './rows.js';
 import type { Scheduler } from './scheduler.js';
-
-/** Versions is a row and all that it was: every change adds a version, in which the row may be gone. */
-export class Versions {
-  readonly exists: boolean[] = [true];
-  /** When each version was committed. */
-  readonly since: number[] = [-Infinity];
-
-  get latest(): number {
-    return this.exists.length - 1;
-  }
-
-  change(exists: boolean, now: number): void {
-    this.exists.push(exists);
-    this.since.push(now);
-  }
-}
-
-/** Change is what a transaction does. */
-export interface Change {
-  /** Places in `tokens` of those that are changed or, if they are gone, made again. */
-  readonly tokens: readonly number[];
-  /** Places in `tokens` of those that are deleted. */
-  readonly deleted: readonly number[];
-  /** Places in `tokens` of those that were to be changed and are already as wanted. */
-  readonly unchanged: readonly number[];
-  /** Places in `owners` of those that are changed. */
-  readonly owners: readonly number[];
-  /** True if the notice does not tell what was changed. */
-  readonly isUntold: boolean;
-  readonly barrier?: { readonly id: string; readonly writer: string };
-}
 
 interface Registration {
   readonly epoch: string;
@@ -62,18 +32,12 @@ export interface Copy {
 }
 
 export interface DatabaseOptions {
-  readonly tokens: number;
-  readonly owners: number;
   /** How long a transaction takes from its last statement until others see it, in milliseconds. */
   readonly commitMs: () => number;
   /** How long a statement takes, in milliseconds. */
   readonly statementMs: () => number;
   /** How long it takes from a commit until a session that listens has heard of it, in milliseconds. */
   readonly notifyMs: () => number;
-}
-
-export function digestOf(token: number): string {
-  return String.fromCharCode(97 + token);
 }
 
 /**
@@ -85,8 +49,7 @@ export function digestOf(token: number): string {
  */
 export class Database {
   readonly options: DatabaseOptions;
-  readonly tokens: readonly Versions[];
-  readonly owners: readonly Versions[];
+  readonly rows: readonly Versions[] = ALL_ROWS.map(() => new Versions());
   readonly #scheduler: Scheduler;
   readonly #clockRate: number;
   readonly #backends = new Set<Backend>();
@@ -110,8 +73,6 @@ export class Database {
     this.options = options;
     this.#scheduler = scheduler;
     this.#clockRate = 1 + RATE_ERROR * random.pick([-1, 0, 1]);
-    this.tokens = Array.from({ length: options.tokens }, () => new Versions());
-    this.owners = Array.from({ length: options.owners }, () => new Versions());
   }
 
   get isUp(): boolean {
@@ -121,6 +82,12 @@ export class Database {
   get head(): ServerHead {
     const { epoch } = this.#epoch();
     return { epoch, revision: this.#head, server: `server ${this.#life}` };
+  }
+
+  row(row: Row): Versions {
+    const versions = this.rows[row];
+    if (versions === undefined) throw new Error('there is no such row');
+    return versions;
   }
 
   /** isUnnoticed tells whether an older copy was started of which nobody has noticed yet that it is one. */
@@ -165,7 +132,7 @@ export class Database {
   copy(): Copy {
     const stored = this.#epoch();
     return {
-      exists: this.tokens.map(({ exists }) => exists.at(-1) === true),
+      exists: this.rows.map(({ isThere }) => isThere),
       feed: [...this.#feed],
       head: this.#head,
       replicas: new Map(this.#replicas),
@@ -314,10 +281,9 @@ export class Database {
 
   #takeBack({ exists, feed, head, replicas, barriers, stored }: Copy): void {
     const { now } = this.#scheduler;
-    this.tokens.forEach((row, place) => {
+    this.rows.forEach((row, place) => {
       row.change(exists[place] === true, now);
     });
-    for (const row of this.owners) row.change(true, now);
     this.#feed = [...feed];
     this.#head = head;
     this.#replicas = new Map(replicas);
@@ -338,14 +304,14 @@ export class Database {
     this.#epochs += 1;
     this.#isOlder = false;
     const beganAt = this.#stored === undefined ? undefined : this.#clock();
-    return { epoch: `epoch ${this.#epochs}`, history: this.#history, beganAt };
+    const epoch = `00000000-0000-4000-8000-${String(this.#epochs).padStart(12, '0')}`;
+    return { epoch, history: this.#history, beganAt };
   }
 
   #apply(change: Change): bigint {
     const { now } = this.#scheduler;
-    for (const token of change.tokens) this.tokens[token]?.change(true, now);
-    for (const token of change.deleted) this.tokens[token]?.change(false, now);
-    for (const owner of change.owners) this.owners[owner]?.change(true, now);
+    for (const row of change.changed) this.row(row).change(true, now);
+    for (const row of change.gone) this.row(row).change(false, now);
     this.#head += 1n;
     if (change.barrier !== undefined) this.#barriers.set(change.barrier.id, this.#head);
     const notice: Notice = {
@@ -387,14 +353,4 @@ export class Database {
   #clock(): number {
     return this.#scheduler.now * this.#clockRate + this.#clockOffset;
   }
-}
-
-/** evictionOf is what the triggers tell of a change. */
-export function evictionOf({ tokens, deleted, owners, isUntold }: Change): Notice['eviction'] {
-  return {
-    everything: isUntold,
-    digests: isUntold ? [] : [...tokens, ...deleted].map(digestOf),
-    owners: { userIds: isUntold ? [] : owners.map(BigInt), accountIds: [], profileIds: [] },
-    secretIds: [],
-  };
 }

@@ -84,6 +84,8 @@ export class Machine {
 /** Process runs on a machine until it is killed; then nothing of it is ever run again. */
 export class Process implements Timers {
   readonly machine: Machine;
+  /** What is told of its end, and whether its machine lives on. */
+  readonly onEnd = new Set<(doesMachineLive: boolean) => void>();
   #isDead = false;
 
   constructor(machine: Machine) {
@@ -94,8 +96,10 @@ export class Process implements Timers {
     return this.#isDead;
   }
 
-  kill(): void {
+  kill(doesMachineLive: boolean): void {
     this.#isDead = true;
+    for (const tell of [...this.onEnd]) tell(doesMachineLive);
+    this.onEnd.clear();
   }
 
   monotonicMs(): number {
@@ -130,10 +134,19 @@ export class Process implements Timers {
     };
   }
 
-  /** deliver hands something that came from outside to the process. */
+  /** deliver hands something that came over the network to the process. */
   deliver(work: () => void): void {
+    this.#when('message', work);
+  }
+
+  /** local is for what comes from the machine itself: once that goes on, it may come before all that came over the network. */
+  local(work: () => void): void {
+    this.#when('timer', work);
+  }
+
+  #when(kind: 'timer' | 'message', work: () => void): void {
     if (this.#isDead) return;
-    if (this.machine.isFrozen) this.machine.keep('message', () => this.deliver(work));
+    if (this.machine.isFrozen) this.machine.keep(kind, () => this.#when(kind, work));
     else work();
   }
 }

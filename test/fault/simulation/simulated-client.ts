@@ -1,161 +1,103 @@
-import type { Invalidation } from '../../../src/holders/holder-outlet.js';
+import { AccessSecretRequest } from '../../../clients/node/src/gen/keyward/secret/v1/secret_service.js';
+import { Holding } from '../../../clients/node/src/holding/holding.js';
+import type { Timers } from '../../../clients/node/src/holding/timers.js';
+import type { Entry } from '../../../clients/node/src/memory/entry.js';
+import type { Accessed, SecretValue } from '../../../clients/node/src/memory/secret-shelf.js';
+import type { Verdict } from '../../../clients/node/src/memory/verdict.js';
+import { digestBytes } from '../../../src/crypto/digest.js';
 import type { Random } from '../../support/random.js';
-import { ClientMemory } from './client-memory.js';
-import { HoldConnection, type Near } from './hold-connection.js';
-import type { ClientParts, SimulatedReplica, TokenRecord } from './simulated-replica.js';
+import type { Answered } from './checker.js';
+import { HoldStreams, type Near } from './hold-stream.js';
+import { digestOfRow, type Row } from './rows.js';
+import type { ClientParts, SimulatedReplica } from './simulated-replica.js';
 
-/** Answered is told what a client answers. */
-type Answered = (record: TokenRecord | null, isStale: boolean) => void;
+/** Tell is told what a client answers. */
+type Tell = (answered: Answered, isStale: boolean) => void;
 
-interface Stream {
-  readonly number: number;
-  readonly connection: HoldConnection;
-  heardMs: number;
-  lastRenewal: bigint;
-  isLeaving: boolean;
-}
-
-const RENEW_EVERY_MS = 900;
-/** Without a word for so long a stream is given up. */
-const SILENCE_MS = 2_000;
-const RETRY_MS = 100;
-
-/** SimulatedClient is one process that holds verdicts: it has one stream, and while it goes to another replica two. */
+/** SimulatedClient is one process that holds verdicts and values of secrets: the real memory, kept right over simulated streams. */
 export class SimulatedClient {
   readonly near: Near;
-  readonly #random: Random;
-  readonly #replicas: () => readonly SimulatedReplica[];
-  readonly #memory: ClientMemory;
-  readonly #streams = new Map<number, Stream>();
-  readonly #asked = new Map<bigint, Answered>();
-  /** The stream under whose lease it answers, or did at last. */
-  #current: number | undefined;
-  #isTooSlow = false;
-  #numbers = 0;
-  #ids = 0n;
+  readonly streams: HoldStreams;
+  readonly #holding: Holding;
+  /** What was found of each text, as of one that is bound to a connection. */
+  readonly #bound = new Map<Row, Entry>();
 
   constructor(near: Near, random: Random, replicas: () => readonly SimulatedReplica[], parts: ClientParts) {
+    const { process } = near;
+    const timers: Timers = {
+      monotonicMs: () => process.monotonicMs(),
+      wallMs: () => process.wallMs(),
+      after: (ms, run) => process.after(ms, run),
+      soon: (run) => {
+        queueMicrotask(run);
+      },
+      random: () => process.random(),
+    };
     this.near = near;
-    this.#random = random;
-    this.#replicas = replicas;
-    this.#memory = new ClientMemory(near.process, parts);
-    this.#dial();
-    this.#tick();
+    this.streams = new HoldStreams(near, random, replicas);
+    // As many as the replica allows, or fewer: then it makes room by itself.
+    const limits = { maxEntries: random.pick([2, 3]), maxSecrets: 2 };
+    this.#holding = new Holding(this.streams.transport, limits, parts.timers?.(timers) ?? timers);
   }
 
-  /** isWell tells whether it answers from memory, or may not because faults have made it slow too often. */
-  get isWell(): boolean {
-    const hasLease = this.#current !== undefined && this.#memory.hasLease(this.#current);
-    return hasLease || this.#isTooSlow;
-  }
-
-  /** connections are those that are open. */
-  get connections(): HoldConnection[] {
-    return [...this.#streams.values()].map(({ connection }) => connection);
+  /** isLeased tells whether it answers from memory. */
+  get isLeased(): boolean {
+    return this.#holding.memory.isLeased;
   }
 
   /** validate answers from memory, or by a look-up if there is a stream to ask. True for memory. */
-  validate(digest: string, answered: Answered): boolean {
-    const record = this.#memory.validate(digest);
-    if (record !== undefined) {
-      answered(record, false);
+  validate(token: Row, tell: Tell): boolean {
+    const { memory, session } = this.#holding;
+    const key = String(token);
+    if (this.#bound.get(token)?.isHeld !== true) this.#bound.delete(token);
+    const entry = this.#bound.get(token) ?? memory.entryOf(key);
+    if (entry !== undefined) this.#bound.set(token, entry);
+    const verdict = entry && memory.judgeEntry(entry, []);
+    if (verdict !== undefined) {
+      tellVerdict(verdict, tell);
       return true;
     }
-    const stream = this.#current === undefined ? undefined : this.#streams.get(this.#current);
-    if (stream === undefined) return false;
-    this.#ids += 1n;
-    this.#asked.set(this.#ids, answered);
-    this.#memory.lookUp(stream.number, this.#ids, digest);
-    stream.connection.lookUp(this.#ids, digest);
+    const digest = (): Buffer => digestBytes(digestOfRow(token));
+    const asked =
+      session &&
+      memory.lookUp(session.stream, key, digest, (answer) => {
+        if (answer !== undefined && 'judge' in answer) tellVerdict(answer.judge([]), tell);
+      });
+    if (asked !== undefined) session?.lookUp(asked);
     return false;
   }
 
-  #tick(): void {
-    const { process } = this.near;
-    process.after(RENEW_EVERY_MS, () => {
-      this.#tick();
-      for (const stream of [...this.#streams.values()]) {
-        if (process.monotonicMs() - stream.heardMs > SILENCE_MS) this.#giveUp(stream);
-        else this.#renew(stream);
-      }
-    });
-  }
-
-  #renew(stream: Stream): void {
-    stream.lastRenewal += 1n;
-    this.#memory.renew(stream.number, stream.lastRenewal);
-    stream.connection.renew(stream.lastRenewal);
-  }
-
-  #dial(): void {
-    const { process } = this.near;
-    const replica = this.#random.pick(this.#replicas());
-    this.#numbers += 1;
-    const number = this.#numbers;
-    const hear = <Args extends unknown[]>(run: (stream: Stream, ...args: Args) => void) => {
-      return (...args: Args): void => {
-        const stream = this.#streams.get(number);
-        if (stream === undefined) return;
-        stream.heardMs = process.monotonicMs();
-        run(stream, ...args);
-      };
-    };
-    const connection = new HoldConnection(this.near, replica, {
-      opened: hear((stream, isResumed: boolean) => {
-        this.#memory.opened(number, isResumed);
-        this.#current ??= number;
-        this.#renew(stream);
-      }),
-      facts: hear((_stream, facts: Parameters<ClientMemory['facts']>[1]) => {
-        this.#memory.facts(number, facts);
-        for (const { id, fact, isStale } of facts) {
-          if (fact !== undefined) this.#asked.get(id)?.(fact, isStale);
-          this.#asked.delete(id);
-        }
-      }),
-      granted: hear((_stream, grant: Parameters<ClientMemory['granted']>[1]) => {
-        this.#memory.granted(number, grant);
-        this.#isTooSlow = 'refusal' in grant.granted && grant.granted.refusal === 'TOO_SLOW';
-        if (this.#memory.hasLease(number)) this.#goOver(number);
-      }),
-      invalidated: hear((_stream, invalidation: Invalidation) => {
-        this.#memory.forget(number, invalidation);
-        connection.acknowledge(invalidation.number);
-      }),
-      leave: hear((stream) => {
-        if (stream.isLeaving) return;
-        stream.isLeaving = true;
-        this.#dial();
-      }),
-      lost: hear((stream) => this.#giveUp(stream)),
-    });
-    this.#streams.set(number, {
-      number,
-      connection,
-      heardMs: process.monotonicMs(),
-      lastRenewal: 0n,
-      isLeaving: false,
-    });
-    connection.open(this.#memory.begin(number, this.#current));
-  }
-
-  /** #goOver answers under the lease of a stream from now on, and leaves the others. */
-  #goOver(number: number): void {
-    this.#current = number;
-    for (const stream of [...this.#streams.values()]) {
-      if (stream.number >= number) continue;
-      this.#streams.delete(stream.number);
-      this.#memory.over(stream.number);
-      stream.connection.left();
+  /** read is the same for the value of a secret. */
+  read(secret: Row, tell: Tell): boolean {
+    const { memory, session } = this.#holding;
+    const key = String(secret);
+    const held = memory.secrets.get(key);
+    if (held !== undefined) {
+      tellValue(held, tell);
+      return true;
     }
+    const request = AccessSecretRequest.fromPartial({ secret: { id: BigInt(secret) } });
+    const access =
+      session &&
+      memory.secrets.access(session.stream, key, request, (accessed) => tellAccessed(accessed, tell));
+    if (access !== undefined) session?.send({ access });
+    return false;
   }
+}
 
-  #giveUp(stream: Stream): void {
-    stream.connection.hangUp();
-    this.#streams.delete(stream.number);
-    this.#memory.over(stream.number);
-    this.near.process.after(RETRY_MS * (1 + this.#random.below(5)), () => {
-      if ([...this.#streams.values()].every(({ isLeaving }) => isLeaving)) this.#dial();
-    });
-  }
+function tellVerdict({ valid, reason, name, principal, stale }: Verdict, tell: Tell): void {
+  if (valid) tell({ version: Number(name), ownerVersion: Number(principal?.username) }, stale);
+  else if (reason === 'UNKNOWN') tell(null, stale);
+  else throw new Error(`no token is ever ${reason}`);
+}
+
+function tellValue({ bytes }: SecretValue, tell: Tell): void {
+  tell({ version: Number(bytes.toString()) }, false);
+}
+
+/** tellAccessed: of failures one alone says something about the secret. */
+function tellAccessed(accessed: Accessed | undefined, tell: Tell): void {
+  if (accessed === undefined) return;
+  if ('value' in accessed) tellValue(accessed.value, tell);
+  else if (accessed.error?.code === 5) tell(null, false);
 }

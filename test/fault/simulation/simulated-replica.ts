@@ -1,26 +1,42 @@
 import { Acknowledgements } from '../../../src/coherence/acknowledgements.js';
 import { Continuity } from '../../../src/coherence/continuity.js';
 import { Lease } from '../../../src/coherence/lease.js';
+import { holdHandler } from '../../../src/holders/hold-handler.js';
 import { HolderHub } from '../../../src/holders/holder-hub.js';
 import type { OwnClients } from '../../../src/coherence/ports.js';
 import { OutagePolicy } from '../../../src/coherence/outage-policy.js';
 import type { Connector, Memory, Notice, Registered, Registrations } from '../../../src/coherence/ports.js';
 import { PropagationWait, type Propagation } from '../../../src/coherence/propagation.js';
 import { Replica } from '../../../src/coherence/replica.js';
-import { VerdictCache, type CachedOwner, type OwnerFacts } from '../../../src/token/verdict-cache.js';
+import type { Caller } from '../../../src/authz/caller.js';
+import type { Digest } from '../../../src/crypto/digest.js';
+import type { HoldVerdictsRequest } from '../../../src/gen/keyward/token/v1/hold_verdicts.js';
+import { credentialsRefused, databaseUnavailable, notFound } from '../../../src/lib/errors.js';
+import { ALL_SCOPES } from '../../../src/lib/scopes.js';
 import type { Timers } from '../../../src/lib/timers.js';
+import type { AccessedSecret } from '../../../src/secret/access/access.js';
+import type { AccessService } from '../../../src/secret/access/access-service.js';
+import { encodeValid } from '../../../src/token/validate-codec.js';
+import { VerdictRecord, type VerdictFacts } from '../../../src/token/verdict.js';
+import { VerdictCache, type CachedOwner } from '../../../src/token/verdict-cache.js';
+import type { HoldVerdictsResponse } from '../../../clients/node/src/gen/keyward/token/v1/hold_verdicts.js';
+import type { Timers as ClientTimers } from '../../../clients/node/src/holding/timers.js';
 import { callPool, SimulatedConnector, type Place } from './connection.js';
-import { digestOf, evictionOf, type Change } from './database.js';
+import type { Database } from './database.js';
+import { digestOfRow, evictionOf, ownerOf, rowOfDigest, type Change, type Row } from './rows.js';
 
-interface Facts {
+/** SimulatedRecord is a record of the real memory, which tells of which version of the token it was made. */
+export class SimulatedRecord extends VerdictRecord {
   readonly version: number;
-  readonly owner: OwnerFacts;
-}
 
-export interface TokenRecord {
-  readonly version: number;
-  readonly owner: CachedOwner;
-  readonly staleAt: number;
+  constructor(facts: VerdictFacts, owner: CachedOwner, staleAt: number) {
+    super(facts, owner, staleAt, encodeValid(facts));
+    this.version = Number(facts.name);
+  }
+
+  get ownerVersion(): number {
+    return Number(this.owner.username);
+  }
 }
 
 /** Parts are what a replica is made of; a variant that is broken on purpose makes one of them wrongly. */
@@ -39,13 +55,12 @@ export interface Parts {
 
 /** ClientParts are what clients, and the streams to them, do wrongly. */
 export interface ClientParts {
-  readonly countsFromReceipt?: true;
-  readonly keepsWhatItMayNot?: true;
-  readonly comesWithoutHandles?: true;
-  /** Milliseconds by which invalidations come later than what is sent after them. */
-  readonly delaysInvalidations?: number;
-  readonly readsBeforeRegistering?: true;
-  readonly forgetsWhenCut?: true;
+  readonly timers?: (timers: ClientTimers) => ClientTimers;
+  /** Is given what comes to a client, and what makes it come. */
+  readonly receives?: (message: HoldVerdictsResponse, timers: Timers, deliver: () => void) => void;
+  /** The same of what comes to a replica. */
+  readonly arrives?: (request: HoldVerdictsRequest, replica: SimulatedReplica, deliver: () => void) => void;
+  readonly keepsRights?: true;
   readonly signsOffEarly?: true;
 }
 
@@ -53,6 +68,8 @@ const TTL_MS = 6_000;
 /** Fewer than there are tokens, so that some have to go. */
 const MAX_ENTRIES = 3;
 const DATABASE_TIMEOUT_MS = 5_000;
+/** The id of the user, profile and account that those belong to who hold verdicts. */
+const HOLDERS_ID = 1_000n;
 const SILENT = { info: () => undefined, warn: () => undefined };
 
 /** SimulatedReplica is one process of the service: the real protocol on a simulated machine. */
@@ -61,12 +78,12 @@ export class SimulatedReplica {
   readonly connector: SimulatedConnector;
   readonly lease: Lease;
   readonly replica: Replica;
-  readonly policy: OutagePolicy<TokenRecord>;
-  readonly hub: HolderHub<TokenRecord>;
+  readonly policy: OutagePolicy<SimulatedRecord>;
+  readonly hub: HolderHub<VerdictRecord>;
+  /** Serves clients that hold verdicts. */
+  readonly holding: ReturnType<typeof holdHandler>;
   readonly parts: Parts;
-  /** What must be told of the end of the process. */
-  readonly onEnd = new Set<() => void>();
-  readonly #cache: VerdictCache<Facts, TokenRecord>;
+  readonly #cache: VerdictCache<VerdictFacts, SimulatedRecord>;
   readonly #wait: PropagationWait;
   readonly #id: string;
 
@@ -75,11 +92,12 @@ export class SimulatedReplica {
     this.#id = id;
     this.place = place;
     this.parts = parts;
-    this.#cache = new VerdictCache<Facts, TokenRecord>({
+    const clock = { now: () => process.wallMs() };
+    this.#cache = new VerdictCache<VerdictFacts, SimulatedRecord>({
       fetch: (digests) => callPool(place, (done) => done(this.#read(digests))),
       ownerOf: ({ owner }) => owner,
-      toRecord: ({ version }, owner, staleAt) => ({ version, owner, staleAt }),
-      clock: { now: () => process.wallMs() },
+      toRecord: (facts, owner, staleAt) => new SimulatedRecord(facts, owner, staleAt),
+      clock,
       maxEntries: 8,
       ttlMs: TTL_MS,
     });
@@ -89,7 +107,7 @@ export class SimulatedReplica {
     this.connector = new SimulatedConnector(place);
     this.lease = parts.lease?.(process, maxStaleMs) ?? new Lease(process, maxStaleMs);
     this.policy = new OutagePolicy(this.#cache, this.lease, process, DATABASE_TIMEOUT_MS);
-    this.hub = new HolderHub({
+    this.hub = new HolderHub<VerdictRecord>({
       lease: parts.lentLease?.(this.lease, process) ?? this.lease,
       facts: this.policy,
       missed: async (after, upTo) => {
@@ -117,6 +135,18 @@ export class SimulatedReplica {
       holders: this.hub,
     });
     this.hub.onSettled = () => this.replica.settled();
+    this.holding = holdHandler({
+      hub: this.hub,
+      replicaId: id,
+      maxEntries: MAX_ENTRIES,
+      secrets: {
+        access: (_caller, { ref }) => this.#access(ref),
+        recordMissingScope: () => Promise.resolve(),
+      },
+      used: () => undefined,
+      clock,
+      timers: process,
+    });
     const registrations = registrationsAt(place);
     this.#wait = new PropagationWait({
       replica: id,
@@ -131,8 +161,8 @@ export class SimulatedReplica {
   }
 
   /** validate answers as the service does: from memory at once if it may, otherwise by the policy. */
-  validate(token: number, answer: (record: TokenRecord | null, isStale: boolean) => void): void {
-    const digest = digestOf(token);
+  validate(token: Row, answer: (record: SimulatedRecord | null, isStale: boolean) => void): void {
+    const digest = digestOfRow(token);
     const remembered = this.policy.lookUp(digest, this.place.process.wallMs());
     if (remembered !== undefined) {
       answer(remembered, false);
@@ -147,7 +177,7 @@ export class SimulatedReplica {
   /** change commits, forgets, waits, and tells what the call returns; nothing if the commit fails. */
   async change(change: Change, committed: () => void): Promise<Propagation | undefined> {
     const barrier = change.barrier?.id ?? '';
-    const own = evictionOf({ ...change, tokens: [...change.tokens, ...change.unchanged], isUntold: false });
+    const own = evictionOf({ ...change, changed: [...change.changed, ...change.unchanged], isUntold: false });
     try {
       await callPool(this.place, (done) => {
         this.place.database.commit(change, (revision) => {
@@ -171,30 +201,48 @@ export class SimulatedReplica {
 
   /** kill ends the process at once; the machine, if it lives on, closes its connections. */
   kill(doesMachineLive: boolean): void {
-    this.place.process.kill();
-    if (!doesMachineLive) return;
-    this.connector.last?.hangUp();
-    for (const tell of this.onEnd) tell();
+    this.place.process.kill(doesMachineLive);
+    if (doesMachineLive) this.connector.last?.hangUp();
   }
 
   get id(): string {
     return this.#id;
   }
 
-  #read(digests: readonly string[]): Map<string, Facts> {
-    const { tokens, owners } = this.place.database;
-    const found = new Map<string, Facts>();
+  /** authenticate gives the caller whose token that is, as it is by now. */
+  async authenticate(caller: Row): Promise<Caller> {
+    const digest = digestOfRow(caller);
+    const { record, stale } = await this.policy.get(digest);
+    if (record === null) throw credentialsRefused();
+    if (stale) throw databaseUnavailable();
+    return { ...ANY_CALLER, credential: { digest, accountId: HOLDERS_ID } };
+  }
+
+  #read(digests: readonly Digest[]): Map<Digest, VerdictFacts> {
+    const { database } = this.place;
+    const found = new Map<Digest, VerdictFacts>();
     for (const digest of digests) {
-      const token = digest.charCodeAt(0) - 97;
-      const row = tokens[token];
-      if (row?.exists.at(-1) !== true) continue;
-      const ownerPlace = token % owners.length;
-      found.set(digest, {
-        version: row.latest,
-        owner: ownerFacts(ownerPlace, owners[ownerPlace]?.latest ?? 0),
-      });
+      const row = rowOfDigest(digest);
+      if (row >= 0 && database.row(row).isThere) found.set(digest, factsOf(database, row));
     }
     return found;
+  }
+
+  /** #access reads a secret, which has one version after the other, as long as it may be read. */
+  async #access(ref: Parameters<AccessService['access']>[1]['ref']): Promise<AccessedSecret> {
+    if (ref.by !== 'id') throw new Error('secrets are asked for by their ids');
+    const { place } = this;
+    const version = await callPool<number | undefined>(place, (done) => {
+      const { latest, isThere } = place.database.row(Number(ref.id));
+      done(isThere ? latest : undefined);
+    });
+    if (version === undefined) throw notFound('secret');
+    return {
+      secretId: ref.id,
+      version,
+      payload: { format: 'TEXT', bytes: Buffer.from(String(version)) },
+      until: null,
+    };
   }
 }
 
@@ -213,17 +261,38 @@ function registrationsAt(place: Place): Registrations {
   };
 }
 
-function ownerFacts(place: number, version: number): OwnerFacts {
-  const id = BigInt(place);
+const ANY_CALLER: Caller = {
+  userId: HOLDERS_ID,
+  username: 'holder',
+  profileId: HOLDERS_ID,
+  accountNumber: '',
+  keyId: undefined,
+  scopes: ALL_SCOPES,
+  origin: { peer: '', requestId: '', certificate: undefined },
+  isGone: () => false,
+};
+
+function factsOf(database: Database, row: Row): VerdictFacts {
+  const owner = ownerOf(row);
+  const id = owner === undefined ? HOLDERS_ID : BigInt(owner);
   return {
-    profileId: id,
-    userId: id,
-    username: String(version),
-    accountId: id,
-    accountNumber: '',
-    isStaff: true,
-    isSuperuser: true,
-    userIsActive: true,
-    accountIsActive: true,
+    digest: digestOfRow(row),
+    tokenId: BigInt(row),
+    keyId: `00000000-0000-4000-8000-${String(row).padStart(12, '0')}`,
+    name: String(database.row(row).latest),
+    isActive: true,
+    expiresAt: null,
+    scopes: ALL_SCOPES,
+    owner: {
+      profileId: id,
+      userId: id,
+      username: String(owner === undefined ? 0 : database.row(owner).latest),
+      accountId: id,
+      accountNumber: '',
+      isStaff: true,
+      isSuperuser: true,
+      userIsActive: true,
+      accountIsActive: true,
+    },
   };
 }

@@ -1,17 +1,18 @@
 import { Random } from '../../support/random.js';
-import { Checker, Contradiction } from './checker.js';
-import { Database, digestOf, type Change } from './database.js';
+import { Checker, Contradiction, type Answered } from './checker.js';
+import { drawChange, drawCharacter, type Character } from './character.js';
+import { Database } from './database.js';
 import { MAX_FAULT_MS, strike, type Site } from './faults.js';
 import { Machine, Process } from './machine.js';
 import { Network } from './network.js';
 import { CLIENT_FAULTS, strikeClient } from './client-faults.js';
 import { Scheduler } from './scheduler.js';
 import { SimulatedClient } from './simulated-client.js';
-import { SimulatedReplica, type Parts, type TokenRecord } from './simulated-replica.js';
+import { CALLERS, NO_CHANGE, ownerOf, rowsMeant, SECRETS, TOKENS, type Change, type Row } from './rows.js';
+import { SimulatedReplica, type Parts } from './simulated-replica.js';
 
-const TOKENS = 4;
-const OWNERS = 2;
 const VALIDATE_EVERY_MS = 40;
+const ASKED_OF_CLIENTS = [...TOKENS, ...SECRETS];
 /** After the last fault: leases and times for stale answers run out, and all have come back. */
 const RECOVERY_MS = MAX_FAULT_MS + 12_000;
 /** A change that meets no fault waits no longer. */
@@ -21,8 +22,9 @@ const MAX_HEALTHY_WAIT_MS = 500;
 export interface Result {
   readonly answers: number;
   readonly staleAnswers: number;
-  /** Those of clients, from their own memory. */
+  /** Those of clients, from their own memory: of tokens, and values of secrets. */
   readonly clientAnswers: number;
+  readonly clientValues: number;
   readonly changes: number;
   readonly complete: number;
   readonly faults: number;
@@ -30,21 +32,6 @@ export interface Result {
   readonly fingerprint: number;
   /** The first answer that the protocol rules out, or what was not well again once the faults were over. */
   readonly problem: string | undefined;
-}
-
-/** Character is what a whole schedule is like. */
-interface Character {
-  readonly replicas: number;
-  readonly clients: number;
-  readonly maxStaleMs: number;
-  readonly delayMs: number;
-  readonly commitMs: number;
-  readonly notifyMs: number;
-  readonly faultEveryMs: number;
-  readonly changeEveryMs: number;
-  readonly lengthMs: number;
-  readonly checksRecovery: boolean;
-  readonly hasTurns: boolean;
 }
 
 /** Desk is a place for a client: the processes at it come and go. */
@@ -65,7 +52,15 @@ export class Simulation {
   readonly #checker: Checker;
   readonly #sites: readonly Site[];
   readonly #desks: readonly Desk[];
-  readonly #counts = { answers: 0, staleAnswers: 0, clientAnswers: 0, changes: 0, complete: 0, faults: 0 };
+  readonly #counts = {
+    answers: 0,
+    staleAnswers: 0,
+    clientAnswers: 0,
+    clientValues: 0,
+    changes: 0,
+    complete: 0,
+    faults: 0,
+  };
   #processes = 0;
   #barriers = 0;
   #isCalm = false;
@@ -80,8 +75,6 @@ export class Simulation {
     this.#character = drawCharacter(this.#random);
     const { replicas, clients, delayMs, commitMs, notifyMs, maxStaleMs } = this.#character;
     this.#database = new Database(this.#scheduler, this.#random, {
-      tokens: TOKENS,
-      owners: OWNERS,
       commitMs: () => this.#about(this.#calmed(commitMs)),
       statementMs: () => this.#about(0.5),
       notifyMs: () => this.#about(this.#calmed(notifyMs)),
@@ -109,12 +102,12 @@ export class Simulation {
     const { lengthMs, faultEveryMs, changeEveryMs, checksRecovery } = this.#character;
     this.#note(() => JSON.stringify(this.#character));
     this.#again(VALIDATE_EVERY_MS, () => {
-      this.#validate(this.#random.pick(this.#sites), this.#random.below(TOKENS));
+      this.#validate(this.#random.pick(this.#sites), this.#random.pick(TOKENS));
       if (this.#desks.length > 0)
-        this.#validateAt(this.#random.pick(this.#desks).client, this.#random.below(TOKENS));
+        this.#askClient(this.#random.pick(this.#desks).client, this.#random.pick(ASKED_OF_CLIENTS));
     });
     this.#again(changeEveryMs, () => {
-      this.#plan(this.#draw());
+      this.#plan(drawChange(this.#random, this.#database));
     });
     this.#again(faultEveryMs, () => {
       this.#fault();
@@ -143,7 +136,7 @@ export class Simulation {
       name: `client ${this.#processes}`,
       process: new Process(machine),
       network,
-      scheduler: this.#scheduler,
+      caller: this.#random.pick(CALLERS),
     };
     const replicas = (): SimulatedReplica[] => this.#sites.map(({ replica }) => replica);
     return new SimulatedClient(near, this.#random, replicas, this.#parts.clients ?? {});
@@ -158,7 +151,7 @@ export class Simulation {
     });
   }
 
-  #validate(site: Site, token: number): void {
+  #validate(site: Site, token: Row): void {
     const question = this.#checker.ask(token, this.#scheduler.now);
     const { replica } = site;
     replica.place.process.deliver(() => {
@@ -166,52 +159,44 @@ export class Simulation {
         this.#guarded(() => {
           this.#checker.answer(question, record, isStale, this.#scheduler.now);
         });
-        this.#answered(site, token, record, isStale);
+        this.#counts.answers += 1;
+        if (isStale) this.#counts.staleAnswers += 1;
+        this.#answered(site.name, token, record, isStale);
       });
     });
   }
 
-  /** #validateAt lets a client judge; one that is gone or cut off may say nothing. */
-  #validateAt(client: SimulatedClient, token: number): void {
-    const question = this.#checker.ask(token, this.#scheduler.now);
-    const { name, process } = client.near;
-    process.deliver(() => {
-      const isFromMemory = client.validate(digestOf(token), (record, isStale) => {
-        this.#guarded(() => {
-          // A stale answer was given by a replica, at a time between the question and now: it may have been long on its way.
-          const givenAt = isStale ? question.begunAt : this.#scheduler.now;
-          this.#checker.answer(question, record, isStale, givenAt);
-        });
-        this.#mark(token, record?.version ?? -1, isStale ? 1 : 0);
-        this.#note(() => `${name}: token ${token} is ${record?.version ?? -1}`);
+  /** #askClient lets a client judge, or give a value; one that is gone or cut off may say nothing. */
+  #askClient(client: SimulatedClient, row: Row): void {
+    const { name, process, caller } = client.near;
+    const question = this.#checker.ask(row, this.#scheduler.now);
+    const right = this.#checker.ask(caller, this.#scheduler.now);
+    const tell = (answered: Answered, isStale: boolean): void => {
+      this.#guarded(() => {
+        this.#checker.may(right, this.#scheduler.now);
+        // A stale answer was given by a replica, at a time between the question and now: it may have been long on its way.
+        const givenAt = isStale ? question.begunAt : this.#scheduler.now;
+        this.#checker.answer(question, answered, isStale, givenAt);
       });
-      if (isFromMemory) this.#counts.clientAnswers += 1;
+      this.#answered(name, row, answered, isStale);
+    };
+    process.local(() => {
+      const isFromMemory = SECRETS.includes(row) ? client.read(row, tell) : client.validate(row, tell);
+      if (!isFromMemory) return;
+      if (SECRETS.includes(row)) this.#counts.clientValues += 1;
+      else this.#counts.clientAnswers += 1;
     });
   }
 
-  #answered(site: Site, token: number, record: TokenRecord | null, isStale: boolean): void {
-    this.#counts.answers += 1;
-    if (isStale) this.#counts.staleAnswers += 1;
-    const version = record?.version ?? -1;
-    this.#mark(token, version, isStale ? 1 : 0);
-    this.#note(() => `${site.name}: token ${token} is ${version}${isStale ? ', stale' : ''}`);
-  }
-
-  /** #draw thinks of a change. */
-  #draw(): Omit<Change, 'barrier'> {
-    const token = this.#random.below(TOKENS);
-    const none = { tokens: [], deleted: [], unchanged: [], owners: [], isUntold: false };
-    const kind = this.#random.below(100);
-    if (kind < 50) return { ...none, tokens: [token] };
-    if (kind < 60) return { ...none, deleted: [token] };
-    if (kind < 75) return { ...none, owners: [this.#checker.ownerOf(token)] };
-    if (kind < 85) return { ...none, tokens: [token, (token + 1) % TOKENS], isUntold: true };
-    return { ...none, unchanged: [token] };
+  #answered(name: string, row: Row, answered: Answered, isStale: boolean): void {
+    const version = answered?.version ?? -1;
+    this.#mark(row, version, isStale ? 1 : 0);
+    this.#note(() => `${name}: row ${row} is ${version}${isStale ? ', stale' : ''}`);
   }
 
   /** #plan lets all remember what is to be changed, changes it, and perhaps lets a fault meet the change. */
-  #plan(change: Omit<Change, 'barrier'>): void {
-    if (this.#random.chance(0.7)) this.#validateOnAll(change);
+  #plan(change: Change): void {
+    if (this.#random.chance(0.7)) this.#askAll(change);
     this.#scheduler.after(this.#about(20), () => {
       void this.#change(change);
     });
@@ -224,7 +209,7 @@ export class Simulation {
     if (this.#random.chance(0.1)) this.#fault('blackhole the session after its next answer');
   }
 
-  async #change(change: Omit<Change, 'barrier'>): Promise<void> {
+  async #change(change: Change): Promise<void> {
     const site = this.#random.pick(this.#sites);
     const { replica } = site;
     if (this.#random.chance(0.25)) {
@@ -248,16 +233,20 @@ export class Simulation {
     this.#note(() => `the call returns ${JSON.stringify(propagation)}, by ${effectiveBy ?? 'now'}`);
     this.#checker.returned(floors, propagation, effectiveBy);
     if (effectiveBy === undefined) {
-      this.#validateOnAll(change);
+      this.#askAll(change);
     } else {
-      this.#scheduler.after(effectiveBy - this.#scheduler.now + 0.01, () => this.#validateOnAll(change));
+      this.#scheduler.after(effectiveBy - this.#scheduler.now + 0.01, () => this.#askAll(change));
     }
   }
 
-  #validateOnAll({ tokens, deleted, unchanged, owners }: Omit<Change, 'barrier'>): void {
-    const affected = [...tokens, ...deleted, ...unchanged, ...owners];
-    for (const site of this.#sites) for (const token of affected) this.#validate(site, token);
-    for (const { client } of this.#desks) for (const token of affected) this.#validateAt(client, token);
+  #askAll(change: Change): void {
+    for (const row of rowsMeant(change)) {
+      const asked = CALLERS.includes(row) ? ASKED_OF_CLIENTS : TOKENS.filter((each) => ownerOf(each) === row);
+      for (const each of asked.length === 0 ? [row] : asked) {
+        if (TOKENS.includes(each)) for (const site of this.#sites) this.#validate(site, each);
+        for (const { client } of this.#desks) this.#askClient(client, each);
+      }
+    }
   }
 
   #fault(kind?: Parameters<typeof strike>[2]): void {
@@ -295,11 +284,11 @@ export class Simulation {
     await this.#scheduler.run(this.#scheduler.now + RECOVERY_MS);
     if (this.#database.isClockWrong) await this.#lookAround();
     for (const { client } of this.#desks)
-      if (!client.isWell) this.#found(`${client.near.name} has no lease after all faults`);
+      if (!this.#isWell(client)) this.#found(`${client.near.name} has no lease after all faults`);
     for (const { name, replica } of this.#sites) {
       if (replica.replica.state !== 'HELD') this.#found(`${name} holds no lease after all faults`);
       const barrier = { id: `last of ${name}`, writer: replica.id };
-      const change = { tokens: [0], deleted: [], unchanged: [], owners: [], isUntold: false, barrier };
+      const change = { ...NO_CHANGE, changed: TOKENS.slice(0, 1), barrier };
       const propagation = await this.#resolved(replica.change(change, () => undefined));
       if (propagation?.complete !== true || propagation.waitedMs > MAX_HEALTHY_WAIT_MS) {
         this.#found(`a change through ${name} came to ${JSON.stringify(propagation)} after all faults`);
@@ -307,11 +296,16 @@ export class Simulation {
     }
   }
 
+  /** #isWell tells whether a client answers from memory, or may not: for want of the right, or because it was too slow too often. */
+  #isWell(client: SimulatedClient): boolean {
+    return client.isLeased || client.streams.isTooSlow || !this.#database.row(client.near.caller).isThere;
+  }
+
   /** #lookAround: a lease of the dead that the clock of the database prolongs is waited for once by each replica. */
   async #lookAround(): Promise<void> {
     for (const { name, replica } of this.#sites) {
       const barrier = { id: `first of ${name}`, writer: replica.id };
-      const change = { tokens: [0], deleted: [], unchanged: [], owners: [], isUntold: false, barrier };
+      const change = { ...NO_CHANGE, changed: TOKENS.slice(0, 1), barrier };
       void replica.change(change, () => undefined);
     }
     await this.#scheduler.run(this.#scheduler.now + RECOVERY_MS);
@@ -360,20 +354,4 @@ export class Simulation {
     const span = (2 * ms * this.#random.below(10_000)) / 10_000;
     return this.#random.chance(0.02) ? 5 * span : span;
   }
-}
-
-function drawCharacter(random: Random): Character {
-  return {
-    replicas: random.pick([2, 3, 3, 4]),
-    clients: random.pick([0, 1, 2, 3]),
-    maxStaleMs: random.pick([0, 0, 1_000, 3_000]),
-    delayMs: random.pick([0.3, 0.3, 5, 40]),
-    commitMs: random.pick([0.3, 5, 200]),
-    notifyMs: random.pick([0.3, 0.3, 50, 300]),
-    faultEveryMs: random.pick([300, 1_000, 3_000]),
-    changeEveryMs: random.pick([200, 500, 1_500]),
-    lengthMs: random.pick([4_000, 7_000, 10_000]),
-    checksRecovery: random.chance(0.2),
-    hasTurns: random.chance(0.5),
-  };
 }

@@ -258,17 +258,22 @@ describe('facts', () => {
   });
 });
 
-test('uses that a client reports move the time of last use forward, and no further than the present', async () => {
+test('uses that a client reports of what it was told move the time of last use forward, and no further than the present', async () => {
   const token = await world.issue('owner-a');
+  const stranger = await world.issue('owner-a');
   const stream = await opened(here);
-  const uses = [{ keyId: token.keyId, count: 3, lastUsedAgo: { seconds: 0n, nanos: 0 } }];
+  await stream.lookUp(token.plaintext);
+  const lastUsedAgo = { seconds: 0n, nanos: 0 };
+  const uses = [token, stranger].map(({ keyId }) => ({ keyId, count: 3, lastUsedAgo }));
   const before = await here.metric('keyward_validations_total');
   stream.send({ $case: 'renewal', value: { number: 1n, released: [], uses, secretUses: [] } });
   await stream.next('grant');
   expect(await here.metric('keyward_validations_total')).toBeGreaterThanOrEqual(before + 3);
-  const usedAt = async () =>
-    (await world.admin.tokens.getToken({ token: byId(token) })).token?.lastUsedAt?.seconds;
+  const usedAt = async (of = token) =>
+    (await world.admin.tokens.getToken({ token: byId(of) })).token?.lastUsedAt?.seconds;
   await expect.poll(usedAt, { timeout: 10_000 }).toBe(BigInt(Math.floor(world.clock.now() / 1000)));
+  // Of that one the client was told nothing.
+  expect(await usedAt(stranger)).toBeUndefined();
 }, 15_000);
 
 test('a replica that stops sends its clients away, and signs off when none has a lease any more', async () => {

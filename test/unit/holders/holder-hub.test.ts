@@ -105,7 +105,7 @@ function open(coming?: Coming): Client {
 /** holding is a client that holds the fact of a digest under a lease. */
 async function holding(digest = 'a'): Promise<Client> {
   const client = open();
-  client.holder.lookUp([{ id: 1n, digest }]);
+  client.holder.lookUp([{ id: 1n, digest }], () => () => undefined);
   await settled();
   client.holder.renew(1n, []);
   expect(client.said.at(-1)).toMatchObject({ grant: { granted: { leaseMs: lentMs(LEASE_MS) } } });
@@ -186,7 +186,7 @@ describe('a lease', () => {
   test('is not granted while something should have been acknowledged, nor for a minute after the third time', async () => {
     const { holder, said, last } = open();
     for (let time = 1n; time <= 3n; time += 1n) {
-      holder.lookUp([{ id: time, digest: 'a' }]);
+      holder.lookUp([{ id: time, digest: 'a' }], () => () => undefined);
       await settled();
       lease.extend(lease.moment());
       change(time + 1n, { ...NOTHING, digests: ['a'] });
@@ -240,7 +240,7 @@ describe('a look-up that a change overtakes', () => {
     ['of another text', { digests: ['b'] }, true],
   ])('%s: whether it may be kept', async (_what, eviction, keep) => {
     const { holder, said } = open();
-    holder.lookUp([{ id: 1n, digest: 'a' }]);
+    holder.lookUp([{ id: 1n, digest: 'a' }], () => () => undefined);
     change(2n, { ...NOTHING, ...eviction });
     await settled();
     expect(said.at(-1)).toMatchObject({ facts: [{ id: 1n, keep }] });

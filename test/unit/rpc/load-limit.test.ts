@@ -50,3 +50,16 @@ test('a request that turns out longer counts as that, if there is room beside th
   for (const each of ends) each?.();
   expect(work.begin(MAX_REQUEST_BYTES)).toBeDefined();
 });
+
+test('what is worked on within a call counts with it while it lasts, if there is room', () => {
+  const work = new LoadLimit(MAX_CALLS);
+  const call = work.begin(10);
+  const end = call?.hold();
+  work.begin(10);
+  const giveBack = call?.take(MAX_REQUEST_BYTES - 20);
+  expect(call?.take(1)).toBeUndefined();
+  giveBack?.();
+  expect(call?.take(1)).toBeDefined();
+  end?.();
+  expect(work.bytes).toBe(11);
+});

@@ -3,11 +3,11 @@ import { status, type Client } from '@grpc/grpc-js';
 import { TokenServiceService } from '../gen/keyward/token/v1/token_service.js';
 import { VerdictMemory, type Forgotten } from '../memory/verdict-memory.js';
 import type { KeywardCallError } from '../transport/call-error.js';
-import { systemClocks } from '../transport/clock.js';
 import { waitMs } from '../transport/safety.js';
 import type { Transport } from '../transport/transport.js';
 import { VERSION } from '../version.js';
 import { Session, type SessionEvents, type Who } from './session.js';
+import { systemTimers, type Timer, type Timers } from './timers.js';
 
 const LABEL = /^[A-Za-z0-9_.:/-]{1,63}$/;
 /** How long a service is left alone that lets this caller hold nothing. */
@@ -28,7 +28,8 @@ export class Holding {
   onForgotten: (forgotten: Forgotten) => void = () => undefined;
   /** Is told of each lease that is granted. */
   onGranted: () => void = () => undefined;
-  readonly #transport: Transport;
+  readonly #streams: Pick<Transport, 'duplex'>;
+  readonly #timers: Timers;
   readonly #who: Who;
   readonly #leaving = new Set<Session>();
   #current: Session | undefined;
@@ -36,14 +37,19 @@ export class Holding {
   #server: Client | undefined;
   #isClosed = false;
   #failures = 0;
-  #reconnect: NodeJS.Timeout | undefined;
+  #reconnect: Timer | undefined;
 
   /** @throws Error if the label is none */
-  constructor(transport: Transport, { label = 'node', ...limits }: HoldingOptions) {
+  constructor(
+    streams: Pick<Transport, 'duplex'>,
+    { label = 'node', ...limits }: HoldingOptions,
+    timers: Timers = systemTimers,
+  ) {
     if (!LABEL.test(label)) throw new Error('the label must be 1 to 63 characters of [A-Za-z0-9_.:/-]');
-    this.#transport = transport;
+    this.#streams = streams;
+    this.#timers = timers;
     this.#who = { clientId: randomUUID(), label, agent: `keyward-node/${VERSION}` };
-    this.memory = new VerdictMemory({ clocks: systemClocks, ...limits });
+    this.memory = new VerdictMemory({ clocks: timers, ...limits });
     this.#connect();
   }
 
@@ -55,20 +61,20 @@ export class Holding {
   /** close forgets everything, and tells the replica so. */
   close(): void {
     this.#isClosed = true;
-    clearTimeout(this.#reconnect);
+    this.#reconnect?.cancel();
     this.memory.close();
     for (const session of [this.#current, ...this.#leaving]) session?.leave();
   }
 
   #connect(): void {
-    this.#transport.duplex(TokenServiceService.holdVerdicts, {}, this.#server).then(
+    this.#streams.duplex(TokenServiceService.holdVerdicts, {}, this.#server).then(
       ({ call, server }) => {
         if (this.#isClosed) {
           call.on('error', () => undefined).cancel();
           return;
         }
         this.#server = server;
-        this.#current = new Session(call, this.memory, this.#events, this.#who);
+        this.#current = new Session(call, this.memory, this.#events, this.#who, this.#timers);
       },
       () => this.#connectLater(),
     );
@@ -98,9 +104,9 @@ export class Holding {
     this.#current = undefined;
     if (this.#isClosed) return;
     const isRefused = error !== undefined && REFUSALS.has(error.code);
-    const wait = isRefused ? REFUSED_MS : waitMs(this.#failures, Math.random());
+    const wait = isRefused ? REFUSED_MS : waitMs(this.#failures, this.#timers.random());
     this.#failures += 1;
-    clearTimeout(this.#reconnect);
-    this.#reconnect = setTimeout(() => this.#connect(), wait);
+    this.#reconnect?.cancel();
+    this.#reconnect = this.#timers.after(wait, () => this.#connect());
   }
 }

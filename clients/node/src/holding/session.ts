@@ -9,7 +9,7 @@ import type {
 } from '../gen/keyward/token/v1/hold_verdicts.js';
 import type { Forgotten, VerdictMemory } from '../memory/verdict-memory.js';
 import { toCallError, type KeywardCallError } from '../transport/call-error.js';
-import { systemClocks } from '../transport/clock.js';
+import type { Timer, Timers } from './timers.js';
 
 /** Texts in one message. */
 const MAX_TEXTS = 500;
@@ -47,14 +47,19 @@ export class Session {
   /** True once this side is ended: nothing more can be said. */
   #hasLeft = false;
   #hasEnded = false;
-  #renewals: NodeJS.Timeout | undefined;
-  readonly #opening = setTimeout(() => this.cancel(), SILENCE_MS);
-  #answeredAt = systemClocks.monotonicMs();
+  readonly #timers: Timers;
+  #renewal: Timer | undefined;
+  /** What ends a stream that is not opened, or not ended once it was left. */
+  #limit: Timer;
+  #answeredAt: number;
 
-  constructor(call: HoldCall, memory: VerdictMemory, events: SessionEvents, who: Who) {
+  constructor(call: HoldCall, memory: VerdictMemory, events: SessionEvents, who: Who, timers: Timers) {
     this.#call = call;
     this.#memory = memory;
     this.#events = events;
+    this.#timers = timers;
+    this.#limit = timers.after(SILENCE_MS, () => this.cancel());
+    this.#answeredAt = timers.monotonicMs();
     const { stream, open } = memory.openStream();
     this.stream = stream;
     call.on('data', (message: HoldVerdictsResponse) => this.#take(message));
@@ -75,17 +80,18 @@ export class Session {
   /** lookUp sends a text with the others of this turn of the event loop. */
   lookUp(text: HoldText): void {
     this.#texts.push(text);
-    if (this.#texts.length === 1) setImmediate(() => this.#sendTexts());
+    if (this.#texts.length === 1) this.#timers.soon(() => this.#sendTexts());
   }
 
   /** leave ends the stream in order: no lease of it is used any more. */
   leave(): void {
     this.send({ left: {} });
-    clearInterval(this.#renewals);
+    this.#renewal?.cancel();
     if (this.#hasEnded || this.#hasLeft) return;
     this.#hasLeft = true;
     this.#call.end();
-    setTimeout(() => this.cancel(), LEAVING_MS).unref();
+    this.#limit.cancel();
+    this.#limit = this.#timers.after(LEAVING_MS, () => this.cancel());
   }
 
   cancel(): void {
@@ -102,28 +108,36 @@ export class Session {
   #take(message: HoldVerdictsResponse): void {
     if (this.#hasEnded) return;
     if (message.opened !== undefined) this.#open(message.opened);
-    else if (message.facts !== undefined) this.#memory.facts(this.stream, message.facts);
-    else if (message.accessed !== undefined) this.#memory.secrets.accessed(this.stream, message.accessed);
-    else if (message.invalidation !== undefined) this.#invalidate(message.invalidation);
+    else if (message.facts !== undefined) {
+      for (const text of this.#memory.facts(this.stream, message.facts)) this.lookUp(text);
+    } else if (message.accessed !== undefined) {
+      const access = this.#memory.secrets.accessed(this.stream, message.accessed);
+      if (access !== undefined) this.send({ access });
+    } else if (message.invalidation !== undefined) this.#invalidate(message.invalidation);
     else if (message.leave !== undefined) this.#events.leave(this);
     else if (message.grant !== undefined) {
-      this.#answeredAt = systemClocks.monotonicMs();
+      this.#answeredAt = this.#timers.monotonicMs();
       if (this.#memory.grant(this.stream, message.grant)) this.#events.granted(this);
     }
   }
 
   #open(opened: HoldOpened): void {
+    if (this.#hasLeft) return;
     this.#isOpen = true;
-    clearTimeout(this.#opening);
+    this.#limit.cancel();
     this.#events.forgotten(this.#memory.opened(opened));
-    this.#answeredAt = systemClocks.monotonicMs();
-    this.#renew();
-    this.#renewals = setInterval(() => this.#renew(), Math.max(opened.renewEvery ?? 1_000, 10));
+    this.#answeredAt = this.#timers.monotonicMs();
+    this.#renew(Math.max(opened.renewEvery ?? 1_000, 10));
   }
 
-  #renew(): void {
-    if (systemClocks.monotonicMs() - this.#answeredAt > SILENCE_MS) this.cancel();
-    else this.send({ renewal: this.#memory.renewal(this.stream) });
+  #renew(everyMs: number): void {
+    if (this.#hasEnded || this.#hasLeft) return;
+    if (this.#timers.monotonicMs() - this.#answeredAt > SILENCE_MS) {
+      this.cancel();
+      return;
+    }
+    this.send({ renewal: this.#memory.renewal(this.stream) });
+    this.#renewal = this.#timers.after(everyMs, () => this.#renew(everyMs));
   }
 
   #invalidate(invalidation: HoldInvalidation): void {
@@ -135,8 +149,8 @@ export class Session {
   #end(error: KeywardCallError | undefined): void {
     if (this.#hasEnded) return;
     this.#hasEnded = true;
-    clearTimeout(this.#opening);
-    clearInterval(this.#renewals);
+    this.#limit.cancel();
+    this.#renewal?.cancel();
     this.#memory.streamEnded(this.stream);
     this.#call.cancel();
     this.#events.ended(this, error);

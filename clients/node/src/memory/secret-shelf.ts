@@ -39,7 +39,10 @@ interface Asked {
   readonly stream: number;
   readonly sent: Moment;
   readonly since: number;
-  readonly settles: SettleAccess[];
+  readonly request: AccessSecretRequest;
+  readonly settles: readonly SettleAccess[];
+  /** Those who have asked since it was sent: what it brings may be from before they did. */
+  readonly later: SettleAccess[];
 }
 
 /** valueOf reads a value out of the answer to an access. */
@@ -85,46 +88,35 @@ export class SecretShelf {
     return [...new Set([...this.#held.values()].map(({ value }) => value.secretId))];
   }
 
-  /** access begins to ask for a value. It gives what to send, which is nothing if the answer to one that was sent before will do. */
+  /** access begins to ask for a value. It gives what to send, which is nothing while what was sent before is not answered. */
   access(
     stream: number,
     key: string,
     request: AccessSecretRequest,
     settle: SettleAccess,
   ): HoldAccess | undefined {
-    const same = this.#byKey.get(key);
-    if (same?.stream === stream && same.since === this.#overtaking.now) {
-      same.settles.push(settle);
+    const before = this.#byKey.get(key);
+    if (before?.stream === stream) {
+      before.later.push(settle);
       return undefined;
     }
-    this.#ids += 1n;
-    const since = this.#overtaking.now;
-    const asked = { key, stream, sent: momentOf(this.#clocks), since, settles: [settle] };
-    this.#asked.set(this.#ids, asked);
-    this.#byKey.set(key, asked);
-    return { id: this.#ids, request };
+    return this.#begin(stream, key, request, [settle]);
   }
 
-  /** accessed takes what was asked for, keeps what may be kept, and answers those who asked. */
-  accessed(stream: number, { id, access, error, keep, expiresIn }: HoldAccessed): void {
-    const asked = this.#asked.get(id);
-    if (asked?.stream !== stream) return;
-    if (access === undefined) {
-      this.#settle(id, asked, { error });
-      return;
-    }
-    const value = valueOf(access);
-    const expires = expiresIn === undefined ? NEVER : after(asked.sent, expiresIn);
-    const isOvertaken = this.#overtaking.mayHaveMeant(asked.since);
-    if (keep && !isOvertaken && stream === this.#lease.newest) {
-      const before = this.#held.get(asked.key);
-      if (before !== undefined) this.#forget(before);
-      // Those who asked have the other one, which is theirs.
-      const own = { ...value, bytes: Buffer.from(value.bytes) };
-      this.#held.set(asked.key, { key: asked.key, value: own, stream, expires, uses: 0, lastUsedMs: 0 });
-      this.#makeRoom();
-    }
-    this.#settle(id, asked, { value });
+  /**
+   * accessed takes what was asked for, keeps what may be kept, and answers those who asked. It gives what to send for those who asked
+   * later, where that was not kept.
+   */
+  accessed(stream: number, accessed: HoldAccessed): HoldAccess | undefined {
+    const asked = this.#asked.get(accessed.id);
+    if (asked?.stream !== stream) return undefined;
+    const { key, request, later } = asked;
+    const answer = this.#learn(asked, accessed);
+    this.#settle(accessed.id, asked, answer);
+    if (later.length === 0) return undefined;
+    if (this.get(key) === undefined) return this.#begin(stream, key, request, later);
+    for (const settle of later) settle(answer);
+    return undefined;
   }
 
   /** get gives a value that is held, as long as that may be. */
@@ -184,7 +176,42 @@ export class SecretShelf {
   }
 
   streamEnded(stream: number): void {
-    for (const [id, asked] of this.#asked) if (asked.stream === stream) this.#settle(id, asked, undefined);
+    for (const [id, asked] of this.#asked) {
+      if (asked.stream !== stream) continue;
+      this.#settle(id, asked, undefined);
+      for (const settle of asked.later) settle(undefined);
+    }
+  }
+
+  #begin(
+    stream: number,
+    key: string,
+    request: AccessSecretRequest,
+    settles: readonly SettleAccess[],
+  ): HoldAccess {
+    this.#ids += 1n;
+    const since = this.#overtaking.now;
+    const asked = { key, stream, sent: momentOf(this.#clocks), since, request, settles, later: [] };
+    this.#asked.set(this.#ids, asked);
+    this.#byKey.set(key, asked);
+    return { id: this.#ids, request };
+  }
+
+  #learn(asked: Asked, { access, error, keep, expiresIn }: HoldAccessed): Accessed {
+    if (access === undefined) return { error };
+    const value = valueOf(access);
+    const expires = expiresIn === undefined ? NEVER : after(asked.sent, expiresIn);
+    const isOvertaken = this.#overtaking.mayHaveMeant(asked.since);
+    if (keep && !isOvertaken && asked.stream === this.#lease.newest) {
+      const before = this.#held.get(asked.key);
+      if (before !== undefined) this.#forget(before);
+      // Those who asked have the other one, which is theirs.
+      const own = { ...value, bytes: Buffer.from(value.bytes) };
+      const { key, stream } = asked;
+      this.#held.set(key, { key, value: own, stream, expires, uses: 0, lastUsedMs: 0 });
+      this.#makeRoom();
+    }
+    return { value };
   }
 
   #makeRoom(): void {

@@ -54,7 +54,10 @@ interface LookUp {
   readonly stream: number;
   readonly sent: Moment;
   readonly since: number;
-  readonly settles: Settle[];
+  readonly digest: () => Buffer;
+  readonly settles: readonly Settle[];
+  /** Those who have asked since it was sent: what it brings may be from before they did. */
+  readonly later: Settle[];
 }
 
 /**
@@ -126,36 +129,35 @@ export class VerdictMemory {
   }
 
   /**
-   * lookUp begins to look a text up on a stream; `settle` is told the answer. It gives what to send, which is nothing if the answer to
-   * one that was sent before will do.
+   * lookUp begins to look a text up on a stream; `settle` is told the answer. It gives what to send, which is nothing while one that was
+   * sent before is not answered.
    */
   lookUp(stream: number, key: string, digest: () => Buffer, settle: Settle): HoldText | undefined {
-    const same = this.#byKey.get(key);
-    if (same?.stream === stream && same.since === this.#overtaking.now) {
-      same.settles.push(settle);
+    const before = this.#byKey.get(key);
+    if (before?.stream === stream) {
+      before.later.push(settle);
       return undefined;
     }
-    this.#ids += 1n;
-    const lookUp = {
-      key,
-      stream,
-      sent: momentOf(this.#clocks),
-      since: this.#overtaking.now,
-      settles: [settle],
-    };
-    this.#lookUps.set(this.#ids, lookUp);
-    this.#byKey.set(key, lookUp);
-    return { id: this.#ids, digest: digest() };
+    return this.#begin(stream, key, digest, [settle]);
   }
 
-  /** facts takes what was looked up, keeps what may be kept, and answers those who asked. */
-  facts(stream: number, { facts }: HoldFacts): void {
+  /**
+   * facts takes what was looked up, keeps what may be kept, and answers those who asked. It gives what to send for those who asked later,
+   * where that was not kept.
+   */
+  facts(stream: number, { facts }: HoldFacts): HoldText[] {
+    const again: HoldText[] = [];
     for (const fact of facts) {
       const lookUp = this.#lookUps.get(fact.id);
       if (lookUp?.stream !== stream) continue;
       const answer = this.#learn(lookUp, fact);
+      const { key, digest, later } = lookUp;
+      const isHeld = later.length > 0 && this.#isAnswered(key);
       this.#settle(fact.id, lookUp, answer);
+      if (isHeld) for (const settle of later) settle(answer);
+      else if (later.length > 0) again.push(this.#begin(stream, key, digest, later));
     }
+    return again;
   }
 
   /** renewal asks for another lease; its time counts from now. */
@@ -187,8 +189,7 @@ export class VerdictMemory {
   /** streamEnded tells that nothing more comes on a stream. A lease that it granted goes on to its own end. */
   streamEnded(stream: number): void {
     this.#lease.end(stream);
-    for (const [id, lookUp] of this.#lookUps)
-      if (lookUp.stream === stream) this.#settle(id, lookUp, undefined);
+    for (const [id, lookUp] of this.#lookUps) if (lookUp.stream === stream) this.#giveUp(id, lookUp);
     this.secrets.streamEnded(stream);
   }
 
@@ -221,12 +222,28 @@ export class VerdictMemory {
   /** close forgets everything, and the lease. */
   close(): void {
     this.#clear();
-    for (const [id, lookUp] of this.#lookUps) this.#settle(id, lookUp, undefined);
+    for (const [id, lookUp] of this.#lookUps) this.#giveUp(id, lookUp);
   }
 
   #clear(): Forgotten {
     this.#lease.drop();
     return { forgotten: this.#entries.clear(), forgottenSecrets: this.secrets.clear() };
+  }
+
+  #begin(stream: number, key: string, digest: () => Buffer, settles: readonly Settle[]): HoldText {
+    this.#ids += 1n;
+    const since = this.#overtaking.now;
+    const lookUp = { key, stream, sent: momentOf(this.#clocks), since, digest, settles, later: [] };
+    this.#lookUps.set(this.#ids, lookUp);
+    this.#byKey.set(key, lookUp);
+    return { id: this.#ids, digest: digest() };
+  }
+
+  /** isAnswered tells whether what was just learned of a text is held, and answers whoever asks now. */
+  #isAnswered(key: string): boolean {
+    const { monotonicMs, wallMs } = momentOf(this.#clocks);
+    const entry = this.#entries.get(key);
+    return entry !== undefined && this.#lease.coversAt(entry.stream, monotonicMs, wallMs);
   }
 
   #learn(lookUp: LookUp, fact: HoldFact): Answer {
@@ -250,6 +267,11 @@ export class VerdictMemory {
   /** mayKeep: what comes on a stream after another one was opened is not named to that one's replica. */
   #mayKeep({ stream, since }: LookUp, { keep, stale, handle }: HoldFact): boolean {
     return keep && !stale && stream === this.#lease.newest && !this.#overtaking.mayHaveMeant(since, handle);
+  }
+
+  #giveUp(id: bigint, lookUp: LookUp): void {
+    this.#settle(id, lookUp, undefined);
+    for (const settle of lookUp.later) settle(undefined);
   }
 
   #settle(id: bigint, lookUp: LookUp, answer: Answer | undefined): void {
