@@ -38,7 +38,7 @@ SettleAccess = Callable[["SecretValue | Status | None"], None]
 def value_of(access: AccessSecretResponse) -> SecretValue:
     """Reads a value out of the answer to an access."""
     payload = access.payload
-    data = payload.data if payload.WhichOneof("payload") == "data" else payload.text.encode()
+    data = payload.data if payload.HasField("data") else payload.text.encode()
     return SecretValue(access.secret_id, access.version, data)
 
 
