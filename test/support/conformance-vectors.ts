@@ -19,9 +19,9 @@ import { Random } from './random.js';
 const SEQUENCES = 60;
 const STEPS = 90;
 const EPOCHS = ['8f14e45f-ceea-467f-a0e6-10f3f7a5a6a1', '0cc175b9-c0f1-46b6-a831-c399e2697726'] as const;
-const TEXTS = ['a', 'b', 'c', 'd', 'e', 'f', 'g'];
+const TEXTS = ['a', 'b', 'c', 'd', 'e'];
 const SECRETS = ['s', 't', 'u'];
-const LIMITS = { maxEntries: 4, maxSecrets: 2 };
+const LIMITS = { maxEntries: 3, maxSecrets: 2 };
 
 type GivenFact = Parameters<typeof HoldFact.fromPartial>[0];
 type Step = Readonly<Record<string, unknown>> & { readonly do: string };
@@ -70,24 +70,24 @@ class Recorder {
     const stream = streams.length === 0 ? undefined : this.#random.pick(streams);
     const does = stream === undefined ? undefined : this.#streams.get(stream);
     const roll = this.#roll();
-    if (roll < 0.12) this.#pass();
+    if (roll < 0.1) this.#pass();
     else if (roll < 0.3) this.#judge();
-    else if (roll < 0.36) this.#get();
-    else if (stream === undefined || does === undefined || roll < 0.39) this.#open();
+    else if (roll < 0.38) this.#get();
+    else if (stream === undefined || does === undefined || roll < 0.395) this.#open();
     else if (!does.isOpen) this.#opened(stream);
-    else if (roll < 0.5) this.#lookUp(stream);
-    else if (roll < 0.62) this.#facts(stream);
-    else if (roll < 0.66) this.#access(stream);
-    else if (roll < 0.71) this.#accessed(stream);
-    else if (roll < 0.8) this.#renewal(stream);
-    else if (roll < 0.89) this.#grant(stream);
-    else if (roll < 0.97) this.#invalidate(stream);
+    else if (roll < 0.52) this.#lookUp(stream);
+    else if (roll < 0.66) this.#facts(stream);
+    else if (roll < 0.71) this.#access(stream);
+    else if (roll < 0.77) this.#accessed(stream);
+    else if (roll < 0.85) this.#renewal(stream);
+    else if (roll < 0.93) this.#grant(stream);
+    else if (roll < 0.99) this.#invalidate(stream);
     else this.#end(stream);
   }
 
   #pass(): void {
-    const monotonic = this.#below(1_500);
-    const wall = this.#roll() < 0.9 ? monotonic : this.#below(5_000) - 2_500;
+    const monotonic = this.#below(600);
+    const wall = this.#roll() < 0.95 ? monotonic : this.#below(5_000) - 2_500;
     this.#monotonicMs += monotonic;
     this.#wallMs += wall;
     this.#write({ do: 'pass', monotonicMs: monotonic, wallMs: wall });
@@ -109,7 +109,7 @@ class Recorder {
 
   #opened(stream: number): void {
     const message = HoldOpened.fromPartial({
-      resumed: this.#roll() < 0.8,
+      resumed: this.#roll() < 0.95,
       maxEntries: 2 + this.#below(4),
       maxSecrets: this.#below(4),
     });
@@ -165,7 +165,7 @@ class Recorder {
       keep: this.#roll() < 0.9,
       known: true,
       // Two texts share a handle.
-      handle: BigInt(Math.min(at, 5) + 1),
+      handle: BigInt(Math.min(at, 3) + 1),
       keyId: `key-${Math.floor(at / 2)}`,
       principal: {
         userId: BigInt((at % 3) + 10),
@@ -247,8 +247,8 @@ class Recorder {
     const roll = this.#roll();
     const message = HoldInvalidation.fromPartial({
       number: this.#number,
-      ...(roll < 0.1 ? { everything: true } : {}),
-      ...(roll >= 0.1 && roll < 0.6 ? { handles: [BigInt(this.#below(6) + 1), 99n] } : {}),
+      ...(roll < 0.04 ? { everything: true } : {}),
+      ...(roll >= 0.04 && roll < 0.6 ? { handles: [BigInt(this.#below(4) + 1), 99n] } : {}),
       ...(roll >= 0.5 && roll < 0.65 ? { userProfileIds: [BigInt(this.#below(3) + 20)] } : {}),
       ...(roll >= 0.65 && roll < 0.7 ? { userIds: [BigInt(this.#below(3) + 10)] } : {}),
       ...(roll >= 0.7 && roll < 0.75 ? { accountIds: [BigInt(this.#below(2) + 30)] } : {}),

@@ -49,7 +49,9 @@ class Keyward:
             "KEYWARD_HTTP_LISTEN": f"127.0.0.1:{free_port()}",
         }
         main = PROJECT / "dist" / "cli" / "main.js"
-        self._process = subprocess.Popen(["node", str(main), "serve"], env=environment, stdout=self._log, stderr=self._log)
+        self._process = subprocess.Popen(
+            ["node", str(main), "serve"], env=environment, stdout=self._log, stderr=self._log
+        )
 
     def stop(self):
         if self._process is not None:

@@ -9,7 +9,13 @@ from keyward._memory.memory import VerdictMemory
 from keyward._memory.moment import Moment, nanoseconds
 from keyward._memory.shelf import SecretValue
 from keyward.secret.v1.secret_service_pb2 import AccessSecretRequest
-from keyward.token.v1.hold_verdicts_pb2 import HoldAccessed, HoldFacts, HoldGrant, HoldInvalidation, HoldOpened
+from keyward.token.v1.hold_verdicts_pb2 import (
+    HoldAccessed,
+    HoldFacts,
+    HoldGrant,
+    HoldInvalidation,
+    HoldOpened,
+)
 
 FILE = pathlib.Path(__file__).parents[3] / "test" / "vectors" / "conformance.json"
 
@@ -56,7 +62,9 @@ class Driven:
 
     def open(self, step):
         stream, opening = self.memory.open_stream()
-        position = f"{opening.position.epoch}/{opening.position.revision}" if opening.HasField("position") else None
+        position = (
+            f"{opening.position.epoch}/{opening.position.revision}" if opening.HasField("position") else None
+        )
         return {
             "stream": stream,
             "position": position,
@@ -86,7 +94,9 @@ class Driven:
             gives = answer.text if isinstance(answer, SecretValue) else error_of(answer)
             self.answers.append({"text": step["name"], "gives": gives})
 
-        sent = self.memory.secrets.access(step["stream"], step["name"], AccessSecretRequest(), settle, self.now)
+        sent = self.memory.secrets.access(
+            step["stream"], step["name"], AccessSecretRequest(), settle, self.now
+        )
         return {"id": None if sent is None else str(sent.id)}
 
     def accessed(self, step):

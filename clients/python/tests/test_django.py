@@ -16,8 +16,22 @@ HERE = pathlib.Path(__file__).parent
 GUNICORN = ["gunicorn", "shop.wsgi", "--workers", "4", "--preload", "--bind"]
 SERVERS = {
     "gunicorn": lambda port: [*GUNICORN, f"127.0.0.1:{port}"],
-    "gunicorn with threads": lambda port: [*GUNICORN, f"127.0.0.1:{port}", "--worker-class", "gthread", "--threads", "4"],
-    "uvicorn": lambda port: ["uvicorn", "shop.asgi:application", "--port", str(port), "--log-level", "warning"],
+    "gunicorn with threads": lambda port: [
+        *GUNICORN,
+        f"127.0.0.1:{port}",
+        "--worker-class",
+        "gthread",
+        "--threads",
+        "4",
+    ],
+    "uvicorn": lambda port: [
+        "uvicorn",
+        "shop.asgi:application",
+        "--port",
+        str(port),
+        "--log-level",
+        "warning",
+    ],
 }
 
 
@@ -34,7 +48,13 @@ class Shop:
             "SHOP_TOKEN_FILE": str(keyward.token_file),
         }
         self.manage("migrate", "--verbosity", "0")
-        self.manage("shell", "--verbosity", "0", "-c", "from django.contrib.auth.models import User; User.objects.create_user('admin')")
+        self.manage(
+            "shell",
+            "--verbosity",
+            "0",
+            "-c",
+            "from django.contrib.auth.models import User; User.objects.create_user('admin')",
+        )
         log = (directory / "shop.log").open("w")
         program = [sys.executable, "-m", *command(self._port)]
         self._process = subprocess.Popen(program, env=self.environment, cwd=HERE, stdout=log, stderr=log)
@@ -42,7 +62,9 @@ class Shop:
 
     def manage(self, *arguments, **options):
         command = [sys.executable, "-m", "django", *arguments]
-        return subprocess.run(command, env=self.environment | options, cwd=HERE, check=True, capture_output=True, text=True)
+        return subprocess.run(
+            command, env=self.environment | options, cwd=HERE, check=True, capture_output=True, text=True
+        )
 
     def get(self, path, text=None, scheme="Token"):
         """Gives the status, the headers and the body; 0 while nothing answers."""
@@ -97,7 +119,9 @@ def test_a_request_is_answered_as_its_key_deserves(shop, key):
 
     status, headers, _ = shop.get("orders", other.plaintext)
     assert status == 403
-    assert headers["WWW-Authenticate"] == 'Bearer realm="api", error="insufficient_scope", scope="orders:read"'
+    assert (
+        headers["WWW-Authenticate"] == 'Bearer realm="api", error="insufficient_scope", scope="orders:read"'
+    )
 
     assert shop.get("plain", good.plaintext)[2] == {"username": "admin", "scopes": ["orders:read"]}
     assert [shop.get("plain", text)[0] for text in (None, "a guess", other.plaintext)] == [401, 401, 403]
@@ -107,17 +131,29 @@ def test_a_key_that_was_switched_off_is_refused_by_every_worker_when_the_call_re
     made = key()
     for _ in range(3):
         shop.held(made.plaintext, shop.processes)
-        assert client.tokens.deactivate_token(token={"id": made.token.id}).propagation.complete
+        assert client.tokens.deactivate_token(selector={"id": made.token.id}).propagation.complete
         assert [shop.get("who", made.plaintext)[0] for _ in range(24)] == [401] * 24
-        assert client.tokens.activate_token(token={"id": made.token.id}).propagation.complete
+        assert client.tokens.activate_token(selector={"id": made.token.id}).propagation.complete
         assert [shop.get("who", made.plaintext)[0] for _ in range(24)] == [200] * 24
 
 
 def test_a_key_whose_user_django_has_not_is_refused(shop, key, client):
     key_of_admin = key().plaintext
-    shop.manage("shell", "--verbosity", "0", "-c", "from django.contrib.auth.models import User; User.objects.update(is_active=False)")
+    shop.manage(
+        "shell",
+        "--verbosity",
+        "0",
+        "-c",
+        "from django.contrib.auth.models import User; User.objects.update(is_active=False)",
+    )
     assert shop.get("who", key_of_admin)[0] == 401
-    shop.manage("shell", "--verbosity", "0", "-c", "from django.contrib.auth.models import User; User.objects.update(is_active=True)")
+    shop.manage(
+        "shell",
+        "--verbosity",
+        "0",
+        "-c",
+        "from django.contrib.auth.models import User; User.objects.update(is_active=True)",
+    )
     assert shop.get("who", key_of_admin)[0] == 200
 
 
@@ -186,7 +222,9 @@ def test_checks_name_the_settings_that_are_wrong(monkeypatch):
             return [(each.id, each.msg, each.hint) for each in check_settings()]
 
     assert found(SERVERS="keyward:50051", TOKEN="x") == []
-    assert found(SERVER="keyward:50051", TOKEN="x") == [("keyward.E003", "KEYWARD has no 'SERVER'.", "Did you mean 'SERVERS'?")]
+    assert found(SERVER="keyward:50051", TOKEN="x") == [
+        ("keyward.E003", "KEYWARD has no 'SERVER'.", "Did you mean 'SERVERS'?")
+    ]
     wrong = {
         "TIMEOUT": "1",
         "SERVERS": "keyward",
@@ -195,6 +233,8 @@ def test_checks_name_the_settings_that_are_wrong(monkeypatch):
         "USER": "other",
         "MAX_ENTRIES": 0,
     }
-    assert [message.partition(":")[0][:7] for code, message, _ in found(**wrong) if code == "keyward.E004"] == ["KEYWARD"] * 6
+    assert [
+        message.partition(":")[0][:7] for code, message, _ in found(**wrong) if code == "keyward.E004"
+    ] == ["KEYWARD"] * 6
     assert found(CERT="c")[-1][0] == "keyward.E005"
     assert found()[-1][0] == "keyward.W001"

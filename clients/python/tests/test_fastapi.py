@@ -31,8 +31,11 @@ def test_a_request_is_answered_as_its_key_deserves(server, client, key):
         assert get(good.plaintext) == (200, None)
         assert get(None) == (401, 'Bearer realm="api"')
         assert get("a guess") == (401, 'Bearer realm="api", error="invalid_token"')
-        assert get(key("other").plaintext) == (403, 'Bearer realm="api", error="insufficient_scope", scope="orders:read"')
-        client.tokens.deactivate_token(token={"id": good.token.id})
+        assert get(key("other").plaintext) == (
+            403,
+            'Bearer realm="api", error="insufficient_scope", scope="orders:read"',
+        )
+        client.tokens.deactivate_token(selector={"id": good.token.id})
         assert get(good.plaintext)[0] == 401
 
 

@@ -7,6 +7,7 @@ import keyward
 import keyward.aio
 import pytest
 from conftest import eventually
+from keyward._secrets import access_request, key_of
 
 
 @pytest.fixture
@@ -29,16 +30,23 @@ def test_a_reader_that_keeps_nothing_fetches(client, secret):
         reader.on_change(secret, print)
 
 
-def test_a_kept_value_is_another_one_when_the_change_has_returned(client, secret):
+def test_a_kept_value_is_given_no_more_when_the_change_has_returned(client, secret):
     reader = keyward.SecretReader(client, keep=True, label="tests")
-    assert reader.get(secret).text == "first"
-    eventually(lambda: reader._streams.holding.memory.secrets.holds(key_of(secret)) or not reader.get(secret))
-    for turn in range(5):
+    eventually(lambda: reader.get(secret).text == "first" and is_kept(reader, secret))
+    for turn in range(2, 6):
         renew(client, secret, f"turn {turn}")
-        assert reader.get(secret).text == f"turn {turn}"
+        eventually(lambda turn=turn: reader.get(secret).text == f"turn {turn}" and is_kept(reader, secret))
+        changed = client.secrets.disable_secret_version(selector={"name": secret}, version=turn)
+        assert changed.propagation.complete
+        assert reader.get(secret).text == "first"
+        client.secrets.destroy_secret_version(selector={"name": secret}, version=turn)
     value = reader.get(secret)
     assert value.text not in repr(value)
     reader.close()
+
+
+def is_kept(reader, name):
+    return reader._streams.holding.memory.secrets.holds(key_of(access_request(name)))
 
 
 def test_whoever_follows_a_secret_is_told_each_value_and_its_end(client, secret):
@@ -61,10 +69,11 @@ def test_asyncio_follows_secrets_too(server, client, secret):
         async with keyward.aio.Client(servers=server.address, token_file=server.token_file) as own:
             reader = keyward.aio.SecretReader(own, keep=True)
             told = []
-            reader.on_change(secret, lambda value, error: told.append(value.text if value else error.code.name))
+            reader.on_change(
+                secret, lambda value, error: told.append(value.text if value else error.code.name)
+            )
             await until(lambda: told == ["first"])
             await own.secrets.add_secret_version(selector={"name": secret}, payload={"text": "second"})
-            assert (await reader.get(secret)).text == "second"
             await until(lambda: told == ["first", "second"])
             await reader.close()
 
@@ -75,9 +84,3 @@ async def until(check):
     async with asyncio.timeout(10):
         while not check():
             await asyncio.sleep(0.01)
-
-
-def key_of(name):
-    from keyward._secrets import access_request, key_of
-
-    return key_of(access_request(name))

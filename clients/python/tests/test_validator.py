@@ -21,9 +21,9 @@ def test_memory_answers_and_obeys_a_change_that_has_returned(client, key, valida
     assert validator.validate(made.plaintext, ["orders:write"]).reason == "INSUFFICIENT_SCOPE"
 
     for _ in range(5):
-        assert client.tokens.deactivate_token(token={"id": made.token.id}).propagation.complete
+        assert client.tokens.deactivate_token(selector={"id": made.token.id}).propagation.complete
         assert validator.validate(made.plaintext).reason == "INACTIVE"
-        assert client.tokens.activate_token(token={"id": made.token.id}).propagation.complete
+        assert client.tokens.activate_token(selector={"id": made.token.id}).propagation.complete
         assert validator.validate(made.plaintext).reason == "OK"
 
 
@@ -44,15 +44,20 @@ def test_many_threads_are_never_told_what_a_complete_change_has_ended(client, ke
     threads = [threading.Thread(target=ask) for _ in range(4)]
     for thread in threads:
         thread.start()
-    for turn in range(30):
-        change, reason = (client.tokens.deactivate_token, "INACTIVE") if turn % 2 == 0 else (client.tokens.activate_token, "OK")
-        state[0] = (turn, None)
-        assert change(token={"id": made.token.id}).propagation.complete
-        state[0] = (turn, reason)
-        time.sleep(0.02)
-    ended.set()
-    for thread in threads:
-        thread.join()
+    try:
+        for turn in range(30):
+            switch, reason = [
+                (client.tokens.activate_token, "OK"),
+                (client.tokens.deactivate_token, "INACTIVE"),
+            ][(turn + 1) % 2]
+            state[0] = (turn, None)
+            assert switch(selector={"id": made.token.id}).propagation.complete
+            state[0] = (turn, reason)
+            time.sleep(0.02)
+    finally:
+        ended.set()
+        for thread in threads:
+            thread.join()
     assert wrong == []
     assert validator.counts.memory > 100
 
@@ -89,7 +94,8 @@ def test_uses_are_reported(client, key, validator):
     for _ in range(3):
         assert validator.validate(made.plaintext).valid
     eventually(
-        lambda: keyward.time_of(client.tokens.get_token(token={"id": made.token.id}).token, "last_used_at"), 15
+        lambda: keyward.time_of(client.tokens.get_token(token={"id": made.token.id}).token, "last_used_at"),
+        15,
     )
 
 
@@ -102,6 +108,7 @@ def test_a_child_after_a_fork_has_a_memory_of_its_own(client, key, validator):
         child = os.fork()
         if child == 0:
             os.close(reads)
+            os.close(orders)
             try:
                 assert not validator.is_leased
                 assert validator.size == 0
@@ -114,16 +121,17 @@ def test_a_child_after_a_fork_has_a_memory_of_its_own(client, key, validator):
             finally:
                 os._exit(0)
         os.close(writes)
+        os.close(obeys)
         assert os.read(reads, 1) == b"1"
         # The child holds the key as well: the change waits until it has forgotten it.
-        assert client.tokens.deactivate_token(token={"id": made.token.id}).propagation.complete
+        assert client.tokens.deactivate_token(selector={"id": made.token.id}).propagation.complete
         os.write(orders, b"1")
         assert os.read(reads, 20) == b"INACTIVE"
         os.waitpid(child, 0)
         assert validator.validate(made.plaintext).reason == "INACTIVE"
-        assert client.tokens.activate_token(token={"id": made.token.id}).propagation.complete
+        assert client.tokens.activate_token(selector={"id": made.token.id}).propagation.complete
         assert validator.is_leased
-        for end in (reads, obeys, orders):
+        for end in (reads, orders):
             os.close(end)
 
 
@@ -140,9 +148,9 @@ def test_asyncio_judges_in_memory_too(server, key):
             assert all(verdict.valid for verdict in verdicts)
             assert validator.validate_cached(made.plaintext, ["orders:read"]).valid
             for _ in range(5):
-                await client.tokens.deactivate_token(token={"id": made.token.id})
+                await client.tokens.deactivate_token(selector={"id": made.token.id})
                 assert (await validator.validate(made.plaintext)).reason == "INACTIVE"
-                await client.tokens.activate_token(token={"id": made.token.id})
+                await client.tokens.activate_token(selector={"id": made.token.id})
                 assert (await validator.validate(made.plaintext)).valid
             assert validator.is_leased
             await validator.close()
