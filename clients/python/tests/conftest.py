@@ -9,8 +9,9 @@ import tempfile
 import time
 import uuid
 
-import keyward
 import pytest
+
+import keyward
 
 PROJECT = pathlib.Path(__file__).resolve().parents[3]
 

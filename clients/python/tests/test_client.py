@@ -5,10 +5,11 @@ import datetime
 import threading
 
 import grpc
-import keyward
-import keyward.aio
 import pytest
 from conftest import free_port
+
+import keyward
+import keyward.aio
 from keyward.token.v1.token_service_pb2 import StreamValidateTokensRequest
 
 

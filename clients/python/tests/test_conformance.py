@@ -5,6 +5,7 @@ import json
 import pathlib
 
 import pytest
+
 from keyward._memory.memory import VerdictMemory
 from keyward._memory.moment import Moment, nanoseconds
 from keyward._memory.shelf import SecretValue

@@ -166,6 +166,8 @@ def test_nobody_is_told_that_a_key_is_bad_because_keyward_is_stopped(tmp_path):
     try:
         eventually(keyward.token_file.exists, 60)
         with keyward.client(timeout=30.0) as client:
+            # What may be repeated waits until the service is there.
+            client.tokens.validate_token(token="a guess")
             text = client.tokens.create_token(name="key").plaintext
         shop = Shop(SERVERS["gunicorn"], keyward, tmp_path)
         shop.held(text, 4)
@@ -215,6 +217,7 @@ def test_checks_name_the_settings_that_are_wrong(monkeypatch):
     monkeypatch.setenv("DJANGO_SETTINGS_MODULE", "shop.settings")
     monkeypatch.syspath_prepend(HERE)
     from django.test import override_settings
+
     from keyward.django.checks import check_settings
 
     def found(**given):

@@ -2,10 +2,11 @@
 
 from typing import Annotated
 
-import keyward
 from conftest import free_port
 from fastapi import Depends, FastAPI
 from fastapi.testclient import TestClient
+
+import keyward
 from keyward.fastapi import KeywardAuth
 
 

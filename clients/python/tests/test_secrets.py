@@ -3,10 +3,11 @@
 import asyncio
 import uuid
 
-import keyward
-import keyward.aio
 import pytest
 from conftest import eventually
+
+import keyward
+import keyward.aio
 from keyward._secrets import access_request, key_of
 
 

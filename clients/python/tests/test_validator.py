@@ -5,10 +5,11 @@ import os
 import threading
 import time
 
-import keyward
-import keyward.aio
 import pytest
 from conftest import eventually, leased
+
+import keyward
+import keyward.aio
 
 
 def test_memory_answers_and_obeys_a_change_that_has_returned(client, key, validator):

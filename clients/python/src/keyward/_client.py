@@ -1,12 +1,15 @@
 """The client, for threads."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ._methods import Service
-from ._options import ClientOptions
+from ._options import ClientKeywords, ClientOptions
 from ._services import Accounts, Audit, Imports, Manifests, Secrets, Status, Tokens
 from ._transport import Transport
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 
 class _Methods:
@@ -49,7 +52,7 @@ class Client(_Methods):
         client.tokens.create_token(name="checkout", scopes=["orders:read"])
     """
 
-    def __init__(self, options: ClientOptions | None = None, /, **given: Any) -> None:
+    def __init__(self, options: ClientOptions | None = None, /, **given: "Unpack[ClientKeywords]") -> None:
         """Takes the options of ClientOptions as keywords, or all together.
 
         Raises ValueError if they contradict each other, and OSError if a file that they name cannot be read.

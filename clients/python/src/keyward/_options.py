@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypedDict
 
 from ._channel import DEFAULT_SERVER, ChannelSettings, Keepalive, PathLike, channel_of
 from ._credentials import TokenSource, token_source
@@ -69,3 +70,22 @@ class ClientOptions:
 
     def token_source(self) -> TokenSource:
         return token_source(self.token, self.token_file, self.get_token)
+
+
+class ClientKeywords(TypedDict, total=False):
+    """The fields of ClientOptions, as keywords."""
+
+    servers: str | Sequence[str]
+    token: str | None
+    token_file: PathLike | None
+    get_token: Callable[[], str | Awaitable[str]] | None
+    tls: bool
+    ca: PathLike | None
+    cert: PathLike | None
+    key: PathLike | None
+    plaintext: bool
+    proxy: bool
+    timeout: float | None
+    retry: bool
+    keepalive: Keepalive | None
+    metadata: Mapping[str, str] | None

@@ -9,15 +9,21 @@ async def orders(verdict: Annotated[Verdict, Depends(keys.require("orders:read")
 
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any
+from typing import TYPE_CHECKING
 
 from fastapi import HTTPException, Request
 
 from ._decision import Refused, credentials_in, refused_by, unauthorized, undecided
 from ._errors import KeywardError
 from ._memory.verdict import Verdict
+from ._options import ClientKeywords
 from ._texts import checked_scopes
 from .aio import Client, Validator
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+_TIMEOUT = 2.0
 
 
 class KeywardAuth:
@@ -28,19 +34,18 @@ class KeywardAuth:
         *,
         label: str = "fastapi",
         realm: str = "api",
-        timeout: float = 2.0,
         max_entries: int = 10_000,
-        **options: Any,
+        **options: "Unpack[ClientKeywords]",
     ) -> None:
-        """Takes the options of a client besides.
+        """Takes the options of a client besides. `timeout` is the seconds until a request is answered with 503 if nobody can tell
+        whether its credentials pass: 2 if not given.
 
         realm: the realm of challenges.
-        timeout: seconds until a request is answered with 503 if nobody can tell whether its credentials pass.
         """
+        self._timeout = options.setdefault("timeout", _TIMEOUT)
         self._client = Client(**options)
         self._validator = Validator(self._client, label=label, max_entries=max_entries)
         self._realm = realm
-        self._timeout = timeout
 
     @contextlib.asynccontextmanager
     async def lifespan(self, _app: object) -> AsyncIterator[None]:

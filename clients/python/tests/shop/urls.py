@@ -2,12 +2,13 @@ import os
 
 from django.http import JsonResponse
 from django.urls import path
-from keyward.django.conf import validator
-from keyward.django.middleware import KeywardMiddleware, require_scopes
-from keyward.django.permissions import HasScope
 from knox.auth import TokenAuthentication
 from rest_framework.response import Response
 from rest_framework.views import APIView
+
+from keyward.django.conf import validator
+from keyward.django.middleware import KeywardMiddleware, require_scopes
+from keyward.django.permissions import HasScope
 
 
 class Who(APIView):

@@ -1,13 +1,16 @@
 """The client, for asyncio."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from keyward._options import ClientOptions
+from keyward._options import ClientKeywords, ClientOptions
 
 from ._methods import AsyncService
 from ._services import Accounts, Audit, Imports, Manifests, Secrets, Status, Tokens
 from ._transport import Transport
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 
 class _Methods:
@@ -50,7 +53,7 @@ class Client(_Methods):
         await client.tokens.create_token(name="checkout", scopes=["orders:read"])
     """
 
-    def __init__(self, options: ClientOptions | None = None, /, **given: Any) -> None:
+    def __init__(self, options: ClientOptions | None = None, /, **given: "Unpack[ClientKeywords]") -> None:
         """Takes the options of ClientOptions as keywords, or all together.
 
         Raises ValueError if they contradict each other, and OSError if a file that they name cannot be read.
