@@ -7,7 +7,7 @@
  *   ```sh not-run: reason   leaves it out and prints the reason
  *   ```text prints          after a block that is run: lines that it prints, in their order; `…` stands for any text
  */
-const LANGUAGES = ['sh', 'text', 'json', 'yaml', 'ts'];
+const LANGUAGES = ['sh', 'text', 'json', 'yaml', 'ts', 'python'];
 const MARKERS = /^(run|background|not-run: .+)$/;
 
 /** shellBlocks are the blocks of a page, with the lines that they print. */

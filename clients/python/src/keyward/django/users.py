@@ -1,0 +1,49 @@
+"""Who makes a request."""
+
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import AbstractBaseUser
+
+from keyward._memory.verdict import Principal, Verdict
+
+from .conf import keyward_settings
+
+
+class PrincipalUser:
+    """A user made of a verdict, for projects that keep no users of their own."""
+
+    is_authenticated = True
+    is_anonymous = False
+    is_active = True
+
+    def __init__(self, principal: Principal) -> None:
+        self.principal = principal
+        self.pk = self.id = principal.user_id
+        self.username = principal.username
+        self.is_staff = principal.is_staff
+        self.is_superuser = principal.is_superuser
+
+    def get_username(self) -> str:
+        return self.username
+
+    def __str__(self) -> str:
+        return self.username
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, PrincipalUser) and self.pk == other.pk
+
+    def __hash__(self) -> int:
+        return hash(self.pk)
+
+
+def user_of(verdict: Verdict) -> AbstractBaseUser | PrincipalUser | None:
+    """The user that a verdict stands for, as the setting says; None if Django has no active one of this name."""
+    if verdict.principal is None:
+        return None
+    if keyward_settings().user == "principal":
+        return PrincipalUser(verdict.principal)
+    model = get_user_model()
+    try:
+        user = model._default_manager.get_by_natural_key(verdict.principal.username)
+    except model.DoesNotExist:
+        return None
+    return user if user.is_active else None
