@@ -58,7 +58,7 @@ func (e *Error) GRPCStatus() *status.Status {
 	return e.status
 }
 
-// Unwrap gives the error of the context of the call, if it has ended.
+// Unwrap gives context.Canceled or context.DeadlineExceeded, if that is why the call has ended.
 func (e *Error) Unwrap() error {
 	return e.cause
 }
@@ -76,7 +76,9 @@ func toError(ctx context.Context, err error) *Error {
 	}
 	failure := errorOf(status.Convert(err))
 	switch failure.Code {
-	case codes.Canceled, codes.DeadlineExceeded:
+	case codes.DeadlineExceeded:
+		failure.cause = context.DeadlineExceeded
+	case codes.Canceled:
 		failure.cause = ctx.Err()
 	}
 	return failure
