@@ -82,7 +82,7 @@ func (h *holding) close() {
 func (h *holding) run(ctx context.Context) {
 	var at *server
 	for ctx.Err() == nil {
-		at = h.transport.next(at)
+		at = h.next(at)
 		isAskedToLeave, failure := h.hold(ctx, at)
 		if isAskedToLeave {
 			continue
@@ -98,6 +98,16 @@ func (h *holding) run(ctx context.Context) {
 	}
 }
 
+// next is the server of the next stream: none whose replica has asked to leave it, if there is another.
+func (h *holding) next(before *server) *server {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	for each := range h.leaving {
+		return h.transport.next(each.at, isLeaving)
+	}
+	return h.transport.next(before, hasFailed)
+}
+
 // hold opens a stream, and waits until another one is to be opened: because the replica asks to leave it, or because it has
 // ended.
 func (h *holding) hold(ctx context.Context, at *server) (isAskedToLeave bool, failure *Error) {
@@ -108,7 +118,7 @@ func (h *holding) hold(ctx context.Context, at *server) (isAskedToLeave bool, fa
 		cancel()
 		return false, toError(streamCtx, err)
 	}
-	s := newSession(h, stream, cancel)
+	s := newSession(h, at, stream, cancel)
 	select {
 	case <-s.askedToLeave:
 		h.mu.Lock()

@@ -27,6 +27,7 @@ type holdStream = tokenv1.TokenService_HoldVerdictsClient
 // but the streams' own methods is guarded by the mutex of the holding.
 type session struct {
 	holding *holding
+	at      *server
 	stream  holdStream
 	// number is that of the stream, as memory counts them.
 	number int
@@ -46,10 +47,11 @@ type session struct {
 	failure                     *Error
 }
 
-// newSession takes a stream over, whose context `cancel` ends.
-func newSession(h *holding, stream holdStream, cancel context.CancelFunc) *session {
+// newSession takes a stream to a server over, whose context `cancel` ends.
+func newSession(h *holding, at *server, stream holdStream, cancel context.CancelFunc) *session {
 	s := &session{
 		holding:      h,
+		at:           at,
 		stream:       stream,
 		outbox:       newOutbox(),
 		cancel:       cancel,

@@ -135,7 +135,7 @@ func (t *transport) Invoke(ctx context.Context, method string, request, response
 	isTokenFresh := false
 	var failed *server
 	for attempt := 0; ; attempt++ {
-		at := t.next(failed)
+		at := t.next(failed, hasFailed)
 		token, failure := t.attempt(ctx, at, method, request, response, options)
 		switch {
 		case failure == nil:
@@ -161,7 +161,7 @@ func (t *transport) Invoke(ctx context.Context, method string, request, response
 func (t *transport) NewStream(
 	ctx context.Context, desc *grpc.StreamDesc, method string, options ...grpc.CallOption,
 ) (grpc.ClientStream, error) {
-	return t.via(t.next(nil)).NewStream(ctx, desc, method, options...)
+	return t.via(t.next(nil, 0)).NewStream(ctx, desc, method, options...)
 }
 
 // via makes what calls one server alone, once.
@@ -223,31 +223,43 @@ func (t *transport) withMetadata(ctx context.Context) (context.Context, string, 
 	return metadata.AppendToOutgoingContext(ctx, pairs...), token, nil
 }
 
-// next is the next in turn that is not known to be out of reach, and another than the one that failed, if there is one.
-func (t *transport) next(failed *server) *server {
+// next is the next in turn that is not known to be out of reach, and another than the one to be avoided, if there is one.
+func (t *transport) next(avoided *server, by rank) *server {
 	turn := t.turn.Add(1)
 	var best *server
-	bestRank := 0
+	var bestRank rank
 	for at := range uint64(len(t.servers)) {
 		each := t.servers[(turn+at)%uint64(len(t.servers))]
-		rank := 2 * rankOf(each)
-		if each == failed {
-			rank++
+		own := rankOf(each)
+		if each == avoided {
+			own += by
 		}
-		if best == nil || rank < bestRank {
-			best, bestRank = each, rank
+		if best == nil || own < bestRank {
+			best, bestRank = each, own
 		}
 	}
 	return best
 }
 
+// rank is how much speaks against a server.
+type rank int
+
+const (
+	// hasFailed counts less than that no other can be reached.
+	hasFailed rank = 1
+	isTried   rank = 2
+	isLost    rank = 4
+	// isLeaving counts more.
+	isLeaving rank = 8
+)
+
 // rankOf puts servers that can be reached, or were not tried, before those that are being tried, and those before the lost.
-func rankOf(each *server) int {
+func rankOf(each *server) rank {
 	switch each.conn.GetState() {
 	case connectivity.Connecting:
-		return 1
+		return isTried
 	case connectivity.TransientFailure:
-		return 2
+		return isLost
 	default:
 		return 0
 	}
