@@ -346,12 +346,12 @@ func (r *fakeReplica) invalidate(invalidation *tokenv1.HoldInvalidation) {
 }
 
 // eventually polls, with a limit.
-func eventually(t *testing.T, what string, isSo func() bool) {
+func eventually(t testing.TB, what string, isSo func() bool) {
 	t.Helper()
 	eventuallyWithin(t, 10*time.Second, what, isSo)
 }
 
-func eventuallyWithin(t *testing.T, limit time.Duration, what string, isSo func() bool) {
+func eventuallyWithin(t testing.TB, limit time.Duration, what string, isSo func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(limit); !isSo(); {
 		if time.Now().After(deadline) {
@@ -361,7 +361,7 @@ func eventuallyWithin(t *testing.T, limit time.Duration, what string, isSo func(
 	}
 }
 
-func openClient(t *testing.T, options Options, servers ...string) *Client {
+func openClient(t testing.TB, options Options, servers ...string) *Client {
 	t.Helper()
 	options.Servers = servers
 	if options.Timeout == 0 {

@@ -25,15 +25,36 @@ const serviceProgram = "../../dist/cli/main.js"
 
 // replica is a process of the real service.
 type replica struct {
-	t       *testing.T
+	t       testing.TB
 	address string
 	dataDir string
 	output  *os.File
 	command *exec.Cmd
 }
 
+// makeDataDir makes a place for a database. The test is skipped where the service cannot run.
+func makeDataDir(t testing.TB) string {
+	t.Helper()
+	if _, err := os.Stat(serviceProgram); err != nil {
+		t.Skip("SKIPPED: the service is not built: npm run build")
+	}
+	if _, err := exec.LookPath("node"); err != nil {
+		t.Skip("SKIPPED: there is no Node.js")
+	}
+	dir, err := os.MkdirTemp("", "keyward-go-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	// The database runs as another user, who must reach it.
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return filepath.Join(dir, "data")
+}
+
 // startReplica starts the service, with a database of its own in the data directory, or with that which is there.
-func startReplica(t *testing.T, dataDir string) *replica {
+func startReplica(t testing.TB, dataDir string) *replica {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -67,6 +88,14 @@ func (r *replica) start() {
 	_ = client.Close()
 }
 
+func (r *replica) adminToken() string {
+	token, err := os.ReadFile(filepath.Join(r.dataDir, "admin-token"))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return strings.TrimSpace(string(token))
+}
+
 // stop stops it in order.
 func (r *replica) stop() {
 	if r.command.ProcessState != nil {
@@ -80,7 +109,6 @@ func (r *replica) stop() {
 
 // site is two replicas, each with a way to it, and a client that may do everything.
 type site struct {
-	t        *testing.T
 	replicas [2]*replica
 	ways     [2]*proxy
 	admin    *Client
@@ -147,31 +175,13 @@ func wantMemoryAlone(t *testing.T, validator *Validator, since ValidatorCounts) 
 }
 
 func TestAgainstKeyward(t *testing.T) {
-	if _, err := os.Stat(serviceProgram); err != nil {
-		t.Skip("SKIPPED: the service is not built: npm run build")
-	}
-	if _, err := exec.LookPath("node"); err != nil {
-		t.Skip("SKIPPED: there is no Node.js")
-	}
-	// The database runs as another user, who must reach it.
-	dir, err := os.MkdirTemp("", "keyward-go-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	if err := os.Chmod(dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	s := &site{t: t}
+	dataDir := makeDataDir(t)
+	s := &site{}
 	for at := range s.replicas {
-		s.replicas[at] = startReplica(t, filepath.Join(dir, "data"))
+		s.replicas[at] = startReplica(t, dataDir)
 		s.ways[at] = startProxy(t, s.replicas[at].address)
 	}
-	token, err := os.ReadFile(filepath.Join(dir, "data", "admin-token"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.token = strings.TrimSpace(string(token))
+	s.token = s.replicas[0].adminToken()
 	s.admin = openClient(t, Options{Token: s.token, Timeout: 30 * time.Second}, s.replicas[0].address)
 
 	t.Run("the first verdict, and then from memory", s.firstVerdict)

@@ -3,6 +3,9 @@
 package memory
 
 import (
+	"maps"
+	"slices"
+
 	rpcstatus "google.golang.org/genproto/googleapis/rpc/status"
 
 	tokenv1 "keyward.dev/keyward/gen/keyward/token/v1"
@@ -90,6 +93,7 @@ func (m *Memory) LookingUp() int {
 
 // OpenStream begins a stream. It gives its number, and what its first message says of what is held.
 func (m *Memory) OpenStream() (int, *tokenv1.HoldOpen) {
+	m.tidy()
 	// Up to where these are right is not known: their stream ended before it granted anything.
 	for _, entry := range m.entries.all() {
 		if entry.stream > m.lease.granted {
@@ -153,9 +157,7 @@ func (m *Memory) Renewal(stream int, now Moment) *tokenv1.HoldRenewal {
 	if number == 0 {
 		return nil
 	}
-	for _, entry := range m.marks.takeOver() {
-		m.entries.release(entry)
-	}
+	m.tidy()
 	isLookedUp := func(key Key) bool { return m.byKey[key] != nil }
 	return &tokenv1.HoldRenewal{
 		Number:     number,
@@ -182,8 +184,8 @@ func (m *Memory) Invalidate(stream int, invalidation *tokenv1.HoldInvalidation) 
 // StreamEnded tells that nothing more comes on a stream. A lease that it granted goes on to its own end.
 func (m *Memory) StreamEnded(stream int) {
 	m.lease.end(stream)
-	for id, begun := range m.lookUps {
-		if begun.stream == stream {
+	for _, id := range slices.Sorted(maps.Keys(m.lookUps)) {
+		if begun := m.lookUps[id]; begun.stream == stream {
 			m.settle(id, begun, Answer{})
 		}
 	}
@@ -238,6 +240,13 @@ func (m *Memory) judge(entry *Entry, scopes []string, now Moment) Verdict {
 		m.marks.use(entry, now)
 	}
 	return verdict
+}
+
+// tidy lets go of the entries whose time was found to be over.
+func (m *Memory) tidy() {
+	for _, entry := range m.marks.takeOver() {
+		m.entries.release(entry)
+	}
 }
 
 func (m *Memory) clear() Forgotten {

@@ -2,6 +2,7 @@ package memory
 
 import (
 	"container/list"
+	"maps"
 	"math"
 	"slices"
 	"sync/atomic"
@@ -186,7 +187,7 @@ func (s *Shelf) invalidate(invalidation *tokenv1.HoldInvalidation) []string {
 	return keys
 }
 
-// takeUses gives what is to be told to the replica, and forgets the values whose time is over.
+// takeUses gives what is to be told to the replica.
 func (s *Shelf) takeUses(now Moment) []*tokenv1.HoldSecretUse {
 	uses := report[int64]{}
 	for _, held := range s.all() {
@@ -194,16 +195,23 @@ func (s *Shelf) takeUses(now Moment) []*tokenv1.HoldSecretUse {
 			ago := now.Monotonic - time.Duration(held.lastUsed.Load())
 			uses.add(held.value.SecretID, held.uses.Swap(0), ago)
 		}
-		if held.isOver.Load() && held.uses.Load() == 0 {
-			s.forget(held)
-		}
 	}
+	s.tidy()
 	var told []*tokenv1.HoldSecretUse
 	for _, id := range uses.order {
 		use := uses.byName[id]
 		told = append(told, &tokenv1.HoldSecretUse{SecretId: id, Count: use.count, LastUsedAgo: durationpb.New(use.ago)})
 	}
 	return told
+}
+
+// tidy forgets the values whose time was found to be over.
+func (s *Shelf) tidy() {
+	for _, held := range s.all() {
+		if held.isOver.Load() {
+			s.forget(held)
+		}
+	}
 }
 
 // clear forgets all, and gives the keys of them.
@@ -217,8 +225,8 @@ func (s *Shelf) clear() []string {
 }
 
 func (s *Shelf) streamEnded(stream int) {
-	for id, begun := range s.asked {
-		if begun.stream == stream {
+	for _, id := range slices.Sorted(maps.Keys(s.asked)) {
+		if begun := s.asked[id]; begun.stream == stream {
 			s.settle(id, begun, func() Accessed { return Accessed{} })
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -37,16 +38,22 @@ func (e elapsed) since(began Moment) Moment {
 	}
 }
 
-func TestJudgesAsTheServiceDoes(t *testing.T) {
-	const path = "../../../../test/vectors/verdicts.json"
+// readVectors reads what clients of all languages are held against.
+func readVectors(t *testing.T, name string, vectors any) {
+	t.Helper()
+	path := filepath.Join("..", "..", "..", "..", "test", "vectors", name)
 	content, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		t.Skipf("the vectors are in the repository alone: %s", path)
+		t.Skipf("SKIPPED: the vectors are in the repository alone: %s", path)
 	}
-	var vectors []vector
-	if err := errors.Join(err, json.Unmarshal(content, &vectors)); err != nil {
+	if err := errors.Join(err, json.Unmarshal(content, vectors)); err != nil {
 		t.Fatal(err)
 	}
+}
+
+func TestJudgesAsTheServiceDoes(t *testing.T) {
+	var vectors []vector
+	readVectors(t, "verdicts.json", &vectors)
 	for _, each := range vectors {
 		t.Run(each.Name, func(t *testing.T) {
 			d := start(t, 3, 0)
