@@ -33,6 +33,13 @@ func (o *outbox) lookUp(text *tokenv1.HoldText) {
 	o.add(&tokenv1.HoldVerdictsRequest{Message: &tokenv1.HoldVerdictsRequest_LookUp{LookUp: texts}})
 }
 
+// access sends nothing where there is nothing to ask for.
+func (o *outbox) access(access *tokenv1.HoldAccess) {
+	if access != nil {
+		o.add(&tokenv1.HoldVerdictsRequest{Message: &tokenv1.HoldVerdictsRequest_Access{Access: access}})
+	}
+}
+
 // acknowledge tells of one invalidation and all before it.
 func (o *outbox) acknowledge(number uint64) {
 	if last := o.last().GetAcknowledgement(); last != nil {

@@ -12,7 +12,6 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	secretv1 "keyward.dev/keyward/gen/keyward/secret/v1"
-	tokenv1 "keyward.dev/keyward/gen/keyward/token/v1"
 	"keyward.dev/keyward/internal/memory"
 )
 
@@ -191,10 +190,8 @@ func (r *SecretReader) ask(ctx context.Context, key string, name SecretName) (me
 		return memory.Accessed{}, nil
 	}
 	settle := func(accessed memory.Accessed) { answered <- accessed }
-	if id, isNew := h.memory.Secrets.Access(s.number, key, now(), settle); isNew {
-		access := &tokenv1.HoldAccess{Id: id, Request: &secretv1.AccessSecretRequest{Secret: name}}
-		s.outbox.add(&tokenv1.HoldVerdictsRequest{Message: &tokenv1.HoldVerdictsRequest_Access{Access: access}})
-	}
+	request := &secretv1.AccessSecretRequest{Secret: name}
+	s.outbox.access(h.memory.Secrets.Access(s.number, key, request, now(), settle))
 	h.mu.Unlock()
 	limit := time.NewTimer(accessLimit)
 	defer limit.Stop()

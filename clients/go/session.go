@@ -175,9 +175,12 @@ func (s *session) take(message *tokenv1.HoldVerdictsResponse) {
 	case *tokenv1.HoldVerdictsResponse_Opened:
 		forgotten = s.open(message.Opened)
 	case *tokenv1.HoldVerdictsResponse_Facts:
-		h.memory.Facts(s.number, message.Facts, now())
+		s.lookUpAgain(h.memory.Facts(s.number, message.Facts, now()))
 	case *tokenv1.HoldVerdictsResponse_Accessed:
-		h.memory.Secrets.Accessed(s.number, message.Accessed)
+		again := h.memory.Secrets.Accessed(s.number, message.Accessed, now())
+		if !s.hasLeft {
+			s.outbox.access(again)
+		}
 	case *tokenv1.HoldVerdictsResponse_Grant:
 		if !s.hasLeft {
 			s.silence.Reset(silenceLimit)
@@ -197,6 +200,15 @@ func (s *session) take(message *tokenv1.HoldVerdictsResponse) {
 	}
 	h.mu.Unlock()
 	h.tell(forgotten, isGranted)
+}
+
+// lookUpAgain asks for those who asked while an answer was under way that could not be held. The mutex is held.
+func (s *session) lookUpAgain(texts []*tokenv1.HoldText) {
+	for _, text := range texts {
+		if !s.hasLeft {
+			s.outbox.lookUp(text)
+		}
+	}
 }
 
 // open takes the replica's terms. The mutex is held.

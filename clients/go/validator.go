@@ -210,10 +210,13 @@ func (v *Validator) lookUp(ctx context.Context, text string, key memory.Key) (me
 		h.mu.Unlock()
 		return memory.Answer{}, nil
 	}
-	id, isNew := h.memory.LookUp(s.number, key, now(), func(answer memory.Answer) { answered <- answer })
-	if isNew {
+	digest := func() []byte {
 		digest := sha512.Sum512([]byte(text))
-		s.outbox.lookUp(&tokenv1.HoldText{Id: id, Digest: digest[:]})
+		return digest[:]
+	}
+	settle := func(answer memory.Answer) { answered <- answer }
+	if asked := h.memory.LookUp(s.number, key, digest, now(), settle); asked != nil {
+		s.outbox.lookUp(asked)
 	}
 	h.mu.Unlock()
 	limit := time.NewTimer(lookUpLimit)

@@ -128,12 +128,15 @@ class Recorder {
     const settle = (answer: Answer | undefined): void => {
       this.#answers.push({ text, gives: reasonOf(answer) });
     };
-    const sent = this.#memory.lookUp(stream, text, () => Buffer.alloc(64), settle);
-    if (sent !== undefined) {
-      this.#of(stream).ids.push(sent.id);
-      this.#textOf.set(sent.id, text);
-    }
+    // The digest tells which text is looked up once more.
+    const sent = this.#memory.lookUp(stream, text, () => Buffer.from(text.padEnd(64)), settle);
+    if (sent !== undefined) this.#isSent(stream, sent.id, text);
     this.#write({ do: 'lookUp', stream, text, id: sent === undefined ? null : String(sent.id) });
+  }
+
+  #isSent(stream: number, id: bigint, text: string): void {
+    this.#of(stream).ids.push(id);
+    this.#textOf.set(id, text);
   }
 
   #facts(stream: number): void {
@@ -141,12 +144,14 @@ class Recorder {
     if (ids.length === 0) return;
     const facts = ids.map((id) => this.#factOf(id));
     const message = HoldFacts.fromPartial({ facts });
-    this.#memory.facts(stream, message);
+    const again = this.#memory.facts(stream, message);
+    for (const { id, digest } of again) this.#isSent(stream, id, digest.toString().trim());
     this.#write({
       do: 'facts',
       stream,
       message: encoded(HoldFacts.encode(message)),
       answers: this.#takeAnswers(),
+      again: again.map(({ id }) => String(id)),
     });
   }
 
@@ -186,19 +191,21 @@ class Recorder {
     const settle = (accessed: Accessed | undefined): void => {
       this.#answers.push({ text: name, gives: valueIn(accessed) });
     };
-    const request = AccessSecretRequest.fromPartial({});
-    const sent = this.#memory.secrets.access(stream, name, request, settle);
-    if (sent !== undefined) {
-      this.#of(stream).accesses.push(sent.id);
-      this.#secretOf.set(sent.id, name);
-    }
+    const sent = this.#memory.secrets.access(stream, name, AccessSecretRequest.fromPartial({}), settle);
+    if (sent !== undefined) this.#isAsked(stream, sent.id, name);
     this.#write({ do: 'access', stream, name, id: sent === undefined ? null : String(sent.id) });
+  }
+
+  #isAsked(stream: number, id: bigint, name: string): void {
+    this.#of(stream).accesses.push(id);
+    this.#secretOf.set(id, name);
   }
 
   #accessed(stream: number): void {
     const id = this.#of(stream).accesses.shift();
     if (id === undefined) return;
-    const secretId = BigInt(SECRETS.indexOf(this.#secretOf.get(id) ?? '') + 1);
+    const name = this.#secretOf.get(id) ?? '';
+    const secretId = BigInt(SECRETS.indexOf(name) + 1);
     const version = this.#below(9) + 1;
     const message = HoldAccessed.fromPartial(
       this.#roll() < 0.1
@@ -210,9 +217,15 @@ class Recorder {
             ...(this.#roll() < 0.3 ? { expiresIn: this.#below(4_000) } : {}),
           },
     );
-    this.#memory.secrets.accessed(stream, message);
-    const answers = this.#takeAnswers();
-    this.#write({ do: 'accessed', stream, message: encoded(HoldAccessed.encode(message)), answers });
+    const again = this.#memory.secrets.accessed(stream, message);
+    if (again !== undefined) this.#isAsked(stream, again.id, name);
+    this.#write({
+      do: 'accessed',
+      stream,
+      message: encoded(HoldAccessed.encode(message)),
+      answers: this.#takeAnswers(),
+      again: again === undefined ? [] : [String(again.id)],
+    });
   }
 
   #renewal(stream: number): void {

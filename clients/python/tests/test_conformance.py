@@ -38,9 +38,9 @@ class Driven:
         "open": ("stream", "position", "handles", "owners", "secretIds"),
         "opened": ("forgets", "forgetsSecrets"),
         "lookUp": ("id",),
-        "facts": ("answers",),
+        "facts": ("answers", "again"),
         "access": ("id",),
-        "accessed": ("answers",),
+        "accessed": ("answers", "again"),
         "renewal": ("number", "released", "uses", "secretUses"),
         "grant": ("granted",),
         "invalidate": ("acknowledges", "forgets", "forgetsSecrets"),
@@ -87,8 +87,8 @@ class Driven:
         return {"id": None if sent is None else str(sent.id)}
 
     def facts(self, step):
-        self.memory.facts(step["stream"], HoldFacts.FromString(message_of(step)), self.now)
-        return {"answers": self.taken()}
+        again = self.memory.facts(step["stream"], HoldFacts.FromString(message_of(step)), self.now)
+        return {"answers": self.taken(), "again": [str(text.id) for text in again]}
 
     def access(self, step):
         def settle(answer):
@@ -101,8 +101,10 @@ class Driven:
         return {"id": None if sent is None else str(sent.id)}
 
     def accessed(self, step):
-        self.memory.secrets.accessed(step["stream"], HoldAccessed.FromString(message_of(step)))
-        return {"answers": self.taken()}
+        again = self.memory.secrets.accessed(
+            step["stream"], HoldAccessed.FromString(message_of(step)), self.now
+        )
+        return {"answers": self.taken(), "again": [] if again is None else [str(again.id)]}
 
     def renewal(self, step):
         renewal = self.memory.renewal(step["stream"], self.now)

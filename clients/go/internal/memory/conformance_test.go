@@ -75,25 +75,33 @@ func (c *conforming) do(step map[string]any) map[string]any {
 		}
 	case "lookUp":
 		text := step["text"].(string)
-		return sent(c.LookUp(stream, keyNamed(text), c.clocks, func(answer Answer) {
+		asked := c.LookUp(stream, keyNamed(text), noDigest, c.clocks, func(answer Answer) {
 			verdict, ok := c.JudgeAnswer(answer, nil, c.clocks)
 			c.answered(text, string(verdict.Reason), ok, answer.Error)
-		}))
+		})
+		return sent(asked.GetId())
 	case "facts":
-		c.Facts(stream, decode(c.t, step, &tokenv1.HoldFacts{}), c.clocks)
-		return c.taken()
+		again := []uint64{}
+		for _, text := range c.Facts(stream, decode(c.t, step, &tokenv1.HoldFacts{}), c.clocks) {
+			again = append(again, text.GetId())
+		}
+		return c.takenWith(again)
 	case "access":
 		name := step["name"].(string)
-		return sent(c.Secrets.Access(stream, name, c.clocks, func(accessed Accessed) {
+		asked := c.Secrets.Access(stream, name, nil, c.clocks, func(accessed Accessed) {
 			value := ""
 			if accessed.Value != nil {
 				value = string(accessed.Value.Bytes)
 			}
 			c.answered(name, value, accessed.Value != nil, accessed.Error)
-		}))
+		})
+		return sent(asked.GetId())
 	case "accessed":
-		c.Secrets.Accessed(stream, decode(c.t, step, &tokenv1.HoldAccessed{}))
-		return c.taken()
+		again := []uint64{}
+		if asked := c.Secrets.Accessed(stream, decode(c.t, step, &tokenv1.HoldAccessed{}), c.clocks); asked != nil {
+			again = append(again, asked.GetId())
+		}
+		return c.takenWith(again)
 	case "renewal":
 		return reported(c.Renewal(stream, c.clocks))
 	case "grant":
@@ -186,8 +194,20 @@ func reported(renewal *tokenv1.HoldRenewal) map[string]any {
 	}
 }
 
-func sent(id uint64, isNew bool) map[string]any {
-	if !isNew {
+func (c *conforming) takenWith(again []uint64) map[string]any {
+	taken := c.taken()
+	ids := []any{}
+	for _, id := range again {
+		ids = append(ids, strconv.FormatUint(id, 10))
+	}
+	taken["again"] = ids
+	return taken
+}
+
+func noDigest() []byte { return nil }
+
+func sent(id uint64) map[string]any {
+	if id == 0 {
 		return map[string]any{"id": nil}
 	}
 	return map[string]any{"id": strconv.FormatUint(id, 10)}

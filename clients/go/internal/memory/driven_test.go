@@ -94,12 +94,18 @@ type lookedUp struct {
 
 func (d *driven) ask(name string, stream int) *lookedUp {
 	asked := &lookedUp{}
-	asked.id, _ = d.LookUp(stream, keyNamed(name), d.clocks, func(answer Answer) { asked.answers = append(asked.answers, answer) })
+	settle := func(answer Answer) { asked.answers = append(asked.answers, answer) }
+	asked.id = d.LookUp(stream, keyNamed(name), noDigest, d.clocks, settle).GetId()
 	return asked
 }
 
-func (d *driven) tell(stream int, facts ...*tokenv1.HoldFact) {
-	d.Facts(stream, &tokenv1.HoldFacts{Facts: facts}, d.clocks)
+// tell gives the numbers of what is looked up once more.
+func (d *driven) tell(stream int, facts ...*tokenv1.HoldFact) []uint64 {
+	var again []uint64
+	for _, text := range d.Facts(stream, &tokenv1.HoldFacts{Facts: facts}, d.clocks) {
+		again = append(again, text.GetId())
+	}
+	return again
 }
 
 // learn looks a text up, and is told of it at once.

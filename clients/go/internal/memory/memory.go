@@ -36,7 +36,10 @@ type lookUp struct {
 	stream  int
 	sent    Moment
 	since   int
+	digest  func() []byte
 	settles []func(Answer)
+	// later are those who have asked since it was sent: what it brings may be from before they did.
+	later []func(Answer)
 }
 
 // Memory holds facts under a lease. Judge, JudgeEntry, EntryOf, IsLeased and JudgeAnswer may run at the same time as each
@@ -125,30 +128,40 @@ func (m *Memory) Opened(opened *tokenv1.HoldOpened) Forgotten {
 	return forgotten
 }
 
-// LookUp begins to look a text up on a stream; `settle` is told the answer. It gives the number of the look-up, and whether
-// it must be sent: it need not if the answer to one that was sent before will do.
-func (m *Memory) LookUp(stream int, key Key, now Moment, settle func(Answer)) (id uint64, isNew bool) {
-	same := m.byKey[key]
-	if same != nil && same.stream == stream && same.since == m.overtaking.now() {
-		same.settles = append(same.settles, settle)
-		return 0, false
+// LookUp begins to look a text up on a stream; `settle` is told the answer. It gives what to send: nil while one that was sent
+// before is not answered.
+func (m *Memory) LookUp(
+	stream int, key Key, digest func() []byte, now Moment, settle func(Answer),
+) *tokenv1.HoldText {
+	if before := m.byKey[key]; before != nil && before.stream == stream {
+		before.later = append(before.later, settle)
+		return nil
 	}
-	m.ids++
-	begun := &lookUp{key: key, stream: stream, sent: now, since: m.overtaking.now(), settles: []func(Answer){settle}}
-	m.lookUps[m.ids] = begun
-	m.byKey[key] = begun
-	return m.ids, true
+	return m.begin(&lookUp{key: key, stream: stream, sent: now, digest: digest, settles: []func(Answer){settle}})
 }
 
-// Facts takes what was looked up, keeps what may be kept, and answers those who asked.
-func (m *Memory) Facts(stream int, facts *tokenv1.HoldFacts, now Moment) {
+// Facts takes what was looked up, keeps what may be kept, and answers those who asked. It gives what to send for those who
+// asked later, where that was not kept.
+func (m *Memory) Facts(stream int, facts *tokenv1.HoldFacts, now Moment) []*tokenv1.HoldText {
+	var again []*tokenv1.HoldText
 	for _, fact := range facts.GetFacts() {
 		begun := m.lookUps[fact.GetId()]
 		if begun == nil || begun.stream != stream {
 			continue
 		}
-		m.settle(fact.GetId(), begun, m.learn(begun, fact, now))
+		answer := m.learn(begun, fact, now)
+		held := m.entries.byKey[begun.key]
+		isHeld := held != nil && m.lease.covers(held.stream, now)
+		m.settle(fact.GetId(), begun, answer)
+		switch {
+		case isHeld:
+			tellAll(begun.later, answer)
+		case len(begun.later) > 0:
+			next := &lookUp{key: begun.key, stream: stream, sent: now, digest: begun.digest, settles: begun.later}
+			again = append(again, m.begin(next))
+		}
 	}
+	return again
 }
 
 // Renewal asks for another lease, whose time counts from now; nil if the stream has ended.
@@ -186,7 +199,7 @@ func (m *Memory) StreamEnded(stream int) {
 	m.lease.end(stream)
 	for _, id := range slices.Sorted(maps.Keys(m.lookUps)) {
 		if begun := m.lookUps[id]; begun.stream == stream {
-			m.settle(id, begun, Answer{})
+			m.giveUp(id, begun)
 		}
 	}
 	m.Secrets.streamEnded(stream)
@@ -229,9 +242,17 @@ func (m *Memory) JudgeAnswer(answer Answer, scopes []string, now Moment) (Verdic
 func (m *Memory) Close() {
 	m.clear()
 	for id, begun := range m.lookUps {
-		m.settle(id, begun, Answer{})
+		m.giveUp(id, begun)
 	}
 	m.Secrets.close()
+}
+
+func (m *Memory) begin(begun *lookUp) *tokenv1.HoldText {
+	m.ids++
+	begun.since = m.overtaking.now()
+	m.lookUps[m.ids] = begun
+	m.byKey[begun.key] = begun
+	return &tokenv1.HoldText{Id: m.ids, Digest: begun.digest()}
 }
 
 func (m *Memory) judge(entry *Entry, scopes []string, now Moment) Verdict {
@@ -289,7 +310,16 @@ func (m *Memory) settle(id uint64, begun *lookUp, answer Answer) {
 		delete(m.byKey, begun.key)
 	}
 	m.forgetOvertakings()
-	for _, settle := range begun.settles {
+	tellAll(begun.settles, answer)
+}
+
+func (m *Memory) giveUp(id uint64, begun *lookUp) {
+	m.settle(id, begun, Answer{})
+	tellAll(begun.later, Answer{})
+}
+
+func tellAll(settles []func(Answer), answer Answer) {
+	for _, settle := range settles {
 		settle(answer)
 	}
 }

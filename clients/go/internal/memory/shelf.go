@@ -58,7 +58,10 @@ type asked struct {
 	stream  int
 	sent    Moment
 	since   int
+	request *secretv1.AccessSecretRequest
 	settles []func(Accessed)
+	// later are those who have asked since it was sent: what it brings may be from before they did.
+	later []func(Accessed)
 }
 
 // Shelf is the values of secrets that a client holds, under the same lease and by the same rules as verdicts. Get and Holds
@@ -98,37 +101,42 @@ func (s *Shelf) Asking() int {
 	return len(s.asked)
 }
 
-// Access begins to ask for a value on a stream; `settle` is told the answer. It gives the number of the question, and whether
-// it must be sent: it need not if the answer to one that was sent before will do.
-func (s *Shelf) Access(stream int, key string, now Moment, settle func(Accessed)) (id uint64, isNew bool) {
-	same := s.byKey[key]
-	if same != nil && same.stream == stream && same.since == s.overtaking.now() {
-		same.settles = append(same.settles, settle)
-		return 0, false
+// Access begins to ask for a value on a stream; `settle` is told the answer. It gives what to send: nil while what was sent
+// before is not answered.
+func (s *Shelf) Access(
+	stream int, key string, request *secretv1.AccessSecretRequest, now Moment, settle func(Accessed),
+) *tokenv1.HoldAccess {
+	if before := s.byKey[key]; before != nil && before.stream == stream {
+		before.later = append(before.later, settle)
+		return nil
 	}
-	s.ids++
-	begun := &asked{key: key, stream: stream, sent: now, since: s.overtaking.now(), settles: []func(Accessed){settle}}
-	s.asked[s.ids] = begun
-	s.byKey[key] = begun
-	return s.ids, true
+	return s.begin(&asked{key: key, stream: stream, sent: now, request: request, settles: []func(Accessed){settle}})
 }
 
-// Accessed takes what was asked for, keeps what may be kept, and answers those who asked, each with a value of its own.
-func (s *Shelf) Accessed(stream int, accessed *tokenv1.HoldAccessed) {
+// Accessed takes what was asked for, keeps what may be kept, and answers those who asked, each with a value of its own. It
+// gives what to send for those who asked later, where that was not kept.
+func (s *Shelf) Accessed(stream int, accessed *tokenv1.HoldAccessed, now Moment) *tokenv1.HoldAccess {
 	begun := s.asked[accessed.GetId()]
 	if begun == nil || begun.stream != stream {
-		return
+		return nil
 	}
-	if accessed.GetAccess() == nil {
-		s.settle(accessed.GetId(), begun, func() Accessed { return Accessed{Error: accessed.GetError()} })
-		return
+	answer := func() Accessed { return Accessed{Error: accessed.GetError()} }
+	if accessed.GetAccess() != nil {
+		answer = func() Accessed { return Accessed{Value: ValueOf(accessed.GetAccess())} }
+		defer clear(accessed.GetAccess().GetPayload().GetData())
+		if accessed.GetKeep() && stream == s.lease.newest && !s.overtaking.mayHaveMeant(begun.since, nil) {
+			s.keep(begun, accessed)
+		}
 	}
-	mayKeep := accessed.GetKeep() && stream == s.lease.newest && !s.overtaking.mayHaveMeant(begun.since, nil)
-	if mayKeep {
-		s.keep(begun, accessed)
+	s.settle(accessed.GetId(), begun, answer)
+	if len(begun.later) > 0 && s.Get(begun.key, now) == nil {
+		return s.begin(
+			&asked{key: begun.key, stream: stream, sent: now, request: begun.request, settles: begun.later})
 	}
-	s.settle(accessed.GetId(), begun, func() Accessed { return Accessed{Value: ValueOf(accessed.GetAccess())} })
-	clear(accessed.GetAccess().GetPayload().GetData())
+	for _, settle := range begun.later {
+		settle(answer())
+	}
+	return nil
 }
 
 // Get gives a copy of a value that is held, as long as that may be; nil if memory may not, or cannot, tell.
@@ -227,14 +235,29 @@ func (s *Shelf) clear() []string {
 func (s *Shelf) streamEnded(stream int) {
 	for _, id := range slices.Sorted(maps.Keys(s.asked)) {
 		if begun := s.asked[id]; begun.stream == stream {
-			s.settle(id, begun, func() Accessed { return Accessed{} })
+			s.giveUp(id, begun)
 		}
 	}
 }
 
 func (s *Shelf) close() {
 	for id, begun := range s.asked {
-		s.settle(id, begun, func() Accessed { return Accessed{} })
+		s.giveUp(id, begun)
+	}
+}
+
+func (s *Shelf) begin(begun *asked) *tokenv1.HoldAccess {
+	s.ids++
+	begun.since = s.overtaking.now()
+	s.asked[s.ids] = begun
+	s.byKey[begun.key] = begun
+	return &tokenv1.HoldAccess{Id: s.ids, Request: begun.request}
+}
+
+func (s *Shelf) giveUp(id uint64, begun *asked) {
+	s.settle(id, begun, func() Accessed { return Accessed{} })
+	for _, settle := range begun.later {
+		settle(Accessed{})
 	}
 }
 

@@ -112,12 +112,12 @@ func TestLeavesThoseWhoAskWithoutAnAnswerWhenTheStreamEnds(t *testing.T) {
 
 func (d *driven) access(key, text string, keep bool) Accessed {
 	var got Accessed
-	id, _ := d.Secrets.Access(d.stream, key, d.clocks, func(accessed Accessed) { got = accessed })
+	id := d.Secrets.Access(d.stream, key, nil, d.clocks, func(accessed Accessed) { got = accessed }).GetId()
 	payload := &secretv1.SecretPayload{Value: &secretv1.SecretPayload_Text{Text: text}}
 	access := &secretv1.AccessSecretResponse{SecretId: int64(handleOf(key)), Version: 1, Payload: payload}
 	d.Secrets.Accessed(d.stream, &tokenv1.HoldAccessed{
 		Id: id, Keep: keep, Result: &tokenv1.HoldAccessed_Access{Access: access},
-	})
+	}, d.clocks)
 	return got
 }
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import grpc
 
-from keyward.token.v1.hold_verdicts_pb2 import HoldLeft, HoldVerdictsRequest, HoldVerdictsResponse
+from keyward.token.v1.hold_verdicts_pb2 import HoldLeft, HoldText, HoldVerdictsRequest, HoldVerdictsResponse
 
 from ._errors import KeywardError
 from ._memory.memory import MAX_NAMED, Forgotten, VerdictMemory
@@ -72,7 +72,7 @@ class Who:
 class Effects:
     """What is to be done because of a message."""
 
-    replies: list[HoldVerdictsRequest] = field(default_factory=list)
+    replies: list[HoldVerdictsRequest | HoldText] = field(default_factory=list)
     forgotten: Forgotten = field(default_factory=Forgotten)
     """What had to be forgotten because the replica said so."""
     renews_every: float | None = None
@@ -149,9 +149,11 @@ class Holding:
             effects.forgotten = self.memory.opened(message.opened)
             effects.renews_every = max(nanoseconds(message.opened.renew_every) / 1e9, 0.01)
         elif kind == "facts":
-            self.memory.facts(session.number, message.facts, now)
+            effects.replies.extend(self.memory.facts(session.number, message.facts, now))
         elif kind == "accessed":
-            self.memory.secrets.accessed(session.number, message.accessed)
+            again = self.memory.secrets.accessed(session.number, message.accessed, now)
+            if again is not None:
+                effects.replies.append(HoldVerdictsRequest(access=again))
         elif kind == "invalidation":
             acknowledgement, effects.forgotten = self.memory.invalidate(session.number, message.invalidation)
             effects.replies.append(HoldVerdictsRequest(acknowledgement=acknowledgement))

@@ -1,7 +1,7 @@
 """What one client holds, and under which lease."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from keyward.rpc.status_pb2 import Status
@@ -48,7 +48,10 @@ class _LookUp:
     stream: int
     sent: Moment
     since: int
+    digest: Callable[[], bytes]
     settles: list[Settle]
+    later: list[Settle] = field(default_factory=list)
+    """Those who have asked since it was sent: what it brings may be from before they did."""
 
 
 class VerdictMemory:
@@ -112,25 +115,35 @@ class VerdictMemory:
     ) -> HoldText | None:
         """Begins to look a text up on a stream; `settle` is told the answer.
 
-        Gives what to send, which is nothing if the answer to one that was sent before will do.
+        Gives what to send, which is nothing while one that was sent before is not answered.
         """
-        same = self._by_key.get(key)
-        if same is not None and same.stream == stream and same.since == self._overtaking.now:
-            same.settles.append(settle)
+        before = self._by_key.get(key)
+        if before is not None and before.stream == stream:
+            before.later.append(settle)
             return None
-        self._ids += 1
-        look_up = _LookUp(key, stream, now, self._overtaking.now, [settle])
-        self._look_ups[self._ids] = look_up
-        self._by_key[key] = look_up
-        return HoldText(id=self._ids, digest=digest())
+        return self._begin(stream, key, digest, [settle], now)
 
-    def facts(self, stream: int, facts: HoldFacts, now: Moment) -> None:
-        """Takes what was looked up, keeps what may be kept, and answers those who asked."""
+    def facts(self, stream: int, facts: HoldFacts, now: Moment) -> list[HoldText]:
+        """Takes what was looked up, keeps what may be kept, and answers those who asked.
+
+        Gives what to send for those who asked later, where that was not kept.
+        """
+        again: list[HoldText] = []
         for fact in facts.facts:
             look_up = self._look_ups.get(fact.id)
-            if look_up is not None and look_up.stream == stream:
-                answer = self._learn(look_up, fact, now)
-                self._settle(fact.id, look_up, answer)
+            if look_up is None or look_up.stream != stream:
+                continue
+            answer = self._learn(look_up, fact, now)
+            key, later = look_up.key, look_up.later
+            held = self._entries.by_key.get(key)
+            is_held = held is not None and self._lease.covers(held.stream, now)
+            self._settle(fact.id, look_up, answer)
+            if later and not is_held:
+                again.append(self._begin(stream, key, look_up.digest, later, now))
+            else:
+                for settle in later:
+                    settle(answer)
+        return again
 
     def renewal(self, stream: int, now: Moment) -> HoldRenewal:
         """Asks for another lease; its time counts from now."""
@@ -159,7 +172,7 @@ class VerdictMemory:
         self._lease.end(stream)
         for number, look_up in list(self._look_ups.items()):
             if look_up.stream == stream:
-                self._settle(number, look_up, None)
+                self._give_up(number, look_up)
         self.secrets.stream_ended(stream)
 
     def entry_of(self, key: bytes) -> Entry | None:
@@ -182,7 +195,16 @@ class VerdictMemory:
         """Forgets everything, and the lease."""
         self._clear()
         for number, look_up in list(self._look_ups.items()):
-            self._settle(number, look_up, None)
+            self._give_up(number, look_up)
+
+    def _begin(
+        self, stream: int, key: bytes, digest: Callable[[], bytes], settles: list[Settle], now: Moment
+    ) -> HoldText:
+        self._ids += 1
+        look_up = _LookUp(key, stream, now, self._overtaking.now, digest, settles)
+        self._look_ups[self._ids] = look_up
+        self._by_key[key] = look_up
+        return HoldText(id=self._ids, digest=digest())
 
     def _clear(self) -> Forgotten:
         self._lease.drop()
@@ -226,6 +248,11 @@ class VerdictMemory:
         self._forget_overtakings()
         for settle in look_up.settles:
             settle(answer)
+
+    def _give_up(self, number: int, look_up: _LookUp) -> None:
+        self._settle(number, look_up, None)
+        for settle in look_up.later:
+            settle(None)
 
     def _forget_overtakings(self) -> None:
         if not self._look_ups:

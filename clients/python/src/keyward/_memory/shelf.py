@@ -60,7 +60,10 @@ class _Asked:
     stream: int
     sent: Moment
     since: int
+    request: AccessSecretRequest
     settles: list[SettleAccess]
+    later: list[SettleAccess] = field(default_factory=list)
+    """Those who have asked since it was sent: what it brings may be from before they did."""
 
 
 class SecretShelf:
@@ -96,38 +99,58 @@ class SecretShelf:
     def access(
         self, stream: int, key: str, request: AccessSecretRequest, settle: SettleAccess, now: Moment
     ) -> HoldAccess | None:
-        """Begins to ask for a value. Gives what to send: nothing if the answer to one that was sent before will do."""
-        same = self._by_key.get(key)
-        if same is not None and same.stream == stream and same.since == self._overtaking.now:
-            same.settles.append(settle)
+        """Begins to ask for a value. Gives what to send: nothing while what was sent before is not answered."""
+        before = self._by_key.get(key)
+        if before is not None and before.stream == stream:
+            before.later.append(settle)
             return None
+        return self._begin(stream, key, request, [settle], now)
+
+    def accessed(self, stream: int, answer: HoldAccessed, now: Moment) -> HoldAccess | None:
+        """Takes what was asked for, keeps what may be kept, and answers those who asked.
+
+        Gives what to send for those who asked later, where that was not kept.
+        """
+        asked = self._asked.get(answer.id)
+        if asked is None or asked.stream != stream:
+            return None
+        result = self._learn(asked, answer)
+        self._settle(answer.id, asked, result)
+        if asked.later and self.get(asked.key, now) is None:
+            return self._begin(stream, asked.key, asked.request, asked.later, now)
+        for settle in asked.later:
+            settle(result)
+        return None
+
+    def _begin(
+        self, stream: int, key: str, request: AccessSecretRequest, settles: list[SettleAccess], now: Moment
+    ) -> HoldAccess:
         self._ids += 1
-        asked = _Asked(key, stream, now, self._overtaking.now, [settle])
+        asked = _Asked(key, stream, now, self._overtaking.now, request, settles)
         self._asked[self._ids] = asked
         self._by_key[key] = asked
         return HoldAccess(id=self._ids, request=request)
 
-    def accessed(self, stream: int, answer: HoldAccessed) -> None:
-        """Takes what was asked for, keeps what may be kept, and answers those who asked."""
-        asked = self._asked.get(answer.id)
-        if asked is None or asked.stream != stream:
-            return
+    def _learn(self, asked: _Asked, answer: HoldAccessed) -> SecretValue | Status:
         if answer.WhichOneof("result") != "access":
-            self._settle(answer.id, asked, answer.error)
-            return
+            return answer.error
         value = value_of(answer.access)
         expires = NEVER
         if answer.HasField("expires_in"):
             expires = asked.sent.after(nanoseconds(answer.expires_in))
-        if answer.keep and not self._overtaking.may_have_meant(asked.since) and stream == self._lease.newest:
+        if (
+            answer.keep
+            and not self._overtaking.may_have_meant(asked.since)
+            and asked.stream == self._lease.newest
+        ):
             before = self._held.get(asked.key)
             if before is not None:
                 self._forget(before)
             self._held[asked.key] = _Held(
-                asked.key, value.secret_id, value.version, bytearray(value.data), stream, expires
+                asked.key, value.secret_id, value.version, bytearray(value.data), asked.stream, expires
             )
             self._make_room()
-        self._settle(answer.id, asked, value)
+        return value
 
     def get(self, key: str, now: Moment) -> SecretValue | None:
         """A value that is held, as long as that may be."""
@@ -183,6 +206,8 @@ class SecretShelf:
         for number, asked in list(self._asked.items()):
             if asked.stream == stream:
                 self._settle(number, asked, None)
+                for settle in asked.later:
+                    settle(None)
 
     def _make_room(self) -> None:
         while len(self._held) > self._most:
