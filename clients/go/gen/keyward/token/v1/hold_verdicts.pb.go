@@ -773,7 +773,8 @@ func (x *HoldOpened) GetAcknowledgeWithin() *durationpb.Duration {
 }
 
 // HoldLookUp asks for facts. The client notes the time by both its clocks, monotonic and
-// wall, before it sends this.
+// wall, before it sends this. Its answer is for those who asked before it was sent: those who
+// ask later need another one, unless the fact may be kept.
 type HoldLookUp struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// 1 to 500 texts.
@@ -931,7 +932,9 @@ type HoldFact struct {
 	// HoldText.id.
 	Id uint64 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
 	// What went wrong, as ValidateToken would have failed with; nothing else is set then.
-	// UNAVAILABLE where the replica cannot ask the database.
+	// UNAVAILABLE where the replica cannot ask the database; RESOURCE_EXHAUSTED where the
+	// user has as much under way as it may, of which a text that memory does not answer is
+	// as much as a ValidateToken, or the replica has.
 	Error *status.Status `protobuf:"bytes,2,opt,name=error,proto3" json:"error,omitempty"`
 	// Whether the fact may be kept. If not, it answers for those who asked before it came,
 	// and for nobody later. False for every text that is not known, and where a change
@@ -1270,7 +1273,8 @@ type HoldAccessed_Access struct {
 }
 
 type HoldAccessed_Error struct {
-	// What AccessSecret would have failed with, with the same details.
+	// What AccessSecret would have failed with, with the same details; it counts for as
+	// much of what a user may have under way.
 	Error *status.Status `protobuf:"bytes,3,opt,name=error,proto3,oneof"`
 }
 
@@ -1288,6 +1292,10 @@ type HoldRenewal struct {
 	// need not tell it of their changes. At most 10000.
 	Released []uint64 `protobuf:"fixed64,2,rep,packed,name=released,proto3" json:"released,omitempty"`
 	// Uses since the last renewal, each key once; at most 1000, the rest with the next.
+	// Those of keys count that the replica told of on this stream, and of as many others as
+	// `open` named tokens; others are ignored. All together count for a million a second
+	// at most since they were last reported, or since the stream began and a minute before,
+	// and of more than a minute no more.
 	Uses []*HoldUse `protobuf:"bytes,3,rep,name=uses,proto3" json:"uses,omitempty"`
 	// Uses of values of secrets since the last renewal, each secret once; at most 1000.
 	SecretUses    []*HoldSecretUse `protobuf:"bytes,4,rep,name=secret_uses,json=secretUses,proto3" json:"secret_uses,omitempty"`
