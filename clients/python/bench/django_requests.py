@@ -12,8 +12,8 @@ import sys
 import time
 import uuid
 
-ROUNDS = 9
-REQUESTS = 200
+ROUNDS = 7
+REQUESTS = 100
 TESTS = pathlib.Path(__file__).resolve().parents[1] / "tests"
 
 
