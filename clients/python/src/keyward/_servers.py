@@ -23,13 +23,21 @@ class Server(Generic[Channel]):
         """What the library calls methods by, by their paths."""
         self.answered = False
         """Whether it answered when it was asked last."""
+        self.state: grpc.ChannelConnectivity | None = None
+        """What the library says of the connection, where it tells."""
         self._failures = 0
         self._lost_until = 0.0
 
     @property
-    def is_lost(self) -> bool:
-        """Whether it failed to answer a short while ago."""
-        return time.monotonic() < self._lost_until
+    def rank(self) -> int:
+        """Puts servers that can be reached, or were not tried, before those that are being tried, and those before the lost."""
+        if time.monotonic() < self._lost_until or self.state is grpc.ChannelConnectivity.TRANSIENT_FAILURE:
+            return 2
+        return int(self.state is grpc.ChannelConnectivity.CONNECTING)
+
+    def observe(self, state: grpc.ChannelConnectivity) -> None:
+        """Takes what the library says of the connection."""
+        self.state = state
 
     def reached(self) -> None:
         self.answered = True
@@ -52,7 +60,7 @@ class Servers(Generic[Channel]):
     def next(self, left: Server[Channel] | None = None) -> Server[Channel]:
         """The next in turn that is not known to be lost, and another than the one that failed, if there is one."""
         turn = next(self._turns) % len(self.all)
-        return min(self.all[turn:] + self.all[:turn], key=lambda each: (each.is_lost, each is left))
+        return min(self.all[turn:] + self.all[:turn], key=lambda each: (each.rank, each is left))
 
 
 class Attempts(Generic[Channel]):

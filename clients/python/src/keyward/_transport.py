@@ -119,6 +119,9 @@ class Transport:
             if self._servers is None:
                 settings = self.options.channel_settings()
                 self._servers = Servers([_channel(*channel_of(each, settings)) for each in self._addresses])
+                # It takes a thread for each, and tells nothing that matters where there is no choice.
+                for server in self._servers.all if len(self._addresses) > 1 else ():
+                    server.channel.subscribe(server.observe)
             return self._servers
 
     def _begin_anew(self) -> object:

@@ -111,6 +111,8 @@ class Transport:
         if self._servers is None:
             settings = self.options.channel_settings()
             self._servers = Servers([_channel(*channel_of(each, settings)) for each in self._addresses])
+        for server in self._servers.all:
+            server.observe(server.channel.get_state())
         return self._servers
 
     def _begin_anew(self) -> object:
