@@ -13,6 +13,7 @@ import (
 
 	secretv1 "keyward.dev/keyward/gen/keyward/secret/v1"
 	tokenv1 "keyward.dev/keyward/gen/keyward/token/v1"
+	"keyward.dev/keyward/internal/clocks"
 	"keyward.dev/keyward/internal/memory"
 )
 
@@ -109,7 +110,7 @@ func NewSecretReader(client *Client, options SecretReaderOptions) (*SecretReader
 		return nil, fmt.Errorf("keyward: MaxSecrets must be 1 to %d", mostSecrets)
 	}
 	r := &SecretReader{client: client, watched: map[*watched]bool{}}
-	r.ctx, r.stop = context.WithCancel(context.Background())
+	r.ctx, r.stop = context.WithCancel(client.ctx)
 	if !options.Keep {
 		return r, nil
 	}
@@ -137,7 +138,7 @@ func (r *SecretReader) Get(ctx context.Context, name SecretName) (Secret, error)
 		return Secret{}, err
 	}
 	r.holding.mu.RLock()
-	held := r.holding.memory.Secrets.Get(key, now())
+	held := r.holding.memory.Secrets.Get(key, clocks.Now())
 	r.holding.mu.RUnlock()
 	if held != nil {
 		return secretOf(held), nil
@@ -191,7 +192,7 @@ func (r *SecretReader) ask(ctx context.Context, key string, name SecretName) (me
 		return memory.Accessed{}, nil
 	}
 	settle := func(accessed memory.Accessed) { answered <- accessed }
-	if id, isNew := h.memory.Secrets.Access(s.number, key, now(), settle); isNew {
+	if id, isNew := h.memory.Secrets.Access(s.number, key, clocks.Now(), settle); isNew {
 		access := &tokenv1.HoldAccess{Id: id, Request: &secretv1.AccessSecretRequest{Secret: name}}
 		s.outbox.add(&tokenv1.HoldVerdictsRequest{Message: &tokenv1.HoldVerdictsRequest_Access{Access: access}})
 	}
