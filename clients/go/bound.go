@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync/atomic"
 
+	"keyward.dev/keyward/internal/clocks"
 	"keyward.dev/keyward/internal/memory"
 )
 
@@ -44,7 +45,7 @@ func (b *BoundText) ValidateCached(scopes ...string) (Verdict, bool) {
 		entry = held.memory.EntryOf(b.key)
 		b.entry.Store(entry)
 	}
-	verdict, ok := held.memory.JudgeEntry(entry, scopes, now())
+	verdict, ok := held.memory.JudgeEntry(entry, scopes, clocks.Now())
 	if ok {
 		v.fromMemory.Add(1)
 	}

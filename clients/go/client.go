@@ -30,6 +30,9 @@ type Client struct {
 	Imports   smarterv1.ImportServiceClient
 
 	transport *transport
+	// ctx ends when the client is closed.
+	ctx  context.Context
+	stop context.CancelFunc
 
 	mu      sync.Mutex
 	holding *holding
@@ -54,7 +57,10 @@ func New(options Options) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
+	ctx, stop := context.WithCancel(context.Background())
 	return &Client{
+		ctx:       ctx,
+		stop:      stop,
 		Tokens:    tokenv1.NewTokenServiceClient(transport),
 		Secrets:   secretv1.NewSecretServiceClient(transport),
 		Accounts:  accountv1.NewAccountServiceClient(transport),
@@ -84,6 +90,7 @@ func Dial(ctx context.Context, options Options) (*Client, error) {
 func (c *Client) Close() error {
 	c.mu.Lock()
 	c.isClosed = true
+	c.stop()
 	held := c.holding
 	c.holding = nil
 	c.mu.Unlock()

@@ -159,6 +159,15 @@ func TestAsksAFunctionForItsToken(t *testing.T) {
 	}
 }
 
+func TestFailsWithTheErrorOfTheFunction(t *testing.T) {
+	replica := startFake(t)
+	none := errors.New("there is no token")
+	client := openClient(t, Options{TokenFunc: func(context.Context) (string, error) { return "", none }}, replica.address)
+	if _, err := validate(client, knownText); !errors.Is(err, none) || replica.callCount() != 0 {
+		t.Fatalf("got %v", err)
+	}
+}
+
 func TestLeavesOutServersThatCannotBeReached(t *testing.T) {
 	replica, other := startFake(t), startFake(t)
 	way := startProxy(t, other.address)
@@ -186,7 +195,8 @@ func TestLeavesOutServersThatCannotBeReached(t *testing.T) {
 }
 
 func TestLeavesConnectionsThatFallSilent(t *testing.T) {
-	for name, keepalive := range map[string]Keepalive{"as usual": {}, "soon": {Time: 200 * time.Millisecond, Timeout: 200 * time.Millisecond}} {
+	soon := Keepalive{Time: 200 * time.Millisecond, Timeout: 200 * time.Millisecond}
+	for name, keepalive := range map[string]Keepalive{"as usual": {}, "soon": soon} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			replica := startFake(t)

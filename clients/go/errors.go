@@ -58,7 +58,8 @@ func (e *Error) GRPCStatus() *status.Status {
 	return e.status
 }
 
-// Unwrap gives context.Canceled or context.DeadlineExceeded, if that is why the call has ended.
+// Unwrap gives context.Canceled or context.DeadlineExceeded, if that is why the call has ended, or the error of
+// Options.TokenFunc.
 func (e *Error) Unwrap() error {
 	return e.cause
 }
@@ -74,11 +75,14 @@ func toError(ctx context.Context, err error) *Error {
 	if errors.As(err, &known) {
 		return known
 	}
-	failure := errorOf(status.Convert(err))
-	switch failure.Code {
-	case codes.DeadlineExceeded:
+	of, isStatus := status.FromError(err)
+	failure := errorOf(of)
+	switch {
+	case !isStatus:
+		failure.cause = err
+	case failure.Code == codes.DeadlineExceeded:
 		failure.cause = context.DeadlineExceeded
-	case codes.Canceled:
+	case failure.Code == codes.Canceled:
 		failure.cause = ctx.Err()
 	}
 	return failure

@@ -10,6 +10,7 @@ import (
 	"google.golang.org/grpc/codes"
 
 	tokenv1 "keyward.dev/keyward/gen/keyward/token/v1"
+	"keyward.dev/keyward/internal/clocks"
 	"keyward.dev/keyward/internal/memory"
 )
 
@@ -56,7 +57,7 @@ func newHolding(t *transport) *holding {
 // session is the stream on which what is asked for may be kept; nil while there is no lease. The mutex is held.
 func (h *holding) session() *session {
 	s := h.current
-	if s == nil || !s.isOpen || s.hasEnded || s.hasLeft || !h.memory.IsLeased(now()) {
+	if s == nil || !s.isOpen || s.hasEnded || s.hasLeft || !h.memory.IsLeased(clocks.Now()) {
 		return nil
 	}
 	return s

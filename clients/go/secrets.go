@@ -12,6 +12,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	secretv1 "keyward.dev/keyward/gen/keyward/secret/v1"
+	"keyward.dev/keyward/internal/clocks"
 	"keyward.dev/keyward/internal/memory"
 )
 
@@ -108,7 +109,7 @@ func NewSecretReader(client *Client, options SecretReaderOptions) (*SecretReader
 		return nil, fmt.Errorf("keyward: MaxSecrets must be 1 to %d", mostSecrets)
 	}
 	r := &SecretReader{client: client, watched: map[*watched]bool{}}
-	r.ctx, r.stop = context.WithCancel(context.Background())
+	r.ctx, r.stop = context.WithCancel(client.ctx)
 	if !options.Keep {
 		return r, nil
 	}
@@ -136,7 +137,7 @@ func (r *SecretReader) Get(ctx context.Context, name SecretName) (Secret, error)
 		return Secret{}, err
 	}
 	r.holding.mu.RLock()
-	held := r.holding.memory.Secrets.Get(key, now())
+	held := r.holding.memory.Secrets.Get(key, clocks.Now())
 	r.holding.mu.RUnlock()
 	if held != nil {
 		return secretOf(held), nil
@@ -191,7 +192,7 @@ func (r *SecretReader) ask(ctx context.Context, key string, name SecretName) (me
 	}
 	settle := func(accessed memory.Accessed) { answered <- accessed }
 	request := &secretv1.AccessSecretRequest{Secret: name}
-	s.outbox.access(h.memory.Secrets.Access(s.number, key, request, now(), settle))
+	s.outbox.access(h.memory.Secrets.Access(s.number, key, request, clocks.Now(), settle))
 	h.mu.Unlock()
 	limit := time.NewTimer(accessLimit)
 	defer limit.Stop()

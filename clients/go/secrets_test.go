@@ -184,6 +184,20 @@ func TestOnChangeMissesNothingBeforeThereIsALease(t *testing.T) {
 	told.wait(t, "first", "second")
 }
 
+func TestOnChangeEndsWithTheClient(t *testing.T) {
+	replica := startFake(t)
+	reader := leasedReader(t, replica)
+	var told heard
+	if _, err := reader.OnChange(OwnSecret("db-password"), told.hear); err != nil {
+		t.Fatal(err)
+	}
+	told.wait(t, "first")
+	if err := reader.client.Close(); err != nil {
+		t.Fatal(err)
+	}
+	reader.goroutines.Wait()
+}
+
 func TestValidatorAndReaderShareOneStream(t *testing.T) {
 	replica := startFake(t)
 	client := openClient(t, Options{}, replica.address)

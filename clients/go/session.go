@@ -8,6 +8,7 @@ import (
 	"time"
 
 	tokenv1 "keyward.dev/keyward/gen/keyward/token/v1"
+	"keyward.dev/keyward/internal/clocks"
 	"keyward.dev/keyward/internal/memory"
 )
 
@@ -148,7 +149,7 @@ func (s *session) renew() {
 	if s.hasEnded || s.hasLeft {
 		return
 	}
-	if renewal := s.holding.memory.Renewal(s.number, now()); renewal != nil {
+	if renewal := s.holding.memory.Renewal(s.number, clocks.Now()); renewal != nil {
 		s.outbox.add(&tokenv1.HoldVerdictsRequest{Message: &tokenv1.HoldVerdictsRequest_Renewal{Renewal: renewal}})
 	}
 }
@@ -175,9 +176,9 @@ func (s *session) take(message *tokenv1.HoldVerdictsResponse) {
 	case *tokenv1.HoldVerdictsResponse_Opened:
 		forgotten = s.open(message.Opened)
 	case *tokenv1.HoldVerdictsResponse_Facts:
-		s.lookUpAgain(h.memory.Facts(s.number, message.Facts, now()))
+		s.lookUpAgain(h.memory.Facts(s.number, message.Facts, clocks.Now()))
 	case *tokenv1.HoldVerdictsResponse_Accessed:
-		again := h.memory.Secrets.Accessed(s.number, message.Accessed, now())
+		again := h.memory.Secrets.Accessed(s.number, message.Accessed, clocks.Now())
 		if !s.hasLeft {
 			s.outbox.access(again)
 		}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	tokenv1 "keyward.dev/keyward/gen/keyward/token/v1"
+	"keyward.dev/keyward/internal/clocks"
 	"keyward.dev/keyward/internal/memory"
 )
 
@@ -72,7 +73,7 @@ func NewValidator(client *Client, options ValidatorOptions) (*Validator, error) 
 	if err != nil {
 		return nil, fmt.Errorf("keyward: a validator: %w", err)
 	}
-	ctx, stop := context.WithCancel(context.Background())
+	ctx, stop := context.WithCancel(client.ctx)
 	v := &Validator{
 		client:    client,
 		holding:   held,
@@ -141,7 +142,7 @@ func (v *Validator) Bind(text string) *BoundText {
 func (v *Validator) IsLeased() bool {
 	v.holding.mu.RLock()
 	defer v.holding.mu.RUnlock()
-	return v.holding.memory.IsLeased(now())
+	return v.holding.memory.IsLeased(clocks.Now())
 }
 
 // Len is how many tokens are held.
@@ -171,7 +172,7 @@ func (v *Validator) Close() {
 
 func (v *Validator) judge(key memory.Key, scopes []string) (Verdict, bool) {
 	v.holding.mu.RLock()
-	verdict, ok := v.holding.memory.Judge(key, scopes, now())
+	verdict, ok := v.holding.memory.Judge(key, scopes, clocks.Now())
 	v.holding.mu.RUnlock()
 	if ok {
 		v.fromMemory.Add(1)
@@ -188,7 +189,7 @@ func (v *Validator) ask(ctx context.Context, text string, key memory.Key, scopes
 	if err != nil {
 		return Verdict{}, err
 	}
-	if verdict, ok := v.holding.memory.JudgeAnswer(answer, scopes, now()); ok {
+	if verdict, ok := v.holding.memory.JudgeAnswer(answer, scopes, clocks.Now()); ok {
 		v.byLookUp.Add(1)
 		return verdict, nil
 	}
@@ -215,7 +216,7 @@ func (v *Validator) lookUp(ctx context.Context, text string, key memory.Key) (me
 		return digest[:]
 	}
 	settle := func(answer memory.Answer) { answered <- answer }
-	if asked := h.memory.LookUp(s.number, key, digest, now(), settle); asked != nil {
+	if asked := h.memory.LookUp(s.number, key, digest, clocks.Now(), settle); asked != nil {
 		s.outbox.lookUp(asked)
 	}
 	h.mu.Unlock()

@@ -1,4 +1,4 @@
-import { fork, type ChildProcess } from 'node:child_process';
+import { fork, spawn, type ChildProcess, type StdioOptions } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import type { ClientCommand, ClientOptions, ClientReport, Known } from './commands.js';
@@ -25,15 +25,17 @@ export class ClientProcess {
     child.on('message', (report: ClientReport) => this.#take(report));
   }
 
+  /** start starts a program in another language that speaks as `client-main.ts` does, in lines of JSON, if one is named. */
   static async start(
     options: ClientOptions,
     onSaid: (said: readonly Said[]) => void,
+    program?: string,
   ): Promise<ClientProcess> {
-    const child = fork(MAIN, {
-      execArgv: ['--import', 'tsx'],
-      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
-      serialization: 'advanced',
-    });
+    const stdio: StdioOptions = ['ignore', 'pipe', 'pipe', 'ipc'];
+    const child =
+      program === undefined
+        ? fork(MAIN, { execArgv: ['--import', 'tsx'], stdio, serialization: 'advanced' })
+        : spawn(program, [], { stdio, serialization: 'json' });
     const client = new ClientProcess(child, onSaid);
     const ended = once(child, 'exit').then(() => {
       throw new Error(`a client did not start: ${client.#text()}`);

@@ -6,6 +6,8 @@ import type { Said } from './said.js';
 
 export interface ClientSiteOptions extends Omit<ClientOptions, 'servers' | 'label' | 'seed'> {
   readonly index: number;
+  /** Program in another language; that of Node.js if not given. */
+  readonly program?: string | undefined;
   /** Of the replicas. */
   readonly ports: readonly number[];
   readonly recorder: Recorder;
@@ -37,13 +39,14 @@ export class ClientSite {
   }
 
   async start(): Promise<void> {
-    const { index, seed, ports: _, recorder, ...options } = this.#options;
+    const { index, seed, ports: _, recorder, program, ...options } = this.#options;
     this.#starts += 1;
     const servers = this.ways.map(({ url }) => new URL(url).host);
     const process = { ...options, servers, label: `client-${index}`, seed: seed + 1_000 * this.#starts };
-    this.#client = await ClientProcess.start(process, (said) => {
+    const onSaid = (said: readonly Said[]): void => {
       for (const each of said) record(each, index, recorder);
-    });
+    };
+    this.#client = await ClientProcess.start(process, onSaid, program);
     this.know(this.#known);
   }
 

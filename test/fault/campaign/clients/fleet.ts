@@ -8,6 +8,8 @@ import type { Known } from './commands.js';
 const PACE_MS = 10;
 const STRETCH = 20;
 const TELL_EVERY_MS = 50;
+/** Programs in other languages, which are clients by turns with that of Node.js. */
+const PROGRAMS = (process.env['CAMPAIGN_CLIENT_PROGRAMS'] ?? '').split(',').filter(Boolean);
 /** In which all clients hold again what nobody changes. Who was slow too often may hold nothing for a minute. */
 const LEARN_LIMIT_MS = 70_000;
 
@@ -46,7 +48,8 @@ export class Fleet {
     const clients = await Promise.all(
       Array.from({ length: count }, async (_each, index) => {
         const own = { index, seed: seed + 60_000 + index, paceMs: PACE_MS, stretch: STRETCH };
-        const client = await ClientSite.open({ ...rest, ...own });
+        const program = [undefined, ...PROGRAMS][index % (PROGRAMS.length + 1)];
+        const client = await ClientSite.open({ ...rest, ...own, program });
         opened.push(client);
         return client;
       }),

@@ -1,4 +1,4 @@
-package keyward
+package clocks
 
 import (
 	"time"

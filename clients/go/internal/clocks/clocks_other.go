@@ -1,6 +1,6 @@
 //go:build !linux
 
-package keyward
+package clocks
 
 import "time"
 
