@@ -21,7 +21,7 @@ const work = mkdtempSync(join(tmpdir(), 'keyward-client-'));
 const project = join(work, 'project');
 
 const PROGRAM = `
-const keyward = connect({ servers: ['127.0.0.1:50051'], token: 'x', timeoutMs: 500, retry: false });
+const keyward = connect({ servers: ['127.0.0.1:1'], token: 'x', timeoutMs: 10_000, retry: false });
 const validator = createValidator(keyward, { label: 'pack/test' });
 keyward.tokens.getToken({ token: { name: 'x', account: '1000-2000-3000' } }).then(
   () => { throw new Error('nothing serves there'); },
@@ -93,7 +93,13 @@ try {
 
   const types = "import { connect, createValidator, type ConnectOptions } from '@keyward/client';";
   for (const file of ['typed.mts', 'typed.cts']) write(file, `${types}${TYPED}`);
-  compile(['typed.mts', 'typed.cts'], '--types', 'node', '--typeRoots', join(checkout, 'node_modules/@types'));
+  compile(
+    ['typed.mts', 'typed.cts'],
+    '--types',
+    'node',
+    '--typeRoots',
+    join(checkout, 'node_modules/@types'),
+  );
   // Whoever has no types of Node has those of a browser, for AbortSignal.
   compile(['typed.mts', 'typed.cts'], '--lib', 'es2023,dom', '--types', '');
   if (!readFileSync(join(project, LICENSES), 'utf8').includes('@grpc/grpc-js'))

@@ -230,19 +230,19 @@ export class FakeReplica {
 /** servable is a service as the gRPC library serves it. */
 function servable(definition: Definition): ServiceDefinition {
   const methods = Object.entries(definition.methods).map(([name, method]) => {
-    const wire = wireMethod(definition, method);
+    const { path } = wireMethod(definition, method);
     const request = method.requestType as MessageType<unknown>;
     const response = method.responseType as MessageType<unknown>;
     return [
       name,
       {
-        path: wire.path,
+        path,
         requestStream: method.requestStream,
         responseStream: method.responseStream,
-        requestSerialize: (message: never) => Buffer.from(wire.requestSerialize(message)),
+        requestSerialize: (message: unknown) => Buffer.from(request.encode(message).finish()),
         requestDeserialize: (bytes: Buffer) => request.decode(bytes),
         responseSerialize: (message: unknown) => Buffer.from(response.encode(message).finish()),
-        responseDeserialize: (bytes: Buffer) => wire.responseDeserialize(bytes),
+        responseDeserialize: (bytes: Buffer) => response.decode(bytes),
       },
     ] as const;
   });

@@ -46,12 +46,20 @@ test.each<[string, object, string]>([
   ['connect', { timeoutMs: 0 }, 'timeoutMs of connect must be a number of milliseconds above 0'],
   ['connect', { timeoutMs: '5' }, 'timeoutMs of connect must be'],
   ['connect', { retry: 3 }, 'retry of connect must be true or false'],
-  ['connect', { keepalive: true }, 'keepalive of connect must be { timeMs, timeoutMs }, each above 0, or false'],
+  [
+    'connect',
+    { keepalive: true },
+    'keepalive of connect must be { timeMs, timeoutMs }, each above 0, or false',
+  ],
   ['connect', { keepalive: { timeMs: 1 } }, 'keepalive of connect must be'],
   ['connect', { keepalive: { timeMs: 1, timeoutMs: 1, time: 1 } }, 'keepalive of connect must be'],
   ['connect', { metadata: { a: 1 } }, 'metadata of connect must be an object of texts'],
   ['createValidator', { label: 'no spaces' }, 'the label must be'],
-  ['createValidator', { maxEntries: 0 }, 'maxEntries of createValidator must be a whole number from 1 to 10000'],
+  [
+    'createValidator',
+    { maxEntries: 0 },
+    'maxEntries of createValidator must be a whole number from 1 to 10000',
+  ],
   ['createValidator', { maxEntries: 10_001 }, 'maxEntries of createValidator must be'],
   ['createValidator', { onRevoked: true }, 'onRevoked of createValidator must be a function'],
   ['createSecretReader', { keep: 'yes' }, 'keep of createSecretReader must be true or false'],
@@ -67,7 +75,10 @@ describe('a question', () => {
   test.each<[object, object]>([
     [{ scope: ['orders:read'] }, { field: 'scope', rule: 'is no option: scopes, signal' }],
     [{ scopes: 'orders:read' }, { field: 'scopes', rule: 'must be a list' }],
-    [{ scopes: ['no spaces'] }, { field: 'scopes[0]', rule: 'must be 1 to 128 characters of [a-z0-9_.:/*-]' }],
+    [
+      { scopes: ['no spaces'] },
+      { field: 'scopes[0]', rule: 'must be 1 to 128 characters of [a-z0-9_.:/*-]' },
+    ],
   ])('is refused with %j, so that nobody passes by a slip', async (options, violation) => {
     const refused = { codeName: 'INVALID_ARGUMENT', violations: [violation] };
     const given = options as ValidateOptions;

@@ -15,7 +15,11 @@ const HOLD = wireMethod(TokenServiceDefinition, TokenServiceDefinition.methods.h
 const LABEL = /^[A-Za-z0-9_.:/-]{1,63}$/;
 /** How long a service is left alone that lets this caller hold nothing. */
 const REFUSED_MS = 60_000;
-const REFUSALS = new Set<number>([StatusCode.PERMISSION_DENIED, StatusCode.UNIMPLEMENTED, StatusCode.INVALID_ARGUMENT]);
+const REFUSALS = new Set<number>([
+  StatusCode.PERMISSION_DENIED,
+  StatusCode.UNIMPLEMENTED,
+  StatusCode.INVALID_ARGUMENT,
+]);
 
 export interface HoldingOptions {
   /** What people call this program, in metrics and `keyward status`: 1 to 63 of `[A-Za-z0-9_.:/-]`; `node` if not given. */

@@ -39,7 +39,8 @@ export class AnsweredCredentials extends ChannelCredentials {
 
 function endUnlessAnswered(socket: Socket): void {
   const limit = setTimeout(() => {
-    if (socket.bytesRead === 0) socket.destroy(new Error('the server accepts the connection and says nothing'));
+    if (socket.bytesRead === 0)
+      socket.destroy(new Error('the server accepts the connection and says nothing'));
   }, FIRST_WORD_MS);
   limit.unref();
   socket.once('close', () => clearTimeout(limit));

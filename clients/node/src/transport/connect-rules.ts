@@ -3,8 +3,7 @@ import type { CallOptions, ConnectOptions } from './transport.js';
 
 const METADATA = {
   what: 'an object of texts',
-  is: (value: unknown) =>
-    typeof value === 'object' && value !== null && Object.values(value).every(TEXT.is),
+  is: (value: unknown) => typeof value === 'object' && value !== null && Object.values(value).every(TEXT.is),
 };
 
 /** The rules of the options of a call. */

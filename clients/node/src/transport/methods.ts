@@ -54,8 +54,7 @@ export function callOf(
   if (requestStream)
     return (requests, options) =>
       transport.exchange(wire, wholeOf(requests as AsyncIterable<object>, whole), checked(options));
-  if (responseStream)
-    return (request, options) => transport.messages(wire, whole(request), checked(options));
+  if (responseStream) return (request, options) => transport.messages(wire, whole(request), checked(options));
   return async (request, options) => transport.unary(wire, whole(request), checked(options));
 }
 

@@ -2,7 +2,7 @@
 export interface Rule {
   /** Goes on after "must be". */
   readonly what: string;
-  is(value: unknown): boolean;
+  readonly is: (value: unknown) => boolean;
 }
 
 /** Rules has one for each option. */

@@ -211,7 +211,7 @@ export class Transport {
         attempt.answer.then(resolve, (error: unknown) => {
           failures += 1;
           const isFinal = error instanceof KeywardCallError && !isPassing(error);
-          if (isFinal || failures === attempts.length) reject(error as Error);
+          if (isFinal || failures === attempts.length) reject(error);
         });
       };
       begin(server);
@@ -281,7 +281,9 @@ function attemptOf<Request, Response>(
 }
 
 /** codecOf gives what the library makes a call of a method with. */
-function codecOf<Request, Response>(method: WireMethod<Request, Response>): {
+function codecOf<Request, Response>(
+  method: WireMethod<Request, Response>,
+): {
   readonly path: string;
   readonly serialize: (request: Request) => Buffer;
   readonly deserialize: (bytes: Buffer) => Response;

@@ -240,7 +240,8 @@ function scopesOf(options: ValidateOptions): readonly string[] {
     if (name !== 'scopes' && name !== 'signal')
       throw invalidRequest([{ field: name, rule: 'is no option: scopes, signal' }]);
   const { scopes = [] } = options;
-  if (!Array.isArray(scopes)) throw invalidRequest([{ field: 'scopes', rule: 'must be a list' }]);
+  const isList: boolean = Array.isArray(scopes);
+  if (!isList) throw invalidRequest([{ field: 'scopes', rule: 'must be a list' }]);
   if (scopes.length > 0) checkScopes(scopes);
   return scopes;
 }
