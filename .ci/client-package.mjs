@@ -101,14 +101,14 @@ try {
     join(checkout, 'node_modules/@types'),
   );
   // Whoever has no types of Node has those of a browser, for AbortSignal.
-  compile(['typed.mts', 'typed.cts'], '--lib', 'es2023,dom', '--types', '');
+  compile(['typed.mts', 'typed.cts'], '--lib', 'es2023,dom');
   if (!readFileSync(join(project, LICENSES), 'utf8').includes('@grpc/grpc-js'))
     throw new Error('the licence of the gRPC library is not there');
 
   npm(project, 'install', '--no-audit', '--no-fund', '@grpc/grpc-js');
   write('interceptor.mts', INTERCEPTOR);
   write('interceptor.mjs', INTERCEPTOR);
-  compile(['interceptor.mts']);
+  compile(['interceptor.mts'], '--types', 'node');
   if (run('interceptor.mjs') !== 'undefined\n') throw new Error('the interceptor does not load');
   console.log('It loads and compiles as an ES module and as CommonJS, and so does its interceptor.');
 } finally {
