@@ -208,7 +208,7 @@ export class Transport {
       const begin = (asked: Server): void => {
         const attempt = attemptOf(asked, method, request, metadata, options);
         attempts.push(attempt);
-        attempt.answer.then(resolve, (error: unknown) => {
+        attempt.answer.then(resolve, (error: Error) => {
           failures += 1;
           const isFinal = error instanceof KeywardCallError && !isPassing(error);
           if (isFinal || failures === attempts.length) reject(error);
