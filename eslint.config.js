@@ -180,6 +180,14 @@ export default defineConfig(
       'import-x/no-restricted-paths': ['error', { zones: CLIENT_IMPORTS }],
     },
   },
+  {
+    files: CLIENTS,
+    ignores: ['clients/node/src/{transport/grpc-js,middleware/grpc}.ts'],
+    rules: restrictImports({
+      regex: '^@grpc/grpc-js$',
+      message: 'The published package has the library in transport/grpc-js.ts.',
+    }),
+  },
   { files: ['{src/lib,clients/node/src/transport}/clock.ts'], rules: { 'no-restricted-syntax': 'off' } },
   { files: ['src/cli/io/output.ts'], rules: { 'no-restricted-syntax': ['error', ...FORBIDDEN_CLOCKS] } },
   { files: ['src/**'], ignores: ['src/cli/main.ts'], rules: { 'no-console': 'error' } },

@@ -44,6 +44,7 @@ class OwnProcessesFirst extends BaseSequencer {
 
 /** Tests see the client package as its sources are, not as it was built last. */
 const CLIENT_SOURCES = {
+  '@keyward/client/grpc': sourceOf('middleware/grpc.ts'),
   '@keyward/client/transport': sourceOf('transport/index.ts'),
   '@keyward/client': sourceOf('index.ts'),
 };

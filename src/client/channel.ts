@@ -1,26 +1,9 @@
-import {
-  channelArguments as argumentsOf,
-  DEFAULT_SERVER,
-  usesTls as wouldUseTls,
-  type ConnectOptions,
-} from '@keyward/client/transport';
+import { DEFAULT_SERVER, usesTls as wouldUseTls, type ConnectOptions } from '@keyward/client/transport';
 
 /** ClientOptions are what the commands, which ask one server once, connect with. */
 export interface ClientOptions extends Omit<ConnectOptions, 'servers' | 'retry'> {
   /** host:port of the service, `127.0.0.1:50051` if not given. */
   readonly server?: string;
-}
-
-/**
- * channelArguments are what the library's clients are constructed with.
- *
- * @throws Error if the options contradict each other, or a file that they name cannot be read
- */
-export function channelArguments({
-  server = DEFAULT_SERVER,
-  ...settings
-}: ClientOptions): ReturnType<typeof argumentsOf> {
-  return argumentsOf(server, settings);
 }
 
 /** usesTls tells whether a channel with these options is TLS. */

@@ -6,6 +6,7 @@ import {
   type sendUnaryData,
   type ServerDuplexStream,
   type ServerUnaryCall,
+  type ServiceDefinition,
 } from '@grpc/grpc-js';
 import {
   HoldFact,
@@ -14,13 +15,19 @@ import {
 } from '../../clients/node/src/gen/keyward/token/v1/hold_verdicts.js';
 import {
   AccessSecretResponse,
-  SecretServiceService,
+  SecretServiceDefinition,
 } from '../../clients/node/src/gen/keyward/secret/v1/secret_service.js';
 import {
-  TokenServiceService,
+  TokenServiceDefinition,
   ValidateTokenResponse,
   type ValidateTokenRequest,
 } from '../../clients/node/src/gen/keyward/token/v1/token_service.js';
+
+import {
+  wireMethod,
+  type MessageType,
+  type ServiceDefinition as Definition,
+} from '../../clients/node/src/transport/definitions.js';
 
 type Call = ServerDuplexStream<HoldVerdictsRequest, HoldVerdictsResponse>;
 type Sent = Parameters<typeof HoldVerdictsResponse.fromPartial>[0];
@@ -84,14 +91,14 @@ export class FakeReplica {
 
   static async start(): Promise<FakeReplica> {
     const replica = new FakeReplica();
-    replica.#server.addService(TokenServiceService, {
+    replica.#server.addService(servable(TokenServiceDefinition), {
       holdVerdicts: (call: Call) => replica.#hold(call),
       validateToken: (
         call: ServerUnaryCall<ValidateTokenRequest, ValidateTokenResponse>,
         answer: sendUnaryData<ValidateTokenResponse>,
       ) => replica.#validate(call.request, answer),
     });
-    replica.#server.addService(SecretServiceService, {
+    replica.#server.addService(servable(SecretServiceDefinition), {
       accessSecret: (_: unknown, answer: sendUnaryData<AccessSecretResponse>) => {
         replica.calls += 1;
         const access = replica.#access();
@@ -180,7 +187,7 @@ export class FakeReplica {
     return AccessSecretResponse.fromPartial({ secretId: SECRET_ID, version, payload: { text } });
   }
 
-  #factOf(id: bigint, digest: Buffer): HoldFact {
+  #factOf(id: bigint, digest: Uint8Array): HoldFact {
     for (const [text, facts] of this.tokens) {
       if (!createHash('sha512').update(text).digest().equals(digest)) continue;
       return HoldFact.fromPartial({
@@ -218,4 +225,26 @@ export class FakeReplica {
       }),
     );
   }
+}
+
+/** servable is a service as the gRPC library serves it. */
+function servable(definition: Definition): ServiceDefinition {
+  const methods = Object.entries(definition.methods).map(([name, method]) => {
+    const { path } = wireMethod(definition, method);
+    const request = method.requestType as MessageType<unknown>;
+    const response = method.responseType as MessageType<unknown>;
+    return [
+      name,
+      {
+        path,
+        requestStream: method.requestStream,
+        responseStream: method.responseStream,
+        requestSerialize: (message: unknown) => Buffer.from(request.encode(message).finish()),
+        requestDeserialize: (bytes: Buffer) => request.decode(bytes),
+        responseSerialize: (message: unknown) => Buffer.from(response.encode(message).finish()),
+        responseDeserialize: (bytes: Buffer) => response.decode(bytes),
+      },
+    ] as const;
+  });
+  return Object.fromEntries(methods);
 }

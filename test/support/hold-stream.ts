@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { Client, Metadata, status, type ClientDuplexStream, type ServiceError } from '@grpc/grpc-js';
 import { expect } from 'vitest';
 import { toCallError } from '@keyward/client/transport';
-import { channelArguments } from '../../src/client/channel.js';
+import { channelArguments } from './channel-arguments.js';
 import { digestBytes, digestOf } from '../../src/crypto/digest.js';
 import type {
   HoldVerdictsRequest,

@@ -10,7 +10,7 @@ import {
 } from '@bufbuild/protobuf';
 import { FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt';
 import { Client, Metadata } from '@grpc/grpc-js';
-import { channelArguments } from '../../src/client/channel.js';
+import { channelArguments } from './channel-arguments.js';
 import { FILE_DESCRIPTOR_SET } from '../../src/gen/file-descriptor-set.js';
 
 const LIMIT_MS = 20_000;

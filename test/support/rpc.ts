@@ -1,6 +1,6 @@
 import { Client, Metadata, status, type ServiceError } from '@grpc/grpc-js';
 import { toCallError } from '@keyward/client/transport';
-import { channelArguments } from '../../src/client/channel.js';
+import { channelArguments } from './channel-arguments.js';
 import { KeywardCallError, type ClientOptions, type KeywardClient } from '../../src/client/index.js';
 import * as accountMessages from '../../src/gen/keyward/account/v1/account_service.js';
 import * as auditMessages from '../../src/gen/keyward/audit/v1/audit_service.js';

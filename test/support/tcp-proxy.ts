@@ -77,7 +77,9 @@ export async function startTcpProxy(databaseUrl: string): Promise<TcpProxy> {
   const forward = (from: Socket, to: Socket): void => {
     peers.set(from, to);
     to.on('close', () => from.destroy());
-    if (!isHeld(from)) from.pipe(to);
+    // What comes meanwhile must be held: listeners for it would let it flow, to nowhere.
+    if (isHeld(from)) from.pause();
+    else from.pipe(to);
   };
   const part = (from: Socket, to: Socket): void => {
     from.unpipe(to);

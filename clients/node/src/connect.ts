@@ -1,13 +1,19 @@
-import * as accountMessages from './gen/keyward/account/v1/account_service.js';
-import * as auditMessages from './gen/keyward/audit/v1/audit_service.js';
-import * as statusMessages from './gen/keyward/coherence/v1/status_service.js';
-import * as manifestMessages from './gen/keyward/manifest/v1/manifest_service.js';
-import * as secretMessages from './gen/keyward/secret/v1/secret_service.js';
-import * as importMessages from './gen/keyward/smarter/v1/import_service.js';
-import * as tokenMessages from './gen/keyward/token/v1/token_service.js';
+import { AccountServiceDefinition } from './gen/keyward/account/v1/account_service.js';
+import { AuditServiceDefinition } from './gen/keyward/audit/v1/audit_service.js';
+import { StatusServiceDefinition } from './gen/keyward/coherence/v1/status_service.js';
+import { ManifestServiceDefinition } from './gen/keyward/manifest/v1/manifest_service.js';
+import { SecretServiceDefinition } from './gen/keyward/secret/v1/secret_service.js';
+import { ImportServiceDefinition } from './gen/keyward/smarter/v1/import_service.js';
+import { TokenServiceDefinition } from './gen/keyward/token/v1/token_service.js';
 import type { Input } from './input.js';
 import { checkedRequest } from './requests.js';
-import { callsOf, type GeneratedService } from './transport/methods.js';
+import {
+  wireMethod,
+  type MessageOf,
+  type MessageType,
+  type ServiceDefinition,
+} from './transport/definitions.js';
+import { callOf } from './transport/methods.js';
 import { Transport, type CallOptions, type ConnectOptions } from './transport/transport.js';
 
 /**
@@ -15,29 +21,26 @@ import { Transport, type CallOptions, type ConnectOptions } from './transport/tr
  * call begins with the iteration and is cancelled if that ends early. One that takes a stream asks for the next
  * request when there is room for it.
  */
-export type Methods<Service> = {
-  readonly [Name in keyof Service]: Service[Name] extends {
-    requestStream: infer TakesStream;
-    responseStream: infer IsStream;
-    requestDeserialize: (bytes: Buffer) => infer Request;
-    responseDeserialize: (bytes: Buffer) => infer Response;
-  }
-    ? (
-        request: TakesStream extends true ? AsyncIterable<Input<Request>> : Input<Request>,
-        options?: CallOptions,
-      ) => IsStream extends true ? AsyncIterable<Response> : Promise<Response>
-    : never;
+export type Methods<Service extends ServiceDefinition> = {
+  readonly [Name in keyof Service['methods']]: (
+    request: Service['methods'][Name]['requestStream'] extends true
+      ? AsyncIterable<Input<MessageOf<Service['methods'][Name]['requestType']>>>
+      : Input<MessageOf<Service['methods'][Name]['requestType']>>,
+    options?: CallOptions,
+  ) => Service['methods'][Name]['responseStream'] extends true
+    ? AsyncIterable<MessageOf<Service['methods'][Name]['responseType']>>
+    : Promise<MessageOf<Service['methods'][Name]['responseType']>>;
 };
 
 /** KeywardClient calls the services; every method fails with a KeywardCallError. */
 export interface KeywardClient {
-  readonly tokens: Omit<Methods<typeof tokenMessages.TokenServiceService>, 'holdVerdicts'>;
-  readonly secrets: Methods<typeof secretMessages.SecretServiceService>;
-  readonly accounts: Methods<typeof accountMessages.AccountServiceService>;
-  readonly audit: Methods<typeof auditMessages.AuditServiceService>;
-  readonly status: Methods<typeof statusMessages.StatusServiceService>;
-  readonly manifests: Methods<typeof manifestMessages.ManifestServiceService>;
-  readonly imports: Methods<typeof importMessages.ImportServiceService>;
+  readonly tokens: Omit<Methods<typeof TokenServiceDefinition>, 'holdVerdicts'>;
+  readonly secrets: Methods<typeof SecretServiceDefinition>;
+  readonly accounts: Methods<typeof AccountServiceDefinition>;
+  readonly audit: Methods<typeof AuditServiceDefinition>;
+  readonly status: Methods<typeof StatusServiceDefinition>;
+  readonly manifests: Methods<typeof ManifestServiceDefinition>;
+  readonly imports: Methods<typeof ImportServiceDefinition>;
   /** What the calls are made by. */
   readonly transport: Transport;
   close(): void;
@@ -46,31 +49,34 @@ export interface KeywardClient {
 /**
  * connect makes a client. Connections are made with the first calls, and again whenever they are lost.
  *
- * @throws Error if the options contradict each other, or a file that they name cannot be read
+ * @throws Error if an option is none, or the options contradict each other, or a file that they name cannot be read
  */
 export function connect(options: ConnectOptions = {}): KeywardClient {
   const transport = new Transport(options);
   // That is createValidator's and createSecretReader's.
-  const { holdVerdicts: _, ...callable } = tokenMessages.TokenServiceService;
+  const { holdVerdicts: _, ...tokens } = methods(transport, TokenServiceDefinition);
   return {
-    tokens: methods(transport, callable, tokenMessages),
-    secrets: methods(transport, secretMessages.SecretServiceService, secretMessages),
-    accounts: methods(transport, accountMessages.AccountServiceService, accountMessages),
-    audit: methods(transport, auditMessages.AuditServiceService, auditMessages),
-    status: methods(transport, statusMessages.StatusServiceService, statusMessages),
-    manifests: methods(transport, manifestMessages.ManifestServiceService, manifestMessages),
-    imports: methods(transport, importMessages.ImportServiceService, importMessages),
+    tokens,
+    secrets: methods(transport, SecretServiceDefinition),
+    accounts: methods(transport, AccountServiceDefinition),
+    audit: methods(transport, AuditServiceDefinition),
+    status: methods(transport, StatusServiceDefinition),
+    manifests: methods(transport, ManifestServiceDefinition),
+    imports: methods(transport, ImportServiceDefinition),
     transport,
     close: () => transport.close(),
   };
 }
 
-function methods<Service extends GeneratedService<Service>>(
+function methods<Service extends ServiceDefinition>(
   transport: Transport,
   service: Service,
-  messages: Readonly<Record<string, unknown>>,
 ): Methods<Service> {
-  return callsOf(transport, service, messages, (type, path) => ({
-    fromPartial: (given) => type.fromPartial(checkedRequest(path, given)),
-  })) as Methods<Service>;
+  const entries = Object.entries(service.methods).map(([name, method]) => {
+    const wire = wireMethod(service, method);
+    const type = method.requestType as MessageType<object>;
+    const whole = (given: object): object => type.fromPartial(checkedRequest(wire.path, given));
+    return [name, callOf(transport, wire, method, whole)] as const;
+  });
+  return Object.fromEntries(entries) as unknown as Methods<Service>;
 }

@@ -9,7 +9,6 @@ export type { Input } from './input.js';
 export { toJson, type Json } from './json.js';
 export type { Verdict } from './memory/verdict.js';
 export { verdictOf } from './middleware/decision.js';
-export { grpcAuth, type GrpcAuthOptions } from './middleware/grpc.js';
 export {
   fastifyAuth,
   httpAuth,
@@ -36,9 +35,10 @@ export {
   type ValidatorOptions,
 } from './validator/validator.js';
 export { KeywardCallError, type Violation } from './transport/call-error.js';
+export type { Keepalive } from './transport/channel-settings.js';
 export { checkHealth } from './transport/health.js';
-export type { Keepalive } from './transport/channel.js';
-export { Transport, type CallOptions, type ConnectOptions } from './transport/transport.js';
+export { StatusCode, type StatusName } from './transport/status-code.js';
+export type { CallOptions, ConnectOptions, Transport } from './transport/transport.js';
 export * from './gen/keyward/account/v1/account.js';
 export * from './gen/keyward/account/v1/account_service.js';
 export * from './gen/keyward/audit/v1/audit.js';

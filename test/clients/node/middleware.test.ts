@@ -14,7 +14,6 @@ import {
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import {
   fastifyAuth,
-  grpcAuth,
   httpAuth,
   type KeywardCallError,
   verdictOf,
@@ -23,6 +22,7 @@ import {
   type ValidateOptions,
   type Verdict,
 } from '@keyward/client';
+import { grpcAuth } from '@keyward/client/grpc';
 import { toCallError } from '../../../clients/node/src/transport/call-error.js';
 import { OWNER } from '../../support/fake-replica.js';
 

@@ -1,7 +1,7 @@
 import { Client, Metadata, status, type ServiceError } from '@grpc/grpc-js';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { channelArguments } from '../../../src/client/channel.js';
+import { channelArguments } from '../../support/channel-arguments.js';
 import { framed, RawHttp2 } from '../../support/raw-http2.js';
 import { changeFor, requestFor } from '../../support/requests.js';
 import { encodeRequest, METHOD_NAMES, pathOf, type MethodName } from '../../support/rpc.js';

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { HealthService } from '../../../src/gen/grpc/health/v1/health.js';
 import { ServerReflectionService as ReflectionV1 } from '../../../src/gen/grpc/reflection/v1/reflection.js';
 import { ServerReflectionService as ReflectionV1Alpha } from '../../../src/gen/grpc/reflection/v1alpha/reflection.js';
-import { channelArguments } from '../../../src/client/channel.js';
+import { channelArguments } from '../../support/channel-arguments.js';
 import { KeywardCallError } from '../../../src/client/index.js';
 import { openSession } from '../../support/open-session.js';
 import { framed } from '../../support/raw-http2.js';

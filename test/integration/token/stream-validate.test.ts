@@ -1,7 +1,7 @@
 import { Client, Metadata, status, type ServiceError } from '@grpc/grpc-js';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { toCallError } from '@keyward/client/transport';
-import { channelArguments } from '../../../src/client/channel.js';
+import { channelArguments } from '../../support/channel-arguments.js';
 import {
   KeywardCallError,
   VerdictReason,

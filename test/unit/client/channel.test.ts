@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { channelArguments, type ClientOptions } from '../../../src/client/channel.js';
+import type { ClientOptions } from '../../../src/client/index.js';
+import { channelArguments } from '../../support/channel-arguments.js';
 import { certificateOptions } from '../../support/server.js';
 
 const REMOTE = 'keyward.example.com:443';

@@ -1,18 +1,25 @@
 import { randomUUID } from 'node:crypto';
-import { status, type Client } from '@grpc/grpc-js';
-import { TokenServiceService } from '../gen/keyward/token/v1/token_service.js';
+import { TokenServiceDefinition } from '../gen/keyward/token/v1/token_service.js';
 import { VerdictMemory, type Forgotten } from '../memory/verdict-memory.js';
 import type { KeywardCallError } from '../transport/call-error.js';
+import { wireMethod } from '../transport/definitions.js';
 import { waitMs } from '../transport/safety.js';
+import type { Server } from '../transport/server.js';
+import { StatusCode } from '../transport/status-code.js';
 import type { Transport } from '../transport/transport.js';
 import { VERSION } from '../version.js';
 import { Session, type SessionEvents, type Who } from './session.js';
 import { systemTimers, type Timer, type Timers } from './timers.js';
 
+const HOLD = wireMethod(TokenServiceDefinition, TokenServiceDefinition.methods.holdVerdicts);
 const LABEL = /^[A-Za-z0-9_.:/-]{1,63}$/;
 /** How long a service is left alone that lets this caller hold nothing. */
 const REFUSED_MS = 60_000;
-const REFUSALS = new Set([status.PERMISSION_DENIED, status.UNIMPLEMENTED, status.INVALID_ARGUMENT]);
+const REFUSALS = new Set<number>([
+  StatusCode.PERMISSION_DENIED,
+  StatusCode.UNIMPLEMENTED,
+  StatusCode.INVALID_ARGUMENT,
+]);
 
 export interface HoldingOptions {
   /** What people call this program, in metrics and `keyward status`: 1 to 63 of `[A-Za-z0-9_.:/-]`; `node` if not given. */
@@ -34,7 +41,7 @@ export class Holding {
   readonly #leaving = new Set<Session>();
   #current: Session | undefined;
   /** The server of the last stream. */
-  #server: Client | undefined;
+  #server: Server | undefined;
   #isClosed = false;
   #failures = 0;
   #reconnect: Timer | undefined;
@@ -67,7 +74,7 @@ export class Holding {
   }
 
   #connect(): void {
-    this.#streams.duplex(TokenServiceService.holdVerdicts, {}, this.#server).then(
+    this.#streams.duplex(HOLD, {}, this.#server).then(
       ({ call, server }) => {
         if (this.#isClosed) {
           call.on('error', () => undefined).cancel();

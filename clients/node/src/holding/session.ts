@@ -1,4 +1,3 @@
-import type { ClientDuplexStream, ServiceError } from '@grpc/grpc-js';
 import type {
   HoldInvalidation,
   HoldOpen,
@@ -9,6 +8,7 @@ import type {
 } from '../gen/keyward/token/v1/hold_verdicts.js';
 import type { Forgotten, VerdictMemory } from '../memory/verdict-memory.js';
 import { toCallError, type KeywardCallError } from '../transport/call-error.js';
+import type { DuplexCall } from '../transport/transport.js';
 import type { Timer, Timers } from './timers.js';
 
 /** Texts in one message. */
@@ -21,7 +21,7 @@ const LEAVING_MS = 1_000;
 /** Who is what a client calls itself. */
 export type Who = Pick<HoldOpen, 'clientId' | 'label' | 'agent'>;
 
-type HoldCall = ClientDuplexStream<HoldVerdictsRequest, HoldVerdictsResponse>;
+type HoldCall = DuplexCall<HoldVerdictsRequest, HoldVerdictsResponse>;
 
 /** SessionEvents is who is told what becomes of a stream. */
 export interface SessionEvents {
@@ -62,8 +62,8 @@ export class Session {
     this.#answeredAt = timers.monotonicMs();
     const { stream, open } = memory.openStream();
     this.stream = stream;
-    call.on('data', (message: HoldVerdictsResponse) => this.#take(message));
-    call.on('error', (error: ServiceError | Error) => this.#end(toCallError(error)));
+    call.on('data', (message) => this.#take(message));
+    call.on('error', (error) => this.#end(toCallError(error)));
     call.on('end', () => this.#end(undefined));
     this.send({ open: { ...who, ...open } });
   }

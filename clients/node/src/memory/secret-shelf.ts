@@ -48,7 +48,7 @@ interface Asked {
 /** valueOf reads a value out of the answer to an access. */
 export function valueOf({ secretId, version, payload }: AccessSecretResponse): SecretValue {
   const { text, data } = payload ?? {};
-  return { secretId, version, bytes: text === undefined ? (data ?? Buffer.alloc(0)) : Buffer.from(text) };
+  return { secretId, version, bytes: text === undefined ? Buffer.from(data ?? []) : Buffer.from(text) };
 }
 
 /** SecretShelf is the values of secrets that a client holds, under the same lease and by the same rules as verdicts. */

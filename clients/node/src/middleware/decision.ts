@@ -1,6 +1,6 @@
-import { status } from '@grpc/grpc-js';
 import type { Verdict } from '../memory/verdict.js';
 import { KeywardCallError } from '../transport/call-error.js';
+import { StatusCode } from '../transport/status-code.js';
 import type { BoundText, Validator } from '../validator/validator.js';
 
 /** What a client is told to wait where the service does not say. */
@@ -53,7 +53,7 @@ export class Decider {
     try {
       return decisionOf(await this.#judge(text, connection, scopes), scopes, realm);
     } catch (error) {
-      if (!(error instanceof KeywardCallError) || error.code === status.INVALID_ARGUMENT) throw error;
+      if (!(error instanceof KeywardCallError) || error.code === StatusCode.INVALID_ARGUMENT) throw error;
       return { refused: undecided(error) };
     }
   }

@@ -6,6 +6,7 @@ import {
   status,
   type ServerInterceptor,
 } from '@grpc/grpc-js';
+import { checkOptions, FUNCTION, TEXTS, type Rules } from '../transport/options.js';
 import type { Validator } from '../validator/validator.js';
 import { Decider, rememberVerdict, type Refused } from './decision.js';
 
@@ -15,6 +16,14 @@ export interface GrpcAuthOptions {
   /** Tells methods that anybody may call, by their path, for example those of gRPC's health. None if not given. */
   readonly isOpen?: (path: string) => boolean;
 }
+
+const RULES: Rules<GrpcAuthOptions> = {
+  scopes: {
+    what: 'a list of texts, or a function',
+    is: (value) => TEXTS.is(value) || FUNCTION.is(value),
+  },
+  isOpen: FUNCTION,
+};
 
 const CODES = {
   401: status.UNAUTHENTICATED,
@@ -27,6 +36,7 @@ const CODES = {
  * they are. Others fail with UNAUTHENTICATED, PERMISSION_DENIED for a missing scope, or UNAVAILABLE where nobody can tell.
  */
 export function grpcAuth(validator: Validator, options: GrpcAuthOptions = {}): ServerInterceptor {
+  checkOptions('grpcAuth', options, RULES);
   const { scopes = [], isOpen = () => false } = options;
   const decider = new Decider(validator);
   return ({ path }, call) => {

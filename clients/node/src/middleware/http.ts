@@ -1,3 +1,4 @@
+import { checkOptions, TEXT, TEXTS, type Rules } from '../transport/options.js';
 import type { Validator } from '../validator/validator.js';
 import { Decider, rememberVerdict, type Refused } from './decision.js';
 
@@ -7,6 +8,8 @@ export interface HttpAuthOptions {
   /** The realm of challenges; `api` if not given. */
   readonly realm?: string;
 }
+
+const RULES: Rules<HttpAuthOptions> = { scopes: TEXTS, realm: TEXT };
 
 /** HttpRequest is a request of Node's HTTP server, as Express and Connect hand it on. */
 export interface HttpRequest {
@@ -28,8 +31,10 @@ export interface HttpResponse {
  */
 export function httpAuth(
   validator: Validator,
-  { scopes = [], realm = 'api' }: HttpAuthOptions = {},
+  options: HttpAuthOptions = {},
 ): (request: HttpRequest, response: HttpResponse, next: (error?: unknown) => void) => void {
+  checkOptions('httpAuth', options, RULES);
+  const { scopes = [], realm = 'api' } = options;
   const decider = new Decider(validator);
   return (request, response, next) => {
     decider.decide(request.headers.authorization, request.socket, { scopes, realm }).then((decision) => {
@@ -59,8 +64,10 @@ export interface FastifyReplyLike {
 /** fastifyAuth makes an `onRequest` hook of Fastify that does what `httpAuth` does. */
 export function fastifyAuth(
   validator: Validator,
-  { scopes = [], realm = 'api' }: HttpAuthOptions = {},
+  options: HttpAuthOptions = {},
 ): (request: FastifyRequestLike, reply: FastifyReplyLike) => Promise<void> {
+  checkOptions('fastifyAuth', options, RULES);
+  const { scopes = [], realm = 'api' } = options;
   const decider = new Decider(validator);
   return async (request, reply) => {
     const { authorization } = request.headers;

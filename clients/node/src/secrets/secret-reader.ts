@@ -1,6 +1,5 @@
-import { status } from '@grpc/grpc-js';
 import type { KeywardClient } from '../connect.js';
-import { SecretServiceService, AccessSecretRequest } from '../gen/keyward/secret/v1/secret_service.js';
+import { AccessSecretRequest, SecretServiceDefinition } from '../gen/keyward/secret/v1/secret_service.js';
 import type { SecretSelector } from '../gen/keyward/secret/v1/secret.js';
 import { Holding } from '../holding/holding.js';
 import type { Input } from '../input.js';
@@ -8,22 +7,27 @@ import { toJson } from '../json.js';
 import { valueOf, type Accessed, type SecretValue } from '../memory/secret-shelf.js';
 import { checkedRequest } from '../requests.js';
 import { KeywardCallError, statusError } from '../transport/call-error.js';
+import { wireMethod } from '../transport/definitions.js';
+import { checkOptions, TEXT, wholeNumber, YES_OR_NO, type Rules } from '../transport/options.js';
 import { backoffMs } from '../transport/safety.js';
+import { StatusCode } from '../transport/status-code.js';
 
+const ACCESS = wireMethod(SecretServiceDefinition, SecretServiceDefinition.methods.accessSecret);
 /** How long a value may take to come by the stream before it is asked for by a call. */
 const ACCESS_MS = 2_000;
 const DEFAULT_MAX = 100;
+const MAX_SECRETS = 1_000;
 /** More questions at a time are asked by calls of their own. */
 const MAX_ASKED = 100;
 /** The longest wait before a value is read again that is not held. */
 const MAX_WAIT_MS = 30_000;
 /** With these it is not known whether there is a value. */
 const PASSING: ReadonlySet<number> = new Set([
-  status.UNAVAILABLE,
-  status.DEADLINE_EXCEEDED,
-  status.RESOURCE_EXHAUSTED,
-  status.INTERNAL,
-  status.UNAUTHENTICATED,
+  StatusCode.UNAVAILABLE,
+  StatusCode.DEADLINE_EXCEEDED,
+  StatusCode.RESOURCE_EXHAUSTED,
+  StatusCode.INTERNAL,
+  StatusCode.UNAUTHENTICATED,
 ]);
 
 export interface SecretReaderOptions {
@@ -45,7 +49,7 @@ export interface ReadSecret {
   readonly version: number;
   /** The value as text. */
   readonly text: string;
-  readonly bytes: Buffer;
+  readonly bytes: Uint8Array;
 }
 
 /** OnChange is told a new value, or why there is none any more. */
@@ -64,10 +68,20 @@ export interface SecretReader {
   close(): void;
 }
 
-/** createSecretReader makes a reader. With `keep` the client's token needs the scope `keyward.tokens.cache` besides. */
+/**
+ * createSecretReader makes a reader. With `keep` the client's token needs the scope `keyward.tokens.cache` besides.
+ *
+ * @throws Error if an option is none, or out of its range
+ */
 export function createSecretReader(client: KeywardClient, options: SecretReaderOptions = {}): SecretReader {
   return new HoldingReader(client, options);
 }
+
+const RULES: Rules<SecretReaderOptions> = {
+  label: TEXT,
+  keep: YES_OR_NO,
+  maxSecrets: wholeNumber(MAX_SECRETS),
+};
 
 interface Watched {
   readonly name: SecretName;
@@ -85,9 +99,9 @@ class HoldingReader implements SecretReader {
   readonly #holding: Holding | undefined;
   readonly #watched = new Set<Watched>();
 
-  constructor(client: KeywardClient, { keep = false, maxSecrets = DEFAULT_MAX, label }: SecretReaderOptions) {
-    if (!Number.isInteger(maxSecrets) || maxSecrets < 1 || maxSecrets > 1_000)
-      throw new Error('maxSecrets must be 1 to 1000');
+  constructor(client: KeywardClient, options: SecretReaderOptions) {
+    checkOptions('createSecretReader', options, RULES);
+    const { keep = false, maxSecrets = DEFAULT_MAX, label } = options;
     this.#client = client;
     if (!keep) return;
     const who = label === undefined ? {} : { label };
@@ -106,7 +120,7 @@ class HoldingReader implements SecretReader {
     const accessed = await this.#ask(key, request);
     if (accessed !== undefined && 'value' in accessed) return readSecret(accessed.value);
     if (accessed?.error !== undefined && !PASSING.has(accessed.error.code)) throw statusError(accessed.error);
-    const response = await this.#client.transport.unary(SecretServiceService.accessSecret, request);
+    const response = await this.#client.transport.unary(ACCESS, request);
     return readSecret(valueOf(response));
   }
 
@@ -193,7 +207,7 @@ class HoldingReader implements SecretReader {
 
 function requestOf(name: SecretName): AccessSecretRequest {
   const secret = typeof name === 'string' ? { name } : name;
-  return AccessSecretRequest.fromPartial(checkedRequest(SecretServiceService.accessSecret.path, { secret }));
+  return AccessSecretRequest.fromPartial(checkedRequest(ACCESS.path, { secret }));
 }
 
 function keyOf({ secret }: AccessSecretRequest): string {

@@ -1,10 +1,16 @@
+import { CALL_RULES } from './connect-rules.js';
+import { checkOptions } from './options.js';
 import type { CallOptions, Transport, WireMethod } from './transport.js';
 
-/** GeneratedMethod is a method as ts-proto generates it for grpc-js. */
-export interface GeneratedMethod extends WireMethod {
+/** Streams tells on which sides of a method there are streams. */
+interface Streams {
   readonly requestStream: boolean;
   readonly responseStream: boolean;
-  readonly requestDeserialize: (bytes: Buffer) => unknown;
+}
+
+/** GeneratedMethod is a method as ts-proto generates it for grpc-js. */
+export interface GeneratedMethod extends WireMethod, Streams {
+  requestDeserialize(bytes: Uint8Array): unknown;
 }
 
 /** GeneratedService is a service as ts-proto generates it for grpc-js. */
@@ -19,29 +25,37 @@ type Call = (request: object, options?: CallOptions) => unknown;
 
 /**
  * callsOf makes a function for each method of a service: of a promise, or, where it answers with a stream, of its messages.
- * `messages` are the generated messages of the service; `typeOf` may take another way from what is given to what is sent.
+ * `messages` are the generated messages of the service.
  */
 export function callsOf<Service extends GeneratedService<Service>>(
   transport: Transport,
   service: Service,
   messages: Readonly<Record<string, unknown>>,
-  typeOf: (type: RequestType, path: string) => RequestType = (type) => type,
 ): Readonly<Record<string, Call>> {
   const entries = Object.entries<GeneratedMethod>(service).map(([name, method]) => {
-    const complete = typeOf(requestType(messages, method.path), method.path);
-    return [name, callOf(transport, method, complete)] as const;
+    const type = requestType(messages, method.path);
+    return [name, callOf(transport, method, method, (given) => type.fromPartial(given) as object)] as const;
   });
   return Object.fromEntries(entries);
 }
 
-function callOf(transport: Transport, method: GeneratedMethod, complete: RequestType): Call {
+/** callOf makes the function of one method; `whole` makes a whole request of what is given. */
+export function callOf(
+  transport: Transport,
+  method: WireMethod,
+  { requestStream, responseStream }: Streams,
+  whole: (given: object) => object,
+): Call {
   const wire = method as unknown as WireMethod<object>;
-  const whole = (request: object): object => complete.fromPartial(request) as object;
-  if (method.requestStream)
+  const checked = (options: CallOptions = {}): CallOptions => {
+    checkOptions('a call', options, CALL_RULES);
+    return options;
+  };
+  if (requestStream)
     return (requests, options) =>
-      transport.exchange(wire, wholeOf(requests as AsyncIterable<object>, whole), options);
-  if (method.responseStream) return (request, options) => transport.messages(wire, whole(request), options);
-  return async (request, options) => transport.unary(wire, whole(request), options);
+      transport.exchange(wire, wholeOf(requests as AsyncIterable<object>, whole), checked(options));
+  if (responseStream) return (request, options) => transport.messages(wire, whole(request), checked(options));
+  return async (request, options) => transport.unary(wire, whole(request), checked(options));
 }
 
 async function* wholeOf(

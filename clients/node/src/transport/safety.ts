@@ -1,5 +1,5 @@
-import { status } from '@grpc/grpc-js';
 import type { KeywardCallError } from './call-error.js';
+import { StatusCode } from './status-code.js';
 
 /** Methods that change nothing. AccessSecret records who got a value, and does so for each answer. */
 const READS = /\/(?:Get|List|Validate|BatchValidate|Access|BatchAccess|Resolve)[A-Za-z]+$/;
@@ -26,7 +26,7 @@ export function mayRepeat(path: string, request: object): boolean {
 
 /** isPassing tells failures that may be over soon: the server is not reached, is being stopped, or lacks its database. */
 export function isPassing(error: KeywardCallError): boolean {
-  return error.code === status.UNAVAILABLE && !error.message.startsWith('the server speaks no TLS');
+  return error.code === StatusCode.UNAVAILABLE && !error.message.startsWith('the server speaks no TLS');
 }
 
 /** backoffMs is how long is waited before something is tried for the n-th time again, beginning with 0. */

@@ -1,19 +1,17 @@
-import {
-  Client,
-  connectivityState,
-  Metadata,
-  status,
-  type ClientDuplexStream,
-  type ServiceError,
-} from '@grpc/grpc-js';
-import { KeywardCallError, toCallError } from './call-error.js';
-import { channelArguments, DEFAULT_SERVER, type ChannelSettings } from './channel.js';
+import { isUnsent, KeywardCallError, toCallError } from './call-error.js';
+import { DEFAULT_SERVER } from './channel.js';
+import type { ChannelSettings } from './channel-settings.js';
 import { deadlineIn, systemClocks } from './clock.js';
+import { CONNECT_RULES } from './connect-rules.js';
 import { tokenSource, type TokenOptions, type TokenSource } from './credentials.js';
+import { Metadata } from './grpc-js.js';
+import { checkOptions } from './options.js';
 import { isPassing, mayRepeat, timeoutOf, waitMs } from './safety.js';
+import { Server } from './server.js';
+import { StatusCode } from './status-code.js';
 
-/** How long a call that may be repeated waits for a connection, if there are other servers. */
-const CONNECT_PATIENCE_MS = 3_000;
+/** After how long another server is asked too, if a call may be repeated and is not answered. */
+const HEDGE_AFTER_MS = 1_000;
 
 export interface ConnectOptions extends TokenOptions, ChannelSettings {
   /**
@@ -29,7 +27,7 @@ export interface ConnectOptions extends TokenOptions, ChannelSettings {
   readonly timeoutMs?: number;
   /**
    * Whether calls that fail with UNAVAILABLE are made again, until their time is over, where that cannot do anything twice:
-   * those that only read, and those with a `requestId`. True if not given.
+   * those that only read, those with a `requestId`, and those that were never sent. True if not given.
    */
   readonly retry?: boolean;
   /** Metadata for every call. */
@@ -49,24 +47,38 @@ export interface CallOptions {
 /** WireMethod is a generated method, as far as calls need it. */
 export interface WireMethod<Request = never, Response = unknown> {
   readonly path: string;
-  readonly requestSerialize: (value: Request) => Buffer;
-  readonly responseDeserialize: (bytes: Buffer) => Response;
+  requestSerialize(value: Request): Uint8Array;
+  responseDeserialize(bytes: Uint8Array): Response;
+}
+
+/** DuplexCall is an open stream in both directions. */
+export interface DuplexCall<Request, Response> extends AsyncIterable<Response> {
+  /** write tells whether there is room for more; `drain` tells when there is room again. */
+  write(request: Request): boolean;
+  /** end says that there is no more to come from this side. */
+  end(): unknown;
+  cancel(): void;
+  on(event: 'data', listener: (response: Response) => void): this;
+  on(event: 'error', listener: (error: Error) => void): this;
+  on(event: 'end', listener: () => void): this;
+  once(event: 'drain', listener: () => void): unknown;
 }
 
 /** Transport makes calls to the servers of one service, by turns, with the caller's own token. */
 export class Transport {
-  readonly #clients: readonly Client[];
+  readonly #servers: readonly Server[];
   readonly #tokens: TokenSource;
   readonly #options: ConnectOptions;
   #turn = 0;
 
-  /** @throws Error if the options contradict each other, or a file that they name cannot be read */
+  /** @throws Error if an option is none, or the options contradict each other, or a file that they name cannot be read */
   constructor(options: ConnectOptions) {
+    checkOptions('connect', options, CONNECT_RULES);
     const { servers = DEFAULT_SERVER } = options;
     const list = typeof servers === 'string' ? [servers] : [...new Set(servers)];
     if (list.length === 0) throw new Error('servers names none');
     this.#tokens = tokenSource(options);
-    this.#clients = list.map((server) => new Client(...channelArguments(server, options)));
+    this.#servers = list.map((server) => new Server(server, options));
     this.#options = options;
   }
 
@@ -77,24 +89,24 @@ export class Transport {
     options: CallOptions = {},
   ): Promise<Response> {
     const timeoutMs = options.timeoutMs ?? this.#options.timeoutMs ?? timeoutOf(method.path);
-    const deadline = deadlineIn(timeoutMs);
+    const until = systemClocks.monotonicMs() + timeoutMs;
     const repeatable = this.#options.retry !== false && mayRepeat(method.path, request);
     let isTokenFresh = false;
-    for (let attempt = 0, failed: Client | undefined; ; attempt += 1) {
-      const client = this.#next(failed);
+    for (let attempt = 0, failed: Server | undefined; ; attempt += 1) {
+      const server = this.#next(failed);
       try {
-        return await this.#attempt(client, method, request, { ...options, deadline, repeatable });
+        return await this.#ask(server, method, request, { ...options, until, repeatable });
       } catch (error) {
         if (!(error instanceof KeywardCallError)) throw error;
-        if (error.code === status.UNAUTHENTICATED && !isTokenFresh && this.#tokens.refused()) {
+        if (error.code === StatusCode.UNAUTHENTICATED && !isTokenFresh && this.#tokens.refused()) {
           isTokenFresh = true;
           continue;
         }
-        if (!repeatable || !isPassing(error)) throw error;
+        const mayHelp = repeatable ? isPassing(error) : this.#options.retry !== false && isUnsent(error);
         const wait = waitMs(attempt, Math.random());
-        if (systemClocks.wallMs() + wait >= deadline) throw error;
+        if (!mayHelp || systemClocks.monotonicMs() + wait >= until) throw error;
         await pause(wait, options.signal);
-        failed = client;
+        failed = server;
       }
     }
   }
@@ -106,10 +118,12 @@ export class Transport {
     options: CallOptions = {},
   ): AsyncGenerator<Response> {
     const metadata = await this.#metadata(options);
-    const call = this.#next().makeServerStreamRequest(
-      method.path,
-      method.requestSerialize,
-      method.responseDeserialize,
+    const { path, serialize, deserialize } = codecOf(method);
+    const { client } = this.#next();
+    const call = client.makeServerStreamRequest(
+      path,
+      serialize,
+      deserialize,
       request,
       metadata,
       limitOf(options),
@@ -144,14 +158,15 @@ export class Transport {
   async duplex<Request, Response>(
     method: WireMethod<Request, Response>,
     options: CallOptions = {},
-    left?: Client,
-  ): Promise<{ readonly call: ClientDuplexStream<Request, Response>; readonly server: Client }> {
+    left?: Server,
+  ): Promise<{ readonly call: DuplexCall<Request, Response>; readonly server: Server }> {
     const metadata = await this.#metadata(options);
     const server = this.#next(left);
-    const call = server.makeBidiStreamRequest(
-      method.path,
-      method.requestSerialize,
-      method.responseDeserialize,
+    const { path, serialize, deserialize } = codecOf(method);
+    const call = server.client.makeBidiStreamRequest(
+      path,
+      serialize,
+      deserialize,
       metadata,
       limitOf(options),
     );
@@ -159,57 +174,56 @@ export class Transport {
   }
 
   close(): void {
-    for (const client of this.#clients) client.close();
+    for (const server of this.#servers) server.close();
   }
 
   /** next is the next in turn that is not known to be out of reach, and another than the one that failed, if there is one. */
-  #next(failed?: Client): Client {
+  #next(failed?: Server): Server {
     this.#turn += 1;
-    const inTurn = this.#clients.map((_, at) => this.#clients[(this.#turn + at) % this.#clients.length]);
-    const [best] = inTurn
-      .filter((client) => client !== undefined)
-      .map((client) => ({ client, rank: rankOf(client) + (client === failed ? 0.5 : 0) }))
-      .sort((one, other) => one.rank - other.rank);
-    if (best === undefined) throw new Error('there is no server');
-    return best.client;
+    const ranked = this.#servers.map((server) => ({
+      server,
+      rank: server.rank + (server === failed ? 0.5 : 0),
+    }));
+    const least = Math.min(...ranked.map(({ rank }) => rank));
+    const best = ranked.filter(({ rank }) => rank === least);
+    const next = best[this.#turn % best.length];
+    if (next === undefined) throw new Error('there is no server');
+    return next.server;
   }
 
-  async #attempt<Request, Response>(
-    client: Client,
+  /** ask makes a call once, and asks another server too where that does no harm and the first does not answer. The first answer counts. */
+  async #ask<Request, Response>(
+    server: Server,
     method: WireMethod<Request, Response>,
     request: Request,
-    options: CallOptions & { readonly deadline: number; readonly repeatable: boolean },
+    options: AskOptions,
   ): Promise<Response> {
-    const { signal, deadline, repeatable } = options;
+    const { signal, repeatable } = options;
     signal?.throwIfAborted();
     const metadata = await this.#metadata(options);
-    return new Promise((resolve, reject) => {
-      let isGivenUp = false;
-      const call = client.makeUnaryRequest(
-        method.path,
-        method.requestSerialize,
-        method.responseDeserialize,
-        request,
-        metadata,
-        { deadline },
-        (error: ServiceError | null, response?: Response) => {
-          clearTimeout(patience);
-          signal?.removeEventListener('abort', abort);
-          if (error === null) resolve(response as Response);
-          else if (signal?.aborted === true) reject(signal.reason as Error);
-          else reject(toCallError(isGivenUp ? notConnected(error) : error));
-        },
-      );
-      const abort = (): void => call.cancel();
-      signal?.addEventListener('abort', abort, { once: true });
-      const patience =
-        repeatable && this.#clients.length > 1
-          ? setTimeout(() => {
-              isGivenUp = stateOf(client) !== connectivityState.READY;
-              if (isGivenUp) call.cancel();
-            }, CONNECT_PATIENCE_MS)
-          : undefined;
+    const attempts: Attempt<Response>[] = [];
+    let hedge: NodeJS.Timeout | undefined;
+    const answer = new Promise<Response>((resolve, reject) => {
+      let failures = 0;
+      const begin = (asked: Server): void => {
+        const attempt = attemptOf(asked, method, request, metadata, options);
+        attempts.push(attempt);
+        attempt.answer.then(resolve, (error: Error) => {
+          failures += 1;
+          const isFinal = error instanceof KeywardCallError && !isPassing(error);
+          if (isFinal || failures === attempts.length) reject(error);
+        });
+      };
+      begin(server);
+      if (repeatable && this.#servers.length > 1)
+        hedge = setTimeout(() => begin(this.#next(server)), HEDGE_AFTER_MS);
     });
+    try {
+      return await answer;
+    } finally {
+      clearTimeout(hedge);
+      for (const attempt of attempts) attempt.cancel();
+    }
   }
 
   async #metadata(options: CallOptions): Promise<Metadata> {
@@ -222,19 +236,66 @@ export class Transport {
   }
 }
 
-function stateOf(client: Client): connectivityState {
-  return client.getChannel().getConnectivityState(false);
+interface AskOptions extends CallOptions {
+  /** When its time is over, by the monotonic clock. */
+  readonly until: number;
+  /** Whether the call does no harm when it is made twice. */
+  readonly repeatable: boolean;
 }
 
-/** rankOf puts servers that can be reached, or were not tried, before those that are being tried, and those before the lost. */
-function rankOf(client: Client): number {
-  const state = stateOf(client);
-  if (state === connectivityState.CONNECTING) return 1;
-  return state === connectivityState.TRANSIENT_FAILURE ? 2 : 0;
+/** Attempt is a call that has been made to one server. */
+interface Attempt<Response> {
+  readonly answer: Promise<Response>;
+  cancel(): void;
 }
 
-function notConnected(error: ServiceError): ServiceError {
-  return Object.assign(error, { code: status.UNAVAILABLE, details: 'no connection to the server' });
+function attemptOf<Request, Response>(
+  server: Server,
+  method: WireMethod<Request, Response>,
+  request: Request,
+  metadata: Metadata,
+  { signal, until }: AskOptions,
+): Attempt<Response> {
+  const { path, serialize, deserialize } = codecOf(method);
+  // The wall clock may have been set since the call began.
+  const deadline = deadlineIn(until - systemClocks.monotonicMs());
+  let cancel = (): void => undefined;
+  const answer = new Promise<Response>((resolve, reject) => {
+    const call = server.client.makeUnaryRequest(
+      path,
+      serialize,
+      deserialize,
+      request,
+      metadata.clone(),
+      { deadline },
+      (error, response) => {
+        signal?.removeEventListener('abort', cancel);
+        if (error === null) resolve(response as Response);
+        else reject(signal?.aborted === true ? (signal.reason as Error) : toCallError(error));
+      },
+    );
+    cancel = () => call.cancel();
+    signal?.addEventListener('abort', cancel, { once: true });
+  });
+  return { answer, cancel: () => cancel() };
+}
+
+/** codecOf gives what the library makes a call of a method with. */
+function codecOf<Request, Response>(
+  method: WireMethod<Request, Response>,
+): {
+  readonly path: string;
+  readonly serialize: (request: Request) => Buffer;
+  readonly deserialize: (bytes: Buffer) => Response;
+} {
+  return {
+    path: method.path,
+    serialize: (request) => {
+      const bytes = method.requestSerialize(request);
+      return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+    },
+    deserialize: (bytes) => method.responseDeserialize(bytes),
+  };
 }
 
 function limitOf({ timeoutMs }: CallOptions): { deadline?: number } {
@@ -256,7 +317,7 @@ async function* received<Response>(
     yield* call as AsyncIterable<Response>;
   } catch (error) {
     signal?.throwIfAborted();
-    throw toCallError(error as ServiceError);
+    throw toCallError(error as Error);
   } finally {
     signal?.removeEventListener('abort', abort);
     call.cancel();
@@ -265,12 +326,12 @@ async function* received<Response>(
 
 /** send sends requests as fast as they are taken. */
 async function send<Request>(
-  call: ClientDuplexStream<Request, unknown>,
+  call: DuplexCall<Request, unknown>,
   requests: AsyncIterator<Request>,
 ): Promise<void> {
   for (let next = await requests.next(); next.done !== true; next = await requests.next()) {
     const hasRoom = call.write(next.value);
-    if (!hasRoom) await new Promise((resolve) => call.once('drain', resolve));
+    if (!hasRoom) await new Promise<void>((resolve) => call.once('drain', resolve));
   }
   call.end();
 }

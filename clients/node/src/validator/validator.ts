@@ -1,12 +1,17 @@
 import type { KeywardClient } from '../connect.js';
-import { TokenServiceService, type ValidateTokenResponse } from '../gen/keyward/token/v1/token_service.js';
+import { TokenServiceDefinition, type ValidateTokenResponse } from '../gen/keyward/token/v1/token_service.js';
 import { Holding } from '../holding/holding.js';
 import type { Entry } from '../memory/entry.js';
 import { refusal, type Verdict, type VerdictReason } from '../memory/verdict.js';
 import type { Answer, VerdictMemory } from '../memory/verdict-memory.js';
 import { canBeToken, digestOf, TextKeys } from '../texts.js';
 import { invalidRequest } from '../transport/call-error.js';
+import { wireMethod } from '../transport/definitions.js';
+import { checkOptions, FUNCTION, TEXT, wholeNumber, type Rules } from '../transport/options.js';
 
+const VALIDATE = wireMethod(TokenServiceDefinition, TokenServiceDefinition.methods.validateToken);
+/** What a replica lets a client hold at most. */
+const MAX_ENTRIES = 10_000;
 const MAX_SCOPES = 64;
 const SCOPE = /^[a-z0-9_.:/*-]{1,128}$/;
 /** How long the answer to a look-up may take before the question is asked by a call of its own. */
@@ -71,11 +76,17 @@ export interface Validator {
  * createValidator makes a validator, which holds what it was asked for under a lease of the service. The client's token needs the scope
  * `keyward.tokens.cache` for that; with `keyward.tokens.validate` alone every verdict is a call.
  *
- * @throws Error if an option is out of its range
+ * @throws Error if an option is none, or out of its range
  */
 export function createValidator(client: KeywardClient, options: ValidatorOptions = {}): Validator {
   return new HoldingValidator(client, options);
 }
+
+const RULES: Rules<ValidatorOptions> = {
+  label: TEXT,
+  maxEntries: wholeNumber(MAX_ENTRIES),
+  onRevoked: FUNCTION,
+};
 
 class HoldingValidator implements Validator {
   readonly counts: ValidatorCounts = { memory: 0, lookUp: 0, call: 0 };
@@ -86,11 +97,11 @@ class HoldingValidator implements Validator {
   readonly #bound = new Set<Bound>();
   readonly #onRevoked: ValidatorOptions['onRevoked'];
 
-  constructor(client: KeywardClient, { onRevoked, ...options }: ValidatorOptions) {
-    const { maxEntries = 1 } = options;
-    if (!Number.isInteger(maxEntries) || maxEntries < 1) throw new Error('maxEntries must be above 0');
+  constructor(client: KeywardClient, options: ValidatorOptions) {
+    checkOptions('createValidator', options, RULES);
+    const { onRevoked, ...limits } = options;
     this.#client = client;
-    this.#holding = new Holding(client.transport, options);
+    this.#holding = new Holding(client.transport, limits);
     this.#memory = this.#holding.memory;
     this.#onRevoked = onRevoked;
     if (onRevoked !== undefined)
@@ -135,8 +146,8 @@ class HoldingValidator implements Validator {
     return this.#memory.entryOf(key);
   }
 
-  judgeCached(entry: Entry | undefined, { scopes = [] }: ValidateOptions): Verdict | undefined {
-    if (scopes.length > 0) checkScopes(scopes);
+  judgeCached(entry: Entry | undefined, options: ValidateOptions): Verdict | undefined {
+    const scopes = scopesOf(options);
     const verdict = entry && this.#memory.judgeEntry(entry, scopes);
     if (verdict !== undefined) this.counts.memory += 1;
     return verdict;
@@ -144,8 +155,8 @@ class HoldingValidator implements Validator {
 
   /** ask asks a replica: by the stream, so that the answer is held, or by a call. */
   async ask(text: string, key: string, options: ValidateOptions): Promise<Verdict> {
-    const { scopes = [], signal } = options;
-    checkScopes(scopes);
+    const { signal } = options;
+    const scopes = scopesOf(options);
     signal?.throwIfAborted();
     const answer = await this.#lookUp(text, key);
     signal?.throwIfAborted();
@@ -155,7 +166,7 @@ class HoldingValidator implements Validator {
     }
     const request = { token: text, requiredScopes: [...scopes] };
     const call = signal === undefined ? {} : { signal };
-    const response = await this.#client.transport.unary(TokenServiceService.validateToken, request, call);
+    const response = await this.#client.transport.unary(VALIDATE, request, call);
     this.counts.call += 1;
     return verdictOf(response);
   }
@@ -219,7 +230,22 @@ class Bound implements BoundText {
   }
 }
 
-/** checkScopes refuses what the service would refuse. */
+/**
+ * scopesOf gives the scopes that a token must hold. An option that there is not may be `scopes` misspelt.
+ *
+ * @throws KeywardCallError (INVALID_ARGUMENT) for what the service would refuse
+ */
+function scopesOf(options: ValidateOptions): readonly string[] {
+  for (const name in options)
+    if (name !== 'scopes' && name !== 'signal')
+      throw invalidRequest([{ field: name, rule: 'is no option: scopes, signal' }]);
+  const { scopes = [] } = options;
+  const isList: boolean = Array.isArray(scopes);
+  if (!isList) throw invalidRequest([{ field: 'scopes', rule: 'must be a list' }]);
+  if (scopes.length > 0) checkScopes(scopes);
+  return scopes;
+}
+
 function checkScopes(scopes: readonly string[]): void {
   if (scopes.length <= MAX_SCOPES && scopes.every((scope) => SCOPE.test(scope))) return;
   const wrong = scopes.flatMap((scope, at) =>

@@ -1,5 +1,4 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { status } from '@grpc/grpc-js';
 import type { KeywardCallError, KeywardClient, Validator, Verdict } from '@keyward/client';
 import { machineNow } from '../../../support/machine-clock.js';
 import { Random } from '../../../support/random.js';
@@ -115,7 +114,6 @@ export class Asking {
 
 /** toFailure tells the code of an outage, and of whatever else all that is known. */
 function toFailure(error: unknown): Answer {
-  const { code, message } = error as Partial<KeywardCallError>;
-  const name = code === undefined ? 'no code' : status[code];
+  const { codeName: name = 'no code', message } = error as Partial<KeywardCallError>;
   return { failure: OUTAGES.has(name) ? name : `${name}: ${message ?? String(error)}` };
 }

@@ -6,18 +6,6 @@
 
 /* eslint-disable */
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
-import {
-  type CallOptions,
-  type ChannelCredentials,
-  Client,
-  type ClientOptions,
-  type ClientUnaryCall,
-  type handleUnaryCall,
-  makeGenericClientConstructor,
-  type Metadata,
-  type ServiceError,
-  type UntypedServiceImplementation,
-} from "@grpc/grpc-js";
 import { FieldMask } from "../../../google/protobuf/field_mask.js";
 import { Propagation } from "../../coherence/v1/propagation.js";
 import {
@@ -3797,639 +3785,208 @@ export const NamedResource: MessageFns<NamedResource> = {
  * plaintext; nothing is changed, recorded or told, no replica is waited for, and a
  * `request_id` is not remembered. Refusals are recorded as always.
  */
-export type AccountServiceService = typeof AccountServiceService;
-export const AccountServiceService = {
-  /** CreateAccount makes an account. ALREADY_EXISTS if the account number is taken. */
-  createAccount: {
-    path: "/keyward.account.v1.AccountService/CreateAccount" as const,
-    requestStream: false as const,
-    responseStream: false as const,
-    requestSerialize: (value: CreateAccountRequest): Buffer => Buffer.from(CreateAccountRequest.encode(value).finish()),
-    requestDeserialize: (value: Buffer): CreateAccountRequest => CreateAccountRequest.decode(value),
-    responseSerialize: (value: CreateAccountResponse): Buffer =>
-      Buffer.from(CreateAccountResponse.encode(value).finish()),
-    responseDeserialize: (value: Buffer): CreateAccountResponse => CreateAccountResponse.decode(value),
-  },
-  /** GetAccount returns one account. NOT_FOUND if there is none. */
-  getAccount: {
-    path: "/keyward.account.v1.AccountService/GetAccount" as const,
-    requestStream: false as const,
-    responseStream: false as const,
-    requestSerialize: (value: GetAccountRequest): Buffer => Buffer.from(GetAccountRequest.encode(value).finish()),
-    requestDeserialize: (value: Buffer): GetAccountRequest => GetAccountRequest.decode(value),
-    responseSerialize: (value: GetAccountResponse): Buffer => Buffer.from(GetAccountResponse.encode(value).finish()),
-    responseDeserialize: (value: Buffer): GetAccountResponse => GetAccountResponse.decode(value),
-  },
-  /** ListAccounts returns a page of accounts. */
-  listAccounts: {
-    path: "/keyward.account.v1.AccountService/ListAccounts" as const,
-    requestStream: false as const,
-    responseStream: false as const,
-    requestSerialize: (value: ListAccountsRequest): Buffer => Buffer.from(ListAccountsRequest.encode(value).finish()),
-    requestDeserialize: (value: Buffer): ListAccountsRequest => ListAccountsRequest.decode(value),
-    responseSerialize: (value: ListAccountsResponse): Buffer =>
-      Buffer.from(ListAccountsResponse.encode(value).finish()),
-    responseDeserialize: (value: Buffer): ListAccountsResponse => ListAccountsResponse.decode(value),
-  },
-  /**
-   * UpdateAccount changes the fields named in `update_mask`. Switching an account off refuses all its
-   * tokens. FAILED_PRECONDITION (PLATFORM_ACCOUNT) if that is the platform's own.
-   * Switching it on gives its tokens power again: PERMISSION_DENIED (SCOPE_NOT_HELD)
-   * as said above.
-   * NOT_FOUND if there is none, ABORTED if the etag is stale.
-   */
-  updateAccount: {
-    path: "/keyward.account.v1.AccountService/UpdateAccount" as const,
-    requestStream: false as const,
-    responseStream: false as const,
-    requestSerialize: (value: UpdateAccountRequest): Buffer => Buffer.from(UpdateAccountRequest.encode(value).finish()),
-    requestDeserialize: (value: Buffer): UpdateAccountRequest => UpdateAccountRequest.decode(value),
-    responseSerialize: (value: UpdateAccountResponse): Buffer =>
-      Buffer.from(UpdateAccountResponse.encode(value).finish()),
-    responseDeserialize: (value: Buffer): UpdateAccountResponse => UpdateAccountResponse.decode(value),
-  },
-  /**
-   * DeleteAccount deletes an account. FAILED_PRECONDITION (RESOURCE_IN_USE) while
-   * user profiles belong to it, unless `force` is set. FAILED_PRECONDITION
-   * (PLATFORM_ACCOUNT) for the platform's own. NOT_FOUND if there is none,
-   * ABORTED if the etag is stale.
-   */
-  deleteAccount: {
-    path: "/keyward.account.v1.AccountService/DeleteAccount" as const,
-    requestStream: false as const,
-    responseStream: false as const,
-    requestSerialize: (value: DeleteAccountRequest): Buffer => Buffer.from(DeleteAccountRequest.encode(value).finish()),
-    requestDeserialize: (value: Buffer): DeleteAccountRequest => DeleteAccountRequest.decode(value),
-    responseSerialize: (value: DeleteAccountResponse): Buffer =>
-      Buffer.from(DeleteAccountResponse.encode(value).finish()),
-    responseDeserialize: (value: Buffer): DeleteAccountResponse => DeleteAccountResponse.decode(value),
-  },
-  /**
-   * CreateUser makes a user. ALREADY_EXISTS if the username is taken,
-   * PERMISSION_DENIED (SCOPE_NOT_HELD) as said above, for certificates alone.
-   */
-  createUser: {
-    path: "/keyward.account.v1.AccountService/CreateUser" as const,
-    requestStream: false as const,
-    responseStream: false as const,
-    requestSerialize: (value: CreateUserRequest): Buffer => Buffer.from(CreateUserRequest.encode(value).finish()),
-    requestDeserialize: (value: Buffer): CreateUserRequest => CreateUserRequest.decode(value),
-    responseSerialize: (value: CreateUserResponse): Buffer => Buffer.from(CreateUserResponse.encode(value).finish()),
-    responseDeserialize: (value: Buffer): CreateUserResponse => CreateUserResponse.decode(value),
-  },
-  /** GetUser returns one user. NOT_FOUND if there is none. */
-  getUser: {
-    path: "/keyward.account.v1.AccountService/GetUser" as const,
-    requestStream: false as const,
-    responseStream: false as const,
-    requestSerialize: (value: GetUserRequest): Buffer => Buffer.from(GetUserRequest.encode(value).finish()),
-    requestDeserialize: (value: Buffer): GetUserRequest => GetUserRequest.decode(value),
-    responseSerialize: (value: GetUserResponse): Buffer => Buffer.from(GetUserResponse.encode(value).finish()),
-    responseDeserialize: (value: Buffer): GetUserResponse => GetUserResponse.decode(value),
-  },
-  /** ListUsers returns a page of users. */
-  listUsers: {
-    path: "/keyward.account.v1.AccountService/ListUsers" as const,
-    requestStream: false as const,
-    responseStream: false as const,
-    requestSerialize: (value: ListUsersRequest): Buffer => Buffer.from(ListUsersRequest.encode(value).finish()),
-    requestDeserialize: (value: Buffer): ListUsersRequest => ListUsersRequest.decode(value),
-    responseSerialize: (value: ListUsersResponse): Buffer => Buffer.from(ListUsersResponse.encode(value).finish()),
-    responseDeserialize: (value: Buffer): ListUsersResponse => ListUsersResponse.decode(value),
-  },
-  /**
-   * UpdateUser changes the fields named in `update_mask`. Switching a user off refuses all the
-   * user's tokens.
-   *
-   * Switching a user on, or promoting one, gives the user's tokens power:
-   * PERMISSION_DENIED (SCOPE_NOT_HELD) as said above. A promotion, which is
-   * `is_superuser` or `is_staff` set for a user who is neither that nor a superuser,
-   * first switches off those of the user's tokens whose plaintext someone else may
-   * know, unless `keep_tokens` is set: tokens that are switched on and have not
-   * expired, and of which a plaintext that is accepted was not issued by the user, or
-   * by nobody knows whom, as for imported ones. The response lists them.
-   *
-   * NOT_FOUND if there is none, ABORTED if the etag is stale.
-   */
-  updateUser: {
-    path: "/keyward.account.v1.AccountService/UpdateUser" as const,
-    requestStream: false as const,
-    responseStream: false as const,
-    requestSerialize: (value: UpdateUserRequest): Buffer => Buffer.from(UpdateUserRequest.encode(value).finish()),
-    requestDeserialize: (value: Buffer): UpdateUserRequest => UpdateUserRequest.decode(value),
-    responseSerialize: (value: UpdateUserResponse): Buffer => Buffer.from(UpdateUserResponse.encode(value).finish()),
-    responseDeserialize: (value: Buffer): UpdateUserResponse => UpdateUserResponse.decode(value),
-  },
-  /**
-   * DeleteUser deletes a user. FAILED_PRECONDITION (RESOURCE_IN_USE) while
-   * user profiles belong to it, unless `force` is set. NOT_FOUND if there is none,
-   * ABORTED if the etag is stale.
-   */
-  deleteUser: {
-    path: "/keyward.account.v1.AccountService/DeleteUser" as const,
-    requestStream: false as const,
-    responseStream: false as const,
-    requestSerialize: (value: DeleteUserRequest): Buffer => Buffer.from(DeleteUserRequest.encode(value).finish()),
-    requestDeserialize: (value: Buffer): DeleteUserRequest => DeleteUserRequest.decode(value),
-    responseSerialize: (value: DeleteUserResponse): Buffer => Buffer.from(DeleteUserResponse.encode(value).finish()),
-    responseDeserialize: (value: Buffer): DeleteUserResponse => DeleteUserResponse.decode(value),
-  },
-  /**
-   * CreateUserProfile makes a user profile. ALREADY_EXISTS if the user already has a profile in the account, NOT_FOUND if there is no such user or account.
-   *
-   * A user who is no superuser and has profiles already gains rights in another
-   * account: as with a promotion by UpdateUser, tokens whose plaintext someone else
-   * may know are switched off first, unless `keep_tokens` is set, and the call fails
-   * with PERMISSION_DENIED (SCOPE_NOT_HELD) as said above.
-   */
-  createUserProfile: {
-    path: "/keyward.account.v1.AccountService/CreateUserProfile" as const,
-    requestStream: false as const,
-    responseStream: false as const,
-    requestSerialize: (value: CreateUserProfileRequest): Buffer =>
-      Buffer.from(CreateUserProfileRequest.encode(value).finish()),
-    requestDeserialize: (value: Buffer): CreateUserProfileRequest => CreateUserProfileRequest.decode(value),
-    responseSerialize: (value: CreateUserProfileResponse): Buffer =>
-      Buffer.from(CreateUserProfileResponse.encode(value).finish()),
-    responseDeserialize: (value: Buffer): CreateUserProfileResponse => CreateUserProfileResponse.decode(value),
-  },
-  /** GetUserProfile returns one user profile. NOT_FOUND if there is none. */
-  getUserProfile: {
-    path: "/keyward.account.v1.AccountService/GetUserProfile" as const,
-    requestStream: false as const,
-    responseStream: false as const,
-    requestSerialize: (value: GetUserProfileRequest): Buffer =>
-      Buffer.from(GetUserProfileRequest.encode(value).finish()),
-    requestDeserialize: (value: Buffer): GetUserProfileRequest => GetUserProfileRequest.decode(value),
-    responseSerialize: (value: GetUserProfileResponse): Buffer =>
-      Buffer.from(GetUserProfileResponse.encode(value).finish()),
-    responseDeserialize: (value: Buffer): GetUserProfileResponse => GetUserProfileResponse.decode(value),
-  },
-  /** ListUserProfiles returns a page of user profiles. */
-  listUserProfiles: {
-    path: "/keyward.account.v1.AccountService/ListUserProfiles" as const,
-    requestStream: false as const,
-    responseStream: false as const,
-    requestSerialize: (value: ListUserProfilesRequest): Buffer =>
-      Buffer.from(ListUserProfilesRequest.encode(value).finish()),
-    requestDeserialize: (value: Buffer): ListUserProfilesRequest => ListUserProfilesRequest.decode(value),
-    responseSerialize: (value: ListUserProfilesResponse): Buffer =>
-      Buffer.from(ListUserProfilesResponse.encode(value).finish()),
-    responseDeserialize: (value: Buffer): ListUserProfilesResponse => ListUserProfilesResponse.decode(value),
-  },
-  /**
-   * UpdateUserProfile changes the fields named in `update_mask`.
-   * NOT_FOUND if there is none, ABORTED if the etag is stale.
-   */
-  updateUserProfile: {
-    path: "/keyward.account.v1.AccountService/UpdateUserProfile" as const,
-    requestStream: false as const,
-    responseStream: false as const,
-    requestSerialize: (value: UpdateUserProfileRequest): Buffer =>
-      Buffer.from(UpdateUserProfileRequest.encode(value).finish()),
-    requestDeserialize: (value: Buffer): UpdateUserProfileRequest => UpdateUserProfileRequest.decode(value),
-    responseSerialize: (value: UpdateUserProfileResponse): Buffer =>
-      Buffer.from(UpdateUserProfileResponse.encode(value).finish()),
-    responseDeserialize: (value: Buffer): UpdateUserProfileResponse => UpdateUserProfileResponse.decode(value),
-  },
-  /**
-   * DeleteUserProfile deletes a user profile. FAILED_PRECONDITION (RESOURCE_IN_USE) while
-   * tokens belong to it, unless `force` is set. NOT_FOUND if there is none,
-   * ABORTED if the etag is stale.
-   */
-  deleteUserProfile: {
-    path: "/keyward.account.v1.AccountService/DeleteUserProfile" as const,
-    requestStream: false as const,
-    responseStream: false as const,
-    requestSerialize: (value: DeleteUserProfileRequest): Buffer =>
-      Buffer.from(DeleteUserProfileRequest.encode(value).finish()),
-    requestDeserialize: (value: Buffer): DeleteUserProfileRequest => DeleteUserProfileRequest.decode(value),
-    responseSerialize: (value: DeleteUserProfileResponse): Buffer =>
-      Buffer.from(DeleteUserProfileResponse.encode(value).finish()),
-    responseDeserialize: (value: Buffer): DeleteUserProfileResponse => DeleteUserProfileResponse.decode(value),
-  },
-  /**
-   * ResolveId finds the hashed ids and record locators in a text, such as an address or
-   * a line of a log, and tells what they stand for. Any caller with the scope
-   * `keyward.accounts.read` may call it. It names what the caller could read by Get:
-   * tokens with the scope `keyward.tokens.read`, secrets with `keyward.secrets.read`,
-   * accounts and user profiles as a superuser. What the caller may not read is as absent.
-   */
-  resolveId: {
-    path: "/keyward.account.v1.AccountService/ResolveId" as const,
-    requestStream: false as const,
-    responseStream: false as const,
-    requestSerialize: (value: ResolveIdRequest): Buffer => Buffer.from(ResolveIdRequest.encode(value).finish()),
-    requestDeserialize: (value: Buffer): ResolveIdRequest => ResolveIdRequest.decode(value),
-    responseSerialize: (value: ResolveIdResponse): Buffer => Buffer.from(ResolveIdResponse.encode(value).finish()),
-    responseDeserialize: (value: Buffer): ResolveIdResponse => ResolveIdResponse.decode(value),
+export type AccountServiceDefinition = typeof AccountServiceDefinition;
+export const AccountServiceDefinition = {
+  name: "AccountService",
+  fullName: "keyward.account.v1.AccountService",
+  methods: {
+    /** CreateAccount makes an account. ALREADY_EXISTS if the account number is taken. */
+    createAccount: {
+      name: "CreateAccount",
+      requestType: CreateAccountRequest as typeof CreateAccountRequest,
+      requestStream: false,
+      responseType: CreateAccountResponse as typeof CreateAccountResponse,
+      responseStream: false,
+      options: {},
+    },
+    /** GetAccount returns one account. NOT_FOUND if there is none. */
+    getAccount: {
+      name: "GetAccount",
+      requestType: GetAccountRequest as typeof GetAccountRequest,
+      requestStream: false,
+      responseType: GetAccountResponse as typeof GetAccountResponse,
+      responseStream: false,
+      options: {},
+    },
+    /** ListAccounts returns a page of accounts. */
+    listAccounts: {
+      name: "ListAccounts",
+      requestType: ListAccountsRequest as typeof ListAccountsRequest,
+      requestStream: false,
+      responseType: ListAccountsResponse as typeof ListAccountsResponse,
+      responseStream: false,
+      options: {},
+    },
+    /**
+     * UpdateAccount changes the fields named in `update_mask`. Switching an account off refuses all its
+     * tokens. FAILED_PRECONDITION (PLATFORM_ACCOUNT) if that is the platform's own.
+     * Switching it on gives its tokens power again: PERMISSION_DENIED (SCOPE_NOT_HELD)
+     * as said above.
+     * NOT_FOUND if there is none, ABORTED if the etag is stale.
+     */
+    updateAccount: {
+      name: "UpdateAccount",
+      requestType: UpdateAccountRequest as typeof UpdateAccountRequest,
+      requestStream: false,
+      responseType: UpdateAccountResponse as typeof UpdateAccountResponse,
+      responseStream: false,
+      options: {},
+    },
+    /**
+     * DeleteAccount deletes an account. FAILED_PRECONDITION (RESOURCE_IN_USE) while
+     * user profiles belong to it, unless `force` is set. FAILED_PRECONDITION
+     * (PLATFORM_ACCOUNT) for the platform's own. NOT_FOUND if there is none,
+     * ABORTED if the etag is stale.
+     */
+    deleteAccount: {
+      name: "DeleteAccount",
+      requestType: DeleteAccountRequest as typeof DeleteAccountRequest,
+      requestStream: false,
+      responseType: DeleteAccountResponse as typeof DeleteAccountResponse,
+      responseStream: false,
+      options: {},
+    },
+    /**
+     * CreateUser makes a user. ALREADY_EXISTS if the username is taken,
+     * PERMISSION_DENIED (SCOPE_NOT_HELD) as said above, for certificates alone.
+     */
+    createUser: {
+      name: "CreateUser",
+      requestType: CreateUserRequest as typeof CreateUserRequest,
+      requestStream: false,
+      responseType: CreateUserResponse as typeof CreateUserResponse,
+      responseStream: false,
+      options: {},
+    },
+    /** GetUser returns one user. NOT_FOUND if there is none. */
+    getUser: {
+      name: "GetUser",
+      requestType: GetUserRequest as typeof GetUserRequest,
+      requestStream: false,
+      responseType: GetUserResponse as typeof GetUserResponse,
+      responseStream: false,
+      options: {},
+    },
+    /** ListUsers returns a page of users. */
+    listUsers: {
+      name: "ListUsers",
+      requestType: ListUsersRequest as typeof ListUsersRequest,
+      requestStream: false,
+      responseType: ListUsersResponse as typeof ListUsersResponse,
+      responseStream: false,
+      options: {},
+    },
+    /**
+     * UpdateUser changes the fields named in `update_mask`. Switching a user off refuses all the
+     * user's tokens.
+     *
+     * Switching a user on, or promoting one, gives the user's tokens power:
+     * PERMISSION_DENIED (SCOPE_NOT_HELD) as said above. A promotion, which is
+     * `is_superuser` or `is_staff` set for a user who is neither that nor a superuser,
+     * first switches off those of the user's tokens whose plaintext someone else may
+     * know, unless `keep_tokens` is set: tokens that are switched on and have not
+     * expired, and of which a plaintext that is accepted was not issued by the user, or
+     * by nobody knows whom, as for imported ones. The response lists them.
+     *
+     * NOT_FOUND if there is none, ABORTED if the etag is stale.
+     */
+    updateUser: {
+      name: "UpdateUser",
+      requestType: UpdateUserRequest as typeof UpdateUserRequest,
+      requestStream: false,
+      responseType: UpdateUserResponse as typeof UpdateUserResponse,
+      responseStream: false,
+      options: {},
+    },
+    /**
+     * DeleteUser deletes a user. FAILED_PRECONDITION (RESOURCE_IN_USE) while
+     * user profiles belong to it, unless `force` is set. NOT_FOUND if there is none,
+     * ABORTED if the etag is stale.
+     */
+    deleteUser: {
+      name: "DeleteUser",
+      requestType: DeleteUserRequest as typeof DeleteUserRequest,
+      requestStream: false,
+      responseType: DeleteUserResponse as typeof DeleteUserResponse,
+      responseStream: false,
+      options: {},
+    },
+    /**
+     * CreateUserProfile makes a user profile. ALREADY_EXISTS if the user already has a profile in the account, NOT_FOUND if there is no such user or account.
+     *
+     * A user who is no superuser and has profiles already gains rights in another
+     * account: as with a promotion by UpdateUser, tokens whose plaintext someone else
+     * may know are switched off first, unless `keep_tokens` is set, and the call fails
+     * with PERMISSION_DENIED (SCOPE_NOT_HELD) as said above.
+     */
+    createUserProfile: {
+      name: "CreateUserProfile",
+      requestType: CreateUserProfileRequest as typeof CreateUserProfileRequest,
+      requestStream: false,
+      responseType: CreateUserProfileResponse as typeof CreateUserProfileResponse,
+      responseStream: false,
+      options: {},
+    },
+    /** GetUserProfile returns one user profile. NOT_FOUND if there is none. */
+    getUserProfile: {
+      name: "GetUserProfile",
+      requestType: GetUserProfileRequest as typeof GetUserProfileRequest,
+      requestStream: false,
+      responseType: GetUserProfileResponse as typeof GetUserProfileResponse,
+      responseStream: false,
+      options: {},
+    },
+    /** ListUserProfiles returns a page of user profiles. */
+    listUserProfiles: {
+      name: "ListUserProfiles",
+      requestType: ListUserProfilesRequest as typeof ListUserProfilesRequest,
+      requestStream: false,
+      responseType: ListUserProfilesResponse as typeof ListUserProfilesResponse,
+      responseStream: false,
+      options: {},
+    },
+    /**
+     * UpdateUserProfile changes the fields named in `update_mask`.
+     * NOT_FOUND if there is none, ABORTED if the etag is stale.
+     */
+    updateUserProfile: {
+      name: "UpdateUserProfile",
+      requestType: UpdateUserProfileRequest as typeof UpdateUserProfileRequest,
+      requestStream: false,
+      responseType: UpdateUserProfileResponse as typeof UpdateUserProfileResponse,
+      responseStream: false,
+      options: {},
+    },
+    /**
+     * DeleteUserProfile deletes a user profile. FAILED_PRECONDITION (RESOURCE_IN_USE) while
+     * tokens belong to it, unless `force` is set. NOT_FOUND if there is none,
+     * ABORTED if the etag is stale.
+     */
+    deleteUserProfile: {
+      name: "DeleteUserProfile",
+      requestType: DeleteUserProfileRequest as typeof DeleteUserProfileRequest,
+      requestStream: false,
+      responseType: DeleteUserProfileResponse as typeof DeleteUserProfileResponse,
+      responseStream: false,
+      options: {},
+    },
+    /**
+     * ResolveId finds the hashed ids and record locators in a text, such as an address or
+     * a line of a log, and tells what they stand for. Any caller with the scope
+     * `keyward.accounts.read` may call it. It names what the caller could read by Get:
+     * tokens with the scope `keyward.tokens.read`, secrets with `keyward.secrets.read`,
+     * accounts and user profiles as a superuser. What the caller may not read is as absent.
+     */
+    resolveId: {
+      name: "ResolveId",
+      requestType: ResolveIdRequest as typeof ResolveIdRequest,
+      requestStream: false,
+      responseType: ResolveIdResponse as typeof ResolveIdResponse,
+      responseStream: false,
+      options: {},
+    },
   },
 } as const;
-
-export interface AccountServiceServer extends UntypedServiceImplementation {
-  /** CreateAccount makes an account. ALREADY_EXISTS if the account number is taken. */
-  createAccount: handleUnaryCall<CreateAccountRequest, CreateAccountResponse>;
-  /** GetAccount returns one account. NOT_FOUND if there is none. */
-  getAccount: handleUnaryCall<GetAccountRequest, GetAccountResponse>;
-  /** ListAccounts returns a page of accounts. */
-  listAccounts: handleUnaryCall<ListAccountsRequest, ListAccountsResponse>;
-  /**
-   * UpdateAccount changes the fields named in `update_mask`. Switching an account off refuses all its
-   * tokens. FAILED_PRECONDITION (PLATFORM_ACCOUNT) if that is the platform's own.
-   * Switching it on gives its tokens power again: PERMISSION_DENIED (SCOPE_NOT_HELD)
-   * as said above.
-   * NOT_FOUND if there is none, ABORTED if the etag is stale.
-   */
-  updateAccount: handleUnaryCall<UpdateAccountRequest, UpdateAccountResponse>;
-  /**
-   * DeleteAccount deletes an account. FAILED_PRECONDITION (RESOURCE_IN_USE) while
-   * user profiles belong to it, unless `force` is set. FAILED_PRECONDITION
-   * (PLATFORM_ACCOUNT) for the platform's own. NOT_FOUND if there is none,
-   * ABORTED if the etag is stale.
-   */
-  deleteAccount: handleUnaryCall<DeleteAccountRequest, DeleteAccountResponse>;
-  /**
-   * CreateUser makes a user. ALREADY_EXISTS if the username is taken,
-   * PERMISSION_DENIED (SCOPE_NOT_HELD) as said above, for certificates alone.
-   */
-  createUser: handleUnaryCall<CreateUserRequest, CreateUserResponse>;
-  /** GetUser returns one user. NOT_FOUND if there is none. */
-  getUser: handleUnaryCall<GetUserRequest, GetUserResponse>;
-  /** ListUsers returns a page of users. */
-  listUsers: handleUnaryCall<ListUsersRequest, ListUsersResponse>;
-  /**
-   * UpdateUser changes the fields named in `update_mask`. Switching a user off refuses all the
-   * user's tokens.
-   *
-   * Switching a user on, or promoting one, gives the user's tokens power:
-   * PERMISSION_DENIED (SCOPE_NOT_HELD) as said above. A promotion, which is
-   * `is_superuser` or `is_staff` set for a user who is neither that nor a superuser,
-   * first switches off those of the user's tokens whose plaintext someone else may
-   * know, unless `keep_tokens` is set: tokens that are switched on and have not
-   * expired, and of which a plaintext that is accepted was not issued by the user, or
-   * by nobody knows whom, as for imported ones. The response lists them.
-   *
-   * NOT_FOUND if there is none, ABORTED if the etag is stale.
-   */
-  updateUser: handleUnaryCall<UpdateUserRequest, UpdateUserResponse>;
-  /**
-   * DeleteUser deletes a user. FAILED_PRECONDITION (RESOURCE_IN_USE) while
-   * user profiles belong to it, unless `force` is set. NOT_FOUND if there is none,
-   * ABORTED if the etag is stale.
-   */
-  deleteUser: handleUnaryCall<DeleteUserRequest, DeleteUserResponse>;
-  /**
-   * CreateUserProfile makes a user profile. ALREADY_EXISTS if the user already has a profile in the account, NOT_FOUND if there is no such user or account.
-   *
-   * A user who is no superuser and has profiles already gains rights in another
-   * account: as with a promotion by UpdateUser, tokens whose plaintext someone else
-   * may know are switched off first, unless `keep_tokens` is set, and the call fails
-   * with PERMISSION_DENIED (SCOPE_NOT_HELD) as said above.
-   */
-  createUserProfile: handleUnaryCall<CreateUserProfileRequest, CreateUserProfileResponse>;
-  /** GetUserProfile returns one user profile. NOT_FOUND if there is none. */
-  getUserProfile: handleUnaryCall<GetUserProfileRequest, GetUserProfileResponse>;
-  /** ListUserProfiles returns a page of user profiles. */
-  listUserProfiles: handleUnaryCall<ListUserProfilesRequest, ListUserProfilesResponse>;
-  /**
-   * UpdateUserProfile changes the fields named in `update_mask`.
-   * NOT_FOUND if there is none, ABORTED if the etag is stale.
-   */
-  updateUserProfile: handleUnaryCall<UpdateUserProfileRequest, UpdateUserProfileResponse>;
-  /**
-   * DeleteUserProfile deletes a user profile. FAILED_PRECONDITION (RESOURCE_IN_USE) while
-   * tokens belong to it, unless `force` is set. NOT_FOUND if there is none,
-   * ABORTED if the etag is stale.
-   */
-  deleteUserProfile: handleUnaryCall<DeleteUserProfileRequest, DeleteUserProfileResponse>;
-  /**
-   * ResolveId finds the hashed ids and record locators in a text, such as an address or
-   * a line of a log, and tells what they stand for. Any caller with the scope
-   * `keyward.accounts.read` may call it. It names what the caller could read by Get:
-   * tokens with the scope `keyward.tokens.read`, secrets with `keyward.secrets.read`,
-   * accounts and user profiles as a superuser. What the caller may not read is as absent.
-   */
-  resolveId: handleUnaryCall<ResolveIdRequest, ResolveIdResponse>;
-}
-
-export interface AccountServiceClient extends Client {
-  /** CreateAccount makes an account. ALREADY_EXISTS if the account number is taken. */
-  createAccount(
-    request: CreateAccountRequest,
-    callback: (error: ServiceError | null, response: CreateAccountResponse) => void,
-  ): ClientUnaryCall;
-  createAccount(
-    request: CreateAccountRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: CreateAccountResponse) => void,
-  ): ClientUnaryCall;
-  createAccount(
-    request: CreateAccountRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: CreateAccountResponse) => void,
-  ): ClientUnaryCall;
-  /** GetAccount returns one account. NOT_FOUND if there is none. */
-  getAccount(
-    request: GetAccountRequest,
-    callback: (error: ServiceError | null, response: GetAccountResponse) => void,
-  ): ClientUnaryCall;
-  getAccount(
-    request: GetAccountRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: GetAccountResponse) => void,
-  ): ClientUnaryCall;
-  getAccount(
-    request: GetAccountRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: GetAccountResponse) => void,
-  ): ClientUnaryCall;
-  /** ListAccounts returns a page of accounts. */
-  listAccounts(
-    request: ListAccountsRequest,
-    callback: (error: ServiceError | null, response: ListAccountsResponse) => void,
-  ): ClientUnaryCall;
-  listAccounts(
-    request: ListAccountsRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: ListAccountsResponse) => void,
-  ): ClientUnaryCall;
-  listAccounts(
-    request: ListAccountsRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: ListAccountsResponse) => void,
-  ): ClientUnaryCall;
-  /**
-   * UpdateAccount changes the fields named in `update_mask`. Switching an account off refuses all its
-   * tokens. FAILED_PRECONDITION (PLATFORM_ACCOUNT) if that is the platform's own.
-   * Switching it on gives its tokens power again: PERMISSION_DENIED (SCOPE_NOT_HELD)
-   * as said above.
-   * NOT_FOUND if there is none, ABORTED if the etag is stale.
-   */
-  updateAccount(
-    request: UpdateAccountRequest,
-    callback: (error: ServiceError | null, response: UpdateAccountResponse) => void,
-  ): ClientUnaryCall;
-  updateAccount(
-    request: UpdateAccountRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: UpdateAccountResponse) => void,
-  ): ClientUnaryCall;
-  updateAccount(
-    request: UpdateAccountRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: UpdateAccountResponse) => void,
-  ): ClientUnaryCall;
-  /**
-   * DeleteAccount deletes an account. FAILED_PRECONDITION (RESOURCE_IN_USE) while
-   * user profiles belong to it, unless `force` is set. FAILED_PRECONDITION
-   * (PLATFORM_ACCOUNT) for the platform's own. NOT_FOUND if there is none,
-   * ABORTED if the etag is stale.
-   */
-  deleteAccount(
-    request: DeleteAccountRequest,
-    callback: (error: ServiceError | null, response: DeleteAccountResponse) => void,
-  ): ClientUnaryCall;
-  deleteAccount(
-    request: DeleteAccountRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: DeleteAccountResponse) => void,
-  ): ClientUnaryCall;
-  deleteAccount(
-    request: DeleteAccountRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: DeleteAccountResponse) => void,
-  ): ClientUnaryCall;
-  /**
-   * CreateUser makes a user. ALREADY_EXISTS if the username is taken,
-   * PERMISSION_DENIED (SCOPE_NOT_HELD) as said above, for certificates alone.
-   */
-  createUser(
-    request: CreateUserRequest,
-    callback: (error: ServiceError | null, response: CreateUserResponse) => void,
-  ): ClientUnaryCall;
-  createUser(
-    request: CreateUserRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: CreateUserResponse) => void,
-  ): ClientUnaryCall;
-  createUser(
-    request: CreateUserRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: CreateUserResponse) => void,
-  ): ClientUnaryCall;
-  /** GetUser returns one user. NOT_FOUND if there is none. */
-  getUser(
-    request: GetUserRequest,
-    callback: (error: ServiceError | null, response: GetUserResponse) => void,
-  ): ClientUnaryCall;
-  getUser(
-    request: GetUserRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: GetUserResponse) => void,
-  ): ClientUnaryCall;
-  getUser(
-    request: GetUserRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: GetUserResponse) => void,
-  ): ClientUnaryCall;
-  /** ListUsers returns a page of users. */
-  listUsers(
-    request: ListUsersRequest,
-    callback: (error: ServiceError | null, response: ListUsersResponse) => void,
-  ): ClientUnaryCall;
-  listUsers(
-    request: ListUsersRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: ListUsersResponse) => void,
-  ): ClientUnaryCall;
-  listUsers(
-    request: ListUsersRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: ListUsersResponse) => void,
-  ): ClientUnaryCall;
-  /**
-   * UpdateUser changes the fields named in `update_mask`. Switching a user off refuses all the
-   * user's tokens.
-   *
-   * Switching a user on, or promoting one, gives the user's tokens power:
-   * PERMISSION_DENIED (SCOPE_NOT_HELD) as said above. A promotion, which is
-   * `is_superuser` or `is_staff` set for a user who is neither that nor a superuser,
-   * first switches off those of the user's tokens whose plaintext someone else may
-   * know, unless `keep_tokens` is set: tokens that are switched on and have not
-   * expired, and of which a plaintext that is accepted was not issued by the user, or
-   * by nobody knows whom, as for imported ones. The response lists them.
-   *
-   * NOT_FOUND if there is none, ABORTED if the etag is stale.
-   */
-  updateUser(
-    request: UpdateUserRequest,
-    callback: (error: ServiceError | null, response: UpdateUserResponse) => void,
-  ): ClientUnaryCall;
-  updateUser(
-    request: UpdateUserRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: UpdateUserResponse) => void,
-  ): ClientUnaryCall;
-  updateUser(
-    request: UpdateUserRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: UpdateUserResponse) => void,
-  ): ClientUnaryCall;
-  /**
-   * DeleteUser deletes a user. FAILED_PRECONDITION (RESOURCE_IN_USE) while
-   * user profiles belong to it, unless `force` is set. NOT_FOUND if there is none,
-   * ABORTED if the etag is stale.
-   */
-  deleteUser(
-    request: DeleteUserRequest,
-    callback: (error: ServiceError | null, response: DeleteUserResponse) => void,
-  ): ClientUnaryCall;
-  deleteUser(
-    request: DeleteUserRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: DeleteUserResponse) => void,
-  ): ClientUnaryCall;
-  deleteUser(
-    request: DeleteUserRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: DeleteUserResponse) => void,
-  ): ClientUnaryCall;
-  /**
-   * CreateUserProfile makes a user profile. ALREADY_EXISTS if the user already has a profile in the account, NOT_FOUND if there is no such user or account.
-   *
-   * A user who is no superuser and has profiles already gains rights in another
-   * account: as with a promotion by UpdateUser, tokens whose plaintext someone else
-   * may know are switched off first, unless `keep_tokens` is set, and the call fails
-   * with PERMISSION_DENIED (SCOPE_NOT_HELD) as said above.
-   */
-  createUserProfile(
-    request: CreateUserProfileRequest,
-    callback: (error: ServiceError | null, response: CreateUserProfileResponse) => void,
-  ): ClientUnaryCall;
-  createUserProfile(
-    request: CreateUserProfileRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: CreateUserProfileResponse) => void,
-  ): ClientUnaryCall;
-  createUserProfile(
-    request: CreateUserProfileRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: CreateUserProfileResponse) => void,
-  ): ClientUnaryCall;
-  /** GetUserProfile returns one user profile. NOT_FOUND if there is none. */
-  getUserProfile(
-    request: GetUserProfileRequest,
-    callback: (error: ServiceError | null, response: GetUserProfileResponse) => void,
-  ): ClientUnaryCall;
-  getUserProfile(
-    request: GetUserProfileRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: GetUserProfileResponse) => void,
-  ): ClientUnaryCall;
-  getUserProfile(
-    request: GetUserProfileRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: GetUserProfileResponse) => void,
-  ): ClientUnaryCall;
-  /** ListUserProfiles returns a page of user profiles. */
-  listUserProfiles(
-    request: ListUserProfilesRequest,
-    callback: (error: ServiceError | null, response: ListUserProfilesResponse) => void,
-  ): ClientUnaryCall;
-  listUserProfiles(
-    request: ListUserProfilesRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: ListUserProfilesResponse) => void,
-  ): ClientUnaryCall;
-  listUserProfiles(
-    request: ListUserProfilesRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: ListUserProfilesResponse) => void,
-  ): ClientUnaryCall;
-  /**
-   * UpdateUserProfile changes the fields named in `update_mask`.
-   * NOT_FOUND if there is none, ABORTED if the etag is stale.
-   */
-  updateUserProfile(
-    request: UpdateUserProfileRequest,
-    callback: (error: ServiceError | null, response: UpdateUserProfileResponse) => void,
-  ): ClientUnaryCall;
-  updateUserProfile(
-    request: UpdateUserProfileRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: UpdateUserProfileResponse) => void,
-  ): ClientUnaryCall;
-  updateUserProfile(
-    request: UpdateUserProfileRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: UpdateUserProfileResponse) => void,
-  ): ClientUnaryCall;
-  /**
-   * DeleteUserProfile deletes a user profile. FAILED_PRECONDITION (RESOURCE_IN_USE) while
-   * tokens belong to it, unless `force` is set. NOT_FOUND if there is none,
-   * ABORTED if the etag is stale.
-   */
-  deleteUserProfile(
-    request: DeleteUserProfileRequest,
-    callback: (error: ServiceError | null, response: DeleteUserProfileResponse) => void,
-  ): ClientUnaryCall;
-  deleteUserProfile(
-    request: DeleteUserProfileRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: DeleteUserProfileResponse) => void,
-  ): ClientUnaryCall;
-  deleteUserProfile(
-    request: DeleteUserProfileRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: DeleteUserProfileResponse) => void,
-  ): ClientUnaryCall;
-  /**
-   * ResolveId finds the hashed ids and record locators in a text, such as an address or
-   * a line of a log, and tells what they stand for. Any caller with the scope
-   * `keyward.accounts.read` may call it. It names what the caller could read by Get:
-   * tokens with the scope `keyward.tokens.read`, secrets with `keyward.secrets.read`,
-   * accounts and user profiles as a superuser. What the caller may not read is as absent.
-   */
-  resolveId(
-    request: ResolveIdRequest,
-    callback: (error: ServiceError | null, response: ResolveIdResponse) => void,
-  ): ClientUnaryCall;
-  resolveId(
-    request: ResolveIdRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: ResolveIdResponse) => void,
-  ): ClientUnaryCall;
-  resolveId(
-    request: ResolveIdRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: ResolveIdResponse) => void,
-  ): ClientUnaryCall;
-}
-
-export const AccountServiceClient = makeGenericClientConstructor(
-  AccountServiceService,
-  "keyward.account.v1.AccountService",
-) as unknown as {
-  new (address: string, credentials: ChannelCredentials, options?: Partial<ClientOptions>): AccountServiceClient;
-  service: typeof AccountServiceService;
-  serviceName: string;
-};
 
 type Builtin = Date | Function | Uint8Array | string | number | boolean | bigint | undefined;
 

@@ -6,18 +6,6 @@
 
 /* eslint-disable */
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
-import {
-  type CallOptions,
-  type ChannelCredentials,
-  Client,
-  type ClientOptions,
-  type ClientUnaryCall,
-  type handleUnaryCall,
-  makeGenericClientConstructor,
-  type Metadata,
-  type ServiceError,
-  type UntypedServiceImplementation,
-} from "@grpc/grpc-js";
 import { AuditEvent } from "./audit.js";
 
 /** ListAuditEventsRequest selects a page of records. */
@@ -227,63 +215,25 @@ export const ListAuditEventsResponse: MessageFns<ListAuditEventsResponse> = {
  * PERMISSION_DENIED (SCOPE_MISSING), INVALID_ARGUMENT (INVALID_FIELDS,
  * MALFORMED_REQUEST) and UNAVAILABLE (DATABASE_UNAVAILABLE).
  */
-export type AuditServiceService = typeof AuditServiceService;
-export const AuditServiceService = {
-  /**
-   * ListAuditEvents returns a page of the records that the caller may see. Needs the
-   * scope `keyward.audit.read`.
-   */
-  listAuditEvents: {
-    path: "/keyward.audit.v1.AuditService/ListAuditEvents" as const,
-    requestStream: false as const,
-    responseStream: false as const,
-    requestSerialize: (value: ListAuditEventsRequest): Buffer =>
-      Buffer.from(ListAuditEventsRequest.encode(value).finish()),
-    requestDeserialize: (value: Buffer): ListAuditEventsRequest => ListAuditEventsRequest.decode(value),
-    responseSerialize: (value: ListAuditEventsResponse): Buffer =>
-      Buffer.from(ListAuditEventsResponse.encode(value).finish()),
-    responseDeserialize: (value: Buffer): ListAuditEventsResponse => ListAuditEventsResponse.decode(value),
+export type AuditServiceDefinition = typeof AuditServiceDefinition;
+export const AuditServiceDefinition = {
+  name: "AuditService",
+  fullName: "keyward.audit.v1.AuditService",
+  methods: {
+    /**
+     * ListAuditEvents returns a page of the records that the caller may see. Needs the
+     * scope `keyward.audit.read`.
+     */
+    listAuditEvents: {
+      name: "ListAuditEvents",
+      requestType: ListAuditEventsRequest as typeof ListAuditEventsRequest,
+      requestStream: false,
+      responseType: ListAuditEventsResponse as typeof ListAuditEventsResponse,
+      responseStream: false,
+      options: {},
+    },
   },
 } as const;
-
-export interface AuditServiceServer extends UntypedServiceImplementation {
-  /**
-   * ListAuditEvents returns a page of the records that the caller may see. Needs the
-   * scope `keyward.audit.read`.
-   */
-  listAuditEvents: handleUnaryCall<ListAuditEventsRequest, ListAuditEventsResponse>;
-}
-
-export interface AuditServiceClient extends Client {
-  /**
-   * ListAuditEvents returns a page of the records that the caller may see. Needs the
-   * scope `keyward.audit.read`.
-   */
-  listAuditEvents(
-    request: ListAuditEventsRequest,
-    callback: (error: ServiceError | null, response: ListAuditEventsResponse) => void,
-  ): ClientUnaryCall;
-  listAuditEvents(
-    request: ListAuditEventsRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: ListAuditEventsResponse) => void,
-  ): ClientUnaryCall;
-  listAuditEvents(
-    request: ListAuditEventsRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: ListAuditEventsResponse) => void,
-  ): ClientUnaryCall;
-}
-
-export const AuditServiceClient = makeGenericClientConstructor(
-  AuditServiceService,
-  "keyward.audit.v1.AuditService",
-) as unknown as {
-  new (address: string, credentials: ChannelCredentials, options?: Partial<ClientOptions>): AuditServiceClient;
-  service: typeof AuditServiceService;
-  serviceName: string;
-};
 
 type Builtin = Date | Function | Uint8Array | string | number | boolean | bigint | undefined;
 

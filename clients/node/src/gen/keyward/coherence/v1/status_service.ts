@@ -6,18 +6,6 @@
 
 /* eslint-disable */
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
-import {
-  type CallOptions,
-  type ChannelCredentials,
-  Client,
-  type ClientOptions,
-  type ClientUnaryCall,
-  type handleUnaryCall,
-  makeGenericClientConstructor,
-  type Metadata,
-  type ServiceError,
-  type UntypedServiceImplementation,
-} from "@grpc/grpc-js";
 import { Duration } from "../../../../duration.js";
 
 /** ListReplicasRequest asks for all of them. */
@@ -419,65 +407,26 @@ export const ReplicaClients: MessageFns<ReplicaClients> = {
  * PERMISSION_DENIED (SCOPE_MISSING), INVALID_ARGUMENT (MALFORMED_REQUEST) and
  * UNAVAILABLE (DATABASE_UNAVAILABLE).
  */
-export type StatusServiceService = typeof StatusServiceService;
-export const StatusServiceService = {
-  /**
-   * ListReplicas lists the processes of the service, also those that have not been
-   * heard of for up to an hour. Needs the scope `keyward.status.read`;
-   * PERMISSION_DENIED (NOT_PERMITTED) if the caller is neither staff nor a superuser.
-   */
-  listReplicas: {
-    path: "/keyward.coherence.v1.StatusService/ListReplicas" as const,
-    requestStream: false as const,
-    responseStream: false as const,
-    requestSerialize: (value: ListReplicasRequest): Buffer => Buffer.from(ListReplicasRequest.encode(value).finish()),
-    requestDeserialize: (value: Buffer): ListReplicasRequest => ListReplicasRequest.decode(value),
-    responseSerialize: (value: ListReplicasResponse): Buffer =>
-      Buffer.from(ListReplicasResponse.encode(value).finish()),
-    responseDeserialize: (value: Buffer): ListReplicasResponse => ListReplicasResponse.decode(value),
+export type StatusServiceDefinition = typeof StatusServiceDefinition;
+export const StatusServiceDefinition = {
+  name: "StatusService",
+  fullName: "keyward.coherence.v1.StatusService",
+  methods: {
+    /**
+     * ListReplicas lists the processes of the service, also those that have not been
+     * heard of for up to an hour. Needs the scope `keyward.status.read`;
+     * PERMISSION_DENIED (NOT_PERMITTED) if the caller is neither staff nor a superuser.
+     */
+    listReplicas: {
+      name: "ListReplicas",
+      requestType: ListReplicasRequest as typeof ListReplicasRequest,
+      requestStream: false,
+      responseType: ListReplicasResponse as typeof ListReplicasResponse,
+      responseStream: false,
+      options: {},
+    },
   },
 } as const;
-
-export interface StatusServiceServer extends UntypedServiceImplementation {
-  /**
-   * ListReplicas lists the processes of the service, also those that have not been
-   * heard of for up to an hour. Needs the scope `keyward.status.read`;
-   * PERMISSION_DENIED (NOT_PERMITTED) if the caller is neither staff nor a superuser.
-   */
-  listReplicas: handleUnaryCall<ListReplicasRequest, ListReplicasResponse>;
-}
-
-export interface StatusServiceClient extends Client {
-  /**
-   * ListReplicas lists the processes of the service, also those that have not been
-   * heard of for up to an hour. Needs the scope `keyward.status.read`;
-   * PERMISSION_DENIED (NOT_PERMITTED) if the caller is neither staff nor a superuser.
-   */
-  listReplicas(
-    request: ListReplicasRequest,
-    callback: (error: ServiceError | null, response: ListReplicasResponse) => void,
-  ): ClientUnaryCall;
-  listReplicas(
-    request: ListReplicasRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: ListReplicasResponse) => void,
-  ): ClientUnaryCall;
-  listReplicas(
-    request: ListReplicasRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: ListReplicasResponse) => void,
-  ): ClientUnaryCall;
-}
-
-export const StatusServiceClient = makeGenericClientConstructor(
-  StatusServiceService,
-  "keyward.coherence.v1.StatusService",
-) as unknown as {
-  new (address: string, credentials: ChannelCredentials, options?: Partial<ClientOptions>): StatusServiceClient;
-  service: typeof StatusServiceService;
-  serviceName: string;
-};
 
 type Builtin = Date | Function | Uint8Array | string | number | boolean | bigint | undefined;
 

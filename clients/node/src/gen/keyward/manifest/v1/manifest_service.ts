@@ -6,18 +6,6 @@
 
 /* eslint-disable */
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
-import {
-  type CallOptions,
-  type ChannelCredentials,
-  Client,
-  type ClientOptions,
-  type ClientUnaryCall,
-  type handleUnaryCall,
-  makeGenericClientConstructor,
-  type Metadata,
-  type ServiceError,
-  type UntypedServiceImplementation,
-} from "@grpc/grpc-js";
 import { FieldMask } from "../../../google/protobuf/field_mask.js";
 import { AccountSelector, UserProfileSelector, UserSelector } from "../../account/v1/account.js";
 import { Propagation } from "../../coherence/v1/propagation.js";
@@ -471,159 +459,57 @@ export const GetManifestResponse: MessageFns<GetManifestResponse> = {
  * PERMISSION_DENIED (SCOPE_MISSING), INVALID_ARGUMENT (INVALID_FIELDS,
  * MALFORMED_REQUEST) and UNAVAILABLE (DATABASE_UNAVAILABLE).
  */
-export type ManifestServiceService = typeof ManifestServiceService;
-export const ManifestServiceService = {
-  /**
-   * ApplyManifest makes the resources of a manifest that are not there, and changes
-   * those that are. A field that a document leaves out stays as it is, or is that of
-   * a new resource. All documents are applied in their order in one transaction: all
-   * of them, or none. What is so already is not written again, so that applying a
-   * manifest twice, or what GetManifest gave, changes nothing.
-   *
-   * For each kind in the manifest it needs both scopes: `keyward.tokens.read` and
-   * `keyward.tokens.write`, `keyward.secrets.read` and `keyward.secrets.write`, or
-   * `keyward.accounts.read` and `keyward.accounts.write`. To give a value to a secret
-   * that is there it needs `keyward.secrets.access` besides: whether the value is new
-   * tells what the value is. That comparison is recorded as an access.
-   *
-   * INVALID_ARGUMENT (INVALID_FIELDS) for a text that is neither JSON nor YAML and
-   * for documents that break rules: all violations at once, each with the path in its
-   * document, such as `document[1].spec.scopes[0]`, and with line and column. It fails
-   * as the methods do that do the same: with NOT_FOUND, PERMISSION_DENIED
-   * (NOT_PERMITTED, SCOPE_NOT_HELD), ALREADY_EXISTS, ABORTED (ETAG_MISMATCH) and
-   * FAILED_PRECONDITION (OWNER_NOT_STAFF, PLATFORM_ACCOUNT).
-   */
-  applyManifest: {
-    path: "/keyward.manifest.v1.ManifestService/ApplyManifest" as const,
-    requestStream: false as const,
-    responseStream: false as const,
-    requestSerialize: (value: ApplyManifestRequest): Buffer => Buffer.from(ApplyManifestRequest.encode(value).finish()),
-    requestDeserialize: (value: Buffer): ApplyManifestRequest => ApplyManifestRequest.decode(value),
-    responseSerialize: (value: ApplyManifestResponse): Buffer =>
-      Buffer.from(ApplyManifestResponse.encode(value).finish()),
-    responseDeserialize: (value: Buffer): ApplyManifestResponse => ApplyManifestResponse.decode(value),
-  },
-  /**
-   * GetManifest describes a resource as a document that ApplyManifest takes. It never
-   * holds the plaintext of a token or the value of a secret. Needs the scope
-   * `keyward.tokens.read`, `keyward.secrets.read` or `keyward.accounts.read`, by the
-   * kind of the resource, and fails with NOT_FOUND, FAILED_PRECONDITION
-   * (NAME_AMBIGUOUS) and PERMISSION_DENIED (NOT_PERMITTED) as GetToken, GetSecret and
-   * GetAccount do.
-   */
-  getManifest: {
-    path: "/keyward.manifest.v1.ManifestService/GetManifest" as const,
-    requestStream: false as const,
-    responseStream: false as const,
-    requestSerialize: (value: GetManifestRequest): Buffer => Buffer.from(GetManifestRequest.encode(value).finish()),
-    requestDeserialize: (value: Buffer): GetManifestRequest => GetManifestRequest.decode(value),
-    responseSerialize: (value: GetManifestResponse): Buffer => Buffer.from(GetManifestResponse.encode(value).finish()),
-    responseDeserialize: (value: Buffer): GetManifestResponse => GetManifestResponse.decode(value),
+export type ManifestServiceDefinition = typeof ManifestServiceDefinition;
+export const ManifestServiceDefinition = {
+  name: "ManifestService",
+  fullName: "keyward.manifest.v1.ManifestService",
+  methods: {
+    /**
+     * ApplyManifest makes the resources of a manifest that are not there, and changes
+     * those that are. A field that a document leaves out stays as it is, or is that of
+     * a new resource. All documents are applied in their order in one transaction: all
+     * of them, or none. What is so already is not written again, so that applying a
+     * manifest twice, or what GetManifest gave, changes nothing.
+     *
+     * For each kind in the manifest it needs both scopes: `keyward.tokens.read` and
+     * `keyward.tokens.write`, `keyward.secrets.read` and `keyward.secrets.write`, or
+     * `keyward.accounts.read` and `keyward.accounts.write`. To give a value to a secret
+     * that is there it needs `keyward.secrets.access` besides: whether the value is new
+     * tells what the value is. That comparison is recorded as an access.
+     *
+     * INVALID_ARGUMENT (INVALID_FIELDS) for a text that is neither JSON nor YAML and
+     * for documents that break rules: all violations at once, each with the path in its
+     * document, such as `document[1].spec.scopes[0]`, and with line and column. It fails
+     * as the methods do that do the same: with NOT_FOUND, PERMISSION_DENIED
+     * (NOT_PERMITTED, SCOPE_NOT_HELD), ALREADY_EXISTS, ABORTED (ETAG_MISMATCH) and
+     * FAILED_PRECONDITION (OWNER_NOT_STAFF, PLATFORM_ACCOUNT).
+     */
+    applyManifest: {
+      name: "ApplyManifest",
+      requestType: ApplyManifestRequest as typeof ApplyManifestRequest,
+      requestStream: false,
+      responseType: ApplyManifestResponse as typeof ApplyManifestResponse,
+      responseStream: false,
+      options: {},
+    },
+    /**
+     * GetManifest describes a resource as a document that ApplyManifest takes. It never
+     * holds the plaintext of a token or the value of a secret. Needs the scope
+     * `keyward.tokens.read`, `keyward.secrets.read` or `keyward.accounts.read`, by the
+     * kind of the resource, and fails with NOT_FOUND, FAILED_PRECONDITION
+     * (NAME_AMBIGUOUS) and PERMISSION_DENIED (NOT_PERMITTED) as GetToken, GetSecret and
+     * GetAccount do.
+     */
+    getManifest: {
+      name: "GetManifest",
+      requestType: GetManifestRequest as typeof GetManifestRequest,
+      requestStream: false,
+      responseType: GetManifestResponse as typeof GetManifestResponse,
+      responseStream: false,
+      options: {},
+    },
   },
 } as const;
-
-export interface ManifestServiceServer extends UntypedServiceImplementation {
-  /**
-   * ApplyManifest makes the resources of a manifest that are not there, and changes
-   * those that are. A field that a document leaves out stays as it is, or is that of
-   * a new resource. All documents are applied in their order in one transaction: all
-   * of them, or none. What is so already is not written again, so that applying a
-   * manifest twice, or what GetManifest gave, changes nothing.
-   *
-   * For each kind in the manifest it needs both scopes: `keyward.tokens.read` and
-   * `keyward.tokens.write`, `keyward.secrets.read` and `keyward.secrets.write`, or
-   * `keyward.accounts.read` and `keyward.accounts.write`. To give a value to a secret
-   * that is there it needs `keyward.secrets.access` besides: whether the value is new
-   * tells what the value is. That comparison is recorded as an access.
-   *
-   * INVALID_ARGUMENT (INVALID_FIELDS) for a text that is neither JSON nor YAML and
-   * for documents that break rules: all violations at once, each with the path in its
-   * document, such as `document[1].spec.scopes[0]`, and with line and column. It fails
-   * as the methods do that do the same: with NOT_FOUND, PERMISSION_DENIED
-   * (NOT_PERMITTED, SCOPE_NOT_HELD), ALREADY_EXISTS, ABORTED (ETAG_MISMATCH) and
-   * FAILED_PRECONDITION (OWNER_NOT_STAFF, PLATFORM_ACCOUNT).
-   */
-  applyManifest: handleUnaryCall<ApplyManifestRequest, ApplyManifestResponse>;
-  /**
-   * GetManifest describes a resource as a document that ApplyManifest takes. It never
-   * holds the plaintext of a token or the value of a secret. Needs the scope
-   * `keyward.tokens.read`, `keyward.secrets.read` or `keyward.accounts.read`, by the
-   * kind of the resource, and fails with NOT_FOUND, FAILED_PRECONDITION
-   * (NAME_AMBIGUOUS) and PERMISSION_DENIED (NOT_PERMITTED) as GetToken, GetSecret and
-   * GetAccount do.
-   */
-  getManifest: handleUnaryCall<GetManifestRequest, GetManifestResponse>;
-}
-
-export interface ManifestServiceClient extends Client {
-  /**
-   * ApplyManifest makes the resources of a manifest that are not there, and changes
-   * those that are. A field that a document leaves out stays as it is, or is that of
-   * a new resource. All documents are applied in their order in one transaction: all
-   * of them, or none. What is so already is not written again, so that applying a
-   * manifest twice, or what GetManifest gave, changes nothing.
-   *
-   * For each kind in the manifest it needs both scopes: `keyward.tokens.read` and
-   * `keyward.tokens.write`, `keyward.secrets.read` and `keyward.secrets.write`, or
-   * `keyward.accounts.read` and `keyward.accounts.write`. To give a value to a secret
-   * that is there it needs `keyward.secrets.access` besides: whether the value is new
-   * tells what the value is. That comparison is recorded as an access.
-   *
-   * INVALID_ARGUMENT (INVALID_FIELDS) for a text that is neither JSON nor YAML and
-   * for documents that break rules: all violations at once, each with the path in its
-   * document, such as `document[1].spec.scopes[0]`, and with line and column. It fails
-   * as the methods do that do the same: with NOT_FOUND, PERMISSION_DENIED
-   * (NOT_PERMITTED, SCOPE_NOT_HELD), ALREADY_EXISTS, ABORTED (ETAG_MISMATCH) and
-   * FAILED_PRECONDITION (OWNER_NOT_STAFF, PLATFORM_ACCOUNT).
-   */
-  applyManifest(
-    request: ApplyManifestRequest,
-    callback: (error: ServiceError | null, response: ApplyManifestResponse) => void,
-  ): ClientUnaryCall;
-  applyManifest(
-    request: ApplyManifestRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: ApplyManifestResponse) => void,
-  ): ClientUnaryCall;
-  applyManifest(
-    request: ApplyManifestRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: ApplyManifestResponse) => void,
-  ): ClientUnaryCall;
-  /**
-   * GetManifest describes a resource as a document that ApplyManifest takes. It never
-   * holds the plaintext of a token or the value of a secret. Needs the scope
-   * `keyward.tokens.read`, `keyward.secrets.read` or `keyward.accounts.read`, by the
-   * kind of the resource, and fails with NOT_FOUND, FAILED_PRECONDITION
-   * (NAME_AMBIGUOUS) and PERMISSION_DENIED (NOT_PERMITTED) as GetToken, GetSecret and
-   * GetAccount do.
-   */
-  getManifest(
-    request: GetManifestRequest,
-    callback: (error: ServiceError | null, response: GetManifestResponse) => void,
-  ): ClientUnaryCall;
-  getManifest(
-    request: GetManifestRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: GetManifestResponse) => void,
-  ): ClientUnaryCall;
-  getManifest(
-    request: GetManifestRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: GetManifestResponse) => void,
-  ): ClientUnaryCall;
-}
-
-export const ManifestServiceClient = makeGenericClientConstructor(
-  ManifestServiceService,
-  "keyward.manifest.v1.ManifestService",
-) as unknown as {
-  new (address: string, credentials: ChannelCredentials, options?: Partial<ClientOptions>): ManifestServiceClient;
-  service: typeof ManifestServiceService;
-  serviceName: string;
-};
 
 type Builtin = Date | Function | Uint8Array | string | number | boolean | bigint | undefined;
 

@@ -303,7 +303,7 @@ export interface SecretPayload {
     | string
     | undefined;
   /** Bytes of any kind. */
-  data?: Buffer | undefined;
+  data?: Uint8Array | undefined;
 }
 
 /**
@@ -1160,7 +1160,7 @@ export const SecretPayload: MessageFns<SecretPayload> = {
               break;
             }
 
-            message.data = Buffer.from(reader.bytes());
+            message.data = reader.bytes();
             continue;
           }
         }

@@ -6,20 +6,6 @@
 
 /* eslint-disable */
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
-import {
-  type CallOptions,
-  type ChannelCredentials,
-  Client,
-  type ClientOptions,
-  type ClientReadableStream,
-  type ClientUnaryCall,
-  type handleServerStreamingCall,
-  type handleUnaryCall,
-  makeGenericClientConstructor,
-  type Metadata,
-  type ServiceError,
-  type UntypedServiceImplementation,
-} from "@grpc/grpc-js";
 import { Duration } from "../../../../duration.js";
 import { FieldMask } from "../../../google/protobuf/field_mask.js";
 import { Timestamp } from "../../../google/protobuf/timestamp.js";
@@ -5344,1120 +5330,363 @@ export const SecretEvent: MessageFns<SecretEvent> = {
  * plaintext; nothing is changed, recorded or told, no replica is waited for, and a
  * `request_id` is not remembered. Refusals are recorded as always.
  */
-export type SecretServiceService = typeof SecretServiceService;
-export const SecretServiceService = {
-  /**
-   * CreateSecret makes a secret with its first version. Needs the scope
-   * `keyward.secrets.write` and the right to manage the owner's secrets.
-   * ALREADY_EXISTS (field `name`) if the owner has a secret whose name is the same
-   * but for case and Unicode form, NOT_FOUND if there is no such owner that the
-   * caller may read.
-   */
-  createSecret: {
-    path: "/keyward.secret.v1.SecretService/CreateSecret" as const,
-    requestStream: false as const,
-    responseStream: false as const,
-    requestSerialize: (value: CreateSecretRequest): Buffer => Buffer.from(CreateSecretRequest.encode(value).finish()),
-    requestDeserialize: (value: Buffer): CreateSecretRequest => CreateSecretRequest.decode(value),
-    responseSerialize: (value: CreateSecretResponse): Buffer =>
-      Buffer.from(CreateSecretResponse.encode(value).finish()),
-    responseDeserialize: (value: Buffer): CreateSecretResponse => CreateSecretResponse.decode(value),
-  },
-  /**
-   * GetSecret returns what is known of one secret. Needs the scope
-   * `keyward.secrets.read`. Those who manage a deleted secret find it too, by its
-   * id, hashed id or record locator.
-   */
-  getSecret: {
-    path: "/keyward.secret.v1.SecretService/GetSecret" as const,
-    requestStream: false as const,
-    responseStream: false as const,
-    requestSerialize: (value: GetSecretRequest): Buffer => Buffer.from(GetSecretRequest.encode(value).finish()),
-    requestDeserialize: (value: Buffer): GetSecretRequest => GetSecretRequest.decode(value),
-    responseSerialize: (value: GetSecretResponse): Buffer => Buffer.from(GetSecretResponse.encode(value).finish()),
-    responseDeserialize: (value: Buffer): GetSecretResponse => GetSecretResponse.decode(value),
-  },
-  /**
-   * ListSecrets returns a page of the secrets that the caller may read, those
-   * granted to the caller included. Needs the scope `keyward.secrets.read`.
-   */
-  listSecrets: {
-    path: "/keyward.secret.v1.SecretService/ListSecrets" as const,
-    requestStream: false as const,
-    responseStream: false as const,
-    requestSerialize: (value: ListSecretsRequest): Buffer => Buffer.from(ListSecretsRequest.encode(value).finish()),
-    requestDeserialize: (value: Buffer): ListSecretsRequest => ListSecretsRequest.decode(value),
-    responseSerialize: (value: ListSecretsResponse): Buffer => Buffer.from(ListSecretsResponse.encode(value).finish()),
-    responseDeserialize: (value: Buffer): ListSecretsResponse => ListSecretsResponse.decode(value),
-  },
-  /**
-   * UpdateSecret changes the fields named in `update_mask`. Needs the scope
-   * `keyward.secrets.write`, and `keyward.secrets.access` too where a secret that
-   * expires shall expire later or never: its values can be read for longer.
-   */
-  updateSecret: {
-    path: "/keyward.secret.v1.SecretService/UpdateSecret" as const,
-    requestStream: false as const,
-    responseStream: false as const,
-    requestSerialize: (value: UpdateSecretRequest): Buffer => Buffer.from(UpdateSecretRequest.encode(value).finish()),
-    requestDeserialize: (value: Buffer): UpdateSecretRequest => UpdateSecretRequest.decode(value),
-    responseSerialize: (value: UpdateSecretResponse): Buffer =>
-      Buffer.from(UpdateSecretResponse.encode(value).finish()),
-    responseDeserialize: (value: Buffer): UpdateSecretResponse => UpdateSecretResponse.decode(value),
-  },
-  /**
-   * RenameSecret gives the secret another name. Needs the scope
-   * `keyward.secrets.write`. ALREADY_EXISTS (field `name`) as for CreateSecret.
-   */
-  renameSecret: {
-    path: "/keyward.secret.v1.SecretService/RenameSecret" as const,
-    requestStream: false as const,
-    responseStream: false as const,
-    requestSerialize: (value: RenameSecretRequest): Buffer => Buffer.from(RenameSecretRequest.encode(value).finish()),
-    requestDeserialize: (value: Buffer): RenameSecretRequest => RenameSecretRequest.decode(value),
-    responseSerialize: (value: RenameSecretResponse): Buffer =>
-      Buffer.from(RenameSecretResponse.encode(value).finish()),
-    responseDeserialize: (value: Buffer): RenameSecretResponse => RenameSecretResponse.decode(value),
-  },
-  /**
-   * CloneSecret makes a new secret whose first version has the value of the
-   * original's latest enabled version, encrypted anew, with the original's settings
-   * and without its grants, references and other versions. Needs the scopes
-   * `keyward.secrets.write` and `keyward.secrets.access`, the right to read the
-   * original's value, and the right to manage the new owner's secrets. Errors as
-   * for AccessSecret and CreateSecret.
-   */
-  cloneSecret: {
-    path: "/keyward.secret.v1.SecretService/CloneSecret" as const,
-    requestStream: false as const,
-    responseStream: false as const,
-    requestSerialize: (value: CloneSecretRequest): Buffer => Buffer.from(CloneSecretRequest.encode(value).finish()),
-    requestDeserialize: (value: Buffer): CloneSecretRequest => CloneSecretRequest.decode(value),
-    responseSerialize: (value: CloneSecretResponse): Buffer => Buffer.from(CloneSecretResponse.encode(value).finish()),
-    responseDeserialize: (value: Buffer): CloneSecretResponse => CloneSecretResponse.decode(value),
-  },
-  /**
-   * TransferSecret gives the secret to another owner. Its ids, versions, references,
-   * grants and history stay: whoever has a grant keeps it until the new owner revokes
-   * it, and the old owner, without a grant, has the value no more. No change if it is
-   * the owner's already. Needs the scopes `keyward.secrets.write` and
-   * `keyward.secrets.access`, for the value reaches others, and the right to manage the
-   * secrets of both. ALREADY_EXISTS if the new owner has a secret of that name, or one
-   * that differs from it by case or Unicode form alone, NOT_FOUND if there is no such
-   * owner that the caller may read.
-   */
-  transferSecret: {
-    path: "/keyward.secret.v1.SecretService/TransferSecret" as const,
-    requestStream: false as const,
-    responseStream: false as const,
-    requestSerialize: (value: TransferSecretRequest): Buffer =>
-      Buffer.from(TransferSecretRequest.encode(value).finish()),
-    requestDeserialize: (value: Buffer): TransferSecretRequest => TransferSecretRequest.decode(value),
-    responseSerialize: (value: TransferSecretResponse): Buffer =>
-      Buffer.from(TransferSecretResponse.encode(value).finish()),
-    responseDeserialize: (value: Buffer): TransferSecretResponse => TransferSecretResponse.decode(value),
-  },
-  /**
-   * DeleteSecret deletes the secret: its values cannot be read any more. For as long
-   * as the service keeps deleted secrets (30 days unless set otherwise)
-   * UndeleteSecret brings it back; then it is removed for good. Needs the scope
-   * `keyward.secrets.write`. FAILED_PRECONDITION (SECRET_REFERENCED) if consumers
-   * use it, unless `force`.
-   */
-  deleteSecret: {
-    path: "/keyward.secret.v1.SecretService/DeleteSecret" as const,
-    requestStream: false as const,
-    responseStream: false as const,
-    requestSerialize: (value: DeleteSecretRequest): Buffer => Buffer.from(DeleteSecretRequest.encode(value).finish()),
-    requestDeserialize: (value: Buffer): DeleteSecretRequest => DeleteSecretRequest.decode(value),
-    responseSerialize: (value: DeleteSecretResponse): Buffer =>
-      Buffer.from(DeleteSecretResponse.encode(value).finish()),
-    responseDeserialize: (value: Buffer): DeleteSecretResponse => DeleteSecretResponse.decode(value),
-  },
-  /**
-   * UndeleteSecret brings a deleted secret back, with its versions, grants and
-   * references. Needs the scopes `keyward.secrets.write` and
-   * `keyward.secrets.access`, for its values can be read again. NOT_FOUND if there is no
-   * such secret that the caller may manage, FAILED_PRECONDITION (NOT_DELETED) if it
-   * is not deleted, ALREADY_EXISTS (field `name`) if its name is taken by now.
-   */
-  undeleteSecret: {
-    path: "/keyward.secret.v1.SecretService/UndeleteSecret" as const,
-    requestStream: false as const,
-    responseStream: false as const,
-    requestSerialize: (value: UndeleteSecretRequest): Buffer =>
-      Buffer.from(UndeleteSecretRequest.encode(value).finish()),
-    requestDeserialize: (value: Buffer): UndeleteSecretRequest => UndeleteSecretRequest.decode(value),
-    responseSerialize: (value: UndeleteSecretResponse): Buffer =>
-      Buffer.from(UndeleteSecretResponse.encode(value).finish()),
-    responseDeserialize: (value: Buffer): UndeleteSecretResponse => UndeleteSecretResponse.decode(value),
-  },
-  /**
-   * AddSecretVersion gives the secret a new value, as its newest version. Needs the
-   * scope `keyward.secrets.write`.
-   */
-  addSecretVersion: {
-    path: "/keyward.secret.v1.SecretService/AddSecretVersion" as const,
-    requestStream: false as const,
-    responseStream: false as const,
-    requestSerialize: (value: AddSecretVersionRequest): Buffer =>
-      Buffer.from(AddSecretVersionRequest.encode(value).finish()),
-    requestDeserialize: (value: Buffer): AddSecretVersionRequest => AddSecretVersionRequest.decode(value),
-    responseSerialize: (value: AddSecretVersionResponse): Buffer =>
-      Buffer.from(AddSecretVersionResponse.encode(value).finish()),
-    responseDeserialize: (value: Buffer): AddSecretVersionResponse => AddSecretVersionResponse.decode(value),
-  },
-  /**
-   * ListSecretVersions returns a page of what is known of the secret's versions.
-   * Needs the scope `keyward.secrets.read`.
-   */
-  listSecretVersions: {
-    path: "/keyward.secret.v1.SecretService/ListSecretVersions" as const,
-    requestStream: false as const,
-    responseStream: false as const,
-    requestSerialize: (value: ListSecretVersionsRequest): Buffer =>
-      Buffer.from(ListSecretVersionsRequest.encode(value).finish()),
-    requestDeserialize: (value: Buffer): ListSecretVersionsRequest => ListSecretVersionsRequest.decode(value),
-    responseSerialize: (value: ListSecretVersionsResponse): Buffer =>
-      Buffer.from(ListSecretVersionsResponse.encode(value).finish()),
-    responseDeserialize: (value: Buffer): ListSecretVersionsResponse => ListSecretVersionsResponse.decode(value),
-  },
-  /**
-   * DisableSecretVersion keeps a version's value from being read until it is enabled
-   * again; no change if it is disabled. Needs the scope `keyward.secrets.write`.
-   * FAILED_PRECONDITION (VERSION_NOT_ENABLED) if it is destroyed.
-   */
-  disableSecretVersion: {
-    path: "/keyward.secret.v1.SecretService/DisableSecretVersion" as const,
-    requestStream: false as const,
-    responseStream: false as const,
-    requestSerialize: (value: DisableSecretVersionRequest): Buffer =>
-      Buffer.from(DisableSecretVersionRequest.encode(value).finish()),
-    requestDeserialize: (value: Buffer): DisableSecretVersionRequest => DisableSecretVersionRequest.decode(value),
-    responseSerialize: (value: DisableSecretVersionResponse): Buffer =>
-      Buffer.from(DisableSecretVersionResponse.encode(value).finish()),
-    responseDeserialize: (value: Buffer): DisableSecretVersionResponse => DisableSecretVersionResponse.decode(value),
-  },
-  /**
-   * EnableSecretVersion lets a disabled version's value be read again; no change if
-   * it is enabled. Needs the scopes `keyward.secrets.write` and
-   * `keyward.secrets.access`. FAILED_PRECONDITION (VERSION_NOT_ENABLED) if it is
-   * destroyed.
-   */
-  enableSecretVersion: {
-    path: "/keyward.secret.v1.SecretService/EnableSecretVersion" as const,
-    requestStream: false as const,
-    responseStream: false as const,
-    requestSerialize: (value: EnableSecretVersionRequest): Buffer =>
-      Buffer.from(EnableSecretVersionRequest.encode(value).finish()),
-    requestDeserialize: (value: Buffer): EnableSecretVersionRequest => EnableSecretVersionRequest.decode(value),
-    responseSerialize: (value: EnableSecretVersionResponse): Buffer =>
-      Buffer.from(EnableSecretVersionResponse.encode(value).finish()),
-    responseDeserialize: (value: Buffer): EnableSecretVersionResponse => EnableSecretVersionResponse.decode(value),
-  },
-  /**
-   * DestroySecretVersion erases a version's value for good; no change if it is
-   * erased. Needs the scope `keyward.secrets.write`.
-   */
-  destroySecretVersion: {
-    path: "/keyward.secret.v1.SecretService/DestroySecretVersion" as const,
-    requestStream: false as const,
-    responseStream: false as const,
-    requestSerialize: (value: DestroySecretVersionRequest): Buffer =>
-      Buffer.from(DestroySecretVersionRequest.encode(value).finish()),
-    requestDeserialize: (value: Buffer): DestroySecretVersionRequest => DestroySecretVersionRequest.decode(value),
-    responseSerialize: (value: DestroySecretVersionResponse): Buffer =>
-      Buffer.from(DestroySecretVersionResponse.encode(value).finish()),
-    responseDeserialize: (value: Buffer): DestroySecretVersionResponse => DestroySecretVersionResponse.decode(value),
-  },
-  /**
-   * AccessSecret returns a value. Needs the scope `keyward.secrets.access` and the
-   * right to manage the secret or a grant of it; PERMISSION_DENIED (NOT_PERMITTED)
-   * if the caller may only read what is known of it. The audit record of the call is
-   * durable before the value leaves the service. FAILED_PRECONDITION
-   * (SECRET_EXPIRED) if the secret has expired, FAILED_PRECONDITION
-   * (VERSION_NOT_ENABLED) if the version is disabled or destroyed, or none is
-   * enabled, DATA_LOSS (SECRET_UNDECRYPTABLE) if no configured key opens the value,
-   * DATA_LOSS (SECRET_MISPLACED) if the stored value does not belong to this version
-   * of this secret: somebody wrote to the database past the service.
-   */
-  accessSecret: {
-    path: "/keyward.secret.v1.SecretService/AccessSecret" as const,
-    requestStream: false as const,
-    responseStream: false as const,
-    requestSerialize: (value: AccessSecretRequest): Buffer => Buffer.from(AccessSecretRequest.encode(value).finish()),
-    requestDeserialize: (value: Buffer): AccessSecretRequest => AccessSecretRequest.decode(value),
-    responseSerialize: (value: AccessSecretResponse): Buffer =>
-      Buffer.from(AccessSecretResponse.encode(value).finish()),
-    responseDeserialize: (value: Buffer): AccessSecretResponse => AccessSecretResponse.decode(value),
-  },
-  /**
-   * BatchAccessSecrets returns up to 100 values in one call, each judged as
-   * AccessSecret would, answering in their order; one that fails leaves the others
-   * as they are. Needs the scope `keyward.secrets.access`. RESOURCE_EXHAUSTED
-   * (ANSWERS_TOO_LARGE), and no value is accessed, if the answers take more than 3 MiB,
-   * as 48 values of 64 KiB do; the error tells how many would fit.
-   */
-  batchAccessSecrets: {
-    path: "/keyward.secret.v1.SecretService/BatchAccessSecrets" as const,
-    requestStream: false as const,
-    responseStream: false as const,
-    requestSerialize: (value: BatchAccessSecretsRequest): Buffer =>
-      Buffer.from(BatchAccessSecretsRequest.encode(value).finish()),
-    requestDeserialize: (value: Buffer): BatchAccessSecretsRequest => BatchAccessSecretsRequest.decode(value),
-    responseSerialize: (value: BatchAccessSecretsResponse): Buffer =>
-      Buffer.from(BatchAccessSecretsResponse.encode(value).finish()),
-    responseDeserialize: (value: Buffer): BatchAccessSecretsResponse => BatchAccessSecretsResponse.decode(value),
-  },
-  /**
-   * AttachReference records that a consumer uses the secret; no change if it is
-   * recorded. Needs the scope `keyward.secrets.write`.
-   */
-  attachReference: {
-    path: "/keyward.secret.v1.SecretService/AttachReference" as const,
-    requestStream: false as const,
-    responseStream: false as const,
-    requestSerialize: (value: AttachReferenceRequest): Buffer =>
-      Buffer.from(AttachReferenceRequest.encode(value).finish()),
-    requestDeserialize: (value: Buffer): AttachReferenceRequest => AttachReferenceRequest.decode(value),
-    responseSerialize: (value: AttachReferenceResponse): Buffer =>
-      Buffer.from(AttachReferenceResponse.encode(value).finish()),
-    responseDeserialize: (value: Buffer): AttachReferenceResponse => AttachReferenceResponse.decode(value),
-  },
-  /**
-   * DetachReference removes the record that a consumer uses the secret. Needs the
-   * scope `keyward.secrets.write`. NOT_FOUND if there is no such record.
-   */
-  detachReference: {
-    path: "/keyward.secret.v1.SecretService/DetachReference" as const,
-    requestStream: false as const,
-    responseStream: false as const,
-    requestSerialize: (value: DetachReferenceRequest): Buffer =>
-      Buffer.from(DetachReferenceRequest.encode(value).finish()),
-    requestDeserialize: (value: Buffer): DetachReferenceRequest => DetachReferenceRequest.decode(value),
-    responseSerialize: (value: DetachReferenceResponse): Buffer =>
-      Buffer.from(DetachReferenceResponse.encode(value).finish()),
-    responseDeserialize: (value: Buffer): DetachReferenceResponse => DetachReferenceResponse.decode(value),
-  },
-  /**
-   * ListReferences returns a page of the consumers that use the secret. Needs the
-   * scope `keyward.secrets.read`.
-   */
-  listReferences: {
-    path: "/keyward.secret.v1.SecretService/ListReferences" as const,
-    requestStream: false as const,
-    responseStream: false as const,
-    requestSerialize: (value: ListReferencesRequest): Buffer =>
-      Buffer.from(ListReferencesRequest.encode(value).finish()),
-    requestDeserialize: (value: Buffer): ListReferencesRequest => ListReferencesRequest.decode(value),
-    responseSerialize: (value: ListReferencesResponse): Buffer =>
-      Buffer.from(ListReferencesResponse.encode(value).finish()),
-    responseDeserialize: (value: Buffer): ListReferencesResponse => ListReferencesResponse.decode(value),
-  },
-  /**
-   * GrantAccess lets the callers of a user, of any account, read the secret and its
-   * values, and no more; a second grant for the same profile replaces when the
-   * first expires. Needs the scopes `keyward.secrets.write` and
-   * `keyward.secrets.access`: who may grant could grant to themselves. NOT_FOUND if
-   * there is no such user profile.
-   */
-  grantAccess: {
-    path: "/keyward.secret.v1.SecretService/GrantAccess" as const,
-    requestStream: false as const,
-    responseStream: false as const,
-    requestSerialize: (value: GrantAccessRequest): Buffer => Buffer.from(GrantAccessRequest.encode(value).finish()),
-    requestDeserialize: (value: Buffer): GrantAccessRequest => GrantAccessRequest.decode(value),
-    responseSerialize: (value: GrantAccessResponse): Buffer => Buffer.from(GrantAccessResponse.encode(value).finish()),
-    responseDeserialize: (value: Buffer): GrantAccessResponse => GrantAccessResponse.decode(value),
-  },
-  /**
-   * RevokeAccess takes a grant back: calls that begin after it has returned do not
-   * get a value by it. Needs the scope `keyward.secrets.write`. NOT_FOUND if there
-   * is no such grant, in the same words whether there is such a user profile or not.
-   */
-  revokeAccess: {
-    path: "/keyward.secret.v1.SecretService/RevokeAccess" as const,
-    requestStream: false as const,
-    responseStream: false as const,
-    requestSerialize: (value: RevokeAccessRequest): Buffer => Buffer.from(RevokeAccessRequest.encode(value).finish()),
-    requestDeserialize: (value: Buffer): RevokeAccessRequest => RevokeAccessRequest.decode(value),
-    responseSerialize: (value: RevokeAccessResponse): Buffer =>
-      Buffer.from(RevokeAccessResponse.encode(value).finish()),
-    responseDeserialize: (value: Buffer): RevokeAccessResponse => RevokeAccessResponse.decode(value),
-  },
-  /**
-   * ListGrants returns a page of the secret's grants. Needs the scope
-   * `keyward.secrets.read` and the right to manage the secret; PERMISSION_DENIED
-   * (NOT_PERMITTED) if the caller may only read it.
-   */
-  listGrants: {
-    path: "/keyward.secret.v1.SecretService/ListGrants" as const,
-    requestStream: false as const,
-    responseStream: false as const,
-    requestSerialize: (value: ListGrantsRequest): Buffer => Buffer.from(ListGrantsRequest.encode(value).finish()),
-    requestDeserialize: (value: Buffer): ListGrantsRequest => ListGrantsRequest.decode(value),
-    responseSerialize: (value: ListGrantsResponse): Buffer => Buffer.from(ListGrantsResponse.encode(value).finish()),
-    responseDeserialize: (value: Buffer): ListGrantsResponse => ListGrantsResponse.decode(value),
-  },
-  /**
-   * RotateEncryptionKey encrypts every value anew that is encrypted with another key
-   * than the first of the configured ones, or bound to its place by another, and tells
-   * of its progress. Reading and
-   * writing secrets goes on meanwhile. It may be broken off at any time and called
-   * again: what is done stays done. Needs the scope `keyward.keys.rotate`;
-   * PERMISSION_DENIED (NOT_PERMITTED) if the caller is no superuser.
-   */
-  rotateEncryptionKey: {
-    path: "/keyward.secret.v1.SecretService/RotateEncryptionKey" as const,
-    requestStream: false as const,
-    responseStream: true as const,
-    requestSerialize: (value: RotateEncryptionKeyRequest): Buffer =>
-      Buffer.from(RotateEncryptionKeyRequest.encode(value).finish()),
-    requestDeserialize: (value: Buffer): RotateEncryptionKeyRequest => RotateEncryptionKeyRequest.decode(value),
-    responseSerialize: (value: RotateEncryptionKeyResponse): Buffer =>
-      Buffer.from(RotateEncryptionKeyResponse.encode(value).finish()),
-    responseDeserialize: (value: Buffer): RotateEncryptionKeyResponse => RotateEncryptionKeyResponse.decode(value),
-  },
-  /**
-   * GetRotationStatus tells which key encrypts how many values, and which values
-   * cannot be decrypted. A key that no value needs may be removed from the
-   * configuration. It decrypts every value, which takes a while where there are many.
-   * Needs the scope `keyward.keys.rotate`; PERMISSION_DENIED
-   * (NOT_PERMITTED) if the caller is no superuser.
-   */
-  getRotationStatus: {
-    path: "/keyward.secret.v1.SecretService/GetRotationStatus" as const,
-    requestStream: false as const,
-    responseStream: false as const,
-    requestSerialize: (value: GetRotationStatusRequest): Buffer =>
-      Buffer.from(GetRotationStatusRequest.encode(value).finish()),
-    requestDeserialize: (value: Buffer): GetRotationStatusRequest => GetRotationStatusRequest.decode(value),
-    responseSerialize: (value: GetRotationStatusResponse): Buffer =>
-      Buffer.from(GetRotationStatusResponse.encode(value).finish()),
-    responseDeserialize: (value: Buffer): GetRotationStatusResponse => GetRotationStatusResponse.decode(value),
-  },
-  /**
-   * WatchSecrets tells of every change of the secrets that the caller may read, and of
-   * their owners, whoever made it and through whatever replica or program. It tells
-   * no value. Revisions, resuming, messages without events, rights and errors are
-   * those of TokenService.WatchTokens. Needs the scope `keyward.secrets.read`, or
-   * `keyward.secrets.access`: who has only that is told of the secrets whose values the
-   * caller may have, without `SecretEvent.secret`, and of no owners.
-   */
-  watchSecrets: {
-    path: "/keyward.secret.v1.SecretService/WatchSecrets" as const,
-    requestStream: false as const,
-    responseStream: true as const,
-    requestSerialize: (value: WatchSecretsRequest): Buffer => Buffer.from(WatchSecretsRequest.encode(value).finish()),
-    requestDeserialize: (value: Buffer): WatchSecretsRequest => WatchSecretsRequest.decode(value),
-    responseSerialize: (value: WatchSecretsResponse): Buffer =>
-      Buffer.from(WatchSecretsResponse.encode(value).finish()),
-    responseDeserialize: (value: Buffer): WatchSecretsResponse => WatchSecretsResponse.decode(value),
+export type SecretServiceDefinition = typeof SecretServiceDefinition;
+export const SecretServiceDefinition = {
+  name: "SecretService",
+  fullName: "keyward.secret.v1.SecretService",
+  methods: {
+    /**
+     * CreateSecret makes a secret with its first version. Needs the scope
+     * `keyward.secrets.write` and the right to manage the owner's secrets.
+     * ALREADY_EXISTS (field `name`) if the owner has a secret whose name is the same
+     * but for case and Unicode form, NOT_FOUND if there is no such owner that the
+     * caller may read.
+     */
+    createSecret: {
+      name: "CreateSecret",
+      requestType: CreateSecretRequest as typeof CreateSecretRequest,
+      requestStream: false,
+      responseType: CreateSecretResponse as typeof CreateSecretResponse,
+      responseStream: false,
+      options: {},
+    },
+    /**
+     * GetSecret returns what is known of one secret. Needs the scope
+     * `keyward.secrets.read`. Those who manage a deleted secret find it too, by its
+     * id, hashed id or record locator.
+     */
+    getSecret: {
+      name: "GetSecret",
+      requestType: GetSecretRequest as typeof GetSecretRequest,
+      requestStream: false,
+      responseType: GetSecretResponse as typeof GetSecretResponse,
+      responseStream: false,
+      options: {},
+    },
+    /**
+     * ListSecrets returns a page of the secrets that the caller may read, those
+     * granted to the caller included. Needs the scope `keyward.secrets.read`.
+     */
+    listSecrets: {
+      name: "ListSecrets",
+      requestType: ListSecretsRequest as typeof ListSecretsRequest,
+      requestStream: false,
+      responseType: ListSecretsResponse as typeof ListSecretsResponse,
+      responseStream: false,
+      options: {},
+    },
+    /**
+     * UpdateSecret changes the fields named in `update_mask`. Needs the scope
+     * `keyward.secrets.write`, and `keyward.secrets.access` too where a secret that
+     * expires shall expire later or never: its values can be read for longer.
+     */
+    updateSecret: {
+      name: "UpdateSecret",
+      requestType: UpdateSecretRequest as typeof UpdateSecretRequest,
+      requestStream: false,
+      responseType: UpdateSecretResponse as typeof UpdateSecretResponse,
+      responseStream: false,
+      options: {},
+    },
+    /**
+     * RenameSecret gives the secret another name. Needs the scope
+     * `keyward.secrets.write`. ALREADY_EXISTS (field `name`) as for CreateSecret.
+     */
+    renameSecret: {
+      name: "RenameSecret",
+      requestType: RenameSecretRequest as typeof RenameSecretRequest,
+      requestStream: false,
+      responseType: RenameSecretResponse as typeof RenameSecretResponse,
+      responseStream: false,
+      options: {},
+    },
+    /**
+     * CloneSecret makes a new secret whose first version has the value of the
+     * original's latest enabled version, encrypted anew, with the original's settings
+     * and without its grants, references and other versions. Needs the scopes
+     * `keyward.secrets.write` and `keyward.secrets.access`, the right to read the
+     * original's value, and the right to manage the new owner's secrets. Errors as
+     * for AccessSecret and CreateSecret.
+     */
+    cloneSecret: {
+      name: "CloneSecret",
+      requestType: CloneSecretRequest as typeof CloneSecretRequest,
+      requestStream: false,
+      responseType: CloneSecretResponse as typeof CloneSecretResponse,
+      responseStream: false,
+      options: {},
+    },
+    /**
+     * TransferSecret gives the secret to another owner. Its ids, versions, references,
+     * grants and history stay: whoever has a grant keeps it until the new owner revokes
+     * it, and the old owner, without a grant, has the value no more. No change if it is
+     * the owner's already. Needs the scopes `keyward.secrets.write` and
+     * `keyward.secrets.access`, for the value reaches others, and the right to manage the
+     * secrets of both. ALREADY_EXISTS if the new owner has a secret of that name, or one
+     * that differs from it by case or Unicode form alone, NOT_FOUND if there is no such
+     * owner that the caller may read.
+     */
+    transferSecret: {
+      name: "TransferSecret",
+      requestType: TransferSecretRequest as typeof TransferSecretRequest,
+      requestStream: false,
+      responseType: TransferSecretResponse as typeof TransferSecretResponse,
+      responseStream: false,
+      options: {},
+    },
+    /**
+     * DeleteSecret deletes the secret: its values cannot be read any more. For as long
+     * as the service keeps deleted secrets (30 days unless set otherwise)
+     * UndeleteSecret brings it back; then it is removed for good. Needs the scope
+     * `keyward.secrets.write`. FAILED_PRECONDITION (SECRET_REFERENCED) if consumers
+     * use it, unless `force`.
+     */
+    deleteSecret: {
+      name: "DeleteSecret",
+      requestType: DeleteSecretRequest as typeof DeleteSecretRequest,
+      requestStream: false,
+      responseType: DeleteSecretResponse as typeof DeleteSecretResponse,
+      responseStream: false,
+      options: {},
+    },
+    /**
+     * UndeleteSecret brings a deleted secret back, with its versions, grants and
+     * references. Needs the scopes `keyward.secrets.write` and
+     * `keyward.secrets.access`, for its values can be read again. NOT_FOUND if there is no
+     * such secret that the caller may manage, FAILED_PRECONDITION (NOT_DELETED) if it
+     * is not deleted, ALREADY_EXISTS (field `name`) if its name is taken by now.
+     */
+    undeleteSecret: {
+      name: "UndeleteSecret",
+      requestType: UndeleteSecretRequest as typeof UndeleteSecretRequest,
+      requestStream: false,
+      responseType: UndeleteSecretResponse as typeof UndeleteSecretResponse,
+      responseStream: false,
+      options: {},
+    },
+    /**
+     * AddSecretVersion gives the secret a new value, as its newest version. Needs the
+     * scope `keyward.secrets.write`.
+     */
+    addSecretVersion: {
+      name: "AddSecretVersion",
+      requestType: AddSecretVersionRequest as typeof AddSecretVersionRequest,
+      requestStream: false,
+      responseType: AddSecretVersionResponse as typeof AddSecretVersionResponse,
+      responseStream: false,
+      options: {},
+    },
+    /**
+     * ListSecretVersions returns a page of what is known of the secret's versions.
+     * Needs the scope `keyward.secrets.read`.
+     */
+    listSecretVersions: {
+      name: "ListSecretVersions",
+      requestType: ListSecretVersionsRequest as typeof ListSecretVersionsRequest,
+      requestStream: false,
+      responseType: ListSecretVersionsResponse as typeof ListSecretVersionsResponse,
+      responseStream: false,
+      options: {},
+    },
+    /**
+     * DisableSecretVersion keeps a version's value from being read until it is enabled
+     * again; no change if it is disabled. Needs the scope `keyward.secrets.write`.
+     * FAILED_PRECONDITION (VERSION_NOT_ENABLED) if it is destroyed.
+     */
+    disableSecretVersion: {
+      name: "DisableSecretVersion",
+      requestType: DisableSecretVersionRequest as typeof DisableSecretVersionRequest,
+      requestStream: false,
+      responseType: DisableSecretVersionResponse as typeof DisableSecretVersionResponse,
+      responseStream: false,
+      options: {},
+    },
+    /**
+     * EnableSecretVersion lets a disabled version's value be read again; no change if
+     * it is enabled. Needs the scopes `keyward.secrets.write` and
+     * `keyward.secrets.access`. FAILED_PRECONDITION (VERSION_NOT_ENABLED) if it is
+     * destroyed.
+     */
+    enableSecretVersion: {
+      name: "EnableSecretVersion",
+      requestType: EnableSecretVersionRequest as typeof EnableSecretVersionRequest,
+      requestStream: false,
+      responseType: EnableSecretVersionResponse as typeof EnableSecretVersionResponse,
+      responseStream: false,
+      options: {},
+    },
+    /**
+     * DestroySecretVersion erases a version's value for good; no change if it is
+     * erased. Needs the scope `keyward.secrets.write`.
+     */
+    destroySecretVersion: {
+      name: "DestroySecretVersion",
+      requestType: DestroySecretVersionRequest as typeof DestroySecretVersionRequest,
+      requestStream: false,
+      responseType: DestroySecretVersionResponse as typeof DestroySecretVersionResponse,
+      responseStream: false,
+      options: {},
+    },
+    /**
+     * AccessSecret returns a value. Needs the scope `keyward.secrets.access` and the
+     * right to manage the secret or a grant of it; PERMISSION_DENIED (NOT_PERMITTED)
+     * if the caller may only read what is known of it. The audit record of the call is
+     * durable before the value leaves the service. FAILED_PRECONDITION
+     * (SECRET_EXPIRED) if the secret has expired, FAILED_PRECONDITION
+     * (VERSION_NOT_ENABLED) if the version is disabled or destroyed, or none is
+     * enabled, DATA_LOSS (SECRET_UNDECRYPTABLE) if no configured key opens the value,
+     * DATA_LOSS (SECRET_MISPLACED) if the stored value does not belong to this version
+     * of this secret: somebody wrote to the database past the service.
+     */
+    accessSecret: {
+      name: "AccessSecret",
+      requestType: AccessSecretRequest as typeof AccessSecretRequest,
+      requestStream: false,
+      responseType: AccessSecretResponse as typeof AccessSecretResponse,
+      responseStream: false,
+      options: {},
+    },
+    /**
+     * BatchAccessSecrets returns up to 100 values in one call, each judged as
+     * AccessSecret would, answering in their order; one that fails leaves the others
+     * as they are. Needs the scope `keyward.secrets.access`. RESOURCE_EXHAUSTED
+     * (ANSWERS_TOO_LARGE), and no value is accessed, if the answers take more than 3 MiB,
+     * as 48 values of 64 KiB do; the error tells how many would fit.
+     */
+    batchAccessSecrets: {
+      name: "BatchAccessSecrets",
+      requestType: BatchAccessSecretsRequest as typeof BatchAccessSecretsRequest,
+      requestStream: false,
+      responseType: BatchAccessSecretsResponse as typeof BatchAccessSecretsResponse,
+      responseStream: false,
+      options: {},
+    },
+    /**
+     * AttachReference records that a consumer uses the secret; no change if it is
+     * recorded. Needs the scope `keyward.secrets.write`.
+     */
+    attachReference: {
+      name: "AttachReference",
+      requestType: AttachReferenceRequest as typeof AttachReferenceRequest,
+      requestStream: false,
+      responseType: AttachReferenceResponse as typeof AttachReferenceResponse,
+      responseStream: false,
+      options: {},
+    },
+    /**
+     * DetachReference removes the record that a consumer uses the secret. Needs the
+     * scope `keyward.secrets.write`. NOT_FOUND if there is no such record.
+     */
+    detachReference: {
+      name: "DetachReference",
+      requestType: DetachReferenceRequest as typeof DetachReferenceRequest,
+      requestStream: false,
+      responseType: DetachReferenceResponse as typeof DetachReferenceResponse,
+      responseStream: false,
+      options: {},
+    },
+    /**
+     * ListReferences returns a page of the consumers that use the secret. Needs the
+     * scope `keyward.secrets.read`.
+     */
+    listReferences: {
+      name: "ListReferences",
+      requestType: ListReferencesRequest as typeof ListReferencesRequest,
+      requestStream: false,
+      responseType: ListReferencesResponse as typeof ListReferencesResponse,
+      responseStream: false,
+      options: {},
+    },
+    /**
+     * GrantAccess lets the callers of a user, of any account, read the secret and its
+     * values, and no more; a second grant for the same profile replaces when the
+     * first expires. Needs the scopes `keyward.secrets.write` and
+     * `keyward.secrets.access`: who may grant could grant to themselves. NOT_FOUND if
+     * there is no such user profile.
+     */
+    grantAccess: {
+      name: "GrantAccess",
+      requestType: GrantAccessRequest as typeof GrantAccessRequest,
+      requestStream: false,
+      responseType: GrantAccessResponse as typeof GrantAccessResponse,
+      responseStream: false,
+      options: {},
+    },
+    /**
+     * RevokeAccess takes a grant back: calls that begin after it has returned do not
+     * get a value by it. Needs the scope `keyward.secrets.write`. NOT_FOUND if there
+     * is no such grant, in the same words whether there is such a user profile or not.
+     */
+    revokeAccess: {
+      name: "RevokeAccess",
+      requestType: RevokeAccessRequest as typeof RevokeAccessRequest,
+      requestStream: false,
+      responseType: RevokeAccessResponse as typeof RevokeAccessResponse,
+      responseStream: false,
+      options: {},
+    },
+    /**
+     * ListGrants returns a page of the secret's grants. Needs the scope
+     * `keyward.secrets.read` and the right to manage the secret; PERMISSION_DENIED
+     * (NOT_PERMITTED) if the caller may only read it.
+     */
+    listGrants: {
+      name: "ListGrants",
+      requestType: ListGrantsRequest as typeof ListGrantsRequest,
+      requestStream: false,
+      responseType: ListGrantsResponse as typeof ListGrantsResponse,
+      responseStream: false,
+      options: {},
+    },
+    /**
+     * RotateEncryptionKey encrypts every value anew that is encrypted with another key
+     * than the first of the configured ones, or bound to its place by another, and tells
+     * of its progress. Reading and
+     * writing secrets goes on meanwhile. It may be broken off at any time and called
+     * again: what is done stays done. Needs the scope `keyward.keys.rotate`;
+     * PERMISSION_DENIED (NOT_PERMITTED) if the caller is no superuser.
+     */
+    rotateEncryptionKey: {
+      name: "RotateEncryptionKey",
+      requestType: RotateEncryptionKeyRequest as typeof RotateEncryptionKeyRequest,
+      requestStream: false,
+      responseType: RotateEncryptionKeyResponse as typeof RotateEncryptionKeyResponse,
+      responseStream: true,
+      options: {},
+    },
+    /**
+     * GetRotationStatus tells which key encrypts how many values, and which values
+     * cannot be decrypted. A key that no value needs may be removed from the
+     * configuration. It decrypts every value, which takes a while where there are many.
+     * Needs the scope `keyward.keys.rotate`; PERMISSION_DENIED
+     * (NOT_PERMITTED) if the caller is no superuser.
+     */
+    getRotationStatus: {
+      name: "GetRotationStatus",
+      requestType: GetRotationStatusRequest as typeof GetRotationStatusRequest,
+      requestStream: false,
+      responseType: GetRotationStatusResponse as typeof GetRotationStatusResponse,
+      responseStream: false,
+      options: {},
+    },
+    /**
+     * WatchSecrets tells of every change of the secrets that the caller may read, and of
+     * their owners, whoever made it and through whatever replica or program. It tells
+     * no value. Revisions, resuming, messages without events, rights and errors are
+     * those of TokenService.WatchTokens. Needs the scope `keyward.secrets.read`, or
+     * `keyward.secrets.access`: who has only that is told of the secrets whose values the
+     * caller may have, without `SecretEvent.secret`, and of no owners.
+     */
+    watchSecrets: {
+      name: "WatchSecrets",
+      requestType: WatchSecretsRequest as typeof WatchSecretsRequest,
+      requestStream: false,
+      responseType: WatchSecretsResponse as typeof WatchSecretsResponse,
+      responseStream: true,
+      options: {},
+    },
   },
 } as const;
-
-export interface SecretServiceServer extends UntypedServiceImplementation {
-  /**
-   * CreateSecret makes a secret with its first version. Needs the scope
-   * `keyward.secrets.write` and the right to manage the owner's secrets.
-   * ALREADY_EXISTS (field `name`) if the owner has a secret whose name is the same
-   * but for case and Unicode form, NOT_FOUND if there is no such owner that the
-   * caller may read.
-   */
-  createSecret: handleUnaryCall<CreateSecretRequest, CreateSecretResponse>;
-  /**
-   * GetSecret returns what is known of one secret. Needs the scope
-   * `keyward.secrets.read`. Those who manage a deleted secret find it too, by its
-   * id, hashed id or record locator.
-   */
-  getSecret: handleUnaryCall<GetSecretRequest, GetSecretResponse>;
-  /**
-   * ListSecrets returns a page of the secrets that the caller may read, those
-   * granted to the caller included. Needs the scope `keyward.secrets.read`.
-   */
-  listSecrets: handleUnaryCall<ListSecretsRequest, ListSecretsResponse>;
-  /**
-   * UpdateSecret changes the fields named in `update_mask`. Needs the scope
-   * `keyward.secrets.write`, and `keyward.secrets.access` too where a secret that
-   * expires shall expire later or never: its values can be read for longer.
-   */
-  updateSecret: handleUnaryCall<UpdateSecretRequest, UpdateSecretResponse>;
-  /**
-   * RenameSecret gives the secret another name. Needs the scope
-   * `keyward.secrets.write`. ALREADY_EXISTS (field `name`) as for CreateSecret.
-   */
-  renameSecret: handleUnaryCall<RenameSecretRequest, RenameSecretResponse>;
-  /**
-   * CloneSecret makes a new secret whose first version has the value of the
-   * original's latest enabled version, encrypted anew, with the original's settings
-   * and without its grants, references and other versions. Needs the scopes
-   * `keyward.secrets.write` and `keyward.secrets.access`, the right to read the
-   * original's value, and the right to manage the new owner's secrets. Errors as
-   * for AccessSecret and CreateSecret.
-   */
-  cloneSecret: handleUnaryCall<CloneSecretRequest, CloneSecretResponse>;
-  /**
-   * TransferSecret gives the secret to another owner. Its ids, versions, references,
-   * grants and history stay: whoever has a grant keeps it until the new owner revokes
-   * it, and the old owner, without a grant, has the value no more. No change if it is
-   * the owner's already. Needs the scopes `keyward.secrets.write` and
-   * `keyward.secrets.access`, for the value reaches others, and the right to manage the
-   * secrets of both. ALREADY_EXISTS if the new owner has a secret of that name, or one
-   * that differs from it by case or Unicode form alone, NOT_FOUND if there is no such
-   * owner that the caller may read.
-   */
-  transferSecret: handleUnaryCall<TransferSecretRequest, TransferSecretResponse>;
-  /**
-   * DeleteSecret deletes the secret: its values cannot be read any more. For as long
-   * as the service keeps deleted secrets (30 days unless set otherwise)
-   * UndeleteSecret brings it back; then it is removed for good. Needs the scope
-   * `keyward.secrets.write`. FAILED_PRECONDITION (SECRET_REFERENCED) if consumers
-   * use it, unless `force`.
-   */
-  deleteSecret: handleUnaryCall<DeleteSecretRequest, DeleteSecretResponse>;
-  /**
-   * UndeleteSecret brings a deleted secret back, with its versions, grants and
-   * references. Needs the scopes `keyward.secrets.write` and
-   * `keyward.secrets.access`, for its values can be read again. NOT_FOUND if there is no
-   * such secret that the caller may manage, FAILED_PRECONDITION (NOT_DELETED) if it
-   * is not deleted, ALREADY_EXISTS (field `name`) if its name is taken by now.
-   */
-  undeleteSecret: handleUnaryCall<UndeleteSecretRequest, UndeleteSecretResponse>;
-  /**
-   * AddSecretVersion gives the secret a new value, as its newest version. Needs the
-   * scope `keyward.secrets.write`.
-   */
-  addSecretVersion: handleUnaryCall<AddSecretVersionRequest, AddSecretVersionResponse>;
-  /**
-   * ListSecretVersions returns a page of what is known of the secret's versions.
-   * Needs the scope `keyward.secrets.read`.
-   */
-  listSecretVersions: handleUnaryCall<ListSecretVersionsRequest, ListSecretVersionsResponse>;
-  /**
-   * DisableSecretVersion keeps a version's value from being read until it is enabled
-   * again; no change if it is disabled. Needs the scope `keyward.secrets.write`.
-   * FAILED_PRECONDITION (VERSION_NOT_ENABLED) if it is destroyed.
-   */
-  disableSecretVersion: handleUnaryCall<DisableSecretVersionRequest, DisableSecretVersionResponse>;
-  /**
-   * EnableSecretVersion lets a disabled version's value be read again; no change if
-   * it is enabled. Needs the scopes `keyward.secrets.write` and
-   * `keyward.secrets.access`. FAILED_PRECONDITION (VERSION_NOT_ENABLED) if it is
-   * destroyed.
-   */
-  enableSecretVersion: handleUnaryCall<EnableSecretVersionRequest, EnableSecretVersionResponse>;
-  /**
-   * DestroySecretVersion erases a version's value for good; no change if it is
-   * erased. Needs the scope `keyward.secrets.write`.
-   */
-  destroySecretVersion: handleUnaryCall<DestroySecretVersionRequest, DestroySecretVersionResponse>;
-  /**
-   * AccessSecret returns a value. Needs the scope `keyward.secrets.access` and the
-   * right to manage the secret or a grant of it; PERMISSION_DENIED (NOT_PERMITTED)
-   * if the caller may only read what is known of it. The audit record of the call is
-   * durable before the value leaves the service. FAILED_PRECONDITION
-   * (SECRET_EXPIRED) if the secret has expired, FAILED_PRECONDITION
-   * (VERSION_NOT_ENABLED) if the version is disabled or destroyed, or none is
-   * enabled, DATA_LOSS (SECRET_UNDECRYPTABLE) if no configured key opens the value,
-   * DATA_LOSS (SECRET_MISPLACED) if the stored value does not belong to this version
-   * of this secret: somebody wrote to the database past the service.
-   */
-  accessSecret: handleUnaryCall<AccessSecretRequest, AccessSecretResponse>;
-  /**
-   * BatchAccessSecrets returns up to 100 values in one call, each judged as
-   * AccessSecret would, answering in their order; one that fails leaves the others
-   * as they are. Needs the scope `keyward.secrets.access`. RESOURCE_EXHAUSTED
-   * (ANSWERS_TOO_LARGE), and no value is accessed, if the answers take more than 3 MiB,
-   * as 48 values of 64 KiB do; the error tells how many would fit.
-   */
-  batchAccessSecrets: handleUnaryCall<BatchAccessSecretsRequest, BatchAccessSecretsResponse>;
-  /**
-   * AttachReference records that a consumer uses the secret; no change if it is
-   * recorded. Needs the scope `keyward.secrets.write`.
-   */
-  attachReference: handleUnaryCall<AttachReferenceRequest, AttachReferenceResponse>;
-  /**
-   * DetachReference removes the record that a consumer uses the secret. Needs the
-   * scope `keyward.secrets.write`. NOT_FOUND if there is no such record.
-   */
-  detachReference: handleUnaryCall<DetachReferenceRequest, DetachReferenceResponse>;
-  /**
-   * ListReferences returns a page of the consumers that use the secret. Needs the
-   * scope `keyward.secrets.read`.
-   */
-  listReferences: handleUnaryCall<ListReferencesRequest, ListReferencesResponse>;
-  /**
-   * GrantAccess lets the callers of a user, of any account, read the secret and its
-   * values, and no more; a second grant for the same profile replaces when the
-   * first expires. Needs the scopes `keyward.secrets.write` and
-   * `keyward.secrets.access`: who may grant could grant to themselves. NOT_FOUND if
-   * there is no such user profile.
-   */
-  grantAccess: handleUnaryCall<GrantAccessRequest, GrantAccessResponse>;
-  /**
-   * RevokeAccess takes a grant back: calls that begin after it has returned do not
-   * get a value by it. Needs the scope `keyward.secrets.write`. NOT_FOUND if there
-   * is no such grant, in the same words whether there is such a user profile or not.
-   */
-  revokeAccess: handleUnaryCall<RevokeAccessRequest, RevokeAccessResponse>;
-  /**
-   * ListGrants returns a page of the secret's grants. Needs the scope
-   * `keyward.secrets.read` and the right to manage the secret; PERMISSION_DENIED
-   * (NOT_PERMITTED) if the caller may only read it.
-   */
-  listGrants: handleUnaryCall<ListGrantsRequest, ListGrantsResponse>;
-  /**
-   * RotateEncryptionKey encrypts every value anew that is encrypted with another key
-   * than the first of the configured ones, or bound to its place by another, and tells
-   * of its progress. Reading and
-   * writing secrets goes on meanwhile. It may be broken off at any time and called
-   * again: what is done stays done. Needs the scope `keyward.keys.rotate`;
-   * PERMISSION_DENIED (NOT_PERMITTED) if the caller is no superuser.
-   */
-  rotateEncryptionKey: handleServerStreamingCall<RotateEncryptionKeyRequest, RotateEncryptionKeyResponse>;
-  /**
-   * GetRotationStatus tells which key encrypts how many values, and which values
-   * cannot be decrypted. A key that no value needs may be removed from the
-   * configuration. It decrypts every value, which takes a while where there are many.
-   * Needs the scope `keyward.keys.rotate`; PERMISSION_DENIED
-   * (NOT_PERMITTED) if the caller is no superuser.
-   */
-  getRotationStatus: handleUnaryCall<GetRotationStatusRequest, GetRotationStatusResponse>;
-  /**
-   * WatchSecrets tells of every change of the secrets that the caller may read, and of
-   * their owners, whoever made it and through whatever replica or program. It tells
-   * no value. Revisions, resuming, messages without events, rights and errors are
-   * those of TokenService.WatchTokens. Needs the scope `keyward.secrets.read`, or
-   * `keyward.secrets.access`: who has only that is told of the secrets whose values the
-   * caller may have, without `SecretEvent.secret`, and of no owners.
-   */
-  watchSecrets: handleServerStreamingCall<WatchSecretsRequest, WatchSecretsResponse>;
-}
-
-export interface SecretServiceClient extends Client {
-  /**
-   * CreateSecret makes a secret with its first version. Needs the scope
-   * `keyward.secrets.write` and the right to manage the owner's secrets.
-   * ALREADY_EXISTS (field `name`) if the owner has a secret whose name is the same
-   * but for case and Unicode form, NOT_FOUND if there is no such owner that the
-   * caller may read.
-   */
-  createSecret(
-    request: CreateSecretRequest,
-    callback: (error: ServiceError | null, response: CreateSecretResponse) => void,
-  ): ClientUnaryCall;
-  createSecret(
-    request: CreateSecretRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: CreateSecretResponse) => void,
-  ): ClientUnaryCall;
-  createSecret(
-    request: CreateSecretRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: CreateSecretResponse) => void,
-  ): ClientUnaryCall;
-  /**
-   * GetSecret returns what is known of one secret. Needs the scope
-   * `keyward.secrets.read`. Those who manage a deleted secret find it too, by its
-   * id, hashed id or record locator.
-   */
-  getSecret(
-    request: GetSecretRequest,
-    callback: (error: ServiceError | null, response: GetSecretResponse) => void,
-  ): ClientUnaryCall;
-  getSecret(
-    request: GetSecretRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: GetSecretResponse) => void,
-  ): ClientUnaryCall;
-  getSecret(
-    request: GetSecretRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: GetSecretResponse) => void,
-  ): ClientUnaryCall;
-  /**
-   * ListSecrets returns a page of the secrets that the caller may read, those
-   * granted to the caller included. Needs the scope `keyward.secrets.read`.
-   */
-  listSecrets(
-    request: ListSecretsRequest,
-    callback: (error: ServiceError | null, response: ListSecretsResponse) => void,
-  ): ClientUnaryCall;
-  listSecrets(
-    request: ListSecretsRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: ListSecretsResponse) => void,
-  ): ClientUnaryCall;
-  listSecrets(
-    request: ListSecretsRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: ListSecretsResponse) => void,
-  ): ClientUnaryCall;
-  /**
-   * UpdateSecret changes the fields named in `update_mask`. Needs the scope
-   * `keyward.secrets.write`, and `keyward.secrets.access` too where a secret that
-   * expires shall expire later or never: its values can be read for longer.
-   */
-  updateSecret(
-    request: UpdateSecretRequest,
-    callback: (error: ServiceError | null, response: UpdateSecretResponse) => void,
-  ): ClientUnaryCall;
-  updateSecret(
-    request: UpdateSecretRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: UpdateSecretResponse) => void,
-  ): ClientUnaryCall;
-  updateSecret(
-    request: UpdateSecretRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: UpdateSecretResponse) => void,
-  ): ClientUnaryCall;
-  /**
-   * RenameSecret gives the secret another name. Needs the scope
-   * `keyward.secrets.write`. ALREADY_EXISTS (field `name`) as for CreateSecret.
-   */
-  renameSecret(
-    request: RenameSecretRequest,
-    callback: (error: ServiceError | null, response: RenameSecretResponse) => void,
-  ): ClientUnaryCall;
-  renameSecret(
-    request: RenameSecretRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: RenameSecretResponse) => void,
-  ): ClientUnaryCall;
-  renameSecret(
-    request: RenameSecretRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: RenameSecretResponse) => void,
-  ): ClientUnaryCall;
-  /**
-   * CloneSecret makes a new secret whose first version has the value of the
-   * original's latest enabled version, encrypted anew, with the original's settings
-   * and without its grants, references and other versions. Needs the scopes
-   * `keyward.secrets.write` and `keyward.secrets.access`, the right to read the
-   * original's value, and the right to manage the new owner's secrets. Errors as
-   * for AccessSecret and CreateSecret.
-   */
-  cloneSecret(
-    request: CloneSecretRequest,
-    callback: (error: ServiceError | null, response: CloneSecretResponse) => void,
-  ): ClientUnaryCall;
-  cloneSecret(
-    request: CloneSecretRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: CloneSecretResponse) => void,
-  ): ClientUnaryCall;
-  cloneSecret(
-    request: CloneSecretRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: CloneSecretResponse) => void,
-  ): ClientUnaryCall;
-  /**
-   * TransferSecret gives the secret to another owner. Its ids, versions, references,
-   * grants and history stay: whoever has a grant keeps it until the new owner revokes
-   * it, and the old owner, without a grant, has the value no more. No change if it is
-   * the owner's already. Needs the scopes `keyward.secrets.write` and
-   * `keyward.secrets.access`, for the value reaches others, and the right to manage the
-   * secrets of both. ALREADY_EXISTS if the new owner has a secret of that name, or one
-   * that differs from it by case or Unicode form alone, NOT_FOUND if there is no such
-   * owner that the caller may read.
-   */
-  transferSecret(
-    request: TransferSecretRequest,
-    callback: (error: ServiceError | null, response: TransferSecretResponse) => void,
-  ): ClientUnaryCall;
-  transferSecret(
-    request: TransferSecretRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: TransferSecretResponse) => void,
-  ): ClientUnaryCall;
-  transferSecret(
-    request: TransferSecretRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: TransferSecretResponse) => void,
-  ): ClientUnaryCall;
-  /**
-   * DeleteSecret deletes the secret: its values cannot be read any more. For as long
-   * as the service keeps deleted secrets (30 days unless set otherwise)
-   * UndeleteSecret brings it back; then it is removed for good. Needs the scope
-   * `keyward.secrets.write`. FAILED_PRECONDITION (SECRET_REFERENCED) if consumers
-   * use it, unless `force`.
-   */
-  deleteSecret(
-    request: DeleteSecretRequest,
-    callback: (error: ServiceError | null, response: DeleteSecretResponse) => void,
-  ): ClientUnaryCall;
-  deleteSecret(
-    request: DeleteSecretRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: DeleteSecretResponse) => void,
-  ): ClientUnaryCall;
-  deleteSecret(
-    request: DeleteSecretRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: DeleteSecretResponse) => void,
-  ): ClientUnaryCall;
-  /**
-   * UndeleteSecret brings a deleted secret back, with its versions, grants and
-   * references. Needs the scopes `keyward.secrets.write` and
-   * `keyward.secrets.access`, for its values can be read again. NOT_FOUND if there is no
-   * such secret that the caller may manage, FAILED_PRECONDITION (NOT_DELETED) if it
-   * is not deleted, ALREADY_EXISTS (field `name`) if its name is taken by now.
-   */
-  undeleteSecret(
-    request: UndeleteSecretRequest,
-    callback: (error: ServiceError | null, response: UndeleteSecretResponse) => void,
-  ): ClientUnaryCall;
-  undeleteSecret(
-    request: UndeleteSecretRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: UndeleteSecretResponse) => void,
-  ): ClientUnaryCall;
-  undeleteSecret(
-    request: UndeleteSecretRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: UndeleteSecretResponse) => void,
-  ): ClientUnaryCall;
-  /**
-   * AddSecretVersion gives the secret a new value, as its newest version. Needs the
-   * scope `keyward.secrets.write`.
-   */
-  addSecretVersion(
-    request: AddSecretVersionRequest,
-    callback: (error: ServiceError | null, response: AddSecretVersionResponse) => void,
-  ): ClientUnaryCall;
-  addSecretVersion(
-    request: AddSecretVersionRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: AddSecretVersionResponse) => void,
-  ): ClientUnaryCall;
-  addSecretVersion(
-    request: AddSecretVersionRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: AddSecretVersionResponse) => void,
-  ): ClientUnaryCall;
-  /**
-   * ListSecretVersions returns a page of what is known of the secret's versions.
-   * Needs the scope `keyward.secrets.read`.
-   */
-  listSecretVersions(
-    request: ListSecretVersionsRequest,
-    callback: (error: ServiceError | null, response: ListSecretVersionsResponse) => void,
-  ): ClientUnaryCall;
-  listSecretVersions(
-    request: ListSecretVersionsRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: ListSecretVersionsResponse) => void,
-  ): ClientUnaryCall;
-  listSecretVersions(
-    request: ListSecretVersionsRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: ListSecretVersionsResponse) => void,
-  ): ClientUnaryCall;
-  /**
-   * DisableSecretVersion keeps a version's value from being read until it is enabled
-   * again; no change if it is disabled. Needs the scope `keyward.secrets.write`.
-   * FAILED_PRECONDITION (VERSION_NOT_ENABLED) if it is destroyed.
-   */
-  disableSecretVersion(
-    request: DisableSecretVersionRequest,
-    callback: (error: ServiceError | null, response: DisableSecretVersionResponse) => void,
-  ): ClientUnaryCall;
-  disableSecretVersion(
-    request: DisableSecretVersionRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: DisableSecretVersionResponse) => void,
-  ): ClientUnaryCall;
-  disableSecretVersion(
-    request: DisableSecretVersionRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: DisableSecretVersionResponse) => void,
-  ): ClientUnaryCall;
-  /**
-   * EnableSecretVersion lets a disabled version's value be read again; no change if
-   * it is enabled. Needs the scopes `keyward.secrets.write` and
-   * `keyward.secrets.access`. FAILED_PRECONDITION (VERSION_NOT_ENABLED) if it is
-   * destroyed.
-   */
-  enableSecretVersion(
-    request: EnableSecretVersionRequest,
-    callback: (error: ServiceError | null, response: EnableSecretVersionResponse) => void,
-  ): ClientUnaryCall;
-  enableSecretVersion(
-    request: EnableSecretVersionRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: EnableSecretVersionResponse) => void,
-  ): ClientUnaryCall;
-  enableSecretVersion(
-    request: EnableSecretVersionRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: EnableSecretVersionResponse) => void,
-  ): ClientUnaryCall;
-  /**
-   * DestroySecretVersion erases a version's value for good; no change if it is
-   * erased. Needs the scope `keyward.secrets.write`.
-   */
-  destroySecretVersion(
-    request: DestroySecretVersionRequest,
-    callback: (error: ServiceError | null, response: DestroySecretVersionResponse) => void,
-  ): ClientUnaryCall;
-  destroySecretVersion(
-    request: DestroySecretVersionRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: DestroySecretVersionResponse) => void,
-  ): ClientUnaryCall;
-  destroySecretVersion(
-    request: DestroySecretVersionRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: DestroySecretVersionResponse) => void,
-  ): ClientUnaryCall;
-  /**
-   * AccessSecret returns a value. Needs the scope `keyward.secrets.access` and the
-   * right to manage the secret or a grant of it; PERMISSION_DENIED (NOT_PERMITTED)
-   * if the caller may only read what is known of it. The audit record of the call is
-   * durable before the value leaves the service. FAILED_PRECONDITION
-   * (SECRET_EXPIRED) if the secret has expired, FAILED_PRECONDITION
-   * (VERSION_NOT_ENABLED) if the version is disabled or destroyed, or none is
-   * enabled, DATA_LOSS (SECRET_UNDECRYPTABLE) if no configured key opens the value,
-   * DATA_LOSS (SECRET_MISPLACED) if the stored value does not belong to this version
-   * of this secret: somebody wrote to the database past the service.
-   */
-  accessSecret(
-    request: AccessSecretRequest,
-    callback: (error: ServiceError | null, response: AccessSecretResponse) => void,
-  ): ClientUnaryCall;
-  accessSecret(
-    request: AccessSecretRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: AccessSecretResponse) => void,
-  ): ClientUnaryCall;
-  accessSecret(
-    request: AccessSecretRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: AccessSecretResponse) => void,
-  ): ClientUnaryCall;
-  /**
-   * BatchAccessSecrets returns up to 100 values in one call, each judged as
-   * AccessSecret would, answering in their order; one that fails leaves the others
-   * as they are. Needs the scope `keyward.secrets.access`. RESOURCE_EXHAUSTED
-   * (ANSWERS_TOO_LARGE), and no value is accessed, if the answers take more than 3 MiB,
-   * as 48 values of 64 KiB do; the error tells how many would fit.
-   */
-  batchAccessSecrets(
-    request: BatchAccessSecretsRequest,
-    callback: (error: ServiceError | null, response: BatchAccessSecretsResponse) => void,
-  ): ClientUnaryCall;
-  batchAccessSecrets(
-    request: BatchAccessSecretsRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: BatchAccessSecretsResponse) => void,
-  ): ClientUnaryCall;
-  batchAccessSecrets(
-    request: BatchAccessSecretsRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: BatchAccessSecretsResponse) => void,
-  ): ClientUnaryCall;
-  /**
-   * AttachReference records that a consumer uses the secret; no change if it is
-   * recorded. Needs the scope `keyward.secrets.write`.
-   */
-  attachReference(
-    request: AttachReferenceRequest,
-    callback: (error: ServiceError | null, response: AttachReferenceResponse) => void,
-  ): ClientUnaryCall;
-  attachReference(
-    request: AttachReferenceRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: AttachReferenceResponse) => void,
-  ): ClientUnaryCall;
-  attachReference(
-    request: AttachReferenceRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: AttachReferenceResponse) => void,
-  ): ClientUnaryCall;
-  /**
-   * DetachReference removes the record that a consumer uses the secret. Needs the
-   * scope `keyward.secrets.write`. NOT_FOUND if there is no such record.
-   */
-  detachReference(
-    request: DetachReferenceRequest,
-    callback: (error: ServiceError | null, response: DetachReferenceResponse) => void,
-  ): ClientUnaryCall;
-  detachReference(
-    request: DetachReferenceRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: DetachReferenceResponse) => void,
-  ): ClientUnaryCall;
-  detachReference(
-    request: DetachReferenceRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: DetachReferenceResponse) => void,
-  ): ClientUnaryCall;
-  /**
-   * ListReferences returns a page of the consumers that use the secret. Needs the
-   * scope `keyward.secrets.read`.
-   */
-  listReferences(
-    request: ListReferencesRequest,
-    callback: (error: ServiceError | null, response: ListReferencesResponse) => void,
-  ): ClientUnaryCall;
-  listReferences(
-    request: ListReferencesRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: ListReferencesResponse) => void,
-  ): ClientUnaryCall;
-  listReferences(
-    request: ListReferencesRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: ListReferencesResponse) => void,
-  ): ClientUnaryCall;
-  /**
-   * GrantAccess lets the callers of a user, of any account, read the secret and its
-   * values, and no more; a second grant for the same profile replaces when the
-   * first expires. Needs the scopes `keyward.secrets.write` and
-   * `keyward.secrets.access`: who may grant could grant to themselves. NOT_FOUND if
-   * there is no such user profile.
-   */
-  grantAccess(
-    request: GrantAccessRequest,
-    callback: (error: ServiceError | null, response: GrantAccessResponse) => void,
-  ): ClientUnaryCall;
-  grantAccess(
-    request: GrantAccessRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: GrantAccessResponse) => void,
-  ): ClientUnaryCall;
-  grantAccess(
-    request: GrantAccessRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: GrantAccessResponse) => void,
-  ): ClientUnaryCall;
-  /**
-   * RevokeAccess takes a grant back: calls that begin after it has returned do not
-   * get a value by it. Needs the scope `keyward.secrets.write`. NOT_FOUND if there
-   * is no such grant, in the same words whether there is such a user profile or not.
-   */
-  revokeAccess(
-    request: RevokeAccessRequest,
-    callback: (error: ServiceError | null, response: RevokeAccessResponse) => void,
-  ): ClientUnaryCall;
-  revokeAccess(
-    request: RevokeAccessRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: RevokeAccessResponse) => void,
-  ): ClientUnaryCall;
-  revokeAccess(
-    request: RevokeAccessRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: RevokeAccessResponse) => void,
-  ): ClientUnaryCall;
-  /**
-   * ListGrants returns a page of the secret's grants. Needs the scope
-   * `keyward.secrets.read` and the right to manage the secret; PERMISSION_DENIED
-   * (NOT_PERMITTED) if the caller may only read it.
-   */
-  listGrants(
-    request: ListGrantsRequest,
-    callback: (error: ServiceError | null, response: ListGrantsResponse) => void,
-  ): ClientUnaryCall;
-  listGrants(
-    request: ListGrantsRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: ListGrantsResponse) => void,
-  ): ClientUnaryCall;
-  listGrants(
-    request: ListGrantsRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: ListGrantsResponse) => void,
-  ): ClientUnaryCall;
-  /**
-   * RotateEncryptionKey encrypts every value anew that is encrypted with another key
-   * than the first of the configured ones, or bound to its place by another, and tells
-   * of its progress. Reading and
-   * writing secrets goes on meanwhile. It may be broken off at any time and called
-   * again: what is done stays done. Needs the scope `keyward.keys.rotate`;
-   * PERMISSION_DENIED (NOT_PERMITTED) if the caller is no superuser.
-   */
-  rotateEncryptionKey(
-    request: RotateEncryptionKeyRequest,
-    options?: Partial<CallOptions>,
-  ): ClientReadableStream<RotateEncryptionKeyResponse>;
-  rotateEncryptionKey(
-    request: RotateEncryptionKeyRequest,
-    metadata?: Metadata,
-    options?: Partial<CallOptions>,
-  ): ClientReadableStream<RotateEncryptionKeyResponse>;
-  /**
-   * GetRotationStatus tells which key encrypts how many values, and which values
-   * cannot be decrypted. A key that no value needs may be removed from the
-   * configuration. It decrypts every value, which takes a while where there are many.
-   * Needs the scope `keyward.keys.rotate`; PERMISSION_DENIED
-   * (NOT_PERMITTED) if the caller is no superuser.
-   */
-  getRotationStatus(
-    request: GetRotationStatusRequest,
-    callback: (error: ServiceError | null, response: GetRotationStatusResponse) => void,
-  ): ClientUnaryCall;
-  getRotationStatus(
-    request: GetRotationStatusRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: GetRotationStatusResponse) => void,
-  ): ClientUnaryCall;
-  getRotationStatus(
-    request: GetRotationStatusRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: GetRotationStatusResponse) => void,
-  ): ClientUnaryCall;
-  /**
-   * WatchSecrets tells of every change of the secrets that the caller may read, and of
-   * their owners, whoever made it and through whatever replica or program. It tells
-   * no value. Revisions, resuming, messages without events, rights and errors are
-   * those of TokenService.WatchTokens. Needs the scope `keyward.secrets.read`, or
-   * `keyward.secrets.access`: who has only that is told of the secrets whose values the
-   * caller may have, without `SecretEvent.secret`, and of no owners.
-   */
-  watchSecrets(
-    request: WatchSecretsRequest,
-    options?: Partial<CallOptions>,
-  ): ClientReadableStream<WatchSecretsResponse>;
-  watchSecrets(
-    request: WatchSecretsRequest,
-    metadata?: Metadata,
-    options?: Partial<CallOptions>,
-  ): ClientReadableStream<WatchSecretsResponse>;
-}
-
-export const SecretServiceClient = makeGenericClientConstructor(
-  SecretServiceService,
-  "keyward.secret.v1.SecretService",
-) as unknown as {
-  new (address: string, credentials: ChannelCredentials, options?: Partial<ClientOptions>): SecretServiceClient;
-  service: typeof SecretServiceService;
-  serviceName: string;
-};
 
 type Builtin = Date | Function | Uint8Array | string | number | boolean | bigint | undefined;
 

@@ -6,18 +6,6 @@
 
 /* eslint-disable */
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
-import {
-  type CallOptions,
-  type ChannelCredentials,
-  Client,
-  type ClientOptions,
-  type ClientUnaryCall,
-  type handleUnaryCall,
-  makeGenericClientConstructor,
-  type Metadata,
-  type ServiceError,
-  type UntypedServiceImplementation,
-} from "@grpc/grpc-js";
 import { Timestamp } from "../../../google/protobuf/timestamp.js";
 
 /** ImportSide is where a value comes from. */
@@ -456,66 +444,26 @@ export const ImportConflict: MessageFns<ImportConflict> = {
  * PERMISSION_DENIED (SCOPE_MISSING, NOT_PERMITTED), INVALID_ARGUMENT (INVALID_FIELDS,
  * MALFORMED_REQUEST) and UNAVAILABLE (DATABASE_UNAVAILABLE).
  */
-export type ImportServiceService = typeof ImportServiceService;
-export const ImportServiceService = {
-  /**
-   * ListImportConflicts returns a page of the conflicts that nobody has settled. The
-   * command `keyward import-smarter resolve` settles them. Needs the scope
-   * `keyward.imports.read`.
-   */
-  listImportConflicts: {
-    path: "/keyward.smarter.v1.ImportService/ListImportConflicts" as const,
-    requestStream: false as const,
-    responseStream: false as const,
-    requestSerialize: (value: ListImportConflictsRequest): Buffer =>
-      Buffer.from(ListImportConflictsRequest.encode(value).finish()),
-    requestDeserialize: (value: Buffer): ListImportConflictsRequest => ListImportConflictsRequest.decode(value),
-    responseSerialize: (value: ListImportConflictsResponse): Buffer =>
-      Buffer.from(ListImportConflictsResponse.encode(value).finish()),
-    responseDeserialize: (value: Buffer): ListImportConflictsResponse => ListImportConflictsResponse.decode(value),
+export type ImportServiceDefinition = typeof ImportServiceDefinition;
+export const ImportServiceDefinition = {
+  name: "ImportService",
+  fullName: "keyward.smarter.v1.ImportService",
+  methods: {
+    /**
+     * ListImportConflicts returns a page of the conflicts that nobody has settled. The
+     * command `keyward import-smarter resolve` settles them. Needs the scope
+     * `keyward.imports.read`.
+     */
+    listImportConflicts: {
+      name: "ListImportConflicts",
+      requestType: ListImportConflictsRequest as typeof ListImportConflictsRequest,
+      requestStream: false,
+      responseType: ListImportConflictsResponse as typeof ListImportConflictsResponse,
+      responseStream: false,
+      options: {},
+    },
   },
 } as const;
-
-export interface ImportServiceServer extends UntypedServiceImplementation {
-  /**
-   * ListImportConflicts returns a page of the conflicts that nobody has settled. The
-   * command `keyward import-smarter resolve` settles them. Needs the scope
-   * `keyward.imports.read`.
-   */
-  listImportConflicts: handleUnaryCall<ListImportConflictsRequest, ListImportConflictsResponse>;
-}
-
-export interface ImportServiceClient extends Client {
-  /**
-   * ListImportConflicts returns a page of the conflicts that nobody has settled. The
-   * command `keyward import-smarter resolve` settles them. Needs the scope
-   * `keyward.imports.read`.
-   */
-  listImportConflicts(
-    request: ListImportConflictsRequest,
-    callback: (error: ServiceError | null, response: ListImportConflictsResponse) => void,
-  ): ClientUnaryCall;
-  listImportConflicts(
-    request: ListImportConflictsRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: ListImportConflictsResponse) => void,
-  ): ClientUnaryCall;
-  listImportConflicts(
-    request: ListImportConflictsRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: ListImportConflictsResponse) => void,
-  ): ClientUnaryCall;
-}
-
-export const ImportServiceClient = makeGenericClientConstructor(
-  ImportServiceService,
-  "keyward.smarter.v1.ImportService",
-) as unknown as {
-  new (address: string, credentials: ChannelCredentials, options?: Partial<ClientOptions>): ImportServiceClient;
-  service: typeof ImportServiceService;
-  serviceName: string;
-};
 
 type Builtin = Date | Function | Uint8Array | string | number | boolean | bigint | undefined;
 

@@ -292,7 +292,7 @@ export interface HoldText {
    * SHA-512 of the text in UTF-8: 64 bytes. The text itself never leaves the client. One
    * of over 1 KiB is UNKNOWN and need not be asked for.
    */
-  digest: Buffer;
+  digest: Uint8Array;
 }
 
 /** HoldFacts are the facts of texts, in any order, not always all of one `look_up` together. */
@@ -1296,7 +1296,7 @@ export const HoldLookUp: MessageFns<HoldLookUp> = {
 };
 
 function createBaseHoldText(): HoldText {
-  return { id: 0n, digest: Buffer.alloc(0) };
+  return { id: 0n, digest: new Uint8Array(0) };
 }
 
 export const HoldText: MessageFns<HoldText> = {
@@ -1339,7 +1339,7 @@ export const HoldText: MessageFns<HoldText> = {
               break;
             }
 
-            message.digest = Buffer.from(reader.bytes());
+            message.digest = reader.bytes();
             continue;
           }
         }
@@ -1360,7 +1360,7 @@ export const HoldText: MessageFns<HoldText> = {
   fromPartial(object: DeepPartial<HoldText>): HoldText {
     const message = createBaseHoldText();
     message.id = (object.id !== undefined && object.id !== null) ? BigInt(object.id) : 0n;
-    message.digest = object.digest ?? Buffer.alloc(0);
+    message.digest = object.digest ?? new Uint8Array(0);
     return message;
   },
 };

@@ -6,22 +6,6 @@
 
 /* eslint-disable */
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
-import {
-  type CallOptions,
-  type ChannelCredentials,
-  Client,
-  type ClientDuplexStream,
-  type ClientOptions,
-  type ClientReadableStream,
-  type ClientUnaryCall,
-  type handleBidiStreamingCall,
-  type handleServerStreamingCall,
-  type handleUnaryCall,
-  makeGenericClientConstructor,
-  type Metadata,
-  type ServiceError,
-  type UntypedServiceImplementation,
-} from "@grpc/grpc-js";
 import { Duration } from "../../../../duration.js";
 import { FieldMask } from "../../../google/protobuf/field_mask.js";
 import { Timestamp } from "../../../google/protobuf/timestamp.js";
@@ -4611,1028 +4595,343 @@ export const TokenEvent: MessageFns<TokenEvent> = {
  * plaintext; nothing is changed, recorded or told, no replica is waited for, and a
  * `request_id` is not remembered. Refusals are recorded as always.
  */
-export type TokenServiceService = typeof TokenServiceService;
-export const TokenServiceService = {
-  /**
-   * ValidateToken judges a text that a client presented. A refusal is an answer,
-   * not an error. Needs the scope `keyward.tokens.validate` and no other right.
-   */
-  validateToken: {
-    path: "/keyward.token.v1.TokenService/ValidateToken" as const,
-    requestStream: false as const,
-    responseStream: false as const,
-    requestSerialize: (value: ValidateTokenRequest): Buffer => Buffer.from(ValidateTokenRequest.encode(value).finish()),
-    requestDeserialize: (value: Buffer): ValidateTokenRequest => ValidateTokenRequest.decode(value),
-    responseSerialize: (value: ValidateTokenResponse): Buffer =>
-      Buffer.from(ValidateTokenResponse.encode(value).finish()),
-    responseDeserialize: (value: Buffer): ValidateTokenResponse => ValidateTokenResponse.decode(value),
-  },
-  /**
-   * BatchValidateTokens judges up to 1000 texts in one call, each as ValidateToken
-   * would, answering in their order. Needs the scope `keyward.tokens.validate`.
-   * RESOURCE_EXHAUSTED (REQUEST_TOO_LARGE) if the request takes more than 4 MiB, which a
-   * thousand texts of 1 KiB do not, but may with many `required_scopes`.
-   * RESOURCE_EXHAUSTED (ANSWERS_TOO_LARGE), and nothing is judged, if the answers take
-   * more than 3 MiB; the error tells how many would fit. Answers to a thousand tokens
-   * always do whose scopes, names and usernames take less than 2 KiB each together.
-   */
-  batchValidateTokens: {
-    path: "/keyward.token.v1.TokenService/BatchValidateTokens" as const,
-    requestStream: false as const,
-    responseStream: false as const,
-    requestSerialize: (value: BatchValidateTokensRequest): Buffer =>
-      Buffer.from(BatchValidateTokensRequest.encode(value).finish()),
-    requestDeserialize: (value: Buffer): BatchValidateTokensRequest => BatchValidateTokensRequest.decode(value),
-    responseSerialize: (value: BatchValidateTokensResponse): Buffer =>
-      Buffer.from(BatchValidateTokensResponse.encode(value).finish()),
-    responseDeserialize: (value: Buffer): BatchValidateTokensResponse => BatchValidateTokensResponse.decode(value),
-  },
-  /**
-   * StreamValidateTokens judges each text that the client sends, as ValidateToken
-   * would, and answers in the order of the requests. The client may send on without
-   * waiting for answers; the service reads no faster than it answers and its answers
-   * are taken. It ends when the client has ended its side and all are answered. A
-   * request that breaks a rule, or is none, ends it with INVALID_ARGUMENT after the
-   * answers to those before it. The caller's credentials are judged again with each
-   * request: when they cease to be valid, the next request ends it with
-   * UNAUTHENTICATED (CREDENTIALS_REFUSED). UNAVAILABLE (STOPPING) if the service is
-   * stopped. Needs the scope `keyward.tokens.validate`.
-   */
-  streamValidateTokens: {
-    path: "/keyward.token.v1.TokenService/StreamValidateTokens" as const,
-    requestStream: true as const,
-    responseStream: true as const,
-    requestSerialize: (value: StreamValidateTokensRequest): Buffer =>
-      Buffer.from(StreamValidateTokensRequest.encode(value).finish()),
-    requestDeserialize: (value: Buffer): StreamValidateTokensRequest => StreamValidateTokensRequest.decode(value),
-    responseSerialize: (value: StreamValidateTokensResponse): Buffer =>
-      Buffer.from(StreamValidateTokensResponse.encode(value).finish()),
-    responseDeserialize: (value: Buffer): StreamValidateTokensResponse => StreamValidateTokensResponse.decode(value),
-  },
-  /**
-   * CreateToken makes a token and returns its plaintext, this once. Needs the
-   * scope `keyward.tokens.write` and the right to manage the owner's tokens.
-   * FAILED_PRECONDITION (OWNER_NOT_STAFF) if the owner is not staff,
-   * ALREADY_EXISTS if the owner has a token of that name, NOT_FOUND if there is no
-   * such owner that the caller may read. It gains: PERMISSION_DENIED
-   * (SCOPE_NOT_HELD, NOT_PERMITTED) as said above.
-   */
-  createToken: {
-    path: "/keyward.token.v1.TokenService/CreateToken" as const,
-    requestStream: false as const,
-    responseStream: false as const,
-    requestSerialize: (value: CreateTokenRequest): Buffer => Buffer.from(CreateTokenRequest.encode(value).finish()),
-    requestDeserialize: (value: Buffer): CreateTokenRequest => CreateTokenRequest.decode(value),
-    responseSerialize: (value: CreateTokenResponse): Buffer => Buffer.from(CreateTokenResponse.encode(value).finish()),
-    responseDeserialize: (value: Buffer): CreateTokenResponse => CreateTokenResponse.decode(value),
-  },
-  /**
-   * GetToken returns one token. Needs the scope `keyward.tokens.read`. NOT_FOUND
-   * if there is none that the caller may read.
-   */
-  getToken: {
-    path: "/keyward.token.v1.TokenService/GetToken" as const,
-    requestStream: false as const,
-    responseStream: false as const,
-    requestSerialize: (value: GetTokenRequest): Buffer => Buffer.from(GetTokenRequest.encode(value).finish()),
-    requestDeserialize: (value: Buffer): GetTokenRequest => GetTokenRequest.decode(value),
-    responseSerialize: (value: GetTokenResponse): Buffer => Buffer.from(GetTokenResponse.encode(value).finish()),
-    responseDeserialize: (value: Buffer): GetTokenResponse => GetTokenResponse.decode(value),
-  },
-  /**
-   * ListTokens returns a page of the tokens that the caller may read. Needs the
-   * scope `keyward.tokens.read`.
-   */
-  listTokens: {
-    path: "/keyward.token.v1.TokenService/ListTokens" as const,
-    requestStream: false as const,
-    responseStream: false as const,
-    requestSerialize: (value: ListTokensRequest): Buffer => Buffer.from(ListTokensRequest.encode(value).finish()),
-    requestDeserialize: (value: Buffer): ListTokensRequest => ListTokensRequest.decode(value),
-    responseSerialize: (value: ListTokensResponse): Buffer => Buffer.from(ListTokensResponse.encode(value).finish()),
-    responseDeserialize: (value: Buffer): ListTokensResponse => ListTokensResponse.decode(value),
-  },
-  /**
-   * UpdateToken changes the fields named in `update_mask`. Needs the scope
-   * `keyward.tokens.write`. It gains if a scope is added that the token's own do not
-   * cover, or the expiry is moved to later or removed: PERMISSION_DENIED
-   * (SCOPE_NOT_HELD, NOT_PERMITTED) as said above.
-   */
-  updateToken: {
-    path: "/keyward.token.v1.TokenService/UpdateToken" as const,
-    requestStream: false as const,
-    responseStream: false as const,
-    requestSerialize: (value: UpdateTokenRequest): Buffer => Buffer.from(UpdateTokenRequest.encode(value).finish()),
-    requestDeserialize: (value: Buffer): UpdateTokenRequest => UpdateTokenRequest.decode(value),
-    responseSerialize: (value: UpdateTokenResponse): Buffer => Buffer.from(UpdateTokenResponse.encode(value).finish()),
-    responseDeserialize: (value: Buffer): UpdateTokenResponse => UpdateTokenResponse.decode(value),
-  },
-  /**
-   * RenameToken gives the token another name. Needs the scope
-   * `keyward.tokens.write`. ALREADY_EXISTS if the owner has a token of that name.
-   */
-  renameToken: {
-    path: "/keyward.token.v1.TokenService/RenameToken" as const,
-    requestStream: false as const,
-    responseStream: false as const,
-    requestSerialize: (value: RenameTokenRequest): Buffer => Buffer.from(RenameTokenRequest.encode(value).finish()),
-    requestDeserialize: (value: Buffer): RenameTokenRequest => RenameTokenRequest.decode(value),
-    responseSerialize: (value: RenameTokenResponse): Buffer => Buffer.from(RenameTokenResponse.encode(value).finish()),
-    responseDeserialize: (value: Buffer): RenameTokenResponse => RenameTokenResponse.decode(value),
-  },
-  /**
-   * CloneToken makes a new token with the same settings, its own plaintext and its own
-   * name, of the same owner or of another one, and without references. Needs the scope
-   * `keyward.tokens.write`, and the right to manage the tokens of the new owner. It
-   * gains; errors as for CreateToken.
-   */
-  cloneToken: {
-    path: "/keyward.token.v1.TokenService/CloneToken" as const,
-    requestStream: false as const,
-    responseStream: false as const,
-    requestSerialize: (value: CloneTokenRequest): Buffer => Buffer.from(CloneTokenRequest.encode(value).finish()),
-    requestDeserialize: (value: Buffer): CloneTokenRequest => CloneTokenRequest.decode(value),
-    responseSerialize: (value: CloneTokenResponse): Buffer => Buffer.from(CloneTokenResponse.encode(value).finish()),
-    responseDeserialize: (value: Buffer): CloneTokenResponse => CloneTokenResponse.decode(value),
-  },
-  /**
-   * TransferToken gives the token to another owner. Its ids, plaintexts, scopes, state,
-   * references and history stay; from then on its plaintexts stand for the new owner.
-   * No change if it is the owner's already. Needs the scope `keyward.tokens.write` and
-   * the right to manage the tokens of both. It gains: PERMISSION_DENIED
-   * (SCOPE_NOT_HELD, NOT_PERMITTED) as said above, where the owner is the new one.
-   * FAILED_PRECONDITION (OWNER_NOT_STAFF) if the new owner is not staff, ALREADY_EXISTS
-   * if the new owner has a token of that name, NOT_FOUND if there is no such owner that
-   * the caller may read.
-   */
-  transferToken: {
-    path: "/keyward.token.v1.TokenService/TransferToken" as const,
-    requestStream: false as const,
-    responseStream: false as const,
-    requestSerialize: (value: TransferTokenRequest): Buffer => Buffer.from(TransferTokenRequest.encode(value).finish()),
-    requestDeserialize: (value: Buffer): TransferTokenRequest => TransferTokenRequest.decode(value),
-    responseSerialize: (value: TransferTokenResponse): Buffer =>
-      Buffer.from(TransferTokenResponse.encode(value).finish()),
-    responseDeserialize: (value: Buffer): TransferTokenResponse => TransferTokenResponse.decode(value),
-  },
-  /**
-   * ActivateToken switches the token on; no change if it is on. Needs the scope
-   * `keyward.tokens.write`. It gains if the token is off: PERMISSION_DENIED
-   * (SCOPE_NOT_HELD, NOT_PERMITTED) as said above.
-   */
-  activateToken: {
-    path: "/keyward.token.v1.TokenService/ActivateToken" as const,
-    requestStream: false as const,
-    responseStream: false as const,
-    requestSerialize: (value: ActivateTokenRequest): Buffer => Buffer.from(ActivateTokenRequest.encode(value).finish()),
-    requestDeserialize: (value: Buffer): ActivateTokenRequest => ActivateTokenRequest.decode(value),
-    responseSerialize: (value: ActivateTokenResponse): Buffer =>
-      Buffer.from(ActivateTokenResponse.encode(value).finish()),
-    responseDeserialize: (value: Buffer): ActivateTokenResponse => ActivateTokenResponse.decode(value),
-  },
-  /**
-   * DeactivateToken switches the token off; no change if it is off. Needs the
-   * scope `keyward.tokens.write`.
-   */
-  deactivateToken: {
-    path: "/keyward.token.v1.TokenService/DeactivateToken" as const,
-    requestStream: false as const,
-    responseStream: false as const,
-    requestSerialize: (value: DeactivateTokenRequest): Buffer =>
-      Buffer.from(DeactivateTokenRequest.encode(value).finish()),
-    requestDeserialize: (value: Buffer): DeactivateTokenRequest => DeactivateTokenRequest.decode(value),
-    responseSerialize: (value: DeactivateTokenResponse): Buffer =>
-      Buffer.from(DeactivateTokenResponse.encode(value).finish()),
-    responseDeserialize: (value: Buffer): DeactivateTokenResponse => DeactivateTokenResponse.decode(value),
-  },
-  /**
-   * ToggleToken switches the token off if it is on, and on if it is off. Needs the
-   * scope `keyward.tokens.write`. It gains if the token is off: PERMISSION_DENIED
-   * (SCOPE_NOT_HELD, NOT_PERMITTED) as said above.
-   */
-  toggleToken: {
-    path: "/keyward.token.v1.TokenService/ToggleToken" as const,
-    requestStream: false as const,
-    responseStream: false as const,
-    requestSerialize: (value: ToggleTokenRequest): Buffer => Buffer.from(ToggleTokenRequest.encode(value).finish()),
-    requestDeserialize: (value: Buffer): ToggleTokenRequest => ToggleTokenRequest.decode(value),
-    responseSerialize: (value: ToggleTokenResponse): Buffer => Buffer.from(ToggleTokenResponse.encode(value).finish()),
-    responseDeserialize: (value: Buffer): ToggleTokenResponse => ToggleTokenResponse.decode(value),
-  },
-  /**
-   * RotateToken gives the token a new plaintext and returns it, this once. The old
-   * plaintext is accepted until the grace period ends, then refused as EXPIRED; so
-   * is one that is still in grace from an earlier rotation, at its own time or at
-   * this one's, whichever is earlier. Needs the scope `keyward.tokens.write`. It
-   * gains: PERMISSION_DENIED (SCOPE_NOT_HELD, NOT_PERMITTED) as said above.
-   */
-  rotateToken: {
-    path: "/keyward.token.v1.TokenService/RotateToken" as const,
-    requestStream: false as const,
-    responseStream: false as const,
-    requestSerialize: (value: RotateTokenRequest): Buffer => Buffer.from(RotateTokenRequest.encode(value).finish()),
-    requestDeserialize: (value: Buffer): RotateTokenRequest => RotateTokenRequest.decode(value),
-    responseSerialize: (value: RotateTokenResponse): Buffer => Buffer.from(RotateTokenResponse.encode(value).finish()),
-    responseDeserialize: (value: Buffer): RotateTokenResponse => RotateTokenResponse.decode(value),
-  },
-  /**
-   * RevokeToken deletes the token; its plaintext is UNKNOWN from then on. Needs
-   * the scope `keyward.tokens.write`.
-   */
-  revokeToken: {
-    path: "/keyward.token.v1.TokenService/RevokeToken" as const,
-    requestStream: false as const,
-    responseStream: false as const,
-    requestSerialize: (value: RevokeTokenRequest): Buffer => Buffer.from(RevokeTokenRequest.encode(value).finish()),
-    requestDeserialize: (value: Buffer): RevokeTokenRequest => RevokeTokenRequest.decode(value),
-    responseSerialize: (value: RevokeTokenResponse): Buffer => Buffer.from(RevokeTokenResponse.encode(value).finish()),
-    responseDeserialize: (value: Buffer): RevokeTokenResponse => RevokeTokenResponse.decode(value),
-  },
-  /**
-   * RevokeUserTokens deletes all tokens of a user that the caller may manage.
-   * Needs the scope `keyward.tokens.write`. NOT_FOUND if there is no such
-   * user whose tokens the caller may read, PERMISSION_DENIED (NOT_PERMITTED) if
-   * there is one but the caller manages none of the user's profiles. They are deleted
-   * in batches, so that any number can be, at some thousands a second:
-   * give the call a deadline that fits. What is deleted stays so where the call ends
-   * before it is done; another call deletes the rest.
-   */
-  revokeUserTokens: {
-    path: "/keyward.token.v1.TokenService/RevokeUserTokens" as const,
-    requestStream: false as const,
-    responseStream: false as const,
-    requestSerialize: (value: RevokeUserTokensRequest): Buffer =>
-      Buffer.from(RevokeUserTokensRequest.encode(value).finish()),
-    requestDeserialize: (value: Buffer): RevokeUserTokensRequest => RevokeUserTokensRequest.decode(value),
-    responseSerialize: (value: RevokeUserTokensResponse): Buffer =>
-      Buffer.from(RevokeUserTokensResponse.encode(value).finish()),
-    responseDeserialize: (value: Buffer): RevokeUserTokensResponse => RevokeUserTokensResponse.decode(value),
-  },
-  /**
-   * AttachReference records that a consumer holds the token; no change if it is
-   * recorded. Needs the scope `keyward.tokens.write`. FAILED_PRECONDITION
-   * (TOO_MANY_REFERENCES) if the token has 1000 references.
-   */
-  attachReference: {
-    path: "/keyward.token.v1.TokenService/AttachReference" as const,
-    requestStream: false as const,
-    responseStream: false as const,
-    requestSerialize: (value: AttachReferenceRequest): Buffer =>
-      Buffer.from(AttachReferenceRequest.encode(value).finish()),
-    requestDeserialize: (value: Buffer): AttachReferenceRequest => AttachReferenceRequest.decode(value),
-    responseSerialize: (value: AttachReferenceResponse): Buffer =>
-      Buffer.from(AttachReferenceResponse.encode(value).finish()),
-    responseDeserialize: (value: Buffer): AttachReferenceResponse => AttachReferenceResponse.decode(value),
-  },
-  /**
-   * DetachReference removes the record that a consumer holds the token. Needs the scope
-   * `keyward.tokens.write`. NOT_FOUND if there is no such record.
-   */
-  detachReference: {
-    path: "/keyward.token.v1.TokenService/DetachReference" as const,
-    requestStream: false as const,
-    responseStream: false as const,
-    requestSerialize: (value: DetachReferenceRequest): Buffer =>
-      Buffer.from(DetachReferenceRequest.encode(value).finish()),
-    requestDeserialize: (value: Buffer): DetachReferenceRequest => DetachReferenceRequest.decode(value),
-    responseSerialize: (value: DetachReferenceResponse): Buffer =>
-      Buffer.from(DetachReferenceResponse.encode(value).finish()),
-    responseDeserialize: (value: Buffer): DetachReferenceResponse => DetachReferenceResponse.decode(value),
-  },
-  /**
-   * ListReferences returns a page of the consumers that hold the token, whether it may
-   * pass or not. Needs the scope `keyward.tokens.read`. NOT_FOUND if there is no such
-   * token that the caller may read.
-   */
-  listReferences: {
-    path: "/keyward.token.v1.TokenService/ListReferences" as const,
-    requestStream: false as const,
-    responseStream: false as const,
-    requestSerialize: (value: ListReferencesRequest): Buffer =>
-      Buffer.from(ListReferencesRequest.encode(value).finish()),
-    requestDeserialize: (value: Buffer): ListReferencesRequest => ListReferencesRequest.decode(value),
-    responseSerialize: (value: ListReferencesResponse): Buffer =>
-      Buffer.from(ListReferencesResponse.encode(value).finish()),
-    responseDeserialize: (value: Buffer): ListReferencesResponse => ListReferencesResponse.decode(value),
-  },
-  /**
-   * WatchTokens tells of every change of the tokens that the caller may read, and of
-   * their owners, whoever made it and through whatever replica or program.
-   *
-   * Changes come in the order of the transactions that made them. Each of these has a
-   * revision; revisions are numbers that grow by one, over all that the service keeps.
-   * The first message holds no event and tells the revision from which on changes are
-   * told: the present one, unless the request names another. Whoever goes on with the
-   * `resume_token` of the last message that it got, at any replica, gets every later
-   * change exactly once. Changes are kept for a day.
-   *
-   * Where nothing happens, messages without an event come at the interval of the
-   * request, so that the client knows that the stream is alive and that it has seen
-   * everything up to their revision.
-   *
-   * When a token is given to an owner whose tokens the caller may not read, the caller
-   * is not told of that, nor of the token from then on.
-   *
-   * The rights of the caller are read again for each message. The stream ends with
-   * FAILED_PRECONDITION (REVISION_TOO_OLD, REVISION_IN_FUTURE, EPOCH_CHANGED) if it
-   * cannot go on from where the request says, or from where it is; with RESOURCE_EXHAUSTED (WATCH_TOO_SLOW) if the
-   * client takes messages so slowly that it falls more than 20000 changes behind;
-   * with UNAUTHENTICATED (CREDENTIALS_REFUSED) when the caller's credentials cease to
-   * be valid; and with UNAVAILABLE (DATABASE_UNAVAILABLE, STOPPING). In all cases but
-   * the first the client can go on from the last message that it got. Needs the scope
-   * `keyward.tokens.read`.
-   */
-  watchTokens: {
-    path: "/keyward.token.v1.TokenService/WatchTokens" as const,
-    requestStream: false as const,
-    responseStream: true as const,
-    requestSerialize: (value: WatchTokensRequest): Buffer => Buffer.from(WatchTokensRequest.encode(value).finish()),
-    requestDeserialize: (value: Buffer): WatchTokensRequest => WatchTokensRequest.decode(value),
-    responseSerialize: (value: WatchTokensResponse): Buffer => Buffer.from(WatchTokensResponse.encode(value).finish()),
-    responseDeserialize: (value: Buffer): WatchTokensResponse => WatchTokensResponse.decode(value),
-  },
-  /**
-   * HoldVerdicts lets a client judge tokens in its own process, without a call for each,
-   * and still have a change complete everywhere when its call returns: the client holds
-   * facts under a lease, is told what was changed, and acknowledges it, and the call
-   * that changed it waits for that, or for the end of the lease. On the same stream it
-   * may hold values of secrets. docs/callers-memory.md is the manual for those who write
-   * a client; most use one of Keyward's.
-   *
-   * Needs the scope `keyward.tokens.cache`, and for values of secrets
-   * `keyward.secrets.access` too. What the caller may do is judged again whenever it may
-   * have changed: then everything must be forgotten, and the stream ends with
-   * UNAUTHENTICATED (CREDENTIALS_REFUSED) or PERMISSION_DENIED (SCOPE_MISSING) where it
-   * may no more.
-   *
-   * Ends with INVALID_ARGUMENT (INVALID_FIELDS) where a message breaks a rule; with
-   * RESOURCE_EXHAUSTED (TOO_MANY_WATCHES, TOO_MANY_HOLDERS) where the caller, or the
-   * replica, has as many streams as it may have; with RESOURCE_EXHAUSTED (WATCH_TOO_SLOW)
-   * where the client does not read; with ABORTED (HOLDER_REPLACED) where another
-   * stream of the same client was opened; and with UNAVAILABLE (STOPPING). Facts stay
-   * valid until the end of the lease also when the stream has ended.
-   */
-  holdVerdicts: {
-    path: "/keyward.token.v1.TokenService/HoldVerdicts" as const,
-    requestStream: true as const,
-    responseStream: true as const,
-    requestSerialize: (value: HoldVerdictsRequest): Buffer => Buffer.from(HoldVerdictsRequest.encode(value).finish()),
-    requestDeserialize: (value: Buffer): HoldVerdictsRequest => HoldVerdictsRequest.decode(value),
-    responseSerialize: (value: HoldVerdictsResponse): Buffer =>
-      Buffer.from(HoldVerdictsResponse.encode(value).finish()),
-    responseDeserialize: (value: Buffer): HoldVerdictsResponse => HoldVerdictsResponse.decode(value),
+export type TokenServiceDefinition = typeof TokenServiceDefinition;
+export const TokenServiceDefinition = {
+  name: "TokenService",
+  fullName: "keyward.token.v1.TokenService",
+  methods: {
+    /**
+     * ValidateToken judges a text that a client presented. A refusal is an answer,
+     * not an error. Needs the scope `keyward.tokens.validate` and no other right.
+     */
+    validateToken: {
+      name: "ValidateToken",
+      requestType: ValidateTokenRequest as typeof ValidateTokenRequest,
+      requestStream: false,
+      responseType: ValidateTokenResponse as typeof ValidateTokenResponse,
+      responseStream: false,
+      options: {},
+    },
+    /**
+     * BatchValidateTokens judges up to 1000 texts in one call, each as ValidateToken
+     * would, answering in their order. Needs the scope `keyward.tokens.validate`.
+     * RESOURCE_EXHAUSTED (REQUEST_TOO_LARGE) if the request takes more than 4 MiB, which a
+     * thousand texts of 1 KiB do not, but may with many `required_scopes`.
+     * RESOURCE_EXHAUSTED (ANSWERS_TOO_LARGE), and nothing is judged, if the answers take
+     * more than 3 MiB; the error tells how many would fit. Answers to a thousand tokens
+     * always do whose scopes, names and usernames take less than 2 KiB each together.
+     */
+    batchValidateTokens: {
+      name: "BatchValidateTokens",
+      requestType: BatchValidateTokensRequest as typeof BatchValidateTokensRequest,
+      requestStream: false,
+      responseType: BatchValidateTokensResponse as typeof BatchValidateTokensResponse,
+      responseStream: false,
+      options: {},
+    },
+    /**
+     * StreamValidateTokens judges each text that the client sends, as ValidateToken
+     * would, and answers in the order of the requests. The client may send on without
+     * waiting for answers; the service reads no faster than it answers and its answers
+     * are taken. It ends when the client has ended its side and all are answered. A
+     * request that breaks a rule, or is none, ends it with INVALID_ARGUMENT after the
+     * answers to those before it. The caller's credentials are judged again with each
+     * request: when they cease to be valid, the next request ends it with
+     * UNAUTHENTICATED (CREDENTIALS_REFUSED). UNAVAILABLE (STOPPING) if the service is
+     * stopped. Needs the scope `keyward.tokens.validate`.
+     */
+    streamValidateTokens: {
+      name: "StreamValidateTokens",
+      requestType: StreamValidateTokensRequest as typeof StreamValidateTokensRequest,
+      requestStream: true,
+      responseType: StreamValidateTokensResponse as typeof StreamValidateTokensResponse,
+      responseStream: true,
+      options: {},
+    },
+    /**
+     * CreateToken makes a token and returns its plaintext, this once. Needs the
+     * scope `keyward.tokens.write` and the right to manage the owner's tokens.
+     * FAILED_PRECONDITION (OWNER_NOT_STAFF) if the owner is not staff,
+     * ALREADY_EXISTS if the owner has a token of that name, NOT_FOUND if there is no
+     * such owner that the caller may read. It gains: PERMISSION_DENIED
+     * (SCOPE_NOT_HELD, NOT_PERMITTED) as said above.
+     */
+    createToken: {
+      name: "CreateToken",
+      requestType: CreateTokenRequest as typeof CreateTokenRequest,
+      requestStream: false,
+      responseType: CreateTokenResponse as typeof CreateTokenResponse,
+      responseStream: false,
+      options: {},
+    },
+    /**
+     * GetToken returns one token. Needs the scope `keyward.tokens.read`. NOT_FOUND
+     * if there is none that the caller may read.
+     */
+    getToken: {
+      name: "GetToken",
+      requestType: GetTokenRequest as typeof GetTokenRequest,
+      requestStream: false,
+      responseType: GetTokenResponse as typeof GetTokenResponse,
+      responseStream: false,
+      options: {},
+    },
+    /**
+     * ListTokens returns a page of the tokens that the caller may read. Needs the
+     * scope `keyward.tokens.read`.
+     */
+    listTokens: {
+      name: "ListTokens",
+      requestType: ListTokensRequest as typeof ListTokensRequest,
+      requestStream: false,
+      responseType: ListTokensResponse as typeof ListTokensResponse,
+      responseStream: false,
+      options: {},
+    },
+    /**
+     * UpdateToken changes the fields named in `update_mask`. Needs the scope
+     * `keyward.tokens.write`. It gains if a scope is added that the token's own do not
+     * cover, or the expiry is moved to later or removed: PERMISSION_DENIED
+     * (SCOPE_NOT_HELD, NOT_PERMITTED) as said above.
+     */
+    updateToken: {
+      name: "UpdateToken",
+      requestType: UpdateTokenRequest as typeof UpdateTokenRequest,
+      requestStream: false,
+      responseType: UpdateTokenResponse as typeof UpdateTokenResponse,
+      responseStream: false,
+      options: {},
+    },
+    /**
+     * RenameToken gives the token another name. Needs the scope
+     * `keyward.tokens.write`. ALREADY_EXISTS if the owner has a token of that name.
+     */
+    renameToken: {
+      name: "RenameToken",
+      requestType: RenameTokenRequest as typeof RenameTokenRequest,
+      requestStream: false,
+      responseType: RenameTokenResponse as typeof RenameTokenResponse,
+      responseStream: false,
+      options: {},
+    },
+    /**
+     * CloneToken makes a new token with the same settings, its own plaintext and its own
+     * name, of the same owner or of another one, and without references. Needs the scope
+     * `keyward.tokens.write`, and the right to manage the tokens of the new owner. It
+     * gains; errors as for CreateToken.
+     */
+    cloneToken: {
+      name: "CloneToken",
+      requestType: CloneTokenRequest as typeof CloneTokenRequest,
+      requestStream: false,
+      responseType: CloneTokenResponse as typeof CloneTokenResponse,
+      responseStream: false,
+      options: {},
+    },
+    /**
+     * TransferToken gives the token to another owner. Its ids, plaintexts, scopes, state,
+     * references and history stay; from then on its plaintexts stand for the new owner.
+     * No change if it is the owner's already. Needs the scope `keyward.tokens.write` and
+     * the right to manage the tokens of both. It gains: PERMISSION_DENIED
+     * (SCOPE_NOT_HELD, NOT_PERMITTED) as said above, where the owner is the new one.
+     * FAILED_PRECONDITION (OWNER_NOT_STAFF) if the new owner is not staff, ALREADY_EXISTS
+     * if the new owner has a token of that name, NOT_FOUND if there is no such owner that
+     * the caller may read.
+     */
+    transferToken: {
+      name: "TransferToken",
+      requestType: TransferTokenRequest as typeof TransferTokenRequest,
+      requestStream: false,
+      responseType: TransferTokenResponse as typeof TransferTokenResponse,
+      responseStream: false,
+      options: {},
+    },
+    /**
+     * ActivateToken switches the token on; no change if it is on. Needs the scope
+     * `keyward.tokens.write`. It gains if the token is off: PERMISSION_DENIED
+     * (SCOPE_NOT_HELD, NOT_PERMITTED) as said above.
+     */
+    activateToken: {
+      name: "ActivateToken",
+      requestType: ActivateTokenRequest as typeof ActivateTokenRequest,
+      requestStream: false,
+      responseType: ActivateTokenResponse as typeof ActivateTokenResponse,
+      responseStream: false,
+      options: {},
+    },
+    /**
+     * DeactivateToken switches the token off; no change if it is off. Needs the
+     * scope `keyward.tokens.write`.
+     */
+    deactivateToken: {
+      name: "DeactivateToken",
+      requestType: DeactivateTokenRequest as typeof DeactivateTokenRequest,
+      requestStream: false,
+      responseType: DeactivateTokenResponse as typeof DeactivateTokenResponse,
+      responseStream: false,
+      options: {},
+    },
+    /**
+     * ToggleToken switches the token off if it is on, and on if it is off. Needs the
+     * scope `keyward.tokens.write`. It gains if the token is off: PERMISSION_DENIED
+     * (SCOPE_NOT_HELD, NOT_PERMITTED) as said above.
+     */
+    toggleToken: {
+      name: "ToggleToken",
+      requestType: ToggleTokenRequest as typeof ToggleTokenRequest,
+      requestStream: false,
+      responseType: ToggleTokenResponse as typeof ToggleTokenResponse,
+      responseStream: false,
+      options: {},
+    },
+    /**
+     * RotateToken gives the token a new plaintext and returns it, this once. The old
+     * plaintext is accepted until the grace period ends, then refused as EXPIRED; so
+     * is one that is still in grace from an earlier rotation, at its own time or at
+     * this one's, whichever is earlier. Needs the scope `keyward.tokens.write`. It
+     * gains: PERMISSION_DENIED (SCOPE_NOT_HELD, NOT_PERMITTED) as said above.
+     */
+    rotateToken: {
+      name: "RotateToken",
+      requestType: RotateTokenRequest as typeof RotateTokenRequest,
+      requestStream: false,
+      responseType: RotateTokenResponse as typeof RotateTokenResponse,
+      responseStream: false,
+      options: {},
+    },
+    /**
+     * RevokeToken deletes the token; its plaintext is UNKNOWN from then on. Needs
+     * the scope `keyward.tokens.write`.
+     */
+    revokeToken: {
+      name: "RevokeToken",
+      requestType: RevokeTokenRequest as typeof RevokeTokenRequest,
+      requestStream: false,
+      responseType: RevokeTokenResponse as typeof RevokeTokenResponse,
+      responseStream: false,
+      options: {},
+    },
+    /**
+     * RevokeUserTokens deletes all tokens of a user that the caller may manage.
+     * Needs the scope `keyward.tokens.write`. NOT_FOUND if there is no such
+     * user whose tokens the caller may read, PERMISSION_DENIED (NOT_PERMITTED) if
+     * there is one but the caller manages none of the user's profiles. They are deleted
+     * in batches, so that any number can be, at some thousands a second:
+     * give the call a deadline that fits. What is deleted stays so where the call ends
+     * before it is done; another call deletes the rest.
+     */
+    revokeUserTokens: {
+      name: "RevokeUserTokens",
+      requestType: RevokeUserTokensRequest as typeof RevokeUserTokensRequest,
+      requestStream: false,
+      responseType: RevokeUserTokensResponse as typeof RevokeUserTokensResponse,
+      responseStream: false,
+      options: {},
+    },
+    /**
+     * AttachReference records that a consumer holds the token; no change if it is
+     * recorded. Needs the scope `keyward.tokens.write`. FAILED_PRECONDITION
+     * (TOO_MANY_REFERENCES) if the token has 1000 references.
+     */
+    attachReference: {
+      name: "AttachReference",
+      requestType: AttachReferenceRequest as typeof AttachReferenceRequest,
+      requestStream: false,
+      responseType: AttachReferenceResponse as typeof AttachReferenceResponse,
+      responseStream: false,
+      options: {},
+    },
+    /**
+     * DetachReference removes the record that a consumer holds the token. Needs the scope
+     * `keyward.tokens.write`. NOT_FOUND if there is no such record.
+     */
+    detachReference: {
+      name: "DetachReference",
+      requestType: DetachReferenceRequest as typeof DetachReferenceRequest,
+      requestStream: false,
+      responseType: DetachReferenceResponse as typeof DetachReferenceResponse,
+      responseStream: false,
+      options: {},
+    },
+    /**
+     * ListReferences returns a page of the consumers that hold the token, whether it may
+     * pass or not. Needs the scope `keyward.tokens.read`. NOT_FOUND if there is no such
+     * token that the caller may read.
+     */
+    listReferences: {
+      name: "ListReferences",
+      requestType: ListReferencesRequest as typeof ListReferencesRequest,
+      requestStream: false,
+      responseType: ListReferencesResponse as typeof ListReferencesResponse,
+      responseStream: false,
+      options: {},
+    },
+    /**
+     * WatchTokens tells of every change of the tokens that the caller may read, and of
+     * their owners, whoever made it and through whatever replica or program.
+     *
+     * Changes come in the order of the transactions that made them. Each of these has a
+     * revision; revisions are numbers that grow by one, over all that the service keeps.
+     * The first message holds no event and tells the revision from which on changes are
+     * told: the present one, unless the request names another. Whoever goes on with the
+     * `resume_token` of the last message that it got, at any replica, gets every later
+     * change exactly once. Changes are kept for a day.
+     *
+     * Where nothing happens, messages without an event come at the interval of the
+     * request, so that the client knows that the stream is alive and that it has seen
+     * everything up to their revision.
+     *
+     * When a token is given to an owner whose tokens the caller may not read, the caller
+     * is not told of that, nor of the token from then on.
+     *
+     * The rights of the caller are read again for each message. The stream ends with
+     * FAILED_PRECONDITION (REVISION_TOO_OLD, REVISION_IN_FUTURE, EPOCH_CHANGED) if it
+     * cannot go on from where the request says, or from where it is; with RESOURCE_EXHAUSTED (WATCH_TOO_SLOW) if the
+     * client takes messages so slowly that it falls more than 20000 changes behind;
+     * with UNAUTHENTICATED (CREDENTIALS_REFUSED) when the caller's credentials cease to
+     * be valid; and with UNAVAILABLE (DATABASE_UNAVAILABLE, STOPPING). In all cases but
+     * the first the client can go on from the last message that it got. Needs the scope
+     * `keyward.tokens.read`.
+     */
+    watchTokens: {
+      name: "WatchTokens",
+      requestType: WatchTokensRequest as typeof WatchTokensRequest,
+      requestStream: false,
+      responseType: WatchTokensResponse as typeof WatchTokensResponse,
+      responseStream: true,
+      options: {},
+    },
+    /**
+     * HoldVerdicts lets a client judge tokens in its own process, without a call for each,
+     * and still have a change complete everywhere when its call returns: the client holds
+     * facts under a lease, is told what was changed, and acknowledges it, and the call
+     * that changed it waits for that, or for the end of the lease. On the same stream it
+     * may hold values of secrets. docs/callers-memory.md is the manual for those who write
+     * a client; most use one of Keyward's.
+     *
+     * Needs the scope `keyward.tokens.cache`, and for values of secrets
+     * `keyward.secrets.access` too. What the caller may do is judged again whenever it may
+     * have changed: then everything must be forgotten, and the stream ends with
+     * UNAUTHENTICATED (CREDENTIALS_REFUSED) or PERMISSION_DENIED (SCOPE_MISSING) where it
+     * may no more.
+     *
+     * Ends with INVALID_ARGUMENT (INVALID_FIELDS) where a message breaks a rule; with
+     * RESOURCE_EXHAUSTED (TOO_MANY_WATCHES, TOO_MANY_HOLDERS) where the caller, or the
+     * replica, has as many streams as it may have; with RESOURCE_EXHAUSTED (WATCH_TOO_SLOW)
+     * where the client does not read; with ABORTED (HOLDER_REPLACED) where another
+     * stream of the same client was opened; and with UNAVAILABLE (STOPPING). Facts stay
+     * valid until the end of the lease also when the stream has ended.
+     */
+    holdVerdicts: {
+      name: "HoldVerdicts",
+      requestType: HoldVerdictsRequest as typeof HoldVerdictsRequest,
+      requestStream: true,
+      responseType: HoldVerdictsResponse as typeof HoldVerdictsResponse,
+      responseStream: true,
+      options: {},
+    },
   },
 } as const;
-
-export interface TokenServiceServer extends UntypedServiceImplementation {
-  /**
-   * ValidateToken judges a text that a client presented. A refusal is an answer,
-   * not an error. Needs the scope `keyward.tokens.validate` and no other right.
-   */
-  validateToken: handleUnaryCall<ValidateTokenRequest, ValidateTokenResponse>;
-  /**
-   * BatchValidateTokens judges up to 1000 texts in one call, each as ValidateToken
-   * would, answering in their order. Needs the scope `keyward.tokens.validate`.
-   * RESOURCE_EXHAUSTED (REQUEST_TOO_LARGE) if the request takes more than 4 MiB, which a
-   * thousand texts of 1 KiB do not, but may with many `required_scopes`.
-   * RESOURCE_EXHAUSTED (ANSWERS_TOO_LARGE), and nothing is judged, if the answers take
-   * more than 3 MiB; the error tells how many would fit. Answers to a thousand tokens
-   * always do whose scopes, names and usernames take less than 2 KiB each together.
-   */
-  batchValidateTokens: handleUnaryCall<BatchValidateTokensRequest, BatchValidateTokensResponse>;
-  /**
-   * StreamValidateTokens judges each text that the client sends, as ValidateToken
-   * would, and answers in the order of the requests. The client may send on without
-   * waiting for answers; the service reads no faster than it answers and its answers
-   * are taken. It ends when the client has ended its side and all are answered. A
-   * request that breaks a rule, or is none, ends it with INVALID_ARGUMENT after the
-   * answers to those before it. The caller's credentials are judged again with each
-   * request: when they cease to be valid, the next request ends it with
-   * UNAUTHENTICATED (CREDENTIALS_REFUSED). UNAVAILABLE (STOPPING) if the service is
-   * stopped. Needs the scope `keyward.tokens.validate`.
-   */
-  streamValidateTokens: handleBidiStreamingCall<StreamValidateTokensRequest, StreamValidateTokensResponse>;
-  /**
-   * CreateToken makes a token and returns its plaintext, this once. Needs the
-   * scope `keyward.tokens.write` and the right to manage the owner's tokens.
-   * FAILED_PRECONDITION (OWNER_NOT_STAFF) if the owner is not staff,
-   * ALREADY_EXISTS if the owner has a token of that name, NOT_FOUND if there is no
-   * such owner that the caller may read. It gains: PERMISSION_DENIED
-   * (SCOPE_NOT_HELD, NOT_PERMITTED) as said above.
-   */
-  createToken: handleUnaryCall<CreateTokenRequest, CreateTokenResponse>;
-  /**
-   * GetToken returns one token. Needs the scope `keyward.tokens.read`. NOT_FOUND
-   * if there is none that the caller may read.
-   */
-  getToken: handleUnaryCall<GetTokenRequest, GetTokenResponse>;
-  /**
-   * ListTokens returns a page of the tokens that the caller may read. Needs the
-   * scope `keyward.tokens.read`.
-   */
-  listTokens: handleUnaryCall<ListTokensRequest, ListTokensResponse>;
-  /**
-   * UpdateToken changes the fields named in `update_mask`. Needs the scope
-   * `keyward.tokens.write`. It gains if a scope is added that the token's own do not
-   * cover, or the expiry is moved to later or removed: PERMISSION_DENIED
-   * (SCOPE_NOT_HELD, NOT_PERMITTED) as said above.
-   */
-  updateToken: handleUnaryCall<UpdateTokenRequest, UpdateTokenResponse>;
-  /**
-   * RenameToken gives the token another name. Needs the scope
-   * `keyward.tokens.write`. ALREADY_EXISTS if the owner has a token of that name.
-   */
-  renameToken: handleUnaryCall<RenameTokenRequest, RenameTokenResponse>;
-  /**
-   * CloneToken makes a new token with the same settings, its own plaintext and its own
-   * name, of the same owner or of another one, and without references. Needs the scope
-   * `keyward.tokens.write`, and the right to manage the tokens of the new owner. It
-   * gains; errors as for CreateToken.
-   */
-  cloneToken: handleUnaryCall<CloneTokenRequest, CloneTokenResponse>;
-  /**
-   * TransferToken gives the token to another owner. Its ids, plaintexts, scopes, state,
-   * references and history stay; from then on its plaintexts stand for the new owner.
-   * No change if it is the owner's already. Needs the scope `keyward.tokens.write` and
-   * the right to manage the tokens of both. It gains: PERMISSION_DENIED
-   * (SCOPE_NOT_HELD, NOT_PERMITTED) as said above, where the owner is the new one.
-   * FAILED_PRECONDITION (OWNER_NOT_STAFF) if the new owner is not staff, ALREADY_EXISTS
-   * if the new owner has a token of that name, NOT_FOUND if there is no such owner that
-   * the caller may read.
-   */
-  transferToken: handleUnaryCall<TransferTokenRequest, TransferTokenResponse>;
-  /**
-   * ActivateToken switches the token on; no change if it is on. Needs the scope
-   * `keyward.tokens.write`. It gains if the token is off: PERMISSION_DENIED
-   * (SCOPE_NOT_HELD, NOT_PERMITTED) as said above.
-   */
-  activateToken: handleUnaryCall<ActivateTokenRequest, ActivateTokenResponse>;
-  /**
-   * DeactivateToken switches the token off; no change if it is off. Needs the
-   * scope `keyward.tokens.write`.
-   */
-  deactivateToken: handleUnaryCall<DeactivateTokenRequest, DeactivateTokenResponse>;
-  /**
-   * ToggleToken switches the token off if it is on, and on if it is off. Needs the
-   * scope `keyward.tokens.write`. It gains if the token is off: PERMISSION_DENIED
-   * (SCOPE_NOT_HELD, NOT_PERMITTED) as said above.
-   */
-  toggleToken: handleUnaryCall<ToggleTokenRequest, ToggleTokenResponse>;
-  /**
-   * RotateToken gives the token a new plaintext and returns it, this once. The old
-   * plaintext is accepted until the grace period ends, then refused as EXPIRED; so
-   * is one that is still in grace from an earlier rotation, at its own time or at
-   * this one's, whichever is earlier. Needs the scope `keyward.tokens.write`. It
-   * gains: PERMISSION_DENIED (SCOPE_NOT_HELD, NOT_PERMITTED) as said above.
-   */
-  rotateToken: handleUnaryCall<RotateTokenRequest, RotateTokenResponse>;
-  /**
-   * RevokeToken deletes the token; its plaintext is UNKNOWN from then on. Needs
-   * the scope `keyward.tokens.write`.
-   */
-  revokeToken: handleUnaryCall<RevokeTokenRequest, RevokeTokenResponse>;
-  /**
-   * RevokeUserTokens deletes all tokens of a user that the caller may manage.
-   * Needs the scope `keyward.tokens.write`. NOT_FOUND if there is no such
-   * user whose tokens the caller may read, PERMISSION_DENIED (NOT_PERMITTED) if
-   * there is one but the caller manages none of the user's profiles. They are deleted
-   * in batches, so that any number can be, at some thousands a second:
-   * give the call a deadline that fits. What is deleted stays so where the call ends
-   * before it is done; another call deletes the rest.
-   */
-  revokeUserTokens: handleUnaryCall<RevokeUserTokensRequest, RevokeUserTokensResponse>;
-  /**
-   * AttachReference records that a consumer holds the token; no change if it is
-   * recorded. Needs the scope `keyward.tokens.write`. FAILED_PRECONDITION
-   * (TOO_MANY_REFERENCES) if the token has 1000 references.
-   */
-  attachReference: handleUnaryCall<AttachReferenceRequest, AttachReferenceResponse>;
-  /**
-   * DetachReference removes the record that a consumer holds the token. Needs the scope
-   * `keyward.tokens.write`. NOT_FOUND if there is no such record.
-   */
-  detachReference: handleUnaryCall<DetachReferenceRequest, DetachReferenceResponse>;
-  /**
-   * ListReferences returns a page of the consumers that hold the token, whether it may
-   * pass or not. Needs the scope `keyward.tokens.read`. NOT_FOUND if there is no such
-   * token that the caller may read.
-   */
-  listReferences: handleUnaryCall<ListReferencesRequest, ListReferencesResponse>;
-  /**
-   * WatchTokens tells of every change of the tokens that the caller may read, and of
-   * their owners, whoever made it and through whatever replica or program.
-   *
-   * Changes come in the order of the transactions that made them. Each of these has a
-   * revision; revisions are numbers that grow by one, over all that the service keeps.
-   * The first message holds no event and tells the revision from which on changes are
-   * told: the present one, unless the request names another. Whoever goes on with the
-   * `resume_token` of the last message that it got, at any replica, gets every later
-   * change exactly once. Changes are kept for a day.
-   *
-   * Where nothing happens, messages without an event come at the interval of the
-   * request, so that the client knows that the stream is alive and that it has seen
-   * everything up to their revision.
-   *
-   * When a token is given to an owner whose tokens the caller may not read, the caller
-   * is not told of that, nor of the token from then on.
-   *
-   * The rights of the caller are read again for each message. The stream ends with
-   * FAILED_PRECONDITION (REVISION_TOO_OLD, REVISION_IN_FUTURE, EPOCH_CHANGED) if it
-   * cannot go on from where the request says, or from where it is; with RESOURCE_EXHAUSTED (WATCH_TOO_SLOW) if the
-   * client takes messages so slowly that it falls more than 20000 changes behind;
-   * with UNAUTHENTICATED (CREDENTIALS_REFUSED) when the caller's credentials cease to
-   * be valid; and with UNAVAILABLE (DATABASE_UNAVAILABLE, STOPPING). In all cases but
-   * the first the client can go on from the last message that it got. Needs the scope
-   * `keyward.tokens.read`.
-   */
-  watchTokens: handleServerStreamingCall<WatchTokensRequest, WatchTokensResponse>;
-  /**
-   * HoldVerdicts lets a client judge tokens in its own process, without a call for each,
-   * and still have a change complete everywhere when its call returns: the client holds
-   * facts under a lease, is told what was changed, and acknowledges it, and the call
-   * that changed it waits for that, or for the end of the lease. On the same stream it
-   * may hold values of secrets. docs/callers-memory.md is the manual for those who write
-   * a client; most use one of Keyward's.
-   *
-   * Needs the scope `keyward.tokens.cache`, and for values of secrets
-   * `keyward.secrets.access` too. What the caller may do is judged again whenever it may
-   * have changed: then everything must be forgotten, and the stream ends with
-   * UNAUTHENTICATED (CREDENTIALS_REFUSED) or PERMISSION_DENIED (SCOPE_MISSING) where it
-   * may no more.
-   *
-   * Ends with INVALID_ARGUMENT (INVALID_FIELDS) where a message breaks a rule; with
-   * RESOURCE_EXHAUSTED (TOO_MANY_WATCHES, TOO_MANY_HOLDERS) where the caller, or the
-   * replica, has as many streams as it may have; with RESOURCE_EXHAUSTED (WATCH_TOO_SLOW)
-   * where the client does not read; with ABORTED (HOLDER_REPLACED) where another
-   * stream of the same client was opened; and with UNAVAILABLE (STOPPING). Facts stay
-   * valid until the end of the lease also when the stream has ended.
-   */
-  holdVerdicts: handleBidiStreamingCall<HoldVerdictsRequest, HoldVerdictsResponse>;
-}
-
-export interface TokenServiceClient extends Client {
-  /**
-   * ValidateToken judges a text that a client presented. A refusal is an answer,
-   * not an error. Needs the scope `keyward.tokens.validate` and no other right.
-   */
-  validateToken(
-    request: ValidateTokenRequest,
-    callback: (error: ServiceError | null, response: ValidateTokenResponse) => void,
-  ): ClientUnaryCall;
-  validateToken(
-    request: ValidateTokenRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: ValidateTokenResponse) => void,
-  ): ClientUnaryCall;
-  validateToken(
-    request: ValidateTokenRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: ValidateTokenResponse) => void,
-  ): ClientUnaryCall;
-  /**
-   * BatchValidateTokens judges up to 1000 texts in one call, each as ValidateToken
-   * would, answering in their order. Needs the scope `keyward.tokens.validate`.
-   * RESOURCE_EXHAUSTED (REQUEST_TOO_LARGE) if the request takes more than 4 MiB, which a
-   * thousand texts of 1 KiB do not, but may with many `required_scopes`.
-   * RESOURCE_EXHAUSTED (ANSWERS_TOO_LARGE), and nothing is judged, if the answers take
-   * more than 3 MiB; the error tells how many would fit. Answers to a thousand tokens
-   * always do whose scopes, names and usernames take less than 2 KiB each together.
-   */
-  batchValidateTokens(
-    request: BatchValidateTokensRequest,
-    callback: (error: ServiceError | null, response: BatchValidateTokensResponse) => void,
-  ): ClientUnaryCall;
-  batchValidateTokens(
-    request: BatchValidateTokensRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: BatchValidateTokensResponse) => void,
-  ): ClientUnaryCall;
-  batchValidateTokens(
-    request: BatchValidateTokensRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: BatchValidateTokensResponse) => void,
-  ): ClientUnaryCall;
-  /**
-   * StreamValidateTokens judges each text that the client sends, as ValidateToken
-   * would, and answers in the order of the requests. The client may send on without
-   * waiting for answers; the service reads no faster than it answers and its answers
-   * are taken. It ends when the client has ended its side and all are answered. A
-   * request that breaks a rule, or is none, ends it with INVALID_ARGUMENT after the
-   * answers to those before it. The caller's credentials are judged again with each
-   * request: when they cease to be valid, the next request ends it with
-   * UNAUTHENTICATED (CREDENTIALS_REFUSED). UNAVAILABLE (STOPPING) if the service is
-   * stopped. Needs the scope `keyward.tokens.validate`.
-   */
-  streamValidateTokens(): ClientDuplexStream<StreamValidateTokensRequest, StreamValidateTokensResponse>;
-  streamValidateTokens(
-    options: Partial<CallOptions>,
-  ): ClientDuplexStream<StreamValidateTokensRequest, StreamValidateTokensResponse>;
-  streamValidateTokens(
-    metadata: Metadata,
-    options?: Partial<CallOptions>,
-  ): ClientDuplexStream<StreamValidateTokensRequest, StreamValidateTokensResponse>;
-  /**
-   * CreateToken makes a token and returns its plaintext, this once. Needs the
-   * scope `keyward.tokens.write` and the right to manage the owner's tokens.
-   * FAILED_PRECONDITION (OWNER_NOT_STAFF) if the owner is not staff,
-   * ALREADY_EXISTS if the owner has a token of that name, NOT_FOUND if there is no
-   * such owner that the caller may read. It gains: PERMISSION_DENIED
-   * (SCOPE_NOT_HELD, NOT_PERMITTED) as said above.
-   */
-  createToken(
-    request: CreateTokenRequest,
-    callback: (error: ServiceError | null, response: CreateTokenResponse) => void,
-  ): ClientUnaryCall;
-  createToken(
-    request: CreateTokenRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: CreateTokenResponse) => void,
-  ): ClientUnaryCall;
-  createToken(
-    request: CreateTokenRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: CreateTokenResponse) => void,
-  ): ClientUnaryCall;
-  /**
-   * GetToken returns one token. Needs the scope `keyward.tokens.read`. NOT_FOUND
-   * if there is none that the caller may read.
-   */
-  getToken(
-    request: GetTokenRequest,
-    callback: (error: ServiceError | null, response: GetTokenResponse) => void,
-  ): ClientUnaryCall;
-  getToken(
-    request: GetTokenRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: GetTokenResponse) => void,
-  ): ClientUnaryCall;
-  getToken(
-    request: GetTokenRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: GetTokenResponse) => void,
-  ): ClientUnaryCall;
-  /**
-   * ListTokens returns a page of the tokens that the caller may read. Needs the
-   * scope `keyward.tokens.read`.
-   */
-  listTokens(
-    request: ListTokensRequest,
-    callback: (error: ServiceError | null, response: ListTokensResponse) => void,
-  ): ClientUnaryCall;
-  listTokens(
-    request: ListTokensRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: ListTokensResponse) => void,
-  ): ClientUnaryCall;
-  listTokens(
-    request: ListTokensRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: ListTokensResponse) => void,
-  ): ClientUnaryCall;
-  /**
-   * UpdateToken changes the fields named in `update_mask`. Needs the scope
-   * `keyward.tokens.write`. It gains if a scope is added that the token's own do not
-   * cover, or the expiry is moved to later or removed: PERMISSION_DENIED
-   * (SCOPE_NOT_HELD, NOT_PERMITTED) as said above.
-   */
-  updateToken(
-    request: UpdateTokenRequest,
-    callback: (error: ServiceError | null, response: UpdateTokenResponse) => void,
-  ): ClientUnaryCall;
-  updateToken(
-    request: UpdateTokenRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: UpdateTokenResponse) => void,
-  ): ClientUnaryCall;
-  updateToken(
-    request: UpdateTokenRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: UpdateTokenResponse) => void,
-  ): ClientUnaryCall;
-  /**
-   * RenameToken gives the token another name. Needs the scope
-   * `keyward.tokens.write`. ALREADY_EXISTS if the owner has a token of that name.
-   */
-  renameToken(
-    request: RenameTokenRequest,
-    callback: (error: ServiceError | null, response: RenameTokenResponse) => void,
-  ): ClientUnaryCall;
-  renameToken(
-    request: RenameTokenRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: RenameTokenResponse) => void,
-  ): ClientUnaryCall;
-  renameToken(
-    request: RenameTokenRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: RenameTokenResponse) => void,
-  ): ClientUnaryCall;
-  /**
-   * CloneToken makes a new token with the same settings, its own plaintext and its own
-   * name, of the same owner or of another one, and without references. Needs the scope
-   * `keyward.tokens.write`, and the right to manage the tokens of the new owner. It
-   * gains; errors as for CreateToken.
-   */
-  cloneToken(
-    request: CloneTokenRequest,
-    callback: (error: ServiceError | null, response: CloneTokenResponse) => void,
-  ): ClientUnaryCall;
-  cloneToken(
-    request: CloneTokenRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: CloneTokenResponse) => void,
-  ): ClientUnaryCall;
-  cloneToken(
-    request: CloneTokenRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: CloneTokenResponse) => void,
-  ): ClientUnaryCall;
-  /**
-   * TransferToken gives the token to another owner. Its ids, plaintexts, scopes, state,
-   * references and history stay; from then on its plaintexts stand for the new owner.
-   * No change if it is the owner's already. Needs the scope `keyward.tokens.write` and
-   * the right to manage the tokens of both. It gains: PERMISSION_DENIED
-   * (SCOPE_NOT_HELD, NOT_PERMITTED) as said above, where the owner is the new one.
-   * FAILED_PRECONDITION (OWNER_NOT_STAFF) if the new owner is not staff, ALREADY_EXISTS
-   * if the new owner has a token of that name, NOT_FOUND if there is no such owner that
-   * the caller may read.
-   */
-  transferToken(
-    request: TransferTokenRequest,
-    callback: (error: ServiceError | null, response: TransferTokenResponse) => void,
-  ): ClientUnaryCall;
-  transferToken(
-    request: TransferTokenRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: TransferTokenResponse) => void,
-  ): ClientUnaryCall;
-  transferToken(
-    request: TransferTokenRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: TransferTokenResponse) => void,
-  ): ClientUnaryCall;
-  /**
-   * ActivateToken switches the token on; no change if it is on. Needs the scope
-   * `keyward.tokens.write`. It gains if the token is off: PERMISSION_DENIED
-   * (SCOPE_NOT_HELD, NOT_PERMITTED) as said above.
-   */
-  activateToken(
-    request: ActivateTokenRequest,
-    callback: (error: ServiceError | null, response: ActivateTokenResponse) => void,
-  ): ClientUnaryCall;
-  activateToken(
-    request: ActivateTokenRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: ActivateTokenResponse) => void,
-  ): ClientUnaryCall;
-  activateToken(
-    request: ActivateTokenRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: ActivateTokenResponse) => void,
-  ): ClientUnaryCall;
-  /**
-   * DeactivateToken switches the token off; no change if it is off. Needs the
-   * scope `keyward.tokens.write`.
-   */
-  deactivateToken(
-    request: DeactivateTokenRequest,
-    callback: (error: ServiceError | null, response: DeactivateTokenResponse) => void,
-  ): ClientUnaryCall;
-  deactivateToken(
-    request: DeactivateTokenRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: DeactivateTokenResponse) => void,
-  ): ClientUnaryCall;
-  deactivateToken(
-    request: DeactivateTokenRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: DeactivateTokenResponse) => void,
-  ): ClientUnaryCall;
-  /**
-   * ToggleToken switches the token off if it is on, and on if it is off. Needs the
-   * scope `keyward.tokens.write`. It gains if the token is off: PERMISSION_DENIED
-   * (SCOPE_NOT_HELD, NOT_PERMITTED) as said above.
-   */
-  toggleToken(
-    request: ToggleTokenRequest,
-    callback: (error: ServiceError | null, response: ToggleTokenResponse) => void,
-  ): ClientUnaryCall;
-  toggleToken(
-    request: ToggleTokenRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: ToggleTokenResponse) => void,
-  ): ClientUnaryCall;
-  toggleToken(
-    request: ToggleTokenRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: ToggleTokenResponse) => void,
-  ): ClientUnaryCall;
-  /**
-   * RotateToken gives the token a new plaintext and returns it, this once. The old
-   * plaintext is accepted until the grace period ends, then refused as EXPIRED; so
-   * is one that is still in grace from an earlier rotation, at its own time or at
-   * this one's, whichever is earlier. Needs the scope `keyward.tokens.write`. It
-   * gains: PERMISSION_DENIED (SCOPE_NOT_HELD, NOT_PERMITTED) as said above.
-   */
-  rotateToken(
-    request: RotateTokenRequest,
-    callback: (error: ServiceError | null, response: RotateTokenResponse) => void,
-  ): ClientUnaryCall;
-  rotateToken(
-    request: RotateTokenRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: RotateTokenResponse) => void,
-  ): ClientUnaryCall;
-  rotateToken(
-    request: RotateTokenRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: RotateTokenResponse) => void,
-  ): ClientUnaryCall;
-  /**
-   * RevokeToken deletes the token; its plaintext is UNKNOWN from then on. Needs
-   * the scope `keyward.tokens.write`.
-   */
-  revokeToken(
-    request: RevokeTokenRequest,
-    callback: (error: ServiceError | null, response: RevokeTokenResponse) => void,
-  ): ClientUnaryCall;
-  revokeToken(
-    request: RevokeTokenRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: RevokeTokenResponse) => void,
-  ): ClientUnaryCall;
-  revokeToken(
-    request: RevokeTokenRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: RevokeTokenResponse) => void,
-  ): ClientUnaryCall;
-  /**
-   * RevokeUserTokens deletes all tokens of a user that the caller may manage.
-   * Needs the scope `keyward.tokens.write`. NOT_FOUND if there is no such
-   * user whose tokens the caller may read, PERMISSION_DENIED (NOT_PERMITTED) if
-   * there is one but the caller manages none of the user's profiles. They are deleted
-   * in batches, so that any number can be, at some thousands a second:
-   * give the call a deadline that fits. What is deleted stays so where the call ends
-   * before it is done; another call deletes the rest.
-   */
-  revokeUserTokens(
-    request: RevokeUserTokensRequest,
-    callback: (error: ServiceError | null, response: RevokeUserTokensResponse) => void,
-  ): ClientUnaryCall;
-  revokeUserTokens(
-    request: RevokeUserTokensRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: RevokeUserTokensResponse) => void,
-  ): ClientUnaryCall;
-  revokeUserTokens(
-    request: RevokeUserTokensRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: RevokeUserTokensResponse) => void,
-  ): ClientUnaryCall;
-  /**
-   * AttachReference records that a consumer holds the token; no change if it is
-   * recorded. Needs the scope `keyward.tokens.write`. FAILED_PRECONDITION
-   * (TOO_MANY_REFERENCES) if the token has 1000 references.
-   */
-  attachReference(
-    request: AttachReferenceRequest,
-    callback: (error: ServiceError | null, response: AttachReferenceResponse) => void,
-  ): ClientUnaryCall;
-  attachReference(
-    request: AttachReferenceRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: AttachReferenceResponse) => void,
-  ): ClientUnaryCall;
-  attachReference(
-    request: AttachReferenceRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: AttachReferenceResponse) => void,
-  ): ClientUnaryCall;
-  /**
-   * DetachReference removes the record that a consumer holds the token. Needs the scope
-   * `keyward.tokens.write`. NOT_FOUND if there is no such record.
-   */
-  detachReference(
-    request: DetachReferenceRequest,
-    callback: (error: ServiceError | null, response: DetachReferenceResponse) => void,
-  ): ClientUnaryCall;
-  detachReference(
-    request: DetachReferenceRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: DetachReferenceResponse) => void,
-  ): ClientUnaryCall;
-  detachReference(
-    request: DetachReferenceRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: DetachReferenceResponse) => void,
-  ): ClientUnaryCall;
-  /**
-   * ListReferences returns a page of the consumers that hold the token, whether it may
-   * pass or not. Needs the scope `keyward.tokens.read`. NOT_FOUND if there is no such
-   * token that the caller may read.
-   */
-  listReferences(
-    request: ListReferencesRequest,
-    callback: (error: ServiceError | null, response: ListReferencesResponse) => void,
-  ): ClientUnaryCall;
-  listReferences(
-    request: ListReferencesRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: ListReferencesResponse) => void,
-  ): ClientUnaryCall;
-  listReferences(
-    request: ListReferencesRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: ListReferencesResponse) => void,
-  ): ClientUnaryCall;
-  /**
-   * WatchTokens tells of every change of the tokens that the caller may read, and of
-   * their owners, whoever made it and through whatever replica or program.
-   *
-   * Changes come in the order of the transactions that made them. Each of these has a
-   * revision; revisions are numbers that grow by one, over all that the service keeps.
-   * The first message holds no event and tells the revision from which on changes are
-   * told: the present one, unless the request names another. Whoever goes on with the
-   * `resume_token` of the last message that it got, at any replica, gets every later
-   * change exactly once. Changes are kept for a day.
-   *
-   * Where nothing happens, messages without an event come at the interval of the
-   * request, so that the client knows that the stream is alive and that it has seen
-   * everything up to their revision.
-   *
-   * When a token is given to an owner whose tokens the caller may not read, the caller
-   * is not told of that, nor of the token from then on.
-   *
-   * The rights of the caller are read again for each message. The stream ends with
-   * FAILED_PRECONDITION (REVISION_TOO_OLD, REVISION_IN_FUTURE, EPOCH_CHANGED) if it
-   * cannot go on from where the request says, or from where it is; with RESOURCE_EXHAUSTED (WATCH_TOO_SLOW) if the
-   * client takes messages so slowly that it falls more than 20000 changes behind;
-   * with UNAUTHENTICATED (CREDENTIALS_REFUSED) when the caller's credentials cease to
-   * be valid; and with UNAVAILABLE (DATABASE_UNAVAILABLE, STOPPING). In all cases but
-   * the first the client can go on from the last message that it got. Needs the scope
-   * `keyward.tokens.read`.
-   */
-  watchTokens(request: WatchTokensRequest, options?: Partial<CallOptions>): ClientReadableStream<WatchTokensResponse>;
-  watchTokens(
-    request: WatchTokensRequest,
-    metadata?: Metadata,
-    options?: Partial<CallOptions>,
-  ): ClientReadableStream<WatchTokensResponse>;
-  /**
-   * HoldVerdicts lets a client judge tokens in its own process, without a call for each,
-   * and still have a change complete everywhere when its call returns: the client holds
-   * facts under a lease, is told what was changed, and acknowledges it, and the call
-   * that changed it waits for that, or for the end of the lease. On the same stream it
-   * may hold values of secrets. docs/callers-memory.md is the manual for those who write
-   * a client; most use one of Keyward's.
-   *
-   * Needs the scope `keyward.tokens.cache`, and for values of secrets
-   * `keyward.secrets.access` too. What the caller may do is judged again whenever it may
-   * have changed: then everything must be forgotten, and the stream ends with
-   * UNAUTHENTICATED (CREDENTIALS_REFUSED) or PERMISSION_DENIED (SCOPE_MISSING) where it
-   * may no more.
-   *
-   * Ends with INVALID_ARGUMENT (INVALID_FIELDS) where a message breaks a rule; with
-   * RESOURCE_EXHAUSTED (TOO_MANY_WATCHES, TOO_MANY_HOLDERS) where the caller, or the
-   * replica, has as many streams as it may have; with RESOURCE_EXHAUSTED (WATCH_TOO_SLOW)
-   * where the client does not read; with ABORTED (HOLDER_REPLACED) where another
-   * stream of the same client was opened; and with UNAVAILABLE (STOPPING). Facts stay
-   * valid until the end of the lease also when the stream has ended.
-   */
-  holdVerdicts(): ClientDuplexStream<HoldVerdictsRequest, HoldVerdictsResponse>;
-  holdVerdicts(options: Partial<CallOptions>): ClientDuplexStream<HoldVerdictsRequest, HoldVerdictsResponse>;
-  holdVerdicts(
-    metadata: Metadata,
-    options?: Partial<CallOptions>,
-  ): ClientDuplexStream<HoldVerdictsRequest, HoldVerdictsResponse>;
-}
-
-export const TokenServiceClient = makeGenericClientConstructor(
-  TokenServiceService,
-  "keyward.token.v1.TokenService",
-) as unknown as {
-  new (address: string, credentials: ChannelCredentials, options?: Partial<ClientOptions>): TokenServiceClient;
-  service: typeof TokenServiceService;
-  serviceName: string;
-};
 
 type Builtin = Date | Function | Uint8Array | string | number | boolean | bigint | undefined;
 
