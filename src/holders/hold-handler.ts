@@ -35,6 +35,8 @@ const CACHE = 'keyward.tokens.cache';
 const ACCESS = 'keyward.secrets.access';
 /** Most bytes of a message, besides what the client names of what it holds. */
 const MESSAGE_BYTES = 256 * 1024;
+/** Renewals that may wait to be judged; the client is not read on meanwhile. */
+const MAX_TURNS = 100;
 /** One token that is held, with its owner. */
 const BYTES_OF_A_TOKEN = 48;
 
@@ -202,7 +204,6 @@ class HoldConversation implements HolderOutlet<VerdictRecord> {
       // What it may do was judged before changes of that were told to this stream.
       if (!(await this.#judge())) throw databaseUnavailable();
       this.#isOpening = false;
-      this.#regulate();
     });
   }
 
@@ -267,6 +268,7 @@ class HoldConversation implements HolderOutlet<VerdictRecord> {
       })
       .finally(() => {
         this.#turns -= 1;
+        this.#regulate();
         this.#finishIfDone();
       });
   }
@@ -297,6 +299,7 @@ class HoldConversation implements HolderOutlet<VerdictRecord> {
   }
 
   #regulate(): void {
-    this.#dialogue.read(!this.#isOpening && this.#holder?.isBusy !== true);
+    const isBusy = this.#turns >= MAX_TURNS || this.#holder?.isBusy === true;
+    this.#dialogue.read(!this.#isOpening && !isBusy);
   }
 }
