@@ -5,6 +5,7 @@ import * as manifestMessages from './gen/keyward/manifest/v1/manifest_service.js
 import * as secretMessages from './gen/keyward/secret/v1/secret_service.js';
 import * as importMessages from './gen/keyward/smarter/v1/import_service.js';
 import * as tokenMessages from './gen/keyward/token/v1/token_service.js';
+import { Holding } from './holding/holding.js';
 import type { Input } from './input.js';
 import { checkedRequest } from './requests.js';
 import { callsOf, type GeneratedService } from './transport/methods.js';
@@ -40,6 +41,9 @@ export interface KeywardClient {
   readonly imports: Methods<typeof importMessages.ImportServiceService>;
   /** What the calls are made by. */
   readonly transport: Transport;
+  /** What createValidator and createSecretReader share: one memory in this process, and one stream that keeps it right. */
+  readonly holding: Holding;
+  /** close ends what was made with the client as well. */
   close(): void;
 }
 
@@ -50,6 +54,7 @@ export interface KeywardClient {
  */
 export function connect(options: ConnectOptions = {}): KeywardClient {
   const transport = new Transport(options);
+  const holding = new Holding(transport);
   // That is createValidator's and createSecretReader's.
   const { holdVerdicts: _, ...callable } = tokenMessages.TokenServiceService;
   return {
@@ -61,7 +66,11 @@ export function connect(options: ConnectOptions = {}): KeywardClient {
     manifests: methods(transport, manifestMessages.ManifestServiceService, manifestMessages),
     imports: methods(transport, importMessages.ImportServiceService, importMessages),
     transport,
-    close: () => transport.close(),
+    holding,
+    close: () => {
+      holding.close();
+      transport.close();
+    },
   };
 }
 

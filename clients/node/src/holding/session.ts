@@ -106,7 +106,7 @@ export class Session {
     else if (message.accessed !== undefined) this.#memory.secrets.accessed(this.stream, message.accessed);
     else if (message.invalidation !== undefined) this.#invalidate(message.invalidation);
     else if (message.leave !== undefined) this.#events.leave(this);
-    else if (message.grant !== undefined) {
+    else if (message.grant !== undefined && !this.#hasLeft) {
       this.#answeredAt = systemClocks.monotonicMs();
       if (this.#memory.grant(this.stream, message.grant)) this.#events.granted(this);
     }
