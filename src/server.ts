@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { setMaxListeners } from 'node:events';
 import type { Server } from '@grpc/grpc-js';
 import { accountHandlers, AccountServiceService } from './account/account-handler.js';
 import { idHandlers } from './account/id-handler.js';
@@ -147,6 +148,8 @@ async function start(dependencies: ServerDependencies, closer: Closer): Promise<
   );
   const timers = dependencies.timers ?? systemTimers;
   const stopping = new AbortController();
+  // Every stream that is open listens to it.
+  setMaxListeners(0, stopping.signal);
   const replicaId = dependencies.replicaId ?? randomUUID();
   const coherence = new Coherence({
     knex,

@@ -211,7 +211,6 @@ class HoldConversation implements HolderOutlet<VerdictRecord> {
       // What it may do was judged before changes of that were told to this stream.
       if (!(await this.#judge())) throw databaseUnavailable();
       this.#isOpening = false;
-      this.#regulate();
     });
   }
 

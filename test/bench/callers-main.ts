@@ -1,5 +1,5 @@
 import { performance } from 'node:perf_hooks';
-import { setImmediate as turn } from 'node:timers/promises';
+import { setImmediate as turn, setTimeout as delay } from 'node:timers/promises';
 import { connect, createValidator, type KeywardClient, type Validator } from '@keyward/client';
 import { plaintextOf } from './tokens.js';
 
@@ -34,6 +34,8 @@ const AT_A_TIME = 16;
 /** A client asks for so many at a time while it fills its memory. */
 const ASKED_AT_ONCE = 100;
 const HOLD_LIMIT_MS = 60_000;
+/** How often a client looks whether it has a lease, before it asks for what it is to hold. */
+const LOOK_EVERY_MS = 20;
 /** In turn other work of the process goes on, such as renewals. */
 const TURN_MS = 10;
 
@@ -52,7 +54,7 @@ async function handle(command: CallersCommand): Promise<object> {
 
 function open({ port, first, count }: { port: number; first: number; count: number }): object {
   for (let number = first; number < first + count; number += 1) {
-    const client = connect({ servers: `127.0.0.1:${port}`, token: plaintextOf(number) });
+    const client = connect({ servers: `127.0.0.1:${port}`, token: plaintextOf(number), timeoutMs: 60_000 });
     callers.push({ client, validator: createValidator(client, { label: 'bench' }) });
   }
   return {};
@@ -66,6 +68,10 @@ async function hold(tokens: readonly number[], clients: number): Promise<object>
       const until = performance.now() + HOLD_LIMIT_MS;
       while (missing.size > 0) {
         if (performance.now() > until) throw new Error(`a client does not hold ${missing.size} tokens`);
+        if (!validator.isLeased) {
+          await delay(LOOK_EVERY_MS);
+          continue;
+        }
         await Promise.all([...missing].slice(0, ASKED_AT_ONCE).map((text) => validator.validate(text)));
         for (const text of missing) if (validator.validateCached(text)?.valid === true) missing.delete(text);
       }

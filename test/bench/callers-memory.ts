@@ -47,11 +47,20 @@ interface ManyClients {
   /** Memory of the replica for each of them, in bytes. */
   readonly heapBytes: number;
   readonly residentBytes: number;
-  /** How long calls that switch a token off took, in milliseconds, by who held it. */
-  readonly nobodyHolds: readonly number[];
-  readonly allHold: readonly number[];
-  readonly fewHold: readonly number[];
-  readonly oneIsStopped: readonly number[];
+  /** Tokens that are switched off, by who held them. */
+  readonly nobodyHolds: SwitchedOff;
+  readonly allHold: SwitchedOff;
+  readonly fewHold: SwitchedOff;
+  readonly oneIsStopped: SwitchedOff;
+}
+
+/** SwitchedOff is what the calls took that switched tokens off. */
+export interface SwitchedOff {
+  /** How long each took, in milliseconds. */
+  readonly times: readonly number[];
+  /** CPU of one call, in milliseconds: of the replica, and of all clients together. */
+  readonly serverCpu: number;
+  readonly clientsCpu: number;
 }
 
 /** measureCallersMemory measures one client, and then very many of one replica. */
@@ -116,6 +125,8 @@ async function measureClients(server: ServerProcess, extent: typeof FULL): Promi
     const hold = (holders: readonly Callers[], clients: number) => async (token: number) => {
       for (const holder of holders) await holder.hold([token], clients);
     };
+    const switchOff = (owner: number, times: number, prepare: (token: number) => Promise<void>) =>
+      measureSwitchingOff(server, callers, tokensOf(owner, times), prepare);
     return {
       count,
       busyBefore,
@@ -123,10 +134,10 @@ async function measureClients(server: ServerProcess, extent: typeof FULL): Promi
       clientsBusy,
       heapBytes: (after.heapUsed - before.heapUsed) / count,
       residentBytes: (after.rss - before.rss) / count,
-      nobodyHolds: await switchOff(server, tokensOf(0, revocations), () => Promise.resolve()),
-      allHold: await switchOff(server, tokensOf(1, revocations), hold(callers, each)),
-      fewHold: await switchOff(server, tokensOf(2, revocations), hold(callers.slice(0, FEW), 1)),
-      oneIsStopped: await switchOff(server, tokensOf(3, stopped), async (token) => {
+      nobodyHolds: await switchOff(0, revocations, () => Promise.resolve()),
+      allHold: await switchOff(1, revocations, hold(callers.slice(), each)),
+      fewHold: await switchOff(2, revocations, hold(callers.slice(0, FEW), 1)),
+      oneIsStopped: await switchOff(3, stopped, async (token) => {
         // Another one each time: who is slow too often loses the right to hold anything for a while.
         const alone = await Callers.open(server, count, 1);
         callers.push(alone);
@@ -144,21 +155,29 @@ function tokensOf(owner: number, count: number): number[] {
   return Array.from({ length: count }, (_, at) => FIRST_REVOKED + at * PROFILES + owner);
 }
 
-/** switchOff switches tokens of one owner off, each after `before`, and then on again, and tells how long the first took. */
-async function switchOff(
-  { port }: ServerProcess,
+/** measureSwitchingOff switches tokens of one owner off, each after `prepare`, and then on again. */
+async function measureSwitchingOff(
+  server: ServerProcess,
+  callers: readonly Callers[],
   tokens: readonly number[],
-  before: (token: number) => Promise<void>,
-): Promise<number[]> {
-  const owner = connect({ servers: `127.0.0.1:${port}`, token: plaintextOf((tokens[0] ?? 0) % PROFILES) });
+  prepare: (token: number) => Promise<void>,
+): Promise<SwitchedOff> {
+  const owner = connect({
+    servers: `127.0.0.1:${server.port}`,
+    token: plaintextOf((tokens[0] ?? 0) % PROFILES),
+  });
   const times: number[] = [];
+  let [serverCpu, clientsCpu] = [0, 0];
   try {
     for (const token of tokens) {
-      await before(token);
+      await prepare(token);
       const request = { selector: { id: BigInt(FIRST_ID + token) } };
+      const before = [busySeconds([server]), busySeconds(callers)] as const;
       const startedAt = performance.now();
       const { propagation } = await owner.tokens.deactivateToken(request);
       times.push(performance.now() - startedAt);
+      serverCpu += ((busySeconds([server]) - before[0]) * 1000) / tokens.length;
+      clientsCpu += ((busySeconds(callers) - before[1]) * 1000) / tokens.length;
       if (propagation?.complete !== true) throw new Error(`token ${token} may still pass somewhere`);
       // Whoever measures next takes it for a good one.
       await owner.tokens.activateToken(request);
@@ -166,18 +185,21 @@ async function switchOff(
   } finally {
     owner.close();
   }
-  return times;
+  return { times, serverCpu, clientsCpu };
 }
 
+type Processes = readonly { readonly process: ChildProcess }[];
+
 /** busyOf is what share of a core some processes use. */
-async function busyOf(
-  processes: readonly { readonly process: ChildProcess }[],
-  seconds: number,
-): Promise<number> {
-  const sum = () => processes.reduce((total, { process: child }) => total + cpuTimes(child).busy, 0);
-  const [before, startedAt] = [sum(), performance.now()];
+async function busyOf(processes: Processes, seconds: number): Promise<number> {
+  const [before, startedAt] = [busySeconds(processes), performance.now()];
   await delay(seconds * 1000);
-  return ((sum() - before) * 1000) / (performance.now() - startedAt);
+  return ((busySeconds(processes) - before) * 1000) / (performance.now() - startedAt);
+}
+
+/** busySeconds is the CPU that they have used so far. */
+function busySeconds(processes: Processes): number {
+  return processes.reduce((total, { process: child }) => total + cpuTimes(child).busy, 0);
 }
 
 /** Callers is a process of clients. */

@@ -1,4 +1,4 @@
-import { HELD, type CallersMemory } from './callers-memory.js';
+import { HELD, type CallersMemory, type SwitchedOff } from './callers-memory.js';
 
 /** callersMemoryToText tells people what it costs that callers judge in their own memory. */
 export function callersMemoryToText({ checks, clients }: CallersMemory): string {
@@ -26,13 +26,14 @@ export function callersMemoryToText({ checks, clients }: CallersMemory): string 
     `  each takes ${kibibytes(heapBytes)} of its heap, ${kibibytes(residentBytes)} of resident memory`,
     `a token is switched off that nobody holds: ${times(clients.nobodyHolds)}`,
     `  that all of them hold: ${times(clients.allHold)}`,
+    `    of the CPU of such a call the replica has ${clients.allHold.serverCpu.toFixed(1)} ms, all clients together ${clients.allHold.clientsCpu.toFixed(1)} ms`,
     `  that three hold: ${times(clients.fewHold)}`,
     `  that three hold, of which one is stopped: ${times(clients.oneIsStopped)}`,
   );
   return lines.join('\n');
 }
 
-function times(milliseconds: readonly number[]): string {
+function times({ times: milliseconds }: SwitchedOff): string {
   const sorted = [...milliseconds].sort((a, b) => a - b);
   const at = (share: number) =>
     (sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? NaN).toFixed(1);

@@ -84,6 +84,8 @@ export class FakeReplica {
   resumes = true;
   /** Whether a stream ends as soon as its client has ended its side. */
   endsWithClient = true;
+  /** Whether it answers to accesses on streams by itself. */
+  answersAccesses = true;
   /** The status with which every call fails, streams included. */
   fails: status | undefined;
   address = '';
@@ -169,7 +171,7 @@ export class FakeReplica {
     }
     if (lookUp !== undefined)
       stream.send({ facts: { facts: lookUp.texts.map(({ id, digest }) => this.#factOf(id, digest)) } });
-    if (access !== undefined) {
+    if (access !== undefined && this.answersAccesses) {
       const found = this.#access();
       const error = { code: status.NOT_FOUND, message: 'no secret' };
       const result = found === undefined ? { error } : { access: found, keep: true };

@@ -4,6 +4,8 @@ import { expect } from 'vitest';
 import { toCallError } from '@keyward/client/transport';
 import { channelArguments } from './channel-arguments.js';
 import { digestBytes, digestOf } from '../../src/crypto/digest.js';
+import type { Duration } from '../../src/gen/google/protobuf/duration.js';
+import type { Propagation } from '../../src/gen/keyward/coherence/v1/propagation.js';
 import type {
   HoldVerdictsRequest,
   HoldAccessed,
@@ -149,6 +151,11 @@ export class HoldStream {
     this.send({ $case: 'left', value: {} });
   }
 
+  /** grants are all answers to renewals. */
+  get grants(): HoldGrant[] {
+    return this.#all('grant');
+  }
+
   get invalidations(): HoldInvalidation[] {
     return this.#all('invalidation');
   }
@@ -170,6 +177,10 @@ export class HoldStream {
     this.#call.pause();
   }
 
+  resume(): void {
+    this.#call.resume();
+  }
+
   /** cut ends the connection without a word. */
   cut(): void {
     this.#call.cancel();
@@ -184,6 +195,16 @@ export class HoldStream {
 }
 
 const QUICKLY = { interval: 2, timeout: 5_000 };
+
+/** millisecondsOf is the length of a span; 0 for none. */
+export function millisecondsOf(span: Duration | undefined): number {
+  return Number(span?.seconds ?? 0n) * 1_000 + (span?.nanos ?? 0) / 1e6;
+}
+
+/** waitedMs is how long a change has waited. */
+export function waitedMs({ waited }: Propagation): number {
+  return millisecondsOf(waited);
+}
 
 /** ownedBy names tokens as a client that comes from another stream does. */
 export function ownedBy(...facts: readonly HoldFact[]): HoldOpen['tokens'] {

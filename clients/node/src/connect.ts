@@ -5,6 +5,7 @@ import { ManifestServiceDefinition } from './gen/keyward/manifest/v1/manifest_se
 import { SecretServiceDefinition } from './gen/keyward/secret/v1/secret_service.js';
 import { ImportServiceDefinition } from './gen/keyward/smarter/v1/import_service.js';
 import { TokenServiceDefinition } from './gen/keyward/token/v1/token_service.js';
+import { Holding } from './holding/holding.js';
 import type { Input } from './input.js';
 import { checkedRequest } from './requests.js';
 import {
@@ -43,6 +44,9 @@ export interface KeywardClient {
   readonly imports: Methods<typeof ImportServiceDefinition>;
   /** What the calls are made by. */
   readonly transport: Transport;
+  /** What createValidator and createSecretReader share: one memory in this process, and one stream that keeps it right. */
+  readonly holding: Holding;
+  /** close ends what was made with the client as well. */
   close(): void;
 }
 
@@ -53,6 +57,7 @@ export interface KeywardClient {
  */
 export function connect(options: ConnectOptions = {}): KeywardClient {
   const transport = new Transport(options);
+  const holding = new Holding(transport);
   // That is createValidator's and createSecretReader's.
   const { holdVerdicts: _, ...tokens } = methods(transport, TokenServiceDefinition);
   return {
@@ -64,7 +69,11 @@ export function connect(options: ConnectOptions = {}): KeywardClient {
     manifests: methods(transport, ManifestServiceDefinition),
     imports: methods(transport, ImportServiceDefinition),
     transport,
-    close: () => transport.close(),
+    holding,
+    close: () => {
+      holding.close();
+      transport.close();
+    },
   };
 }
 

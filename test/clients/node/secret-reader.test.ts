@@ -1,5 +1,11 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { connect, createSecretReader, type SecretReader, type SecretReaderOptions } from '@keyward/client';
+import {
+  connect,
+  createSecretReader,
+  createValidator,
+  type SecretReader,
+  type SecretReaderOptions,
+} from '@keyward/client';
 import { FakeReplica, SECRET_ID } from '../../support/fake-replica.js';
 
 let replica: FakeReplica;
@@ -76,6 +82,49 @@ describe('a reader', () => {
   });
 });
 
+describe('a reader and a validator of one client', () => {
+  const TEXT = 'token-text';
+
+  test('share one stream, and what one of them holds is forgotten when that one is closed', async () => {
+    replica.tokens.set(TEXT, {});
+    const client = connect({ servers: replica.address, token: 'own', timeoutMs: 2_000 });
+    const validator = createValidator(client, { label: 'checkout' });
+    const reader = createSecretReader(client, { keep: true });
+    opened.push(client);
+    await vi.waitFor(() => expect(validator.isLeased).toBe(true));
+    const hold = async (): Promise<void> => {
+      await Promise.all([validator.validate(TEXT), reader.get('db-password')]);
+    };
+    await hold();
+    await hold();
+    expect(replica.streams).toHaveLength(1);
+    expect([replica.all('lookUp').length, replica.all('access').length, replica.calls]).toEqual([1, 1, 0]);
+    reader.close();
+    // Nobody is left who keeps values.
+    await hold();
+    expect([replica.all('lookUp').length, replica.all('access').length, replica.calls]).toEqual([1, 2, 0]);
+    expect(replica.all('left')).toEqual([]);
+    validator.close();
+    expect(validator.validateCached(TEXT)).toBeUndefined();
+    await vi.waitFor(() => expect(replica.all('left')).toHaveLength(1));
+    const again = createValidator(client, { label: 'another' });
+    await vi.waitFor(() => expect(again.isLeased).toBe(true));
+    expect(replica.all('open').map(({ label }) => label)).toEqual(['checkout', 'another']);
+  });
+
+  test('have one label, and hold as much as they want together', async () => {
+    const client = connect({ servers: replica.address, token: 'own' });
+    opened.push(client);
+    for (const text of ['a', 'b', 'c']) replica.tokens.set(text, {});
+    const first = createValidator(client, { label: 'checkout', maxEntries: 1 });
+    expect(() => createSecretReader(client, { keep: true, label: 'other' })).toThrow('checkout');
+    createValidator(client, { label: 'checkout', maxEntries: 1 });
+    await vi.waitFor(() => expect(first.isLeased).toBe(true));
+    for (const text of ['a', 'b', 'c']) await first.validate(text);
+    expect(first.size).toBe(2);
+  });
+});
+
 describe('whoever watches a secret', () => {
   test('is handed the value, each new one once, and told when there is none any more', async () => {
     const reader = await leased();
@@ -101,6 +150,37 @@ describe('whoever watches a secret', () => {
     change({ version: 4, text: 'fourth' });
     await vi.waitFor(() => expect(replica.all('acknowledgement')).toHaveLength(4));
     expect(told).toEqual(['first', 'second', 'NOT_FOUND', 'third']);
+  });
+
+  test('is told nothing by an answer that comes after that to a later question', async () => {
+    const reader = await leased();
+    replica.answersAccesses = false;
+    const told: (string | undefined)[] = [];
+    reader.onChange('db-password', (value) => told.push(value?.text));
+    const asked = (count: number) => vi.waitFor(() => expect(replica.all('access')).toHaveLength(count));
+    const answer = (at: number, version: number, text: string): void => {
+      const id = replica.all('access')[at]?.id ?? 0n;
+      const access = { secretId: SECRET_ID, version, payload: { text } };
+      replica.stream.send({ accessed: { id, access, keep: true } });
+    };
+    const invalidate = async (number: bigint): Promise<void> => {
+      replica.stream.send({ invalidation: { number, secretIds: [SECRET_ID] } });
+      await vi.waitFor(() => expect(replica.all('acknowledgement')).toContainEqual({ number }));
+    };
+    await asked(1);
+    await invalidate(1n);
+    // Somebody else asks for it and holds it, until it is another value again.
+    const got = reader.get('db-password');
+    await asked(2);
+    answer(1, 2, 'second');
+    expect((await got).text).toBe('second');
+    await invalidate(2n);
+    await asked(3);
+    answer(2, 3, 'third');
+    await vi.waitFor(() => expect(told).toEqual(['third']));
+    answer(0, 1, 'first');
+    await invalidate(3n);
+    expect(told).toEqual(['third']);
   });
 
   test('misses nothing that happens before there is a lease', async () => {

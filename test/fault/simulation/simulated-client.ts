@@ -36,8 +36,9 @@ export class SimulatedClient {
     this.near = near;
     this.streams = new HoldStreams(near, random, replicas);
     // As many as the replica allows, or fewer: then it makes room by itself.
-    const limits = { maxEntries: random.pick([2, 3]), maxSecrets: 2 };
-    this.#holding = new Holding(this.streams.transport, limits, parts.timers?.(timers) ?? timers);
+    const wanted = { maxEntries: random.pick([2, 3]), maxSecrets: 2 };
+    this.#holding = new Holding(this.streams.transport, parts.timers?.(timers) ?? timers);
+    this.#holding.join({ wanted, forgotten: () => undefined });
   }
 
   /** isLeased tells whether it answers from memory. */

@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { Propagation } from '../../../src/client/index.js';
-import { HoldStream, ownedBy, type HoldStreamOptions } from '../../support/hold-stream.js';
+import { HoldStream, ownedBy, waitedMs, type HoldStreamOptions } from '../../support/hold-stream.js';
 import { byId } from '../../support/requests.js';
 import type { TestServer } from '../../support/server.js';
 import { existing, World, type Issued } from '../../support/world.js';
@@ -43,10 +43,6 @@ async function opened(
 /** deactivate switches a token off through `here`, and tells how far that came. */
 async function deactivate(token: Issued): Promise<Propagation> {
   return existing((await world.admin.tokens.deactivateToken({ selector: byId(token) })).propagation);
-}
-
-function waitedMs({ waited }: Propagation): number {
-  return Number(waited?.seconds ?? 0n) * 1_000 + (waited?.nanos ?? 0) / 1e6;
 }
 
 describe.each([

@@ -1,11 +1,14 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { digestBytes, digestOf } from '../../../src/crypto/digest.js';
-import { HoldStream } from '../../support/hold-stream.js';
+import type { Propagation } from '../../../src/client/index.js';
+import { HoldStream, millisecondsOf, waitedMs } from '../../support/hold-stream.js';
 import { byId } from '../../support/requests.js';
-import { existing, World } from '../../support/world.js';
+import { existing, World, type Issued } from '../../support/world.js';
 
 const MAX_ENTRIES = 16;
-const MAX_HOLDERS = 8;
+const MAX_STREAMS_OF_A_USER = 4;
+const MAX_HOLDERS = 12;
+const LEASE_MS = 3_000;
 
 let world: World;
 
@@ -13,15 +16,34 @@ beforeAll(async () => {
   world = await World.create({
     KEYWARD_HOLDER_MAX_ENTRIES: String(MAX_ENTRIES),
     KEYWARD_MAX_HOLDERS: String(MAX_HOLDERS),
+    KEYWARD_MAX_STREAMS_PER_CALLER: String(MAX_STREAMS_OF_A_USER),
   });
 });
 
 afterAll(() => world.close());
 
-async function opened(acknowledges = true): Promise<HoldStream> {
-  const stream = new HoldStream(world.server, world.adminToken, { acknowledges });
+async function opened(acknowledges = true, token = world.adminToken): Promise<HoldStream> {
+  const stream = new HoldStream(world.server, token, { acknowledges });
   await stream.open();
   return stream;
+}
+
+async function deactivate(token: Issued): Promise<Propagation> {
+  return existing((await world.admin.tokens.deactivateToken({ selector: byId(token) })).propagation);
+}
+
+/** othersAreServed makes sure that another client, those who change what it holds, and those who ask by calls notice nothing. */
+async function othersAreServed(): Promise<void> {
+  const token = await world.issue('owner-a');
+  const bystander = await opened(true, world.tokenOf('staff-b'));
+  await bystander.hold(token.plaintext);
+  const propagation = await deactivate(token);
+  expect(propagation).toMatchObject({ complete: true, clientsAcknowledged: 1, clientsExpired: 0 });
+  expect(waitedMs(propagation)).toBeLessThan(LEASE_MS / 2);
+  const { valid } = await world.admin.tokens.validateToken({ token: token.plaintext });
+  expect(valid).toBe(false);
+  bystander.left();
+  expect(await bystander.ended).toBe('OK');
 }
 
 /** ends tells how a stream ends that says something. */
@@ -35,7 +57,9 @@ async function ends(say: (stream: HoldStream) => void, isOpen = true): Promise<s
 
 test('one client more than a replica takes is refused', async () => {
   const streams = [];
-  for (let number = 0; number < MAX_HOLDERS; number += 1) streams.push(await opened());
+  for (const user of ['staff-a', 'owner-a', 'staff-b'] as const)
+    for (let number = 0; number < MAX_STREAMS_OF_A_USER; number += 1)
+      streams.push(await opened(true, world.tokenOf(user)));
   const surplus = new HoldStream(world.server, world.adminToken);
   surplus.begin();
   expect(await surplus.ended).toBe('RESOURCE_EXHAUSTED TOO_MANY_HOLDERS');
@@ -116,6 +140,39 @@ test('a client that looks up more than it may hold is told to forget the first o
   await stream.ended;
 });
 
+test('who comes, takes a lease and is gone without end is refused until those leases are over, and others are not', async () => {
+  const token = world.tokenOf('staff-a');
+  let refused: string | undefined;
+  for (let attempts = 0; attempts < 10 * MAX_HOLDERS && refused === undefined; attempts += 1) {
+    const stream = new HoldStream(world.server, token);
+    stream.begin();
+    const isOpen = stream.next('opened').then(() => undefined);
+    refused = await Promise.race([isOpen, stream.ended]);
+    if (refused === undefined) await stream.renew();
+    stream.cut();
+    await expect.poll(() => world.server.metric('keyward_holder_clients')).toBe(0);
+  }
+  expect(refused).toBe('RESOURCE_EXHAUSTED TOO_MANY_HOLDERS');
+  await othersAreServed();
+});
+
+test('a client that asks for leases without end has none that is longer, and delays nobody', async () => {
+  const token = await world.issue('owner-a');
+  const stream = await opened();
+  await stream.hold(token.plaintext);
+  const renewals = 3_000;
+  for (let number = 10; number < 10 + renewals; number += 1)
+    stream.send({ $case: 'renewal', value: { ...RENEWAL, number: BigInt(number) } });
+  await othersAreServed();
+  await expect.poll(() => stream.grants.length, { timeout: 20_000 }).toBe(1 + renewals);
+  const longestMs = Math.max(...stream.grants.map(({ lease }) => millisecondsOf(lease)));
+  expect(longestMs).toBeLessThanOrEqual(LEASE_MS);
+  stream.cut();
+  const propagation = await deactivate(token);
+  expect(propagation).toMatchObject({ complete: true, clientsExpired: 1 });
+  expect(waitedMs(propagation)).toBeLessThan(LEASE_MS + 500);
+}, 60_000);
+
 test('a client that floods look-ups and never reads is cut off, and costs others nothing', async () => {
   const scopes = Array.from({ length: 60 }, (_each, index) => `${'s'.repeat(120)}${index}`);
   const { plaintext } = await world.issue('owner-a', { scopes });
@@ -124,10 +181,10 @@ test('a client that floods look-ups and never reads is cut off, and costs others
   const digest = digestBytes(digestOf(plaintext));
   const texts = Array.from({ length: 500 }, (_each, id) => ({ id: BigInt(id), digest }));
   for (let time = 0; time < 20; time += 1) stream.send({ $case: 'lookUp', value: { texts } });
-  const bystander = await world.issue('owner-a');
-  const { propagation } = await world.admin.tokens.deactivateToken({ selector: byId(bystander) });
-  expect(propagation).toMatchObject({ complete: true });
-  await expect.poll(() => world.server.metric('keyward_holder_clients'), { timeout: 5_000 }).toBe(0);
+  await othersAreServed();
+  await expect.poll(() => world.server.metric('keyward_holder_clients')).toBe(0);
+  stream.resume();
+  expect(await stream.ended).toBe('RESOURCE_EXHAUSTED WATCH_TOO_SLOW');
   stream.cut();
 });
 
@@ -136,8 +193,9 @@ test('a client that is slow three times within a minute has no lease for a while
   for (let time = 0; time < 3; time += 1) {
     const token = await world.issue('owner-a');
     await stream.hold(token.plaintext);
-    await world.admin.tokens.deactivateToken({ selector: byId(token) });
+    await deactivate(token);
     expect(await stream.renew()).toMatchObject({ lease: undefined });
+    await othersAreServed();
     stream.acknowledge(existing(stream.invalidations.at(-1)).number);
   }
   expect(await stream.renew()).toMatchObject({ lease: undefined, refusal: 3 });

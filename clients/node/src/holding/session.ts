@@ -115,7 +115,7 @@ export class Session {
       if (access !== undefined) this.send({ access });
     } else if (message.invalidation !== undefined) this.#invalidate(message.invalidation);
     else if (message.leave !== undefined) this.#events.leave(this);
-    else if (message.grant !== undefined) {
+    else if (message.grant !== undefined && !this.#hasLeft) {
       this.#answeredAt = this.#timers.monotonicMs();
       if (this.#memory.grant(this.stream, message.grant)) this.#events.granted(this);
     }

@@ -59,12 +59,10 @@ export class SecretShelf {
   readonly #asked = new Map<bigint, Asked>();
   readonly #byKey = new Map<string, Asked>();
   readonly #overtaking = new Overtaking();
-  readonly #ownMax: number;
   #max: number;
   #ids = 0n;
 
   constructor(max: number, clocks: Clocks, lease: Lease) {
-    this.#ownMax = max;
     this.#max = max;
     this.#clocks = clocks;
     this.#lease = lease;
@@ -75,9 +73,9 @@ export class SecretShelf {
     return this.#asked.size;
   }
 
-  /** limit takes how many values the replica lets the client hold. */
+  /** limit takes how many values there may be from now on. */
   limit(max: number): void {
-    this.#max = Math.min(this.#ownMax, max);
+    this.#max = max;
     this.#makeRoom();
   }
 

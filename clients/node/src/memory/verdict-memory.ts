@@ -21,12 +21,16 @@ import { refusal, type Verdict } from './verdict.js';
 /** What a stream may name when it is opened. */
 const MAX_NAMED = 10_000;
 
-export interface VerdictMemoryOptions {
-  readonly clocks: Clocks;
-  /** Tokens to hold at most, up to 10000, which is what is held if it is not given. */
+/** HeldAtMost is how much a memory holds at most. */
+export interface HeldAtMost {
+  /** Tokens: up to 10000, which is what is held if it is not given. */
   readonly maxEntries?: number;
-  /** Values of secrets to hold at most; none if not given. */
+  /** Values of secrets; none if not given. */
   readonly maxSecrets?: number;
+}
+
+export interface VerdictMemoryOptions extends HeldAtMost {
+  readonly clocks: Clocks;
 }
 
 /** Answer judges a text that was looked up, for each that asked, or is the error with which the look-up failed. */
@@ -69,7 +73,9 @@ export class VerdictMemory {
   readonly #clocks: Clocks;
   readonly #lease: Lease;
   readonly #entries: Entries;
-  readonly #maxEntries: number;
+  /** What the client itself wants to hold at most, and what the replica lets it hold. */
+  #wanted: Required<HeldAtMost>;
+  #allowed: Required<HeldAtMost> = { maxEntries: MAX_NAMED, maxSecrets: Infinity };
   readonly #uses = new Uses();
   readonly #overtaking = new Overtaking();
   readonly #lookUps = new Map<bigint, LookUp>();
@@ -80,8 +86,8 @@ export class VerdictMemory {
   constructor({ clocks, maxEntries = MAX_NAMED, maxSecrets = 0 }: VerdictMemoryOptions) {
     this.#clocks = clocks;
     this.#lease = new Lease(clocks);
-    this.#maxEntries = Math.min(maxEntries, MAX_NAMED);
-    this.#entries = new Entries(this.#maxEntries);
+    this.#wanted = { maxEntries, maxSecrets };
+    this.#entries = new Entries(Math.min(maxEntries, MAX_NAMED));
     this.secrets = new SecretShelf(maxSecrets, clocks, this.#lease);
   }
 
@@ -98,6 +104,12 @@ export class VerdictMemory {
   /** Look-ups that are not answered. */
   get lookingUp(): number {
     return this.#lookUps.size;
+  }
+
+  /** limit takes how much to hold at most from now on. What is held beyond that is forgotten. */
+  limit({ maxEntries = MAX_NAMED, maxSecrets = 0 }: HeldAtMost): void {
+    this.#wanted = { maxEntries, maxSecrets };
+    this.#makeRoom();
   }
 
   /** openStream begins a stream, and gives what its first message says of what is held. */
@@ -123,8 +135,8 @@ export class VerdictMemory {
   /** opened takes the replica's terms, and gives what had to be forgotten. */
   opened({ resumed, maxEntries, maxSecrets }: HoldOpened): Forgotten {
     const forgotten = resumed ? NOTHING : this.#clear();
-    this.#entries.limit(Math.min(this.#maxEntries, maxEntries));
-    this.secrets.limit(maxSecrets);
+    this.#allowed = { maxEntries: Math.min(maxEntries, MAX_NAMED), maxSecrets };
+    this.#makeRoom();
     return forgotten;
   }
 
@@ -223,6 +235,11 @@ export class VerdictMemory {
   close(): void {
     this.#clear();
     for (const [id, lookUp] of this.#lookUps) this.#giveUp(id, lookUp);
+  }
+
+  #makeRoom(): void {
+    this.#entries.limit(Math.min(this.#wanted.maxEntries, this.#allowed.maxEntries));
+    this.secrets.limit(Math.min(this.#wanted.maxSecrets, this.#allowed.maxSecrets));
   }
 
   #clear(): Forgotten {

@@ -1,10 +1,11 @@
 import type { KeywardClient } from '../connect.js';
 import { AccessSecretRequest, SecretServiceDefinition } from '../gen/keyward/secret/v1/secret_service.js';
 import type { SecretSelector } from '../gen/keyward/secret/v1/secret.js';
-import { Holding } from '../holding/holding.js';
+import type { Holding, HoldingUser } from '../holding/holding.js';
 import type { Input } from '../input.js';
 import { toJson } from '../json.js';
 import { valueOf, type Accessed, type SecretValue } from '../memory/secret-shelf.js';
+import type { Forgotten } from '../memory/verdict-memory.js';
 import { checkedRequest } from '../requests.js';
 import { KeywardCallError, statusError } from '../transport/call-error.js';
 import { wireMethod } from '../transport/definitions.js';
@@ -31,7 +32,10 @@ const PASSING: ReadonlySet<number> = new Set([
 ]);
 
 export interface SecretReaderOptions {
-  /** What people call this program, in metrics and `keyward status`: 1 to 63 of `[A-Za-z0-9_.:/-]`; `node` if not given. */
+  /**
+   * What people call this program, in metrics and `keyward status`: 1 to 63 of `[A-Za-z0-9_.:/-]`; `node` if not given. Validators
+   * and readers of one client have one label.
+   */
   readonly label?: string;
   /** Whether values are kept in this process, under a lease. False if not given: each is fetched whenever it is asked for. */
   readonly keep?: boolean;
@@ -64,7 +68,7 @@ export interface SecretReader {
    * It gives a function that ends it.
    */
   onChange(name: SecretName, told: OnChange): () => void;
-  /** close overwrites what is kept. The client stays open. */
+  /** close overwrites what is kept, unless another reader of the client keeps values. The client stays open. */
   close(): void;
 }
 
@@ -90,11 +94,15 @@ interface Watched {
   version: string;
   /** Whether it was read while there was no lease. */
   isByCall: boolean;
+  /** How often it was begun to be read. An answer to any but the last may be older than what was told. */
+  reads: number;
   attempts: number;
   retry: NodeJS.Timeout | undefined;
 }
 
-class HoldingReader implements SecretReader {
+class HoldingReader implements SecretReader, HoldingUser {
+  readonly label: string | undefined;
+  readonly wanted: HoldingUser['wanted'];
   readonly #client: KeywardClient;
   readonly #holding: Holding | undefined;
   readonly #watched = new Set<Watched>();
@@ -102,14 +110,12 @@ class HoldingReader implements SecretReader {
   constructor(client: KeywardClient, options: SecretReaderOptions) {
     checkOptions('createSecretReader', options, RULES);
     const { keep = false, maxSecrets = DEFAULT_MAX, label } = options;
+    this.label = label;
+    this.wanted = { maxEntries: 0, maxSecrets };
     this.#client = client;
     if (!keep) return;
-    const who = label === undefined ? {} : { label };
-    this.#holding = new Holding(client.transport, { ...who, maxEntries: 1, maxSecrets });
-    this.#holding.onForgotten = ({ forgottenSecrets }) => {
-      if (forgottenSecrets.length > 0) this.#readAgain(new Set(forgottenSecrets));
-    };
-    this.#holding.onGranted = () => this.#readUnderLease();
+    this.#holding = client.holding;
+    this.#holding.join(this);
   }
 
   async get(name: SecretName): Promise<ReadSecret> {
@@ -127,7 +133,15 @@ class HoldingReader implements SecretReader {
   onChange(name: SecretName, told: OnChange): () => void {
     if (this.#holding === undefined)
       throw new Error('onChange needs a reader that may keep values: { keep: true }');
-    const watched: Watched = { name, told, version: '', isByCall: false, attempts: 0, retry: undefined };
+    const watched: Watched = {
+      name,
+      told,
+      version: '',
+      isByCall: false,
+      reads: 0,
+      attempts: 0,
+      retry: undefined,
+    };
     this.#watched.add(watched);
     this.#read(watched);
     return () => {
@@ -139,7 +153,18 @@ class HoldingReader implements SecretReader {
   close(): void {
     for (const { retry } of this.#watched) clearTimeout(retry);
     this.#watched.clear();
-    this.#holding?.close();
+    this.#holding?.leave(this);
+  }
+
+  /** forgotten reads again what was forgotten, since it may be another value. */
+  forgotten({ forgottenSecrets }: Forgotten): void {
+    const keys = new Set(forgottenSecrets);
+    for (const watched of this.#watched) if (keys.has(keyOf(requestOf(watched.name)))) this.#read(watched);
+  }
+
+  /** granted reads what was read while there was no lease: nobody tells of changes of it. */
+  granted(): void {
+    for (const watched of this.#watched) if (watched.isByCall) this.#read(watched);
   }
 
   #ask(key: string, request: AccessSecretRequest): Promise<Accessed | undefined> {
@@ -157,26 +182,19 @@ class HoldingReader implements SecretReader {
     });
   }
 
-  /** readAgain reads what was forgotten, since it may be another value. */
-  #readAgain(keys: ReadonlySet<string>): void {
-    for (const watched of this.#watched) if (keys.has(keyOf(requestOf(watched.name)))) this.#read(watched);
-  }
-
-  /** readUnderLease reads what was read while there was no lease: nobody tells of changes of it. */
-  #readUnderLease(): void {
-    for (const watched of this.#watched) if (watched.isByCall) this.#read(watched);
-  }
-
   #read(watched: Watched): void {
     clearTimeout(watched.retry);
     watched.isByCall = false;
+    const read = (watched.reads += 1);
     this.get(watched.name).then(
       (value) => {
+        if (read !== watched.reads) return;
         this.#tell(watched, `${value.secretId}/${value.version}`, value);
         if (this.#isHeld(watched)) watched.attempts = 0;
         else this.#readLater(watched);
       },
       (error: unknown) => {
+        if (read !== watched.reads) return;
         const failure = error instanceof KeywardCallError ? error : undefined;
         if (failure === undefined || !PASSING.has(failure.code))
           this.#tell(watched, failure?.codeName ?? '', undefined, failure);

@@ -1,10 +1,10 @@
 import type { KeywardClient } from '../connect.js';
 import { TokenServiceDefinition, type ValidateTokenResponse } from '../gen/keyward/token/v1/token_service.js';
-import { Holding } from '../holding/holding.js';
+import type { Holding, HoldingUser } from '../holding/holding.js';
 import type { Entry } from '../memory/entry.js';
 import { refusal, type Verdict, type VerdictReason } from '../memory/verdict.js';
-import type { Answer, VerdictMemory } from '../memory/verdict-memory.js';
-import { canBeToken, digestOf, TextKeys } from '../texts.js';
+import type { Answer, Forgotten, VerdictMemory } from '../memory/verdict-memory.js';
+import { canBeToken, digestOf } from '../texts.js';
 import { invalidRequest } from '../transport/call-error.js';
 import { wireMethod } from '../transport/definitions.js';
 import { checkOptions, FUNCTION, TEXT, wholeNumber, type Rules } from '../transport/options.js';
@@ -20,7 +20,10 @@ const LOOK_UP_MS = 2_000;
 const MAX_LOOK_UPS = 2_000;
 
 export interface ValidatorOptions {
-  /** What people call this program, in metrics and `keyward status`: 1 to 63 of `[A-Za-z0-9_.:/-]`; `node` if not given. */
+  /**
+   * What people call this program, in metrics and `keyward status`: 1 to 63 of `[A-Za-z0-9_.:/-]`; `node` if not given. Validators
+   * and readers of one client have one label.
+   */
   readonly label?: string;
   /** Tokens to hold at most: 1 to 10000, 10000 if not given. The replica may set a lower limit. */
   readonly maxEntries?: number;
@@ -68,7 +71,9 @@ export interface Validator {
   /** Tokens that are held. */
   readonly size: number;
   readonly counts: Readonly<ValidatorCounts>;
-  /** close forgets everything. The client stays open. */
+  /**
+   * close ends its part in the memory of the client, and forgets everything unless others use that. The client stays open.
+   */
   close(): void;
 }
 
@@ -88,24 +93,26 @@ const RULES: Rules<ValidatorOptions> = {
   onRevoked: FUNCTION,
 };
 
-class HoldingValidator implements Validator {
+class HoldingValidator implements Validator, HoldingUser {
   readonly counts: ValidatorCounts = { memory: 0, lookUp: 0, call: 0 };
+  readonly label: string | undefined;
+  readonly wanted: HoldingUser['wanted'];
   readonly #client: KeywardClient;
   readonly #holding: Holding;
   readonly #memory: VerdictMemory;
-  readonly #keys = new TextKeys();
   readonly #bound = new Set<Bound>();
   readonly #onRevoked: ValidatorOptions['onRevoked'];
 
   constructor(client: KeywardClient, options: ValidatorOptions) {
     checkOptions('createValidator', options, RULES);
-    const { onRevoked, ...limits } = options;
+    const { label, maxEntries = MAX_ENTRIES, onRevoked } = options;
+    this.label = label;
+    this.wanted = { maxEntries, maxSecrets: 0 };
     this.#client = client;
-    this.#holding = new Holding(client.transport, limits);
+    this.#holding = client.holding;
     this.#memory = this.#holding.memory;
     this.#onRevoked = onRevoked;
-    if (onRevoked !== undefined)
-      this.#holding.onForgotten = ({ forgotten }) => this.#judgeBoundAgain(forgotten);
+    this.#holding.join(this);
   }
 
   get isLeased(): boolean {
@@ -118,24 +125,28 @@ class HoldingValidator implements Validator {
 
   async validate(text: string, options: ValidateOptions = {}): Promise<Verdict> {
     if (!canBeToken(text)) return refusal('UNKNOWN', '');
-    const key = this.#keys.of(text);
+    const key = this.#holding.keys.of(text);
     return this.judgeCached(this.#memory.entryOf(key), options) ?? this.ask(text, key, options);
   }
 
   validateCached(text: string, options: ValidateOptions = {}): Verdict | undefined {
     if (!canBeToken(text)) return refusal('UNKNOWN', '');
-    return this.judgeCached(this.#memory.entryOf(this.#keys.of(text)), options);
+    return this.judgeCached(this.#memory.entryOf(this.#holding.keys.of(text)), options);
   }
 
   bind(text: string): BoundText {
-    const bound = new Bound(this, text, this.#keys.of(text));
+    const bound = new Bound(this, text, this.#holding.keys.of(text));
     if (this.#onRevoked !== undefined) this.#bound.add(bound);
     return bound;
   }
 
   close(): void {
     this.#bound.clear();
-    this.#holding.close();
+    this.#holding.leave(this);
+  }
+
+  forgotten({ forgotten }: Forgotten): void {
+    if (this.#bound.size > 0) this.#judgeBoundAgain(forgotten);
   }
 
   release(bound: Bound): void {
