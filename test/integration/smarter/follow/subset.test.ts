@@ -37,7 +37,6 @@ async function importOnly(digest: string): Promise<ImportReport> {
   const there = await connectSource(source.url);
   try {
     return await alone(target.knex, async (holder) => {
-      await there.renew('few rows');
       const sql = `SELECT key_id FROM drf_smarterauthtoken WHERE authtoken_ptr_id = '${digest}'`;
       const [row] = await all(there, sql);
       const options = {
@@ -45,7 +44,8 @@ async function importOnly(digest: string): Promise<ImportReport> {
         ...{ keepTokens: false, prefer: 'safer' as const, retention: MICROSECONDS_A_DAY, dryRun: false },
         deletions: { mode: 'apply' as const, maxPercent: 10, force: false },
       };
-      return new ImportRun(options, there, holder).only(
+      const run = await ImportRun.begin(options, there, holder, 'few rows');
+      return run.only(
         new Map([['token' as const, new Set([row?.['key_id'] ?? ''])]]),
       );
     });
