@@ -76,6 +76,10 @@ export class MysqlSource implements Source {
     if (rest.length > 0) yield rest;
   }
 
+  few(sql: string): Promise<readonly TextRow[]> {
+    return this.#session.query(sql);
+  }
+
   named(identifier: string): string {
     return mysql.escapeId(identifier, true);
   }

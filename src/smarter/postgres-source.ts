@@ -77,6 +77,10 @@ export class PostgresSource implements Source {
     await this.#session.query('CLOSE batches');
   }
 
+  few(sql: string): Promise<readonly TextRow[]> {
+    return this.#session.query<TextRow>(sql);
+  }
+
   named(identifier: string): string {
     return `"${identifier.replaceAll('"', '""')}"`;
   }
@@ -146,7 +150,9 @@ export class PostgresSource implements Source {
 
   async renew(reads: 'everything' | 'few rows'): Promise<void> {
     const begin = reads === 'everything' ? BEGIN : [...BEGIN, BY_INDEX];
-    for (const statement of ['ROLLBACK', ...begin]) await this.#session.query(statement);
+    // By itself: the server brings its statistics up to date between two transactions alone.
+    await this.#session.query('ROLLBACK');
+    await this.#session.query(begin.join('; '));
   }
 
   async close(): Promise<void> {

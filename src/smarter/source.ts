@@ -51,6 +51,8 @@ export interface Source {
    * One query at a time: the batches must be read to their end before the next query.
    */
   rows(sql: string, batchSize: number): AsyncIterable<readonly TextRow[]>;
+  /** few gives all rows of a query that has few of them, at once. */
+  few(sql: string): Promise<readonly TextRow[]>;
   /** named is the SQL that names a table or a column, whatever characters it has. */
   named(identifier: string): string;
   /** exactly is the SQL that groups by a text column's exact characters, whatever its collation. */

@@ -2,7 +2,7 @@ import { KINDS, type Kind } from '../report.js';
 import type { Subset } from '../seen-rows.js';
 import type { Source } from '../source.js';
 import type { Slice } from './slices.js';
-import { all, WatchedRows, type Finding } from './watched-rows.js';
+import { WatchedRows, type Finding } from './watched-rows.js';
 import { watchedTables, type RowKey } from './watched-tables.js';
 
 /** Found is what may have changed in the source since it was looked there last. */
@@ -45,12 +45,8 @@ export class ChangeFinder {
   async find(source: Source): Promise<Found> {
     const recent = await this.#recent(source);
     const writes = await source.writes(this.#tables.flatMap(({ table }) => table.tables));
-    const due = this.#tables.filter((table) => table.isDue(writes));
-    const looked = await this.#look(
-      source,
-      due.map((table) => ({ table, slice: table.nextSlice() })),
-      recent,
-    );
+    const due = this.#tables.flatMap((table) => table.due(writes).map((slice) => ({ table, slice })));
+    const looked = await this.#look(source, due, recent);
     if (goneOf(looked) > FEW_GONE) {
       const others = this.#tables.flatMap((table) =>
         Array.from({ length: table.slices }, () => ({ table, slice: table.nextSlice() })),
@@ -62,7 +58,7 @@ export class ChangeFinder {
 
   async #recent(source: Source): Promise<Map<WatchedRows, Finding>> {
     const queries = this.#tables.flatMap((table, index) => table.recentSql(String(index)));
-    const rows = queries.length === 0 ? [] : await all(source, queries.join(' UNION ALL '));
+    const rows = queries.length === 0 ? [] : await source.few(queries.join(' UNION ALL '));
     return new Map(
       this.#tables.map((table, index) => [
         table,
@@ -79,7 +75,7 @@ export class ChangeFinder {
     if (places.length === 0) return [];
     const queries = places.map(({ table, slice }, index) => table.sumSql(String(index), slice));
     const findings: Finding[] = [];
-    for (const row of await all(source, queries.join(' UNION ALL '))) {
+    for (const row of await source.few(queries.join(' UNION ALL '))) {
       const place = places[Number(row['name'])];
       if (place === undefined || place.table.isAs(place.slice, row)) continue;
       const moved = recent.get(place.table)?.ids ?? new Set();

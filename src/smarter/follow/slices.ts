@@ -88,7 +88,8 @@ export class Layout {
   }
 
   #between(from: string | undefined, to: string | undefined): string {
-    const { column, everywhere, literal } = this.#place;
+    const { column, everywhere } = this.#place;
+    const literal = (bound: string): string => this.#place.literal(bound);
     const conditions = [
       ...(from === undefined ? [] : [`${column} >= ${literal(from)}`]),
       ...(to === undefined ? [] : [`${column} < ${literal(to)}`]),

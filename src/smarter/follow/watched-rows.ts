@@ -57,7 +57,7 @@ export class WatchedRows {
   static async read(source: Source, table: WatchedTable): Promise<WatchedRows> {
     const highest = table.place.numbers?.highest ?? '0';
     const sql = `SELECT COUNT(*) AS rows_, ${highest} AS highest FROM ${table.from}`;
-    const [extent] = await all(source, sql);
+    const [extent] = await source.few(sql);
     const rows = numberOf(extent, 'rows_');
     const layout = new Layout(table, { rows, highest: numberOf(extent, 'highest') });
     const bucketOf = layout.bucketOf((text) => source.exactly(text));
@@ -85,18 +85,25 @@ export class WatchedRows {
     return slice;
   }
 
-  /** isDue tells whether to look at the next slice: at all of them after each write, and seldom while there is none. */
-  isDue(writes: ReadonlyMap<string, LastWrite>): boolean {
+  /** due are the slices to look at next: all at once after a write that ends a rest, else one; seldom any in a rest. */
+  due(writes: ReadonlyMap<string, LastWrite>): Slice[] {
+    const count = this.#countDue(writes);
+    return Array.from({ length: count }, () => this.nextSlice());
+  }
+
+  #countDue(writes: ReadonlyMap<string, LastWrite>): number {
     const known = this.table.tables.map((table) => writes.get(table));
     const last = known.map((write) => write?.at).join();
-    if (known.includes(undefined)) return true;
+    if (known.includes(undefined)) return 1;
+    const isAtRest = this.#due === 0;
     // The slice of now is looked at again: what was written may be later than the view.
     if (last !== this.#lastWrite) this.#due = this.slices + 1;
     this.#lastWrite = known.some((write) => write?.isRecent) ? undefined : last;
     this.#rests += 1;
-    if (this.#due === 0 && this.#rests % AT_REST > 0) return false;
-    this.#due = Math.max(0, this.#due - 1);
-    return true;
+    if (this.#due === 0) return this.#rests % AT_REST > 0 ? 0 : 1;
+    if (isAtRest) return Math.ceil(this.slices / this.table.slower);
+    this.#due -= 1;
+    return 1;
   }
 
   /** recentSql reads rows that were written a moment ago, as far as their times tell. */
@@ -177,7 +184,7 @@ export class WatchedRows {
     const differing = new Set(
       [...slice.buckets].flatMap(([name, { rows }]) => (rows.size > 0 ? [name] : [])),
     );
-    for (const row of await all(source, sql)) {
+    for (const row of await source.few(sql)) {
       const bucket = row['bucket'] ?? '';
       const known = slice.buckets.get(bucket);
       if (known !== undefined && isSame(sumOf([known]), sumIn(row))) differing.delete(bucket);
@@ -236,13 +243,6 @@ export class WatchedRows {
   #keysOf(ids: Iterable<string>): RowKey[] {
     return [...ids].flatMap((id) => this.table.keyOf(id) ?? []);
   }
-}
-
-/** all reads all rows of a query. */
-export async function all(source: Source, sql: string): Promise<TextRow[]> {
-  const rows: TextRow[] = [];
-  for await (const batch of source.rows(sql, BATCH)) rows.push(...batch);
-  return rows;
 }
 
 function placeOf(row: TextRow): { id: string; bucket: string; stamp: number } {
