@@ -40,6 +40,7 @@ const Oracle = z.object({
       name: z.string(),
     }),
   ),
+  users: z.array(z.object({ username: z.string(), is_active: z.boolean() })),
   fernet_keys: z.object({ current: z.string(), previous: z.array(z.string()) }),
 });
 
@@ -78,6 +79,7 @@ for (const [engine, { available, make }] of Object.entries(SMARTER_ENGINES)) {
       estate = { users: [], keys: [], secrets: [] };
       for (const made of oracle.tokens) {
         const owner = new User(made.owner, made.owner_id, made.user_profile_id);
+        owner.isActive = oracle.users.some((each) => each.username === made.owner && each.is_active);
         const key = new Key(owner, 'platform', made.key_id, made.token, made.name);
         // What it was before the drill counts as done by both.
         key.touchedBy.add('platform').add('keyward');
