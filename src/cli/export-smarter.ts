@@ -10,10 +10,17 @@ import { exportSmarter } from '../smarter/export/export-smarter.js';
 import { followExport } from '../smarter/export/follow-export.js';
 import { addFollowOptions, FOLLOW_HELP, following, type FollowFlags } from './follow.js';
 import { printJson, printText, showLine } from './io/output.js';
-import { onPlatform, platformUrl, withoutPassword } from './platform-database.js';
+import {
+  addPlatformOptions,
+  answerLimitOf,
+  onPlatform,
+  platformUrl,
+  withoutPassword,
+  type PlatformFlags,
+} from './platform-database.js';
 import { withTargetDatabase } from './target-database.js';
 
-interface Options extends FollowFlags {
+interface Options extends FollowFlags, PlatformFlags {
   readonly to?: string;
   readonly secretKey: string;
   readonly allScopes?: boolean;
@@ -52,7 +59,7 @@ export function exportSmarterCommand(command: Command): void {
     .option('--dry-run', 'compute and report everything, write nothing')
     .option('--json', 'print the report as JSON')
     .addHelpText('after', HELP);
-  addFollowOptions(command).action(async (given: Options) => {
+  addFollowOptions(addPlatformOptions(command)).action(async (given: Options) => {
     const url = platformUrl({ flag: '--to', given: given.to, variable: 'KEYWARD_EXPORT_TO' });
     if (given.follow === true) await followTo(url, given);
     else await exportOnce(url, given);
@@ -90,14 +97,11 @@ async function followTo(url: string, given: Options): Promise<void> {
   );
 }
 
-function exportOptions(
-  target: Knex,
-  keyring: Keyring,
-  { secretKey: keyId, allScopes = false }: Options,
-): Omit<ExportRunOptions, 'dryRun'> {
+function exportOptions(target: Knex, keyring: Keyring, given: Options): Omit<ExportRunOptions, 'dryRun'> {
+  const { secretKey: keyId, allScopes = false } = given;
   requireKey(keyring, keyId);
   const audit = new AuditLog({ chains: new ChainRepository(target), keys: keyring, clock: systemClock });
-  return { target, keyring, keyId, audit, allScopes };
+  return { target, keyring, keyId, audit, allScopes, ...answerLimitOf(given) };
 }
 
 function requireKey(keyring: Keyring, keyId: string): void {

@@ -15,11 +15,18 @@ import { addFollowOptions, FOLLOW_HELP, following, type FollowFlags } from './fo
 import { io } from './io/io.js';
 import { printJson, printText, showLine } from './io/output.js';
 import { conflictsCommand, resolveCommand } from './import-conflicts.js';
-import { onPlatform, platformUrl, withoutPassword } from './platform-database.js';
+import {
+  addPlatformOptions,
+  answerLimitOf,
+  onPlatform,
+  platformUrl,
+  withoutPassword,
+  type PlatformFlags,
+} from './platform-database.js';
 import { readConfig } from './read-config.js';
 import { withTargetDatabase } from './target-database.js';
 
-interface Options extends FollowFlags {
+interface Options extends FollowFlags, PlatformFlags {
   readonly from?: string;
   readonly dryRun?: boolean;
   readonly keepTokens?: boolean;
@@ -87,7 +94,7 @@ export function importSmarterCommand(command: Command): void {
     .addHelpText('after', HELP)
     .addCommand(conflictsCommand())
     .addCommand(resolveCommand());
-  addFollowOptions(command).action(async (given: Options) => {
+  addFollowOptions(addPlatformOptions(command)).action(async (given: Options) => {
     const sourceUrl = platformUrl({ flag: '--from', given: given.from, variable: 'KEYWARD_IMPORT_FROM' });
     if (given.follow === true) await followSource(sourceUrl, given);
     else await importOnce(sourceUrl, given);
@@ -144,6 +151,7 @@ function importOptions(target: Knex, keyring: Keyring, given: Options): Omit<Run
     keepTokens: given.keepTokens === true,
     deletions: { mode: given.deletions, maxPercent: given.maxDeletions, force: given.force === true },
     prefer: given.prefer,
+    ...answerLimitOf(given),
     retention: BigInt(readConfig(io().env).secretRetentionDays) * MICROSECONDS_A_DAY,
   };
 }

@@ -1,3 +1,5 @@
+import { InvalidArgumentError, type Command } from 'commander';
+import { ANSWER_LIMIT_MS } from '../smarter/answer-limit.js';
 import { sourceWarning } from '../smarter/connect-source.js';
 import { SmarterImportError } from '../smarter/smarter-import-error.js';
 import { warnOfCommandLine } from './client-options.js';
@@ -9,6 +11,31 @@ interface GivenUrl {
   readonly flag: string;
   readonly given: string | undefined;
   readonly variable: string;
+}
+
+/** PlatformFlags are the options of all commands that ask the Smarter platform's database. */
+export interface PlatformFlags {
+  readonly answerLimit: number;
+}
+
+/** addPlatformOptions adds them. */
+export function addPlatformOptions(command: Command): Command {
+  return command.option(
+    '--answer-limit <seconds>',
+    "longest that the platform's database may take for an answer, 1 to 3600; it is given up then",
+    seconds,
+    ANSWER_LIMIT_MS / 1000,
+  );
+}
+
+/** answerLimitOf is what the option says. */
+export function answerLimitOf({ answerLimit }: PlatformFlags): { readonly answerLimitMs: number } {
+  return { answerLimitMs: answerLimit * 1000 };
+}
+
+function seconds(text: string): number {
+  if (/^[1-9]\d{0,3}$/.test(text) && Number(text) <= 3600) return Number(text);
+  throw new InvalidArgumentError('It must be a whole number from 1 to 3600.');
 }
 
 /** platformUrl is the URL of the option, or else of the environment. */

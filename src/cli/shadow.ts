@@ -5,10 +5,16 @@ import { formatShadow } from '../smarter/shadow/shadow-report.js';
 import { shadowKeys, shadowTexts } from '../smarter/shadow/shadow.js';
 import { givenTexts } from './io/given-texts.js';
 import { printJson, printText, showLine } from './io/output.js';
-import { onPlatform, platformUrl } from './platform-database.js';
+import {
+  addPlatformOptions,
+  answerLimitOf,
+  onPlatform,
+  platformUrl,
+  type PlatformFlags,
+} from './platform-database.js';
 import { withTargetDatabase } from './target-database.js';
 
-interface Options {
+interface Options extends PlatformFlags {
   readonly from?: string;
   readonly back?: boolean;
   readonly json?: true;
@@ -35,7 +41,7 @@ const BATCH = { maxItems: 1000, maxSize: 4 * 1024 * 1024 };
 
 /** shadowCommand is `keyward shadow`. */
 export function shadowCommand(command: Command): void {
-  command
+  addPlatformOptions(command)
     .argument('[texts]', '"-" judges the texts of standard input instead of all keys')
     .option(
       '--from <URL>',
@@ -44,13 +50,17 @@ export function shadowCommand(command: Command): void {
     .option('--back', 'before a way back: keys that only Keyward has are differences too')
     .option('--json', 'print the report as JSON')
     .addHelpText('after', HELP)
-    .action(async (texts: string | undefined, { from, back = false, json }: Options) => {
+    .action(async (texts: string | undefined, given: Options) => {
+      const { from, back = false, json } = given;
       if (texts !== undefined && texts !== '-') throw new Error('give "-" to judge texts of standard input');
       if (texts === '-' && back) throw new Error('--back is for all keys, not for texts');
       const sourceUrl = platformUrl({ flag: '--from', given: from, variable: 'KEYWARD_IMPORT_FROM' });
       const report = await withTargetDatabase(
         (target) => {
-          const options = { sourceUrl, target, clock: systemClock, onProgress: showProgress };
+          const options = {
+            ...{ sourceUrl, target, clock: systemClock, onProgress: showProgress },
+            ...answerLimitOf(given),
+          };
           return onPlatform(sourceUrl, () =>
             texts === '-' ? shadowTexts(options, batchesOfTexts()) : shadowKeys(options, back),
           );

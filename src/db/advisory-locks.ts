@@ -11,6 +11,8 @@ export const IMPORT_LOCK = 7_033_291_502;
 export const FOLLOW_IMPORT_LOCK = 7_033_291_503;
 /** Held by the one process that has a Smarter platform follow. */
 export const FOLLOW_EXPORT_LOCK = 7_033_291_504;
+/** Held in a platform's database by each transaction of an export, until its commit is done. */
+export const PLATFORM_COMMIT_LOCK = 7_033_291_507;
 /** Held by each commit that publishes changes: see the migrations, which take it in SQL. */
 export const PUBLISH_LOCK = 7_033_291_505;
 /** Shared by those who bind values to their places, held alone by those who tell that all are bound. */

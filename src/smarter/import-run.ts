@@ -58,6 +58,8 @@ export interface RunOptions {
   readonly onProgress?: (progress: Progress) => void;
   /** signal ends it between two batches. */
   readonly signal?: AbortSignal;
+  /** Milliseconds that the platform's database may take for an answer. */
+  readonly answerLimitMs?: number;
   /** Rows of a batch, each a transaction of its own. */
   readonly batchSize?: number;
 }
@@ -89,10 +91,7 @@ export async function requireSmarter(source: Source): Promise<ReadonlySet<string
   );
 }
 
-/**
- * ImportRun is one import, of everything or of some rows. Whoever runs it holds the lock of imports, and has begun the view
- * of the source after that.
- */
+/** ImportRun is one import, of everything or of some rows. Whoever runs it holds the lock of imports. */
 export class ImportRun {
   readonly #options: RunOptions;
   readonly #source: Source;
@@ -103,9 +102,12 @@ export class ImportRun {
   readonly #commits: Commits;
   /** All rows of the source, or those of the subset that are there; undefined at a first import. */
   #seen: SeenRows | undefined;
+  /** False while an export may still commit in the source what this does not see. */
+  readonly #isSettled: boolean;
 
-  constructor(options: RunOptions, source: Source, holder: Knex.Transaction) {
+  private constructor(options: RunOptions, source: Source, holder: Knex.Transaction, isSettled: boolean) {
     this.#options = options;
+    this.#isSettled = isSettled;
     const profiles = new UserProfileRepository(options.target);
     this.#tools = {
       keyring: options.keyring,
@@ -118,6 +120,18 @@ export class ImportRun {
     this.#commits = new Commits({ ...options, scope, tools: this.#tools });
     this.#source = source;
     this.#holder = holder;
+  }
+
+  /** begin begins the view of the source. */
+  static async begin(
+    options: RunOptions,
+    source: Source,
+    holder: Knex.Transaction,
+    reads: 'everything' | 'few rows',
+  ): Promise<ImportRun> {
+    const isSettled = await source.isSettled();
+    await source.renew(reads);
+    return new ImportRun(options, source, holder, isSettled);
   }
 
   /** everything takes over all rows, and what refers to them. */
@@ -234,7 +248,7 @@ export class ImportRun {
     const all: VanishedKeys[] = [];
     for (const kind of kinds.toReversed()) {
       const returned = await seen.returned(kind);
-      const unmade = await seen.unmade(kind);
+      const unmade = this.#isSettled ? await seen.unmade(kind) : [];
       if (returned.length + unmade.length > 0) {
         await this.#commits.make(kind, async (trx) => {
           await forgetConflicts(trx, kind, ROW, returned);

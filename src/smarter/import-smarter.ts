@@ -28,12 +28,11 @@ export interface ImportOptions extends RunOptions {
 export async function importSmarter(options: ImportOptions): Promise<ImportReport> {
   const problem = await schemaProblem(options.target);
   if (problem !== undefined) throw new SmarterImportError(`Nothing can be imported: ${problem}.`);
-  const source = await connectSource(options.sourceUrl);
+  const source = await connectSource(options.sourceUrl, options.answerLimitMs);
   try {
-    return await alone(options.target, async (holder) => {
-      await source.renew('everything');
-      return new ImportRun(options, source, holder).everything();
-    });
+    return await alone(options.target, async (holder) =>
+      (await ImportRun.begin(options, source, holder, 'everything')).everything(),
+    );
   } finally {
     await source.close();
   }

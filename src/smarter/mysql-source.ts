@@ -1,8 +1,7 @@
-import type { Readable } from 'node:stream';
-import mysql, { type Connection } from 'mysql2';
-import { connectMysql } from './platform-connections.js';
-import { PIECE, RowBatches } from './row-batches.js';
-import type { ForeignKey, Source, TextRow } from './source.js';
+import mysql from 'mysql2';
+import { COMMIT_LOCK, MysqlSession } from './mysql-session.js';
+import { RowBatches } from './row-batches.js';
+import type { ForeignKey, LastWrite, Place, Source, TextRow } from './source.js';
 
 const BEGIN = 'START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY';
 
@@ -17,22 +16,23 @@ const UNCHANGING = new Set(['digest', 'authtoken_ptr_id', 'key_id', 'created', '
 
 /** MysqlSource streams from one consistent snapshot of MySQL 8 or MariaDB 10.11, or newer. */
 export class MysqlSource implements Source {
-  readonly #connection: Connection;
+  readonly #session: MysqlSession;
 
-  private constructor(connection: Connection) {
-    this.#connection = connection;
+  private constructor(session: MysqlSession) {
+    this.#session = session;
   }
 
-  static async open(url: string): Promise<MysqlSource> {
-    const connection = await connectMysql(url, [
+  static async open(url: string, limitMs: number): Promise<MysqlSource> {
+    const session = await MysqlSession.open(url, limitMs, [
       // Unlike the driver's defaults: the server must bear with a reader that pauses to write.
-      'SET SESSION net_write_timeout = 3600, SESSION wait_timeout = 28800',
+      // MySQL, not MariaDB, would tell for a day what it once knew of its tables.
+      'SET SESSION net_write_timeout = 3600, SESSION wait_timeout = 28800 /*!80000 , SESSION information_schema_stats_expiry = 0 */',
       // Rows are sorted with their values in them, and MySQL fails on a row that its buffer cannot hold.
       'SET SESSION sort_buffer_size = 33554432',
       'SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ',
       BEGIN,
     ]);
-    return new MysqlSource(connection);
+    return new MysqlSource(session);
   }
 
   async tables(): Promise<ReadonlySet<string>> {
@@ -68,7 +68,7 @@ export class MysqlSource implements Source {
 
   async *rows(sql: string, batchSize: number): AsyncGenerator<readonly TextRow[]> {
     const batches = new RowBatches(batchSize);
-    for await (const row of this.#stream(sql)) {
+    for await (const row of this.#session.stream(sql)) {
       const batch = batches.add(row);
       if (batch !== undefined) yield batch;
     }
@@ -76,24 +76,8 @@ export class MysqlSource implements Source {
     if (rest.length > 0) yield rest;
   }
 
-  /** #stream fails when the connection is lost, which the driver tells the connection alone: its streams would wait for ever. */
-  async *#stream(sql: string): AsyncGenerator<TextRow> {
-    const failures: Error[] = [];
-    let stream: Readable | undefined;
-    const fail = (error: Error): void => {
-      failures.push(error);
-      stream?.destroy(error);
-    };
-    this.#connection.on('error', fail);
-    try {
-      stream = this.#connection.query(sql).stream({ highWaterMark: PIECE });
-      // One that is lost already tells so while it is asked.
-      const [lost] = failures;
-      if (lost !== undefined) throw lost;
-      yield* stream as AsyncIterable<TextRow>;
-    } finally {
-      this.#connection.off('error', fail);
-    }
+  few(sql: string): Promise<readonly TextRow[]> {
+    return this.#session.query(sql);
   }
 
   named(identifier: string): string {
@@ -129,19 +113,44 @@ export class MysqlSource implements Source {
     return `CRC32(CONCAT_WS('|', ${[...values, areNull.join(' + ')].join()}))`;
   }
 
+  stampSum(alias: string, columns: ReadonlySet<string>): string {
+    return `COALESCE(SUM(${this.stamp(alias, columns)}), 0)`;
+  }
+
+  block(): Place | undefined {
+    return undefined;
+  }
+
+  async writes(tables: readonly string[]): Promise<ReadonlyMap<string, LastWrite>> {
+    // In whole seconds. A server that was started anew does not know.
+    const sql = `SELECT table_name AS name, COALESCE(update_time, '') AS at,
+        IF(update_time >= NOW() - INTERVAL 3 SECOND, 'yes', 'no') AS recent
+      FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name IN (?)`;
+    const rows = await this.#session.query(mysql.format(sql, [[...tables]]));
+    return new Map(
+      rows.map(({ name, at, recent }) => [name ?? '', { at: at ?? '', isRecent: recent === 'yes' }]),
+    );
+  }
+
   async indexed(table: string): Promise<ReadonlySet<string>> {
     const sql = `SELECT column_name AS name FROM information_schema.statistics
       WHERE table_schema = DATABASE() AND table_name = ? AND seq_in_index = 1`;
     return this.#names(mysql.format(sql, [table]));
   }
 
+  async isSettled(): Promise<boolean> {
+    // A replica does not know the locks of its primary.
+    const sql = `SELECT IF(IS_FREE_LOCK(${COMMIT_LOCK}) AND NOT @@GLOBAL.read_only, 'yes', 'no') AS free`;
+    const [row] = await this.#session.query(sql);
+    return row?.['free'] === 'yes';
+  }
+
   async renew(): Promise<void> {
-    for (const statement of ['ROLLBACK', BEGIN]) await this.#connection.promise().query(statement);
+    for (const statement of ['ROLLBACK', BEGIN]) await this.#session.query(statement);
   }
 
   close(): Promise<void> {
-    // Not a polite end: a stream that was left half-way would have to be read first.
-    this.#connection.destroy();
+    this.#session.close();
     return Promise.resolve();
   }
 

@@ -9,6 +9,9 @@ import { TARGET_TABLES } from './target-tables.js';
 /** Subset names rows of the source by their keys. */
 export type Subset = ReadonlyMap<Kind, ReadonlySet<string>>;
 
+/** UNMADE is true of a record `r` of a row that an export was about to make in the source, if nobody knows yet that it did. */
+const UNMADE = `r.announced IS NOT NULL AND r.fields = '{}'`;
+
 /**
  * SeenRows holds, for the time of an import, which rows the source has, before anything is written: all of them, or those
  * of a subset.
@@ -69,13 +72,13 @@ export class SeenRows {
 
   /**
    * vanished are the imported rows that Keyward has and the source no longer, in the order of their keys, without those
-   * about which there is a conflict or that were retired. `records` counts all imported rows that Keyward has, and `seen`
+   * about which there is a conflict, that were retired or that an export was only to make. `records` counts all imported rows that Keyward has, and `seen`
    * those of the source; of a subset of which none is gone, neither is counted.
    */
   async vanished(kind: Kind): Promise<Omit<VanishedKeys, 'kind'>> {
     const { table, present } = TARGET_TABLES[kind];
     const imported = `FROM import_records r JOIN ${table} t ON t.id = r.target_id AND ${present}
-       WHERE r.kind = ? AND r.retired_at IS NULL AND r.gone_at IS NULL AND NOT EXISTS (
+       WHERE r.kind = ? AND r.retired_at IS NULL AND r.gone_at IS NULL AND NOT (${UNMADE}) AND NOT EXISTS (
          SELECT FROM import_conflicts c
          WHERE c.kind = r.kind AND c.source_key = r.source_key AND c.field = '${ROW}')`;
     const keys = await this.#missing(kind, imported);
@@ -89,8 +92,7 @@ export class SeenRows {
 
   /** unmade are rows that an export was to make in the source, and that it does not have. */
   async unmade(kind: Kind): Promise<string[]> {
-    const announced = `FROM import_records r WHERE r.kind = ? AND r.announced IS NOT NULL AND r.fields = '{}'`;
-    return this.#missing(kind, announced);
+    return this.#missing(kind, `FROM import_records r WHERE r.kind = ? AND ${UNMADE}`);
   }
 
   /** returned are rows that were missed once, about which there is a conflict, and that the source has again. */

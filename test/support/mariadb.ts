@@ -15,6 +15,7 @@ export interface MariaDb {
   /** createDatabase makes a database of these statements, in UTC or not: the server's zone is far from it. */
   createDatabase(name: string, sql: string): Promise<string>;
   run(url: string, sql: string): Promise<void>;
+  readonly pid: number;
   stop(): Promise<void>;
 }
 
@@ -81,6 +82,7 @@ export async function startMariaDb(): Promise<MariaDb> {
       return urlOf(name);
     },
     run,
+    pid: server.pid ?? 0,
     stop: async () => {
       server.kill('SIGKILL');
       await exited;

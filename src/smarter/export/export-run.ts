@@ -37,6 +37,8 @@ export interface ExportRunOptions {
   readonly onProgress?: (rows: number) => void;
   /** signal ends it between two batches. */
   readonly signal?: AbortSignal;
+  /** Milliseconds that the platform's database may take for an answer. */
+  readonly answerLimitMs?: number;
   /** Most rows of a batch, each a transaction of its own on either side. */
   readonly batchSize?: number;
 }

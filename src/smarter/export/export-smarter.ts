@@ -27,7 +27,7 @@ export interface ExportOptions extends ExportRunOptions {
 export async function exportSmarter(options: ExportOptions): Promise<ExportReport> {
   const problem = await schemaProblem(options.target);
   if (problem !== undefined) throw new SmarterImportError(`Nothing can be exported: ${problem}.`);
-  const platform = await connectPlatform(options.platformUrl);
+  const platform = await connectPlatform(options.platformUrl, options.answerLimitMs);
   try {
     return await alone(options.target, () => new ExportRun(options, platform).everything());
   } finally {

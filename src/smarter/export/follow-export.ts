@@ -42,7 +42,7 @@ const LAST_AGAIN_MS = 600_000;
  */
 export function followExport(options: FollowExportOptions, signal: AbortSignal): Promise<void> {
   const open = async (): Promise<Session> => {
-    const platform = await connectPlatform(options.platformUrl);
+    const platform = await connectPlatform(options.platformUrl, options.answerLimitMs);
     return new ExportSession({ ...options, dryRun: false, signal }, platform);
   };
   return follow({ ...options, lock: FOLLOW_EXPORT_LOCK, open }, signal);

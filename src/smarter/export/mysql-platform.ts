@@ -1,6 +1,5 @@
 import mysql from 'mysql2';
-import type { Connection as PromisedConnection } from 'mysql2/promise';
-import { connectMysql } from '../platform-connections.js';
+import { COMMIT_LOCK, MysqlSession } from '../mysql-session.js';
 import type { TextRow } from '../source.js';
 import {
   spread,
@@ -12,21 +11,23 @@ import {
 
 /** MysqlPlatform writes a platform's MySQL 8 or MariaDB. */
 export class MysqlPlatform implements Platform {
-  readonly #session: PromisedConnection;
+  readonly #session: MysqlSession;
 
-  private constructor(session: PromisedConnection) {
+  private constructor(session: MysqlSession) {
     this.#session = session;
   }
 
-  static async open(url: string): Promise<MysqlPlatform> {
-    const connection = await connectMysql(url, [
+  static async open(url: string, limitMs: number): Promise<MysqlPlatform> {
+    const session = await MysqlSession.open(url, limitMs, [
       // What does not fit is an error. The driver writes values as text, with backslashes before quotes.
       "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE'",
       'SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED',
       // What the platform holds locked for longer is tried again.
       'SET SESSION innodb_lock_wait_timeout = 2',
+      // One whose writer is lost to the network gives up its locks then.
+      'SET SESSION wait_timeout = 600',
     ]);
-    return new MysqlPlatform(connection.promise());
+    return new MysqlPlatform(session);
   }
 
   async tables(): Promise<ReadonlySet<string>> {
@@ -38,7 +39,7 @@ export class MysqlPlatform implements Platform {
   }
 
   async run<T>(work: (trx: PlatformTransaction) => Promise<T>, keep: boolean): Promise<T> {
-    await this.#session.query('START TRANSACTION');
+    await this.#begin();
     try {
       const result = await work({
         query: (sql, values = []) => this.#query(sql, values),
@@ -52,7 +53,18 @@ export class MysqlPlatform implements Platform {
     } catch (error) {
       await this.#session.query('ROLLBACK').catch(() => undefined);
       throw error;
+    } finally {
+      await this.#session.query(`SELECT RELEASE_LOCK(${COMMIT_LOCK})`).catch(() => undefined);
     }
+  }
+
+  async #begin(): Promise<void> {
+    const [row] = await this.#query(`SELECT IF(GET_LOCK(${COMMIT_LOCK}, 2), 'yes', 'no') AS got`, []);
+    if (row?.['got'] !== 'yes') {
+      const held = new Error('another export is about to commit on the platform');
+      throw Object.assign(held, { code: 'ER_LOCK_WAIT_TIMEOUT' });
+    }
+    await this.#session.query('START TRANSACTION');
   }
 
   async references(table: string): Promise<readonly Reference[]> {
@@ -67,13 +79,12 @@ export class MysqlPlatform implements Platform {
   }
 
   close(): Promise<void> {
-    this.#session.destroy();
+    this.#session.close();
     return Promise.resolve();
   }
 
   async #query(sql: string, values: readonly PlatformValue[]): Promise<readonly TextRow[]> {
     const flat = spread(sql, values);
-    const [rows] = await this.#session.query(flat.sql, flat.values);
-    return Array.isArray(rows) ? (rows as unknown as TextRow[]) : [];
+    return this.#session.query(flat.sql, flat.values);
   }
 }

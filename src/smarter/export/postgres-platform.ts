@@ -1,5 +1,5 @@
-import type { DatabaseClient } from '../../db/database-client.js';
-import { connectPostgres } from '../platform-connections.js';
+import { PLATFORM_COMMIT_LOCK } from '../../db/advisory-locks.js';
+import { PostgresSession } from '../postgres-session.js';
 import type { TextRow } from '../source.js';
 import {
   spread,
@@ -11,62 +11,62 @@ import {
 
 /** PostgresPlatform writes a platform's PostgreSQL. */
 export class PostgresPlatform implements Platform {
-  readonly #client: DatabaseClient;
+  readonly #session: PostgresSession;
 
-  private constructor(client: DatabaseClient) {
-    this.#client = client;
+  private constructor(session: PostgresSession) {
+    this.#session = session;
   }
 
-  static async open(url: string): Promise<PostgresPlatform> {
+  static async open(url: string, limitMs: number): Promise<PostgresPlatform> {
     // What the platform holds locked for longer is tried again.
-    const first = "SET TIME ZONE 'UTC'; SET datestyle = 'ISO, YMD'; SET lock_timeout = '2s'";
-    const client = await connectPostgres(url, 'export-smarter', [first]);
-    return new PostgresPlatform(client);
+    const first = `SET TIME ZONE 'UTC'; SET datestyle = 'ISO, YMD'; SET lock_timeout = '2s';
+      -- One whose writer is lost to the network gives up its locks then.
+      SET idle_in_transaction_session_timeout = '60s'`;
+    return new PostgresPlatform(await PostgresSession.open(url, 'export-smarter', limitMs, [first]));
   }
 
   async tables(): Promise<ReadonlySet<string>> {
-    const { rows } = await this.#client.query<{ name: string }>(
+    const rows = await this.#session.query<{ name: string }>(
       'SELECT table_name AS name FROM information_schema.tables WHERE table_schema = ANY (current_schemas(false))',
     );
     return new Set(rows.map(({ name }) => name));
   }
 
   async run<T>(work: (trx: PlatformTransaction) => Promise<T>, keep: boolean): Promise<T> {
-    await this.#client.query('BEGIN ISOLATION LEVEL READ COMMITTED; SET CONSTRAINTS ALL IMMEDIATE');
+    await this.#session.query('BEGIN ISOLATION LEVEL READ COMMITTED; SET CONSTRAINTS ALL IMMEDIATE');
     try {
+      await this.#session.query('SELECT pg_advisory_xact_lock($1)', [PLATFORM_COMMIT_LOCK]);
       const result = await work({
         query: (sql, values = []) => this.#query(sql, values),
         time: (text) => text,
         keyId: (uuid) => uuid,
         hex: (column) => `encode(${column}, 'hex')`,
       });
-      await this.#client.query(keep ? 'COMMIT' : 'ROLLBACK');
+      await this.#session.query(keep ? 'COMMIT' : 'ROLLBACK');
       return result;
     } catch (error) {
-      await this.#client.query('ROLLBACK').catch(() => undefined);
+      await this.#session.query('ROLLBACK').catch(() => undefined);
       throw error;
     }
   }
 
   async references(table: string): Promise<readonly Reference[]> {
-    const { rows } = await this.#client.query<{ table: string; column: string }>(
+    return this.#session.query<{ table: string; column: string }>(
       `SELECT c.conrelid::regclass::text AS table, quote_ident(a.attname) AS column
        FROM pg_constraint c JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = c.conkey[1]
        WHERE c.contype = 'f' AND c.confrelid = to_regclass($1)`,
       [table],
     );
-    return rows;
   }
 
   async close(): Promise<void> {
-    await this.#client.end();
+    await this.#session.close();
   }
 
   async #query(sql: string, values: readonly PlatformValue[]): Promise<readonly TextRow[]> {
     const flat = spread(sql, values);
     let place = 0;
     const numbered = flat.sql.replaceAll('?', () => `$${(place += 1)}`);
-    const { rows } = await this.#client.query<TextRow>(numbered, flat.values);
-    return rows;
+    return this.#session.query<TextRow>(numbered, flat.values);
   }
 }

@@ -2,7 +2,7 @@ import { KINDS, type Kind } from '../report.js';
 import type { Subset } from '../seen-rows.js';
 import type { Source } from '../source.js';
 import type { Slice } from './slices.js';
-import { all, WatchedRows, type Finding } from './watched-rows.js';
+import { WatchedRows, type Finding } from './watched-rows.js';
 import { watchedTables, type RowKey } from './watched-tables.js';
 
 /** Found is what may have changed in the source since it was looked there last. */
@@ -41,42 +41,45 @@ export class ChangeFinder {
     return Math.max(...this.#tables.map(({ slices, table }) => slices / table.slower));
   }
 
-  /** find looks at what was written a moment ago, and at the next slice of each table. */
+  /** find looks at what was written a moment ago, and at the next slice of each table that may have been written. */
   async find(source: Source): Promise<Found> {
-    const findings = await this.#recent(source);
-    const looked = await this.#look(
-      source,
-      this.#tables.map((table) => ({ table, slice: table.nextSlice() })),
-    );
-    findings.push(...looked);
+    const recent = await this.#recent(source);
+    const writes = await source.writes(this.#tables.flatMap(({ table }) => table.tables));
+    const due = this.#tables.flatMap((table) => table.due(writes).map((slice) => ({ table, slice })));
+    const looked = await this.#look(source, due, recent);
     if (goneOf(looked) > FEW_GONE) {
       const others = this.#tables.flatMap((table) =>
-        Array.from({ length: table.slices - 1 }, () => ({ table, slice: table.nextSlice() })),
+        Array.from({ length: table.slices }, () => ({ table, slice: table.nextSlice() })),
       );
-      findings.push(...(await this.#look(source, others)));
+      looked.push(...(await this.#look(source, others, recent)));
     }
-    return foundIn(findings);
+    return foundIn([...recent.values(), ...looked]);
   }
 
-  async #recent(source: Source): Promise<Finding[]> {
+  async #recent(source: Source): Promise<Map<WatchedRows, Finding>> {
     const queries = this.#tables.flatMap((table, index) => table.recentSql(String(index)));
-    const rows = queries.length === 0 ? [] : await all(source, queries.join(' UNION ALL '));
-    return this.#tables.map((table, index) =>
-      table.recent(rows.filter(({ name }) => name === String(index))),
+    const rows = queries.length === 0 ? [] : await source.few(queries.join(' UNION ALL '));
+    return new Map(
+      this.#tables.map((table, index) => [
+        table,
+        table.recent(rows.filter(({ name }) => name === String(index))),
+      ]),
     );
   }
 
   async #look(
     source: Source,
     places: readonly { readonly table: WatchedRows; readonly slice: Slice }[],
+    recent: ReadonlyMap<WatchedRows, Finding>,
   ): Promise<Finding[]> {
     if (places.length === 0) return [];
     const queries = places.map(({ table, slice }, index) => table.sumSql(String(index), slice));
     const findings: Finding[] = [];
-    for (const row of await all(source, queries.join(' UNION ALL '))) {
+    for (const row of await source.few(queries.join(' UNION ALL '))) {
       const place = places[Number(row['name'])];
       if (place === undefined || place.table.isAs(place.slice, row)) continue;
-      findings.push(await place.table.look(source, place.slice));
+      const moved = recent.get(place.table)?.ids ?? new Set();
+      findings.push(await place.table.look(source, place.slice, moved));
     }
     return findings;
   }

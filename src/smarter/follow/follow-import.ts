@@ -1,4 +1,3 @@
-import type { Knex } from 'knex';
 import { FOLLOW_IMPORT_LOCK } from '../../db/advisory-locks.js';
 import { connectSource } from '../connect-source.js';
 import { alone } from '../import-lock.js';
@@ -33,7 +32,7 @@ const REFERENCES_MS = 60_000;
 export function followImport(options: FollowImportOptions, signal: AbortSignal): Promise<void> {
   let isFirst = true;
   const open = async (): Promise<Session> => {
-    const source = await connectSource(options.sourceUrl);
+    const source = await connectSource(options.sourceUrl, options.answerLimitMs);
     try {
       await requireSmarter(source);
       if (isFirst) await tellOfIndexes(source, options.tell);
@@ -113,10 +112,10 @@ class ImportSession implements Session {
     work: (run: ImportRun) => Promise<ImportReport>,
   ): Promise<void> {
     const { target, status, onReport } = this.#options;
-    const report = await alone(target, async (holder: Knex.Transaction) => {
-      await this.#source.renew(reads);
-      return work(new ImportRun({ ...this.#options, dryRun: false }, this.#source, holder));
-    });
+    const options = { ...this.#options, dryRun: false };
+    const report = await alone(target, async (holder) =>
+      work(await ImportRun.begin(options, this.#source, holder, reads)),
+    );
     status.openConflicts = report.openConflicts;
     status.heldDeletions += report.heldDeletions.reduce((sum, { vanished }) => sum + vanished, 0);
     for (const [kind, { created, updated, merged, deleted }] of Object.entries(report.counts)) {

@@ -1,5 +1,4 @@
 import type { Source } from '../source.js';
-import { all } from './watched-rows.js';
 
 /** referenceSums add up, for each table of the source that refers to keys or secrets, its rows. */
 export async function referenceSums(source: Source): Promise<string> {
@@ -12,7 +11,7 @@ export async function referenceSums(source: Source): Promise<string> {
   for (const table of tables) {
     const stamp = source.stamp('row_', await source.columns(table));
     const sql = `SELECT COUNT(*) AS rows_, SUM(${stamp}) AS stamps FROM ${source.named(table)} row_`;
-    const [sum] = await all(source, sql);
+    const [sum] = await source.few(sql);
     sums.push(`${table} ${sum?.['rows_']} ${sum?.['stamps']}`);
   }
   return sums.join();

@@ -1,13 +1,17 @@
-import type { Source, TextRow } from '../source.js';
-import { EVERYWHERE, Layout, type Bucket, type Slice } from './slices.js';
+import type { LastWrite, Source, TextRow } from '../source.js';
+import { Layout, type Bucket, type Slice } from './slices.js';
 import type { RowKey, WatchedTable } from './watched-tables.js';
 
 /** Most rows that are looked for by their times at once. More come with the slices. */
 const MAX_RECENT = 2_000;
-/** Most buckets that are named to be read; if there are more, their slice is read as a whole. */
-const MAX_BUCKETS = 200;
+/** Most buckets that are read each by itself; if there are more, their slice is read as a whole. */
+const MAX_BUCKETS = 50;
 /** Rows that the source gives at once. */
 const BATCH = 1_000;
+/** How much longer a round takes while the server says that nothing was written: in case that it does not know. */
+const AT_REST = 8;
+/** Sums are known but for multiples of this. */
+const MODULUS = 2 ** 32;
 
 /** Sum is what the rows of a slice or a bucket add up to. */
 interface Sum {
@@ -18,6 +22,7 @@ interface Sum {
 /** Finding is what one look at a table found. */
 export interface Finding {
   readonly changed: readonly RowKey[];
+  readonly ids: ReadonlySet<string>;
   /** How many of them are gone from where they were. */
   readonly gone: number;
   /** keep remembers the rows as they are now: once what changed was taken over, and not before. */
@@ -25,7 +30,7 @@ export interface Finding {
 }
 
 /**
- * WatchedRows is what is known of the rows of one table: of each a stamp, some 200 bytes. So that few are read when nothing
+ * WatchedRows is what is known of the rows of one table: of each a stamp, some 250 bytes. So that few are read when nothing
  * changes, the source adds up the stamps of a slice at a time; only where the sum is another one are those of its buckets
  * added up, and only of these are rows read.
  */
@@ -34,7 +39,12 @@ export class WatchedRows {
   readonly #layout: Layout;
   readonly #bucketOf: string;
   readonly #planned: number;
+  /** The bucket of each row, by its id. */
+  readonly #places = new Map<string, Bucket>();
   #next = 0;
+  #lastWrite: string | undefined;
+  #due = 0;
+  #rests = 0;
 
   private constructor(table: WatchedTable, layout: Layout, bucketOf: string, planned: number) {
     this.table = table;
@@ -45,22 +55,22 @@ export class WatchedRows {
 
   /** read reads the stamps of all rows. */
   static async read(source: Source, table: WatchedTable): Promise<WatchedRows> {
-    const highest = table.place.isNumber ? `MAX(${table.place.column})` : '0';
-    const sql = `SELECT COUNT(*) AS rows_, ${highest} AS highest FROM ${table.from(() => EVERYWHERE)}`;
-    const [extent] = await all(source, sql);
+    const highest = table.place.numbers?.highest ?? '0';
+    const sql = `SELECT COUNT(*) AS rows_, ${highest} AS highest FROM ${table.from}`;
+    const [extent] = await source.few(sql);
     const rows = numberOf(extent, 'rows_');
     const layout = new Layout(table, { rows, highest: numberOf(extent, 'highest') });
     const bucketOf = layout.bucketOf((text) => source.exactly(text));
     const watched = new WatchedRows(table, layout, bucketOf, rows);
-    for (const slice of layout.slices)
-      slice.buckets = await watched.#readBuckets(source, layout.inSlice(slice));
+    for (const slice of layout.slices) {
+      watched.#replace(slice, await watched.#readBuckets(source, [layout.inSlice(slice)]));
+    }
     return watched;
   }
 
   /** isOutgrown tells whether there are so many rows by now that other slices would do better. */
   get isOutgrown(): boolean {
-    const rows = this.#layout.slices.flatMap(({ buckets }) => [...buckets.values()]);
-    return rows.reduce((sum, bucket) => sum + bucket.rows.size, 0) > 2 * this.#planned + 10_000;
+    return this.#places.size > 2 * this.#planned + 10_000;
   }
 
   get slices(): number {
@@ -75,11 +85,31 @@ export class WatchedRows {
     return slice;
   }
 
+  /** due are the slices to look at next: all at once after a write that ends a rest, else one; seldom any in a rest. */
+  due(writes: ReadonlyMap<string, LastWrite>): Slice[] {
+    const count = this.#countDue(writes);
+    return Array.from({ length: count }, () => this.nextSlice());
+  }
+
+  #countDue(writes: ReadonlyMap<string, LastWrite>): number {
+    const known = this.table.tables.map((table) => writes.get(table));
+    const last = known.map((write) => write?.at).join();
+    if (known.includes(undefined)) return 1;
+    const isAtRest = this.#due === 0;
+    // The slice of now is looked at again: what was written may be later than the view.
+    if (last !== this.#lastWrite) this.#due = this.slices + 1;
+    this.#lastWrite = known.some((write) => write?.isRecent) ? undefined : last;
+    this.#rests += 1;
+    if (this.#due === 0) return this.#rests % AT_REST > 0 ? 0 : 1;
+    if (isAtRest) return Math.ceil(this.slices / this.table.slower);
+    this.#due -= 1;
+    return 1;
+  }
+
   /** recentSql reads rows that were written a moment ago, as far as their times tell. */
   recentSql(name: string): string[] {
     return this.table.recent.map(
-      (condition) =>
-        `(${this.#rowsSql(`'${name}'`, `${this.table.from(() => EVERYWHERE)} WHERE ${condition}`)} LIMIT ${MAX_RECENT})`,
+      (condition) => `(${this.#rowsSql(`'${name}'`, condition)} LIMIT ${MAX_RECENT})`,
     );
   }
 
@@ -88,18 +118,19 @@ export class WatchedRows {
     const fresh = new Map<string, { id: string; bucket: string; stamp: number }>();
     for (const row of rows) {
       const { id, bucket, stamp } = placeOf(row);
-      if (this.#layout.sliceOf(bucket)?.buckets.get(bucket)?.rows.get(id) !== stamp)
-        fresh.set(id, { id, bucket, stamp });
+      if (this.#stampOf(id) !== stamp) fresh.set(id, { id, bucket, stamp });
     }
     return {
       changed: this.#keysOf(fresh.keys()),
+      ids: new Set(fresh.keys()),
       gone: 0,
       keep: () => {
         for (const { id, bucket, stamp } of fresh.values()) {
           const slice = this.#layout.sliceOf(bucket);
-          const known = slice?.buckets.get(bucket);
-          if (known === undefined) slice?.buckets.set(bucket, { rows: new Map([[id, stamp]]) });
-          else known.rows.set(id, stamp);
+          if (slice === undefined) continue;
+          const known = slice.buckets.get(bucket) ?? { rows: new Map<string, number>() };
+          slice.buckets.set(bucket, known);
+          this.#put(id, known, stamp);
         }
       },
     };
@@ -107,8 +138,8 @@ export class WatchedRows {
 
   /** sumSql adds up a slice. */
   sumSql(name: string, slice: Slice): string {
-    return `SELECT '${name}' AS name, COUNT(*) AS rows_, SUM(${this.table.stamp}) AS stamps
-      FROM ${this.#within(this.#layout.inSlice(slice))}`;
+    return `SELECT '${name}' AS name, COUNT(*) AS rows_, ${this.table.stampSum} AS stamps
+      FROM ${this.table.from} WHERE ${this.#layout.inSlice(slice)}`;
   }
 
   /** isAs tells whether a slice still adds up to what it did. */
@@ -116,44 +147,44 @@ export class WatchedRows {
     return isSame(sumOf(slice.buckets.values()), sumIn(row));
   }
 
-  /** look finds out what has changed in a slice. */
-  async look(source: Source, slice: Slice): Promise<Finding> {
+  /** look finds out what has changed in a slice. Rows that are known to lie elsewhere by now are not gone. */
+  async look(source: Source, slice: Slice, moved: ReadonlySet<string>): Promise<Finding> {
     const differing = await this.#differing(source, slice);
     const where =
-      differing.length > MAX_BUCKETS ? this.#layout.inSlice(slice) : this.#layout.inBuckets(differing);
+      differing.length > MAX_BUCKETS ? [this.#layout.inSlice(slice)] : this.#layout.inBuckets(differing);
     const read = differing.length === 0 ? new Map<string, Bucket>() : await this.#readBuckets(source, where);
     const now = new Map(
-      differing.map((bucket) => [bucket, read.get(bucket)?.rows ?? new Map<string, number>()]),
+      differing.map((name) => [name, read.get(name) ?? { rows: new Map<string, number>() }]),
     );
+    const there = new Map([...now.values()].flatMap(({ rows }) => [...rows]));
     const changed = new Set<string>();
     let gone = 0;
-    for (const [bucket, rows] of now) {
-      const before = slice.buckets.get(bucket)?.rows ?? new Map<string, number>();
-      for (const [id, stamp] of rows) if (before.get(id) !== stamp) changed.add(id);
-      for (const id of before.keys()) {
-        if (rows.has(id)) continue;
+    for (const [id, stamp] of there) if (this.#stampOf(id) !== stamp) changed.add(id);
+    for (const name of differing) {
+      for (const id of slice.buckets.get(name)?.rows.keys() ?? []) {
+        if (there.has(id) || moved.has(id)) continue;
         changed.add(id);
         gone += 1;
       }
     }
     return {
       changed: this.#keysOf(changed),
+      ids: changed,
       gone,
       keep: () => {
-        for (const [bucket, rows] of now) {
-          if (rows.size === 0) slice.buckets.delete(bucket);
-          else slice.buckets.set(bucket, { rows });
-        }
+        this.#replace(slice, now);
       },
     };
   }
 
   /** #differing are the buckets of a slice that do not add up to what they did. */
   async #differing(source: Source, slice: Slice): Promise<string[]> {
-    const sql = `SELECT ${this.#bucketOf} AS bucket, COUNT(*) AS rows_, SUM(${this.table.stamp}) AS stamps
-      FROM ${this.#within(this.#layout.inSlice(slice))} GROUP BY 1`;
-    const differing = new Set(slice.buckets.keys());
-    for (const row of await all(source, sql)) {
+    const sql = `SELECT ${this.#bucketOf} AS bucket, COUNT(*) AS rows_, ${this.table.stampSum} AS stamps
+      FROM ${this.table.from} WHERE ${this.#layout.inSlice(slice)} GROUP BY 1`;
+    const differing = new Set(
+      [...slice.buckets].flatMap(([name, { rows }]) => (rows.size > 0 ? [name] : [])),
+    );
+    for (const row of await source.few(sql)) {
       const bucket = row['bucket'] ?? '';
       const known = slice.buckets.get(bucket);
       if (known !== undefined && isSame(sumOf([known]), sumIn(row))) differing.delete(bucket);
@@ -162,9 +193,12 @@ export class WatchedRows {
     return [...differing];
   }
 
-  async #readBuckets(source: Source, where: (column: string) => string): Promise<Map<string, Bucket>> {
+  /** #readBuckets reads the rows of some ranges. */
+  async #readBuckets(source: Source, ranges: readonly string[]): Promise<Map<string, Bucket>> {
     const buckets = new Map<string, Bucket>();
-    for await (const batch of source.rows(this.#rowsSql("''", this.#within(where)), BATCH)) {
+    // Not as one condition: PostgreSQL does not read several ranges of blocks at once, but the whole table.
+    const sql = ranges.map((where) => this.#rowsSql("''", where)).join(' UNION ALL ');
+    for await (const batch of source.rows(sql, BATCH)) {
       for (const row of batch) {
         const { id, bucket, stamp } = placeOf(row);
         const rows = buckets.get(bucket)?.rows;
@@ -175,27 +209,40 @@ export class WatchedRows {
     return buckets;
   }
 
-  #rowsSql(name: string, from: string): string {
-    const { id, stamp } = this.table;
+  #rowsSql(name: string, where: string): string {
+    const { id, stamp, from, joined } = this.table;
     return `SELECT ${name} AS name, CONCAT('', ${id}) AS id, CONCAT('', ${this.#bucketOf}) AS bucket, ${stamp} AS stamp
-      FROM ${from}`;
+      FROM ${from} ${joined} WHERE ${where}`;
   }
 
-  /** #within is the SQL of the rows of some places. */
-  #within(where: (column: string) => string): string {
-    return `${this.table.from(where)} WHERE ${where(this.table.place.column)}`;
+  #stampOf(id: string): number | undefined {
+    return this.#places.get(id)?.rows.get(id);
+  }
+
+  #put(id: string, bucket: Bucket, stamp: number): void {
+    const before = this.#places.get(id);
+    if (before !== bucket) before?.rows.delete(id);
+    bucket.rows.set(id, stamp);
+    this.#places.set(id, bucket);
+  }
+
+  /** #replace remembers buckets of a slice as they are now. */
+  #replace(slice: Slice, now: ReadonlyMap<string, Bucket>): void {
+    for (const name of now.keys()) {
+      const before = slice.buckets.get(name);
+      for (const id of before?.rows.keys() ?? [])
+        if (this.#places.get(id) === before) this.#places.delete(id);
+    }
+    for (const [name, bucket] of now) {
+      slice.buckets.set(name, bucket);
+      for (const [id, stamp] of bucket.rows) this.#put(id, bucket, stamp);
+      if (bucket.rows.size === 0) slice.buckets.delete(name);
+    }
   }
 
   #keysOf(ids: Iterable<string>): RowKey[] {
     return [...ids].flatMap((id) => this.table.keyOf(id) ?? []);
   }
-}
-
-/** all reads all rows of a query. */
-export async function all(source: Source, sql: string): Promise<TextRow[]> {
-  const rows: TextRow[] = [];
-  for await (const batch of source.rows(sql, BATCH)) rows.push(...batch);
-  return rows;
 }
 
 function placeOf(row: TextRow): { id: string; bucket: string; stamp: number } {
@@ -216,7 +263,7 @@ function sumIn(row: TextRow): Sum {
 }
 
 function isSame(a: Sum, b: Sum): boolean {
-  return a.rows === b.rows && a.stamps === b.stamps;
+  return a.rows === b.rows && (a.stamps - b.stamps) % MODULUS === 0;
 }
 
 function numberOf(row: TextRow | undefined, column: string): number {

@@ -1,6 +1,6 @@
 import { uuidOf } from '../normalise.js';
 import type { Kind } from '../report.js';
-import type { Source } from '../source.js';
+import type { Place, Source } from '../source.js';
 
 /** RowKey names a row that an import takes over. */
 export interface RowKey {
@@ -10,20 +10,21 @@ export interface RowKey {
 
 /** WatchedTable is how changes of a table are found, of rows `row_` and what is joined to them. */
 export interface WatchedTable {
-  readonly table: string;
-  /**
-   * SQL of the rows and what is joined to them. Where that is in the same order, `within` is the SQL that tells whether a
-   * column is of the places that are read: databases do not infer it.
-   */
-  readonly from: (within: (column: string) => string) => string;
-  /** The primary key. Rows are taken in its order, slice by slice: hexadecimal digits, or whole numbers. */
-  readonly place: { readonly column: string; readonly isNumber: boolean };
+  /** The tables that the stamps are of. */
+  readonly tables: readonly string[];
+  /** SQL of the rows that are added up. */
+  readonly from: string;
+  /** SQL of what is joined to them where they are read. */
+  readonly joined: string;
+  readonly place: Place;
   /** SQL that tells a row from others near it. */
   readonly id: string;
   /** What is to be taken over when the row of an id has changed; undefined if nothing is. */
   readonly keyOf: (id: string) => RowKey | undefined;
   /** SQL of a whole number that every change of the row changes. */
   readonly stamp: string;
+  /** SQL of the sum of these. */
+  readonly stampSum: string;
   /** How many times as long as usual a round through it may take: what changes there alone is of less weight. */
   readonly slower: number;
   /** SQL conditions, each found by an index, that are true of most rows that changed a moment ago. */
@@ -70,14 +71,43 @@ export async function withoutIndex(source: Source): Promise<string[]> {
   return lacking;
 }
 
+const EVERYWHERE = '1 = 1';
+
+/** NUMBER is the place of rows that lie in the order of their numbers. */
+const NUMBER: (table: string) => Place = (table) => ({
+  column: 'row_.id',
+  numbers: { of: 'row_.id', highest: `(SELECT MAX(id) FROM ${table})`, bucket: 64 },
+  everywhere: EVERYWHERE,
+  literal: (number) => number,
+});
+
+/** digits is the place of rows that lie in the order of hexadecimal digits. */
+function digits(column: string): () => Place {
+  return () => ({ column, everywhere: EVERYWHERE, literal: (text) => `'${text}'` });
+}
+
+function placeOf(source: Source, table: string, byKey: (table: string) => Place): Place {
+  return source.block(table, 'row_') ?? byKey(table);
+}
+
+/** rowsOf is a table without what is joined to it. */
+async function rowsOf(source: Source, table: string, byKey: (table: string) => Place) {
+  const columns = await source.columns(table);
+  return {
+    tables: [table],
+    from: `${table} row_`,
+    joined: '',
+    place: placeOf(source, table, byKey),
+    stamp: source.stamp('row_', columns),
+    stampSum: source.stampSum('row_', columns),
+  };
+}
+
 async function numberedTable(source: Source, { table, kind }: Numbered): Promise<WatchedTable> {
   return {
-    table,
-    from: () => `${table} row_`,
-    place: { column: 'row_.id', isNumber: true },
+    ...(await rowsOf(source, table, NUMBER)),
     id: 'row_.id',
     keyOf: (key) => ({ kind, key }),
-    stamp: source.stamp('row_', await source.columns(table)),
     slower: 1,
     recent: await recentOf(source, table),
   };
@@ -86,12 +116,9 @@ async function numberedTable(source: Source, { table, kind }: Numbered): Promise
 async function tokenTable(source: Source): Promise<WatchedTable> {
   const table = 'drf_smarterauthtoken';
   return {
-    table,
-    from: () => `${table} row_`,
-    place: { column: 'row_.authtoken_ptr_id', isNumber: false },
+    ...(await rowsOf(source, table, digits('row_.authtoken_ptr_id'))),
     id: 'row_.key_id',
     keyOf: tokenOf,
-    stamp: source.stamp('row_', await source.columns(table)),
     slower: 1,
     recent: await recentOf(source, table),
   };
@@ -102,17 +129,12 @@ async function tokenTable(source: Source): Promise<WatchedTable> {
  * is when the key expires.
  */
 async function knoxTable(source: Source): Promise<WatchedTable> {
-  const table = 'knox_authtoken';
   return {
-    table,
-    from: (within) =>
-      `${table} row_ LEFT JOIN drf_smarterauthtoken smarter
-        ON smarter.authtoken_ptr_id = row_.digest AND ${within('smarter.authtoken_ptr_id')}`,
-    place: { column: 'row_.digest', isNumber: false },
+    ...(await rowsOf(source, 'knox_authtoken', digits('row_.digest'))),
+    joined: 'LEFT JOIN drf_smarterauthtoken smarter ON smarter.authtoken_ptr_id = row_.digest',
     id: `CASE WHEN smarter.key_id IS NULL THEN ${source.exactly('row_.digest')}
       ELSE ${source.exactly("CONCAT('', smarter.key_id)")} END`,
     keyOf: tokenOf,
-    stamp: source.stamp('row_', await source.columns(table)),
     slower: 8,
     recent: [],
   };
@@ -127,10 +149,11 @@ function tokenOf(id: string): RowKey | undefined {
 async function tagTable(source: Source): Promise<WatchedTable> {
   const [item, tag] = [await source.columns('taggit_taggeditem'), await source.columns('taggit_tag')];
   return {
-    table: 'taggit_taggeditem',
-    from: () => `taggit_taggeditem row_ JOIN taggit_tag tag ON tag.id = row_.tag_id
+    tables: ['taggit_taggeditem', 'taggit_tag'],
+    from: `taggit_taggeditem row_ JOIN taggit_tag tag ON tag.id = row_.tag_id
       JOIN django_content_type type_ ON type_.id = row_.content_type_id`,
-    place: { column: 'row_.id', isNumber: true },
+    joined: '',
+    place: placeOf(source, 'taggit_taggeditem', NUMBER),
     id: `CONCAT(type_.app_label, ' ', type_.model, ' ', row_.object_id, ' ', row_.id)`,
     keyOf: (id) => {
       const [app, model, key] = id.split(' ');
@@ -138,6 +161,7 @@ async function tagTable(source: Source): Promise<WatchedTable> {
       return kind === undefined || key === undefined ? undefined : { kind, key };
     },
     stamp: `${source.stamp('row_', item)} + ${source.stamp('tag', tag)}`,
+    stampSum: `${source.stampSum('row_', item)} + ${source.stampSum('tag', tag)}`,
     slower: 1,
     recent: [],
   };

@@ -24,6 +24,8 @@ export interface ShadowOptions {
   readonly target: Knex;
   readonly clock: Clock;
   readonly onProgress?: (judged: number) => void;
+  /** Milliseconds that the platform's database may take for an answer. */
+  readonly answerLimitMs?: number;
   /** Keys that are judged at once. */
   readonly batchSize?: number;
 }
@@ -38,7 +40,7 @@ const BATCH_SIZE = 1000;
  */
 export async function shadowKeys(options: ShadowOptions, back: boolean): Promise<ShadowReport> {
   await requireSchema(options.target);
-  const source = await openSource(options.sourceUrl);
+  const source = await openSource(options);
   try {
     return await new KeyShadow(options, source, back).run();
   } finally {
@@ -117,7 +119,7 @@ export async function shadowTexts(
   for await (const texts of batches) {
     const digests = texts.map((text) => digestOf(text));
     // What is piped in may go on for days: each batch has a snapshot of its own.
-    const source = await openSource(options.sourceUrl);
+    const source = await openSource(options);
     const django = await findDjangoFacts(source, digests).finally(() => source.close());
     const found = await keyward.of(digests);
     for (const [index, text] of texts.entries()) {
@@ -147,8 +149,8 @@ async function requireSchema(target: Knex): Promise<void> {
   if (problem !== undefined) throw new SmarterImportError(`Nothing can be compared: ${problem}.`);
 }
 
-async function openSource(url: string): Promise<Source> {
-  const source = await connectSource(url);
+async function openSource({ sourceUrl, answerLimitMs }: ShadowOptions): Promise<Source> {
+  const source = await connectSource(sourceUrl, answerLimitMs);
   try {
     const tables = await source.tables();
     const lacking = ['knox_authtoken', 'drf_smarterauthtoken', 'auth_user'].filter(

@@ -48,7 +48,7 @@ const WAYS: readonly (readonly [name: string, connect: (url: string) => Promise<
       });
     },
   ],
-  ['the import', async (url) => (await PostgresSource.open(url)).close()],
+  ['the import', async (url) => (await PostgresSource.open(url, 5_000)).close()],
 ];
 
 /** isSilent: neither a password, nor its hash, nor a query; a farewell, and what SCRAM says, tell nothing. */

@@ -172,12 +172,25 @@ const HOSTILE: Readonly<Record<string, string>> = {
   tags: '!a '.repeat(MIB / 6),
 };
 
+/** Large, and nothing else. */
+const HARMLESS = new Set(['a long plain text of spaces']);
+
+function cpuMsOf(work: () => unknown): number {
+  const before = process.cpuUsage();
+  work();
+  const { user, system } = process.cpuUsage(before);
+  return (user + system) / 1000;
+}
+
 describe('a hostile text keeps nobody waiting, and does not end the process', () => {
   test.each(Object.keys(HOSTILE))('%s', (name) => {
     const text = HOSTILE[name] ?? '';
-    const { documents } = read(text);
+    const { documents, violations } = read(text);
     const found = JSON.stringify(documents).length;
     expect(found).toBeLessThan(2 * MIB);
+    if (!HARMLESS.has(name)) expect(violations).not.toEqual([]);
+    // Of its processor, since others may work on it at the same time.
+    expect(Math.min(...[1, 2, 3].map(() => cpuMsOf(() => read(text))))).toBeLessThan(100);
   });
 
   test('whatever the text, each violation is told with a place or is about the text as a whole', () => {

@@ -3,6 +3,7 @@ import { vi } from 'vitest';
 import { z } from 'zod';
 import { startKeyward, type CommandResult, type Started } from '../../../support/keyward-command.js';
 import type { Random } from '../../../support/random.js';
+import type { Journal } from './journal.js';
 
 export const Note = z.object({ kind: z.string(), key: z.string(), what: z.string() });
 export type Note = z.infer<typeof Note>;
@@ -24,6 +25,7 @@ type Direction = (typeof DIRECTIONS)[number];
 /** Copiers run the commands that bring what one side did to the other, and kill some of them. */
 export class Copiers {
   readonly #random: Random;
+  readonly #journal: Journal;
   readonly #env: NodeJS.ProcessEnv;
   readonly #followers = new Map<Direction, Started>();
   readonly #commands: Readonly<Record<Direction, readonly string[]>>;
@@ -34,8 +36,15 @@ export class Copiers {
   #lastMs = 1000;
   completed = 0;
 
-  constructor(random: Random, env: NodeJS.ProcessEnv, platformUrl: string, platformKey: string) {
+  constructor(
+    random: Random,
+    journal: Journal,
+    env: NodeJS.ProcessEnv,
+    platformUrl: string,
+    platformKey: string,
+  ) {
     this.#random = random;
+    this.#journal = journal;
     this.#env = env;
     this.#commands = {
       import: ['import-smarter', '--max-deletions', '100'],
@@ -80,7 +89,9 @@ export class Copiers {
     );
     const { code } = await started.ended;
     clearTimeout(timer);
-    if (code === null) this.killed += 1;
+    if (code !== null) return;
+    this.killed += 1;
+    this.#journal.note(`${direction} killed: ${started.stderr()}`);
   }
 
   /** follow starts both commands so that they go on until `endFollowing`. */
@@ -98,6 +109,7 @@ export class Copiers {
     follower.signal('SIGKILL');
     await follower.ended;
     this.killed += 1;
+    this.#journal.note(`${direction} killed: ${follower.stderr()}${follower.stdout()}`);
     this.#follow(direction);
   }
 

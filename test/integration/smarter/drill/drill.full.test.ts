@@ -16,6 +16,7 @@ import { readFixture, type SmarterDatabase } from '../../../support/smarter-sour
 import { BothSides, wrongVerdicts } from './agreement.js';
 import { Copiers, Note } from './copiers.js';
 import { Key, User, type Estate } from './estate.js';
+import { Journal } from './journal.js';
 import { Sequence } from './sequence.js';
 import { KeywardSide, PlatformSide } from './sides.js';
 
@@ -39,6 +40,7 @@ const Oracle = z.object({
       name: z.string(),
     }),
   ),
+  users: z.array(z.object({ username: z.string(), is_active: z.boolean() })),
   fernet_keys: z.object({ current: z.string(), previous: z.array(z.string()) }),
 });
 
@@ -52,12 +54,14 @@ for (const [engine, { available, make }] of Object.entries(SMARTER_ENGINES)) {
     let copiers: Copiers;
     let estate: Estate;
     let random: Random;
+    let journal: Journal;
     let token: string;
     let env: Record<string, string>;
 
     beforeEach(async () => {
       console.log(`DRILL_SEED=${SEED} DRILL_OPERATIONS=${OPERATIONS} on ${engine}`);
       random = new Random(SEED);
+      journal = new Journal();
       const oracle = Oracle.parse(JSON.parse(await readFixture('expected.json')));
       const { current, previous } = oracle.fernet_keys;
       platform = await make();
@@ -69,12 +73,13 @@ for (const [engine, { available, make }] of Object.entries(SMARTER_ENGINES)) {
       };
       django = new DjangoPlatform(platform.url, current);
       token = (await keyward(['bootstrap'], { env })).trim();
-      copiers = new Copiers(random, env, platform.url, ringOf(current).primaryId);
+      copiers = new Copiers(random, journal, env, platform.url, ringOf(current).primaryId);
       await copiers.once('import');
       await openService();
       estate = { users: [], keys: [], secrets: [] };
       for (const made of oracle.tokens) {
         const owner = new User(made.owner, made.owner_id, made.user_profile_id);
+        owner.isActive = oracle.users.some((each) => each.username === made.owner && each.is_active);
         const key = new Key(owner, 'platform', made.key_id, made.token, made.name);
         // What it was before the drill counts as done by both.
         key.touchedBy.add('platform').add('keyward');
@@ -102,7 +107,12 @@ for (const [engine, { available, make }] of Object.entries(SMARTER_ENGINES)) {
 
     /** operate does all operations, while commands bring them across that are killed now and then. */
     async function operate(platformSide: PlatformSide): Promise<void> {
-      const sequence = new Sequence(random, estate, platformSide, new KeywardSide(client, database.url));
+      const sequence = new Sequence(
+        random,
+        estate,
+        journal.of('platform', platformSide),
+        journal.of('keyward', new KeywardSide(client, database.url)),
+      );
       for (let user = 0; user < 4; user += 1) await sequence.createUser(`user-${user}`);
       if (IS_FOLLOWING) copiers.follow();
       let copying: Promise<unknown> = Promise.resolve();
@@ -163,9 +173,11 @@ for (const [engine, { available, make }] of Object.entries(SMARTER_ENGINES)) {
 
         const both = new BothSides(django, client, database.url);
         const notes = [...copiers.notes, ...(await conflicts())];
-        expect(await both.lists(notes)).toEqual([]);
+        const differences = await both.lists(notes);
+        expect(differences, journal.about(differences)).toEqual([]);
         const verdicts = await both.judge(estate.keys.flatMap(({ texts }) => texts));
-        expect(wrongVerdicts(estate, verdicts)).toEqual([]);
+        const wrongs = wrongVerdicts(estate, verdicts);
+        expect(wrongs, journal.about(wrongs)).toEqual([]);
         const { killed, completed } = copiers;
         console.log(
           `${estate.keys.length} keys, ${estate.secrets.length} secrets, ${killed} commands killed, ${completed} complete, ${platformSide.deadlocks} deadlocks`,

@@ -2,8 +2,11 @@ import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Keyring } from '../../../../src/crypto/keyring.js';
 import type { ExportReport } from '../../../../src/smarter/export/export-report.js';
+import { ExportRun, type ExportRunOptions } from '../../../../src/smarter/export/export-run.js';
 import { exportSmarter } from '../../../../src/smarter/export/export-smarter.js';
-import { connectSource } from '../../../../src/smarter/connect-source.js';
+import type { Platform } from '../../../../src/smarter/export/platform.js';
+import { connectPlatform, connectSource } from '../../../../src/smarter/connect-source.js';
+import { NOTHING } from '../../../../src/smarter/export/here.js';
 import { bind } from '../../../../src/secret/binding/binding.js';
 import { testAuditLog } from '../../../support/audit.js';
 import { IS_FULL } from '../../../support/extent.js';
@@ -39,15 +42,34 @@ for (const [engine, { available, make }] of Object.entries(SMARTER_ENGINES)) {
       });
 
       function exportBack(audit = testAuditLog(target.knex)): Promise<ExportReport> {
-        return exportSmarter({
-          platformUrl: source.url,
-          target: target.knex,
-          keyring,
-          keyId: keyring.primaryId,
-          audit,
-          allScopes: false,
-          dryRun: false,
-        });
+        return exportSmarter({ ...optionsOf(audit), platformUrl: source.url });
+      }
+
+      function optionsOf(audit = testAuditLog(target.knex)): ExportRunOptions {
+        return {
+          ...{ target: target.knex, keyring, keyId: keyring.primaryId, audit },
+          ...{ allScopes: false, dryRun: false },
+        };
+      }
+
+      /** exportLate has an export killed whose commit of a secret is done after something else. */
+      async function exportLate(secretId: string, meanwhile: () => Promise<unknown>): Promise<void> {
+        const platform = await connectPlatform(source.url);
+        const late: Platform = {
+          tables: () => platform.tables(),
+          references: (table) => platform.references(table),
+          close: () => platform.close(),
+          run: async (work, keep) => {
+            await platform.run(async (trx) => {
+              await work(trx);
+              await meanwhile();
+            }, keep);
+            throw new Error('killed');
+          },
+        };
+        const only = { ...NOTHING, secrets: [secretId] };
+        await expect(new ExportRun(optionsOf(), late).only(only)).rejects.toThrow('killed');
+        await platform.close();
       }
 
       /** exportCutOff commits a batch on the platform, and ends before Keyward has committed what it remembers of it. */
@@ -186,6 +208,19 @@ for (const [engine, { available, make }] of Object.entries(SMARTER_ENGINES)) {
         expect(names).toEqual([{ name: 'second name' }]);
         const secrets = [...(await target.secrets()).values()].filter(({ name }) => name.endsWith(' name'));
         expect(secrets).toMatchObject([{ name: 'second name', versions: [{ number: 1 }, { number: 2 }] }]);
+      });
+
+      test('a secret whose commit comes after an import has looked is there once', async () => {
+        const id = await makeSecret('late', 'value');
+        await exportLate(id, () => target.run(source.url));
+
+        await settle();
+        expect(await there(`SELECT name FROM secret_secret WHERE name LIKE 'late%'`)).toEqual([
+          { name: 'late' },
+        ]);
+        const secrets = [...(await target.secrets()).values()].filter(({ name }) => name.startsWith('late'));
+        expect(secrets).toMatchObject([{ name: 'late', versions: [{ number: 1 }] }]);
+        expect((await target.secrets()).has(Number(id))).toBe(true);
       });
 
       test('a secret that was made and is deleted since does not come back', async () => {

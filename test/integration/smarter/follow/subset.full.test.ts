@@ -2,7 +2,6 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { systemClock } from '../../../../src/lib/clock.js';
 import { MICROSECONDS_A_DAY } from '../../../../src/lib/instant.js';
 import { connectSource } from '../../../../src/smarter/connect-source.js';
-import { all } from '../../../../src/smarter/follow/watched-rows.js';
 import { alone } from '../../../../src/smarter/import-lock.js';
 import { ImportRun } from '../../../../src/smarter/import-run.js';
 import type { ImportReport } from '../../../../src/smarter/report.js';
@@ -37,15 +36,15 @@ async function importOnly(digest: string): Promise<ImportReport> {
   const there = await connectSource(source.url);
   try {
     return await alone(target.knex, async (holder) => {
-      await there.renew('few rows');
       const sql = `SELECT key_id FROM drf_smarterauthtoken WHERE authtoken_ptr_id = '${digest}'`;
-      const [row] = await all(there, sql);
+      const [row] = await there.few(sql);
       const options = {
         ...{ target: target.knex, keyring, audit: testAuditLog(target.knex), clock: systemClock },
         ...{ keepTokens: false, prefer: 'safer' as const, retention: MICROSECONDS_A_DAY, dryRun: false },
         deletions: { mode: 'apply' as const, maxPercent: 10, force: false },
       };
-      return new ImportRun(options, there, holder).only(
+      const run = await ImportRun.begin(options, there, holder, 'few rows');
+      return run.only(
         new Map([['token' as const, new Set([row?.['key_id'] ?? ''])]]),
       );
     });

@@ -1,8 +1,12 @@
 import { expect, test } from 'vitest';
 import { Layout, type Slice } from '../../../../src/smarter/follow/slices.js';
 
-const DIGESTS = { place: { column: 'digest', isNumber: false }, slower: 1 };
-const NUMBERS = { place: { column: 'id', isNumber: true }, slower: 1 };
+const PLACE = { everywhere: 'true', literal: (text: string) => text };
+const DIGESTS = { place: { ...PLACE, column: 'digest' }, slower: 1 };
+const NUMBERS = {
+  place: { ...PLACE, column: 'id', numbers: { of: 'id', highest: 'max(id)', bucket: 64 } },
+  slower: 1,
+};
 
 function holds({ from, to }: Slice, isBefore: (bound: string) => boolean): boolean {
   return (from === undefined || !isBefore(from)) && (to === undefined || isBefore(to));
