@@ -1,7 +1,7 @@
 import { AccessSecretRequest } from '../../clients/node/src/gen/keyward/secret/v1/secret_service.js';
 import {
   HoldAccessed,
-  HoldFact,
+  type HoldFact,
   HoldFacts,
   HoldGrant,
   HoldInvalidation,
