@@ -277,7 +277,8 @@ export interface HoldOpened {
 
 /**
  * HoldLookUp asks for facts. The client notes the time by both its clocks, monotonic and
- * wall, before it sends this.
+ * wall, before it sends this. Its answer is for those who asked before it was sent: those who
+ * ask later need another one, unless the fact may be kept.
  */
 export interface HoldLookUp {
   /** 1 to 500 texts. */
@@ -313,7 +314,9 @@ export interface HoldFact {
   id: bigint;
   /**
    * What went wrong, as ValidateToken would have failed with; nothing else is set then.
-   * UNAVAILABLE where the replica cannot ask the database.
+   * UNAVAILABLE where the replica cannot ask the database; RESOURCE_EXHAUSTED where the
+   * user has as much under way as it may, of which a text that memory does not answer is
+   * as much as a ValidateToken, or the replica has.
    */
   error?:
     | Status
@@ -389,7 +392,10 @@ export interface HoldAccessed {
   access?:
     | AccessSecretResponse
     | undefined;
-  /** What AccessSecret would have failed with, with the same details. */
+  /**
+   * What AccessSecret would have failed with, with the same details; it counts for as
+   * much of what a user may have under way.
+   */
   error?:
     | Status
     | undefined;
@@ -417,7 +423,13 @@ export interface HoldRenewal {
    * need not tell it of their changes. At most 10000.
    */
   released: bigint[];
-  /** Uses since the last renewal, each key once; at most 1000, the rest with the next. */
+  /**
+   * Uses since the last renewal, each key once; at most 1000, the rest with the next.
+   * Those of keys count that the replica told of on this stream, and of as many others as
+   * `open` named tokens; others are ignored. All together count for a million a second
+   * at most since they were last reported, or since the stream began and a minute before,
+   * and of more than a minute no more.
+   */
   uses: HoldUse[];
   /** Uses of values of secrets since the last renewal, each secret once; at most 1000. */
   secretUses: HoldSecretUse[];
