@@ -76,6 +76,8 @@ export async function startLoad(
 /** asker gives the way to a load generator: one command, one answer. */
 function asker(child: ChildProcess): (command: LoadCommand) => Promise<unknown> {
   const ended = once(child, 'exit').then(() => Promise.reject(new Error('the load generator ended')));
+  // One that ends while nothing is asked of it is told to whoever asks next.
+  ended.catch(() => undefined);
   return async (command) => {
     const answered = Promise.race([once(child, 'message'), ended]);
     child.send(command);
