@@ -203,15 +203,15 @@ export class Transport {
     const metadata = await this.#metadata(options);
     const attempts: Attempt<Response>[] = [];
     let hedge: NodeJS.Timeout | undefined;
-    const answer = new Promise<Response>((resolve, reject) => {
+    const answer = new Promise<Response>((resolve) => {
       let failures = 0;
       const begin = (asked: Server): void => {
         const attempt = attemptOf(asked, method, request, metadata, options);
         attempts.push(attempt);
-        attempt.answer.then(resolve, (error: Error) => {
+        attempt.answer.then(resolve, (error: unknown) => {
           failures += 1;
           const isFinal = error instanceof KeywardCallError && !isPassing(error);
-          if (isFinal || failures === attempts.length) reject(error);
+          if (isFinal || failures === attempts.length) resolve(attempt.answer);
         });
       };
       begin(server);
