@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { digestBytes, digestOf } from '../../../src/crypto/digest.js';
 import type { Propagation } from '../../../src/client/index.js';
 import { HoldStream, millisecondsOf, waitedMs } from '../../support/hold-stream.js';
@@ -11,6 +11,7 @@ const MAX_HOLDERS = 12;
 const LEASE_MS = 3_000;
 
 let world: World;
+const streams: HoldStream[] = [];
 
 beforeAll(async () => {
   world = await World.create({
@@ -20,10 +21,16 @@ beforeAll(async () => {
   });
 });
 
+// What one test leaves is nothing that the next one counts.
+afterEach(() => {
+  for (const stream of streams.splice(0)) stream.cut();
+});
+
 afterAll(() => world.close());
 
 async function opened(acknowledges = true, token = world.adminToken): Promise<HoldStream> {
   const stream = new HoldStream(world.server, token, { acknowledges });
+  streams.push(stream);
   await stream.open();
   return stream;
 }
@@ -56,15 +63,15 @@ async function ends(say: (stream: HoldStream) => void, isOpen = true): Promise<s
 }
 
 test('one client more than a replica takes is refused', async () => {
-  const streams = [];
+  const all = [];
   for (const user of ['staff-a', 'owner-a', 'staff-b'] as const)
     for (let number = 0; number < MAX_STREAMS_OF_A_USER; number += 1)
-      streams.push(await opened(true, world.tokenOf(user)));
+      all.push(await opened(true, world.tokenOf(user)));
   const surplus = new HoldStream(world.server, world.adminToken);
   surplus.begin();
   expect(await surplus.ended).toBe('RESOURCE_EXHAUSTED TOO_MANY_HOLDERS');
-  for (const stream of streams) stream.left();
-  await Promise.all(streams.map(({ ended }) => ended));
+  for (const stream of all) stream.left();
+  await Promise.all(all.map(({ ended }) => ended));
 });
 
 const RENEWAL = { number: 1n, released: [], uses: [], secretUses: [] };
@@ -125,12 +132,12 @@ test('a client that looks up more than it may hold is told to forget the first o
   for (let number = 0; number <= MAX_ENTRIES; number += 1) tokens.push(await world.issue('owner-a'));
   await world.server.heard();
   const stream = await opened(false);
+  expect((await stream.renew()).lease).toBeDefined();
   const facts = await stream.lookUp(...tokens.map(({ plaintext }) => plaintext));
   expect(facts.filter(({ keep }) => keep)).toHaveLength(MAX_ENTRIES);
   const { number, handles } = await stream.next('invalidation');
   expect(handles).toEqual([facts[0]?.handle]);
   // Until it has said so it may hold the first as well.
-  await stream.renew();
   stream.acknowledges = true;
   const { propagation } = await world.admin.tokens.deactivateToken({ selector: byId(existing(tokens[0])) });
   expect(propagation).toMatchObject({ clientsAcknowledged: 1 });
