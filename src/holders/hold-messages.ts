@@ -24,6 +24,7 @@ import type { Coming } from './holder-hub.js';
 import type { Grant, Invalidation, LookedUp, Refusal } from './holder-outlet.js';
 import { MAX_SECRETS } from './holding.js';
 import { encode } from './hold-codec.js';
+import type { Use } from './reports.js';
 
 /** The translation between the messages of HoldVerdicts and what the hub knows. */
 
@@ -94,13 +95,6 @@ export function readLookUp({ texts }: HoldLookUp): { readonly id: bigint; readon
       return { id, digest: digestFromBytes(digest) };
     });
   });
-}
-
-/** Use is how often something was used, and how long ago the last time was. */
-export interface Use<Id> {
-  readonly id: Id;
-  readonly count: number;
-  readonly agoMs: number;
 }
 
 /** Renewal asks for a lease. */

@@ -1,4 +1,9 @@
-import type { Use } from './hold-messages.js';
+/** Use is how often something was used, and how long ago the last time was. */
+export interface Use<Id> {
+  readonly id: Id;
+  readonly count: number;
+  readonly agoMs: number;
+}
 
 /** No process judges more often. */
 const USES_A_MS = 1_000;

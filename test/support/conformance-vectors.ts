@@ -1,7 +1,6 @@
 import { AccessSecretRequest } from '../../clients/node/src/gen/keyward/secret/v1/secret_service.js';
 import {
   HoldAccessed,
-  type HoldFact,
   HoldFacts,
   HoldGrant,
   HoldInvalidation,
@@ -23,7 +22,6 @@ const TEXTS = ['a', 'b', 'c', 'd', 'e'];
 const SECRETS = ['s', 't', 'u'];
 const LIMITS = { maxEntries: 3, maxSecrets: 2 };
 
-type GivenFact = Parameters<typeof HoldFact.fromPartial>[0];
 type Step = Readonly<Record<string, unknown>> & { readonly do: string };
 
 /** conformanceVectors gives the content of test/vectors/conformance.json, one sequence a line. */

@@ -4,7 +4,7 @@ import { createSmarterDatabase, readFixture } from './smarter-source.js';
 import { execute } from './sql.js';
 
 /** Reads are what a source has read of its tables of keys, by its own statistics. */
-export interface Reads {
+interface Reads {
   /** How often a whole table was scanned; of MariaDB, by the rows that were read without an index. */
   readonly scans: number;
   readonly rows: number;

@@ -1,8 +1,7 @@
 import { existsSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { status } from '@grpc/grpc-js';
 import { usesTls, type ClientOptions } from '../../client/channel.js';
-import { isLoopback, KeywardCallError } from '@keyward/client/transport';
+import { isLoopback, KeywardCallError, StatusCode } from '@keyward/client/transport';
 import { adminToken, ownAdminTokenFile } from '../client-options.js';
 import { failureText } from './failure.js';
 import { io } from './io.js';
@@ -30,8 +29,8 @@ export function explained(error: unknown, options: ClientOptions): unknown {
 }
 
 function hintOf({ code, message }: KeywardCallError, options: ClientOptions): string | undefined {
-  if (code === status.UNAUTHENTICATED) return aboutToken(options);
-  if (code !== status.UNAVAILABLE) return undefined;
+  if (code === StatusCode.UNAUTHENTICATED) return aboutToken(options);
+  if (code !== StatusCode.UNAVAILABLE) return undefined;
   if (REFUSED.test(message) && isOwn(options)) return aboutService();
   if (!HUNG_UP.test(message)) return undefined;
   if (!usesTls(options))

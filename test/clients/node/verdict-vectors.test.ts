@@ -15,7 +15,7 @@ const vectors = (JSON.parse(file) as VerdictVector[]).map((vector) => [vector.na
 test.each(vectors)('judges as the service does: a token that %s', (_, vector) => {
   begin();
   const stream = open();
-  const began = { ...clocks };
+  const began = { monotonic: clocks.monotonic, wall: clocks.wall };
   const pass = ({ monotonic, wall }: VerdictVector['comes']): void => {
     clocks.monotonic = began.monotonic + monotonic / 1000;
     clocks.wall = began.wall + wall / 1000;

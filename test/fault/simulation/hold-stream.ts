@@ -3,7 +3,8 @@ import {
   HoldRefusal,
   type HoldVerdictsResponse,
 } from '../../../clients/node/src/gen/keyward/token/v1/hold_verdicts.js';
-import { TokenServiceService } from '../../../clients/node/src/gen/keyward/token/v1/token_service.js';
+import { TokenServiceDefinition } from '../../../clients/node/src/gen/keyward/token/v1/token_service.js';
+import { wireMethod } from '../../../clients/node/src/transport/definitions.js';
 import type { Transport } from '../../../clients/node/src/transport/transport.js';
 import type { HoldVerdictsRequest } from '../../../src/gen/keyward/token/v1/hold_verdicts.js';
 import { HOLD_VERDICTS } from '../../../src/holders/hold-codec.js';
@@ -15,7 +16,7 @@ import type { Channel, Network } from './network.js';
 import type { Row } from './rows.js';
 import type { SimulatedReplica } from './simulated-replica.js';
 
-const { requestSerialize, responseDeserialize } = TokenServiceService.holdVerdicts;
+const WIRE = wireMethod(TokenServiceDefinition, TokenServiceDefinition.methods.holdVerdicts);
 
 /** After so long without a word from the machine at the other end, keepalive takes a connection for dead. */
 const KEEPALIVE_MS = 3_000;
@@ -95,15 +96,15 @@ export class HoldStream extends EventEmitter {
     this.#events = events;
     this.#up = up;
     this.#down = down;
-    this.#far = new FarEnd((bytes) => this.#toClient(responseDeserialize(bytes)));
+    this.#far = new FarEnd((bytes) => this.#toClient(WIRE.responseDeserialize(bytes)));
     this.#toReplica(() => void this.#serve());
     const { process } = replica.place;
     if (process.isDead) this.#down.send(() => this.#end(new Error('refused')));
     process.onEnd.add(this.#lost);
   }
 
-  write(message: Parameters<typeof requestSerialize>[0]): void {
-    const bytes = requestSerialize(message);
+  write(message: Parameters<typeof WIRE.requestSerialize>[0]): void {
+    const bytes = Buffer.from(WIRE.requestSerialize(message));
     const request = HOLD_VERDICTS.requestDeserialize(bytes);
     const { arrives } = this.#replica.parts.clients ?? {};
     const arrive = (): void => this.#far.take('data', request);

@@ -7,3 +7,4 @@ export { callsOf, type GeneratedMethod, type GeneratedService, type RequestType 
 export { timeoutOf } from './safety.js';
 export { isLoopback } from './server-address.js';
 export { Transport, type CallOptions, type ConnectOptions, type WireMethod } from './transport.js';
+export { StatusCode } from './status-code.js';

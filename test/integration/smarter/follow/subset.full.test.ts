@@ -44,9 +44,7 @@ async function importOnly(digest: string): Promise<ImportReport> {
         deletions: { mode: 'apply' as const, maxPercent: 10, force: false },
       };
       const run = await ImportRun.begin(options, there, holder, 'few rows');
-      return run.only(
-        new Map([['token' as const, new Set([row?.['key_id'] ?? ''])]]),
-      );
+      return run.only(new Map([['token' as const, new Set([row?.['key_id'] ?? ''])]]));
     });
   } finally {
     await there.close();
