@@ -78,14 +78,14 @@ export class FakeReplica {
   secret: { readonly version: number; readonly text: string } | undefined = { version: 1, text: 'first' };
   /** How many calls of ValidateToken and AccessSecret came. */
   calls = 0;
+  /** What the answers of AccessSecret wait for. */
+  callsWaitFor: Promise<void> = Promise.resolve();
   /** What is granted; undefined: nothing is. */
   leaseMs: number | undefined = 3_000;
   renewEveryMs = 20;
   resumes = true;
   /** Whether a stream ends as soon as its client has ended its side. */
   endsWithClient = true;
-  /** Whether it answers to accesses on streams by itself. */
-  answersAccesses = true;
   /** The status with which every call fails, streams included. */
   fails: status | undefined;
   address = '';
@@ -104,8 +104,10 @@ export class FakeReplica {
       accessSecret: (_: unknown, answer: sendUnaryData<AccessSecretResponse>) => {
         replica.calls += 1;
         const access = replica.#access();
-        if (access === undefined) answer({ code: status.NOT_FOUND, details: 'no secret' });
-        else answer(null, access);
+        void replica.callsWaitFor.then(() => {
+          if (access === undefined) answer({ code: status.NOT_FOUND, details: 'no secret' });
+          else answer(null, access);
+        });
       },
     });
     const port = await new Promise<number>((resolve, reject) => {
@@ -171,7 +173,7 @@ export class FakeReplica {
     }
     if (lookUp !== undefined)
       stream.send({ facts: { facts: lookUp.texts.map(({ id, digest }) => this.#factOf(id, digest)) } });
-    if (access !== undefined && this.answersAccesses) {
+    if (access !== undefined) {
       const found = this.#access();
       const error = { code: status.NOT_FOUND, message: 'no secret' };
       const result = found === undefined ? { error } : { access: found, keep: true };

@@ -153,33 +153,27 @@ describe('whoever watches a secret', () => {
   });
 
   test('is told nothing by an answer that comes after that to a later question', async () => {
-    const reader = await leased();
-    replica.answersAccesses = false;
+    replica.leaseMs = undefined;
+    let answerFirst = (): void => undefined;
+    replica.callsWaitFor = new Promise((resolve) => (answerFirst = resolve));
+    const client = connect({ servers: replica.address, token: 'own' });
+    const reader = createSecretReader(client, { keep: true });
+    opened.push(client);
     const told: (string | undefined)[] = [];
     reader.onChange('db-password', (value) => told.push(value?.text));
-    const asked = (count: number) => vi.waitFor(() => expect(replica.all('access')).toHaveLength(count));
-    const answer = (at: number, version: number, text: string): void => {
-      const id = replica.all('access')[at]?.id ?? 0n;
-      const access = { secretId: SECRET_ID, version, payload: { text } };
-      replica.stream.send({ accessed: { id, access, keep: true } });
-    };
-    const invalidate = async (number: bigint): Promise<void> => {
-      replica.stream.send({ invalidation: { number, secretIds: [SECRET_ID] } });
-      await vi.waitFor(() => expect(replica.all('acknowledgement')).toContainEqual({ number }));
-    };
-    await asked(1);
-    await invalidate(1n);
-    // Somebody else asks for it and holds it, until it is another value again.
-    const got = reader.get('db-password');
-    await asked(2);
-    answer(1, 2, 'second');
-    expect((await got).text).toBe('second');
-    await invalidate(2n);
-    await asked(3);
-    answer(2, 3, 'third');
+    await vi.waitFor(() => expect(replica.calls).toBe(1));
+    // Somebody else asks for it once there is a lease, and holds it until it is another value again.
+    replica.leaseMs = 3_000;
+    const { length } = replica.all('renewal');
+    await vi.waitFor(() => expect(replica.all('renewal').length).toBeGreaterThan(length + 1));
+    replica.secret = { version: 2, text: 'second' };
+    expect((await reader.get('db-password')).text).toBe('second');
+    replica.secret = { version: 3, text: 'third' };
+    replica.stream.send({ invalidation: { number: 1n, secretIds: [SECRET_ID] } });
     await vi.waitFor(() => expect(told).toEqual(['third']));
-    answer(0, 1, 'first');
-    await invalidate(3n);
+    answerFirst();
+    // What is called later by the same connection is answered later.
+    await createSecretReader(client).get('db-password');
     expect(told).toEqual(['third']);
   });
 
