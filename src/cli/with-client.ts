@@ -10,8 +10,8 @@ export async function withClient<T>(
   options: CommandOptions,
   use: (client: KeywardClient) => Promise<T>,
 ): Promise<T> {
-  const { validateOnly } = options;
-  const client = connect(options);
+  const { validateOnly, ...connection } = options;
+  const client = connect(connection);
   try {
     return await (validateOnly === undefined ? use(client) : validate(client, validateOnly === 'json', use));
   } catch (error) {
