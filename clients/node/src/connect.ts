@@ -44,7 +44,11 @@ export interface KeywardClient {
   readonly imports: Methods<typeof ImportServiceDefinition>;
   /** What the calls are made by. */
   readonly transport: Transport;
-  /** What createValidator and createSecretReader share: one memory in this process, and one stream that keeps it right. */
+  /**
+   * What createValidator and createSecretReader share: one memory in this process, and one stream that keeps it right.
+   *
+   * @internal
+   */
   readonly holding: Holding;
   /** close ends what was made with the client as well. */
   close(): void;
