@@ -22,6 +22,12 @@ const OWN_SETTINGS = '-c statement_timeout=0 -c lock_timeout=0 -c idle_in_transa
 /** Recovery of a copy finds nothing in an archive; it begins another timeline at the end of what is there. */
 const RECOVERY = { ...DEFAULT_SETTINGS, restore_command: 'false' };
 
+/** FeedPlace is up to where the change feed went. */
+interface FeedPlace {
+  readonly epoch: string;
+  readonly revision: bigint;
+}
+
 /** DurablePostgres is a PostgreSQL of the campaign's own that keeps what it acknowledged, and that may be stopped and killed. */
 export class DurablePostgres {
   /** The database `keyward`, at the same socket after every start. */
@@ -32,6 +38,7 @@ export class DurablePostgres {
   readonly #dataDir: string;
   readonly #socketDirectory: string;
   #copies = 0;
+  #copiedFeed: FeedPlace | undefined;
 
   private constructor(dataDir: string, cluster: Cluster, socketDirectory: string) {
     this.#dataDir = dataDir;
@@ -129,6 +136,10 @@ export class DurablePostgres {
   async copy(): Promise<void> {
     const { path } = this.#cluster;
     const copy = this.#copyPath;
+    const [feed] = await this.execute(
+      'SELECT epoch::text, (SELECT coalesce(max(revision), 0)::text FROM change_feed) AS revision FROM feed_epoch',
+    );
+    this.#copiedFeed = { epoch: String(feed?.['epoch']), revision: BigInt(String(feed?.['revision'])) };
     await rm(copy, { recursive: true, force: true });
     const client = new pg.Client({ connectionString: this.#ownUrl });
     await client.connect();
@@ -151,6 +162,11 @@ export class DurablePostgres {
   /** copies is how often a copy was put in the place of the cluster. */
   get copies(): number {
     return this.#copies;
+  }
+
+  /** copiedFeed is where the feed was when the last copy was begun. What follows in that epoch may be written twice. */
+  get copiedFeed(): FeedPlace | undefined {
+    return this.#copiedFeed;
   }
 
   /** replace ends the server, and starts another with the copy; a promoted one begins another timeline. */

@@ -130,6 +130,8 @@ export class Follower {
 export class FeedTail {
   readonly #postgres: DurablePostgres;
   readonly #written = new Map<string, Reading>();
+  /** How many copies had taken the place of the database when it was read last. */
+  #copies = 0;
 
   constructor(postgres: DurablePostgres) {
     this.#postgres = postgres;
@@ -155,6 +157,8 @@ export class FeedTail {
 
   async #read(): Promise<void> {
     const { copies } = this.#postgres;
+    if (copies !== this.#copies) this.#forgetLost();
+    this.#copies = copies;
     const latest = [...this.#written].at(-1);
     const rows = await this.#postgres.execute(
       `SELECT e.epoch, f.revision, f.changes FROM feed_epoch e
@@ -165,6 +169,14 @@ export class FeedTail {
     for (const { epoch, revision, changes } of rows)
       if (revision !== null)
         this.#add(String(epoch), BigInt(revision as string), changes as readonly Row[], copies);
+  }
+
+  /** #forgetLost: after a copy was begun revisions were written that are lost, and then others by the same numbers. */
+  #forgetLost(): void {
+    const { copiedFeed } = this.#postgres;
+    if (copiedFeed === undefined) return;
+    const written = this.#written.get(copiedFeed.epoch);
+    if (written !== undefined && written.upTo > copiedFeed.revision) written.upTo = copiedFeed.revision;
   }
 
   #add(epoch: string, revision: bigint, changes: readonly Row[], copies: number): void {
