@@ -6,12 +6,12 @@ from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import APIException, AuthenticationFailed
 from rest_framework.request import Request
 
-from keyward._decision import challenge, credentials_in, undecided
+from keyward._decision import challenge, undecided
 from keyward._errors import KeywardError
 from keyward._memory.verdict import Verdict
 
-from .conf import keyward_settings, validator
-from .users import user_of
+from .conf import keyward_settings
+from .users import judged
 
 # Marks a request whose key is refused: the challenge says so.
 _REFUSED = "_keyward_refused"
@@ -38,21 +38,13 @@ class KeywardAuthentication(BaseAuthentication):
     """
 
     def authenticate(self, request: Request) -> tuple[Any, Verdict] | None:
-        chosen = keyward_settings()
-        # Headers are bytes in Latin-1; keys are any text, in UTF-8.
-        header = (
-            request.META.get("HTTP_AUTHORIZATION", "")
-            .encode("latin-1", "replace")
-            .decode(errors="surrogateescape")
-        )
-        text = credentials_in(header, chosen.schemes)
-        if text is None:
-            return None
         try:
-            verdict = validator().validate(text, timeout=chosen.timeout)
+            presented = judged(request)
         except KeywardError as error:
             raise Undecided(error) from error
-        user = user_of(verdict) if verdict.valid else None
+        if presented is None:
+            return None
+        verdict, user = presented
         if user is None:
             setattr(request, _REFUSED, True)
             raise AuthenticationFailed("The credentials are refused.")

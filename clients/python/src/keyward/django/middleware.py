@@ -8,13 +8,13 @@ from typing import Any
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
 from django.http import HttpRequest, HttpResponseBase, JsonResponse
 
-from keyward._decision import Refused, credentials_in, insufficient, unauthorized, undecided
+from keyward._decision import Refused, insufficient, unauthorized, undecided
 from keyward._errors import KeywardError
 from keyward._memory.verdict import Verdict
 from keyward._texts import checked_scopes
 
-from .conf import keyward_settings, validator
-from .users import user_of
+from .conf import keyward_settings
+from .users import judged
 
 
 class KeywardMiddleware:
@@ -71,23 +71,16 @@ def require_scopes(*scopes: str) -> Callable[[Callable[..., Any]], Callable[...,
 
 
 def _judge(request: Any) -> Refused | None:
-    chosen = keyward_settings()
     request.keyward = None
-    header = (
-        request.META.get("HTTP_AUTHORIZATION", "")
-        .encode("latin-1", "replace")
-        .decode(errors="surrogateescape")
-    )
-    text = credentials_in(header, chosen.schemes)
-    if text is None:
-        return None
     try:
-        verdict = validator().validate(text, timeout=chosen.timeout)
+        presented = judged(request)
     except KeywardError as error:
         return undecided(error)
-    user = user_of(verdict) if verdict.valid else None
+    if presented is None:
+        return None
+    verdict, user = presented
     if user is None:
-        return unauthorized(chosen.realm, is_presented=True)
+        return unauthorized(keyward_settings().realm, is_presented=True)
     request.keyward = verdict
     request.user = user
     return None

@@ -1,11 +1,14 @@
 """Who makes a request."""
 
+from typing import Any
+
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AbstractBaseUser
 
+from keyward._decision import credentials_in
 from keyward._memory.verdict import Principal, Verdict
 
-from .conf import keyward_settings
+from .conf import keyward_settings, validator
 
 
 class PrincipalUser:
@@ -47,3 +50,22 @@ def user_of(verdict: Verdict) -> AbstractBaseUser | PrincipalUser | None:
     except model.DoesNotExist:
         return None
     return user if user.is_active else None
+
+
+def judged(request: Any) -> tuple[Verdict, AbstractBaseUser | PrincipalUser | None] | None:
+    """The verdict on the key that a request presents, and whose it is: nobody's if it is refused. None: it presents no key.
+
+    Raises KeywardError if nobody can tell.
+    """
+    chosen = keyward_settings()
+    # Headers are bytes in Latin-1; keys are any text, in UTF-8.
+    header = (
+        request.META.get("HTTP_AUTHORIZATION", "")
+        .encode("latin-1", "replace")
+        .decode(errors="surrogateescape")
+    )
+    text = credentials_in(header, chosen.schemes)
+    if text is None:
+        return None
+    verdict = validator().validate(text, timeout=chosen.timeout)
+    return verdict, user_of(verdict) if verdict.valid else None
