@@ -22,8 +22,8 @@ const OWN_SETTINGS = '-c statement_timeout=0 -c lock_timeout=0 -c idle_in_transa
 /** Recovery of a copy finds nothing in an archive; it begins another timeline at the end of what is there. */
 const RECOVERY = { ...DEFAULT_SETTINGS, restore_command: 'false' };
 
-/** FeedPlace is up to where the change feed went. */
-interface FeedPlace {
+/** FeedPlace is a place in the change feed: everything up to a revision, in an epoch. */
+export interface FeedPlace {
   readonly epoch: string;
   readonly revision: bigint;
 }

@@ -1,14 +1,10 @@
-/** Place is where a watch is: in an epoch, everything up to a revision has been told. */
-export interface Place {
-  readonly epoch: string;
-  readonly revision: bigint;
-}
+import type { FeedPlace } from '../campaign/durable-postgres.js';
 
 /** Told is what one watch, resumed again and again, was told between two places of one epoch: ids by revision. */
 export interface Told {
   readonly kind: string;
-  readonly from: Place;
-  readonly to: Place;
+  readonly from: FeedPlace;
+  readonly to: FeedPlace;
   readonly events: ReadonlyMap<bigint, readonly bigint[]>;
 }
 
@@ -20,7 +16,7 @@ export interface Written {
 }
 
 /** placeOf reads the text of a `resume_token`, which nobody but a test may. */
-export function placeOf(resumeToken: string): Place {
+export function placeOf(resumeToken: string): FeedPlace {
   const [, epoch, revision] = /^([0-9a-f-]{36}):(\d+)(?:\.\d+)?$/.exec(resumeToken) ?? [];
   if (epoch === undefined || revision === undefined) throw new Error(`no resume token: ${resumeToken}`);
   return { epoch, revision: BigInt(revision) };

@@ -24,7 +24,7 @@ const REFUSALS = new Set<number>([
 ]);
 
 /** The values of secrets that a stream may name when it is opened. */
-const MAX_SECRETS = 1_000;
+export const MAX_SECRETS = 1_000;
 
 /** HoldingUser is one of those who use a client's memory. */
 export interface HoldingUser {

@@ -18,8 +18,8 @@ import { SecretShelf } from './secret-shelf.js';
 import { Uses } from './uses.js';
 import { refusal, type Verdict } from './verdict.js';
 
-/** What a stream may name when it is opened. */
-const MAX_NAMED = 10_000;
+/** Tokens that a stream may name when it is opened, and so what a client holds at most. */
+export const MAX_NAMED = 10_000;
 
 /** HeldAtMost is how much a memory holds at most. */
 export interface HeldAtMost {

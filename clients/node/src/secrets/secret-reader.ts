@@ -1,7 +1,7 @@
 import type { KeywardClient } from '../connect.js';
 import { AccessSecretRequest, SecretServiceDefinition } from '../gen/keyward/secret/v1/secret_service.js';
 import type { SecretSelector } from '../gen/keyward/secret/v1/secret.js';
-import type { Holding, HoldingUser } from '../holding/holding.js';
+import { MAX_SECRETS, type Holding, type HoldingUser } from '../holding/holding.js';
 import type { Input } from '../input.js';
 import { toJson } from '../json.js';
 import { valueOf, type Accessed, type SecretValue } from '../memory/secret-shelf.js';
@@ -17,7 +17,6 @@ const ACCESS = wireMethod(SecretServiceDefinition, SecretServiceDefinition.metho
 /** How long a value may take to come by the stream before it is asked for by a call. */
 const ACCESS_MS = 2_000;
 const DEFAULT_MAX = 100;
-const MAX_SECRETS = 1_000;
 /** More questions at a time are asked by calls of their own. */
 const MAX_ASKED = 100;
 /** The longest wait before a value is read again that is not held. */

@@ -3,15 +3,13 @@ import { TokenServiceDefinition, type ValidateTokenResponse } from '../gen/keywa
 import type { Holding, HoldingUser } from '../holding/holding.js';
 import type { Entry } from '../memory/entry.js';
 import { refusal, type Verdict, type VerdictReason } from '../memory/verdict.js';
-import type { Answer, Forgotten, VerdictMemory } from '../memory/verdict-memory.js';
+import { MAX_NAMED, type Answer, type Forgotten, type VerdictMemory } from '../memory/verdict-memory.js';
 import { canBeToken, digestOf } from '../texts.js';
 import { invalidRequest } from '../transport/call-error.js';
 import { wireMethod } from '../transport/definitions.js';
 import { checkOptions, FUNCTION, TEXT, wholeNumber, type Rules } from '../transport/options.js';
 
 const VALIDATE = wireMethod(TokenServiceDefinition, TokenServiceDefinition.methods.validateToken);
-/** What a replica lets a client hold at most. */
-const MAX_ENTRIES = 10_000;
 const MAX_SCOPES = 64;
 const SCOPE = /^[a-z0-9_.:/*-]{1,128}$/;
 /** How long the answer to a look-up may take before the question is asked by a call of its own. */
@@ -89,7 +87,7 @@ export function createValidator(client: KeywardClient, options: ValidatorOptions
 
 const RULES: Rules<ValidatorOptions> = {
   label: TEXT,
-  maxEntries: wholeNumber(MAX_ENTRIES),
+  maxEntries: wholeNumber(MAX_NAMED),
   onRevoked: FUNCTION,
 };
 
@@ -105,7 +103,7 @@ class HoldingValidator implements Validator, HoldingUser {
 
   constructor(client: KeywardClient, options: ValidatorOptions) {
     checkOptions('createValidator', options, RULES);
-    const { label, maxEntries = MAX_ENTRIES, onRevoked } = options;
+    const { label, maxEntries = MAX_NAMED, onRevoked } = options;
     this.label = label;
     this.wanted = { maxEntries, maxSecrets: 0 };
     this.#client = client;
