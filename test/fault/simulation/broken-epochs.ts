@@ -5,13 +5,16 @@ import type { SimulatedConnector, SimulatedSession } from './connection.js';
 import { each, PassingSession } from './passing-session.js';
 import type { Parts } from './simulated-replica.js';
 
+/** What stands for the epoch where there are none; clients send it back. */
+const NO_EPOCH = '00000000-0000-4000-8000-000000000000';
+
 /** Protocols that are wrong in one point about epochs. */
 export const BROKEN_EPOCHS: Readonly<Record<string, { readonly parts: Parts }>> = {
   'there are no epochs, only revisions': {
     parts: {
       connector: withoutEpochs,
       registrations: (registrations) =>
-        rereading(registrations, (registered) => ({ ...registered, epoch: '', epochAgeMs: undefined })),
+        rereading(registrations, (registered) => ({ ...registered, epoch: NO_EPOCH, epochAgeMs: undefined })),
       continuity: (timers) => new Trusting(timers),
     },
   },
@@ -68,15 +71,15 @@ class OfAnyEpoch extends Acknowledgements {
   }
 
   override note(replica: string, { revision }: Head): void {
-    super.note(replica, { epoch: '', revision });
+    super.note(replica, { epoch: NO_EPOCH, revision });
   }
 
   override has(replica: string, { revision }: Head): boolean {
-    return super.has(replica, { epoch: '', revision });
+    return super.has(replica, { epoch: NO_EPOCH, revision });
   }
 
   override expect({ revision }: Head, replicas: readonly string[]): ReturnType<Acknowledgements['expect']> {
-    return super.expect({ epoch: '', revision }, replicas);
+    return super.expect({ epoch: NO_EPOCH, revision }, replicas);
   }
 }
 
@@ -158,10 +161,10 @@ function withoutEpochs(connector: SimulatedConnector): ReturnType<typeof each> {
         {
           ...events,
           onNotice: (notice) => {
-            events.onNotice({ ...notice, epoch: '' });
+            events.onNotice({ ...notice, epoch: NO_EPOCH });
           },
           onAcknowledged: (from, { revision }) => {
-            events.onAcknowledged(from, { epoch: '', revision }, []);
+            events.onAcknowledged(from, { epoch: NO_EPOCH, revision }, []);
           },
         },
         timeoutMs,
@@ -177,6 +180,6 @@ class NumbersAlone extends Uncounted {
   override async head(): Promise<ServerHead> {
     const head = await this.session.head();
     if (head.revision > this.#highest) this.#highest = head.revision;
-    return { ...head, epoch: '', revision: this.#highest };
+    return { ...head, epoch: NO_EPOCH, revision: this.#highest };
   }
 }

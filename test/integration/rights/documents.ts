@@ -4,6 +4,9 @@ import type { Aim, Choice } from './calls.js';
 /** The username of a certificate whose user does not exist. */
 export const GHOST = 'ghost';
 
+/** The number of an account that does not exist. */
+const UNUSED_ACCOUNT = '4444-4444-4444';
+
 /** Things are the numbers of what a call is about. */
 export type Things = Omit<Aim, 'newName' | 'names'>;
 
@@ -51,11 +54,14 @@ export function documentOf(
   const [isActive, isStaff, isSuperuser] = flags;
   const expiresAt =
     expiry === undefined ? {} : { expiresAt: new Date(Date.now() + expiry * 1000).toISOString() };
-  const owner = (of: OwnerNames | null) => ({ username: of?.username, accountNumber: of?.accountNumber });
-  const document = (kind: string, name: string, spec: object) => {
+    const document = (kind: string, name: string, spec: object) => {
     return { apiVersion: 'keyward/v1', kind, metadata: { name }, spec };
   };
-  const accountNumber = account ?? '4444-4444-4444';
+  const accountNumber = account ?? UNUSED_ACCOUNT;
+  const owner = (of: OwnerNames | null) => ({
+    username: of?.username ?? GHOST,
+    accountNumber: of?.accountNumber ?? UNUSED_ACCOUNT,
+  });
   const isNew = mask % 2 === 0;
   const ofToken = { scopes, isActive, ...expiresAt };
   const kinds = [
