@@ -31,12 +31,14 @@ export const systemTimers: Timers = {
   monotonicMs: () => performance.now(),
   wallMs: () => systemClock.now(),
   after: (ms, run) => {
+    const dueMs = performance.now() + ms;
     let timer: NodeJS.Timeout;
-    const wait = (left: number): void => {
-      const next = timerMs(left);
-      timer = setTimeout(() => (left > next ? wait(left - next) : run()), next).unref();
+    // Node counts from a clock of whole milliseconds, and is up to one of them early.
+    const wait = (): void => {
+      const leftMs = dueMs - performance.now();
+      timer = setTimeout(() => (performance.now() < dueMs ? wait() : run()), timerMs(leftMs)).unref();
     };
-    wait(ms);
+    wait();
     return {
       cancel: () => {
         clearTimeout(timer);
