@@ -2,7 +2,14 @@ import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { connect, toJson, VerdictReason, type ConnectOptions, type KeywardClient } from '@keyward/client';
+import {
+  connect,
+  toJson,
+  VerdictReason,
+  type CallOptions,
+  type ConnectOptions,
+  type KeywardClient,
+} from '@keyward/client';
 import { registerCanary } from '../../support/canaries.js';
 import { freePort } from '../../support/free-port.js';
 import { startTcpProxy, type TcpProxy } from '../../support/tcp-proxy.js';
@@ -208,11 +215,18 @@ describe('calls', () => {
     proxy.silence();
     const reason = new Error('enough');
     const abort = new AbortController();
-    const aborted = client.tokens.validateToken({ token: 'x' }, { signal: abort.signal });
+    const ask = (options: CallOptions) => client.tokens.validateToken({ token: 'x' }, options);
+    const aborted = ask({ signal: abort.signal });
     abort.abort(reason);
+    const abortedLater = ask({ signal: AbortSignal.timeout(20) });
+    const late = ask({ timeoutMs: 2_000 });
+    const ended: string[] = [];
+    for (const [name, call] of Object.entries({ aborted, abortedLater, late }))
+      call.catch(() => ended.push(name));
     await expect(aborted).rejects.toBe(reason);
-    const late = client.tokens.validateToken({ token: 'x' }, { timeoutMs: 50 });
+    await expect(abortedLater).rejects.toMatchObject({ name: 'TimeoutError' });
     await expect(late).rejects.toMatchObject({ codeName: 'DEADLINE_EXCEEDED' });
+    expect(ended).toEqual(['aborted', 'abortedLater', 'late']);
     await proxy.close();
   });
 

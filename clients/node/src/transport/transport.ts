@@ -199,8 +199,8 @@ export class Transport {
     options: AskOptions,
   ): Promise<Response> {
     const { signal, repeatable } = options;
-    signal?.throwIfAborted();
     const metadata = await this.#metadata(options);
+    signal?.throwIfAborted();
     const attempts: Attempt<Response>[] = [];
     let hedge: NodeJS.Timeout | undefined;
     const answer = new Promise<Response>((resolve) => {
