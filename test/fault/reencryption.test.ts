@@ -8,8 +8,8 @@ import { ServerProcess } from '../support/server-process.js';
 import { connectTo, newKey, sealed, storedVersions, storeSecrets } from '../support/stored-secrets.js';
 import { World } from '../support/world.js';
 
-const SECRETS = extent('REENCRYPTION_SECRETS', 200, 5_000);
-const BATCH = Math.min(200, SECRETS / 50);
+const SECRETS = extent('REENCRYPTION_SECRETS', 60, 5_000);
+const BATCH = Math.min(200, Math.ceil(SECRETS / 50));
 /** The shares of the work after which the process that does it is killed. */
 const KILLED_AT = [0.2, 0.5];
 

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { TokenEventType, type KeywardClient, type TokenEvent } from '../../../src/client/index.js';
+import { extent } from '../../support/extent.js';
 import { byId } from '../../support/requests.js';
 import { outcomeOf, type RequestOf } from '../../support/rpc.js';
 import { execute } from '../../support/sql.js';
@@ -19,6 +20,9 @@ beforeAll(async () => {
 afterAll(() => world.close());
 
 const { TOKEN_EVENT_TYPE_CREATED, TOKEN_EVENT_TYPE_UPDATED, TOKEN_EVENT_TYPE_DELETED } = TokenEventType;
+/** Of each writer while a client comes and goes, among so many tokens. */
+const ROUNDS = extent('WATCH_ROUNDS', 8, 25);
+const MANY = extent('WATCH_TOKENS', 80, 300);
 const CREATED = TOKEN_EVENT_TYPE_CREATED;
 const UPDATED = TOKEN_EVENT_TYPE_UPDATED;
 const DELETED = TOKEN_EVENT_TYPE_DELETED;
@@ -127,7 +131,7 @@ describe('what is told', () => {
 describe('going on', () => {
   test('a client that goes and comes back at random, at any replica, sees every change exactly once and in order', async () => {
     const made = await Promise.all(Array.from({ length: 8 }, () => world.issue('owner-a')));
-    await manyTokens(300);
+    await manyTokens(MANY);
     const clients = [world.admin, world.client(world.adminToken, other)];
     const first = await watchTokens();
     const begun = first.last;
@@ -135,14 +139,14 @@ describe('going on', () => {
     let isWriting = true;
     const writers = Promise.all([
       ...clients.map(async (client) => {
-        for (let round = 0; round < 25; round += 1) {
+        for (let round = 0; round < ROUNDS; round += 1) {
           await describeAs(existing(made[(round * 5) % made.length]), `round ${round}`, client);
           if (round % 4 === 0) await world.issue('owner-a');
         }
       }),
       ...['description', 'manifest_path'].map(async (column) => {
         // Some change more than a message holds.
-        for (let round = 0; round < 10; round += 1) {
+        for (let round = 0; round < ROUNDS / 2; round += 1) {
           await execute(
             world.database.url,
             `UPDATE tokens SET ${column} = $1 WHERE id % $2 = 0 AND name LIKE 'many-%'`,
@@ -179,7 +183,7 @@ describe('going on', () => {
       await watching.close();
     }
     await writers;
-    expect(times).toBeGreaterThan(5);
+    expect(times).toBeGreaterThan(2);
     const types = { created: CREATED, updated: UPDATED, deleted: DELETED };
     const kept = (await execute(
       world.database.url,
@@ -188,7 +192,7 @@ describe('going on', () => {
        WHERE revision > $1 AND c ->> 'kind' = 'token' ORDER BY change_feed.revision, place`,
       [String(begun.revision)],
     )) as { revision: string; id: string; op: keyof typeof types }[];
-    expect(seen.length).toBeGreaterThan(1_000);
+    expect(seen.length).toBeGreaterThan(2 * MANY);
     expect(seen).toEqual(kept.map(({ revision: of, id, op }) => [BigInt(of), BigInt(id), types[op]]));
   });
 
