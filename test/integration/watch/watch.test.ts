@@ -22,7 +22,7 @@ afterAll(() => world.close());
 const { TOKEN_EVENT_TYPE_CREATED, TOKEN_EVENT_TYPE_UPDATED, TOKEN_EVENT_TYPE_DELETED } = TokenEventType;
 /** Of each writer while a client comes and goes, among so many tokens. */
 const ROUNDS = extent('WATCH_ROUNDS', 8, 25);
-const MANY = extent('WATCH_TOKENS', 80, 300);
+const MANY = 12 * ROUNDS;
 const CREATED = TOKEN_EVENT_TYPE_CREATED;
 const UPDATED = TOKEN_EVENT_TYPE_UPDATED;
 const DELETED = TOKEN_EVENT_TYPE_DELETED;

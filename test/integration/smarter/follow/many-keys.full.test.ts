@@ -1,12 +1,13 @@
 import { readFile } from 'node:fs/promises';
 import { setTimeout } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { extent } from '../../../support/extent.js';
 import { startImportFollower, type Running } from '../../../support/follower.js';
 import { createImportTarget, type ImportTarget } from '../../../support/import-target.js';
 import { KEYED_SOURCES, type KeyedSource } from '../../../support/keyed-source.js';
 import { execute } from '../../../support/sql.js';
 
-const KEYS = 100_000;
+const KEYS = extent('MANY_KEYS', 0, 20_000);
 /** Cycles over which is counted. */
 const CYCLES = 30;
 /** Rows of a slice of either table, and some, since the source counts late. Only an eighth of knox rows is read a round. */
