@@ -194,6 +194,12 @@ export const SETTINGS = {
     flag,
     'Look into Node to have streams that have ended collected soon: true or false. Without it a call costs a fifth to a third more.',
   ),
+  fastLane: setting(
+    'KEYWARD_FAST_LANE',
+    'true',
+    flag,
+    'Answer validations that memory can answer in the place of the gRPC library: true or false. Without it they are answered alike, and cost twice as much.',
+  ),
   idleConnectionSeconds: setting(
     'KEYWARD_IDLE_CONNECTION_SECONDS',
     '600',

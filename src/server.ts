@@ -314,7 +314,7 @@ function addTokensAndAccounts(
   hub: HolderHub<VerdictRecord>;
 } {
   const { config, knex, coherence, authentications, clock, logger, metrics, cacheTtlMs } = dependencies;
-  const { urgent, databases } = dependencies;
+  const { urgent, databases, stopping } = dependencies;
   const tokens = new TokenRepository(knex);
   const facts = new VerdictRepository(urgent);
   const cache = new VerdictCache({
@@ -363,9 +363,9 @@ function addTokensAndAccounts(
   metrics.watch({ validations: counts, caches: { tokens: cache }, pool: databases.use });
 
   const authenticator = new CredentialsAuthenticator(verdicts, certificates);
-  const { stopping } = dependencies;
   const limits = new CallerLimits({ calls: config.maxCallsPerCaller, streams: config.maxStreamsPerCaller });
-  const chain = { authenticator, authentications, logger, calls: metrics.calls, limits, stopping };
+  const { fastLane } = config;
+  const chain = { authenticator, authentications, logger, calls: metrics.calls, limits, stopping, fastLane };
   const watch = tokenWatch({
     ...dependencies,
     tokens,

@@ -28,7 +28,7 @@ import { callEnded, type CallLog } from './call-log.js';
 import type { CallerLimits } from './caller-limits.js';
 import { toKeywardError, toStatus } from './error-status.js';
 import type { Admission } from './front-door/method-rules.js';
-import { admissionOf } from './front-door/request-body.js';
+import { admissionOf } from './front-door/guarded-stream.js';
 import type { Handler, Requirements, StreamHandler } from './handlers.js';
 import { answerEach, type BidirectionalCall } from './bidirectional-call.js';
 import { sendAll, type Outlet } from './send-all.js';
@@ -64,6 +64,8 @@ export interface ChainDependencies extends CallLog {
   readonly limits: CallerLimits;
   /** Aborted when streams that have no end of their own must end, with the error that they end in. */
   readonly stopping: AbortSignal;
+  /** Whether calls that memory can answer are answered in the place of the library. */
+  readonly fastLane: boolean;
 }
 
 /** Malformed stands for a request whose bytes could not be decoded. */

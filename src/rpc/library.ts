@@ -1,7 +1,14 @@
 import { EventEmitter } from 'node:events';
-import type { IncomingHttpHeaders, Http2Session, ServerHttp2Stream } from 'node:http2';
+import type {
+  Http2Session,
+  IncomingHttpHeaders,
+  OutgoingHttpHeaders,
+  ServerHttp2Stream,
+  ServerStreamResponseOptions,
+} from 'node:http2';
 import { Server as TlsServer } from 'node:tls';
 import type { Server, ServerCredentials } from '@grpc/grpc-js';
+import { systemClock } from '../lib/clock.js';
 
 /**
  * What Keyward knows of the inside of grpc-js and of Node's HTTP/2: all of it is in this file. Where it must be as
@@ -138,4 +145,102 @@ function handleOf(session: Http2Session): SocketHandle | undefined {
 export function streamOf(call: object): object | undefined {
   const { call: inner } = call as { readonly call?: { readonly stream?: object } | null };
   return inner?.stream;
+}
+
+/** StreamState is what Node knows of a stream, as far as it matters here. */
+interface StreamState {
+  flags: number;
+}
+
+/** StreamHandle is the part of a stream that is not JavaScript. */
+interface StreamHandle {
+  respond?: (...passed: readonly unknown[]) => unknown;
+}
+
+/**
+ * RepeatedResponse begins the responses of many streams with the same headers. Node copies, checks and joins them anew for each,
+ * which takes a seventh of an answer from memory. So what it passes to the handle of one stream, and the flags that it
+ * sets, are seen once, and done again for the others. Where Node is not as expected it does all itself, each time.
+ */
+export class RepeatedResponse {
+  readonly #headers: OutgoingHttpHeaders;
+  readonly #options: ServerStreamResponseOptions;
+  #handleKey: symbol | undefined;
+  #stateKey: symbol | undefined;
+  #seen: { readonly passed: readonly unknown[]; readonly flags: number } | undefined;
+  #isUnexpected = false;
+
+  constructor(headers: OutgoingHttpHeaders, options: ServerStreamResponseOptions) {
+    this.#headers = headers;
+    this.#options = options;
+  }
+
+  /** isRepeated tells whether the next response need not be made anew. */
+  get isRepeated(): boolean {
+    return this.#seen !== undefined;
+  }
+
+  begin(stream: ServerHttp2Stream): void {
+    const seen = this.#seen;
+    const handle = seen && this.#handleOf(stream);
+    const state = seen && this.#stateOf(stream);
+    if (seen === undefined || handle?.respond === undefined || state === undefined) {
+      this.#respond(stream);
+      return;
+    }
+    state.flags |= seen.flags;
+    const result = handle.respond(...seen.passed);
+    if (typeof result === 'number' && result < 0) stream.destroy(new Error(`HTTP/2 error ${result}`));
+  }
+
+  /** #respond has Node do it, and looks on. */
+  #respond(stream: ServerHttp2Stream): void {
+    if (this.#isUnexpected) {
+      stream.respond(this.#headers, this.#options);
+      return;
+    }
+    this.#handleKey = keyOf(stream, 'kHandle');
+    this.#stateKey = keyOf(stream, 'state');
+    const handle = this.#handleOf(stream);
+    const state = this.#stateOf(stream);
+    const respond = handle?.respond;
+    let passed: readonly unknown[] | undefined;
+    if (handle !== undefined && respond !== undefined) {
+      handle.respond = (...given) => {
+        passed = given;
+        return Reflect.apply(respond, handle, given);
+      };
+    }
+    const before = state?.flags ?? 0;
+    try {
+      stream.respond(this.#headers, this.#options);
+    } finally {
+      if (passed !== undefined) delete handle?.respond;
+    }
+    this.#isUnexpected = passed === undefined || state === undefined;
+    if (passed === undefined || state === undefined) return;
+    this.#seen = { passed, flags: state.flags & ~before };
+    // The time of day is in it, to the second.
+    setTimeout(
+      () => {
+        this.#seen = undefined;
+      },
+      1_000 - (systemClock.now() % 1_000),
+    ).unref();
+  }
+
+  #handleOf(stream: ServerHttp2Stream): StreamHandle | undefined {
+    const handle: unknown = this.#handleKey && Reflect.get(stream, this.#handleKey);
+    return typeof handle === 'object' && handle !== null ? handle : undefined;
+  }
+
+  #stateOf(stream: ServerHttp2Stream): StreamState | undefined {
+    const state: unknown = this.#stateKey && Reflect.get(stream, this.#stateKey);
+    const isKnown = typeof state === 'object' && state !== null && 'flags' in state;
+    return isKnown && typeof state.flags === 'number' ? (state as StreamState) : undefined;
+  }
+}
+
+function keyOf(stream: object, description: string): symbol | undefined {
+  return Object.getOwnPropertySymbols(stream).find((symbol) => symbol.description === description);
 }

@@ -10,7 +10,7 @@ import { ServerReflectionService as ReflectionV1Alpha } from '../gen/grpc/reflec
 import { DescriptorIndex } from './descriptor-index.js';
 import { endStreamOn } from './end-stream.js';
 import { openMethods, type MethodRule } from './front-door/method-rules.js';
-import { admissionOf } from './front-door/request-body.js';
+import { admissionOf } from './front-door/guarded-stream.js';
 
 const REFLECTION_SERVICES = [
   'grpc.reflection.v1.ServerReflection',

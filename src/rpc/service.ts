@@ -105,12 +105,11 @@ function validating(
 function fromMemory(
   { path, requestStream, requestDeserialize, responseSerialize }: AnyMethod,
   handler: AnyHandler,
-  { logger, calls }: ChainDependencies,
+  { logger, calls, fastLane }: ChainDependencies,
 ): AnswerFromMemory | undefined {
-  if ('stream' in handler || 'converse' in handler || handler.answerFromMemory === undefined || requestStream)
-    return undefined;
+  if (!fastLane || requestStream || 'stream' in handler || 'converse' in handler) return undefined;
   const { answerFromMemory, permission } = handler;
-  if (typeof permission !== 'string') return undefined;
+  if (answerFromMemory === undefined || typeof permission !== 'string') return undefined;
   const answered = calls.answeredAtOnce(path);
   return (message, known) => {
     if (logger.isLevelEnabled('debug')) return undefined;

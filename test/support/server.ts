@@ -7,6 +7,7 @@ import { startServer } from '../../src/server.js';
 import { createLogger } from '../../src/telemetry/logger.js';
 import { TEST_KEY } from './keyring.js';
 import { keepLog, RUN_LOG_LEVEL } from './run-log.js';
+import { RUN_SETTINGS } from './run-settings.js';
 import { execute } from './sql.js';
 
 /** TestServer is the service, in this process, on a port of its own. */
@@ -56,6 +57,7 @@ export async function startTestServer({
     KEYWARD_SHUTDOWN_SECONDS: '1',
     KEYWARD_LOG_LEVEL: RUN_LOG_LEVEL,
     KEYWARD_FERNET_KEYS: TEST_KEY,
+    ...RUN_SETTINGS,
     ...env,
   });
   let log = '';

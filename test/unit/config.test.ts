@@ -27,6 +27,7 @@ test('nothing has to be set', () => {
     httpListen: { host: '127.0.0.1', port: 9464 },
     workers: 1,
     http2GcWorkaround: true,
+    fastLane: true,
     databaseUrl: undefined,
     databaseListenUrl: undefined,
     databasePasswordFile: undefined,

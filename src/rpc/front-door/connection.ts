@@ -4,7 +4,7 @@ import { TLSSocket } from 'node:tls';
 import { isConnected, openStreams, startReading, stopReading } from '../library.js';
 import type { Credentials } from '../authenticator.js';
 import { LimitedShare, type Share } from './collected-bytes.js';
-import { bodyOf, ignore } from './request-body.js';
+import { bodyOf, ignore } from './guarded-stream.js';
 import { ReadingShare, type Source } from './turns.js';
 
 /** ConnectionTrust is what a connection has shown: nothing yet, a call to an open method, or good credentials. */

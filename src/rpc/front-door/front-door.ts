@@ -20,7 +20,9 @@ import { LimitedShare, type Share } from './collected-bytes.js';
 import { MAX_OPEN_CALLS, type Connection } from './connection.js';
 import { Connections } from './connections.js';
 import type { ConnectionLimits } from './connection-limits.js';
-import { discardBody, ignore, RequestBody, type BodyKeeper } from './request-body.js';
+import { FastLane } from './fast-lane.js';
+import { discardBody, ignore } from './guarded-stream.js';
+import { RequestBody, type BodyKeeper } from './request-body.js';
 import { closeAnswered, sendStatus } from './response.js';
 import { Turns } from './turns.js';
 import { MAX_CALLS, MAX_STREAMS, LoadLimit } from './load-limit.js';
@@ -47,6 +49,7 @@ const NO_SHARE = new LimitedShare(0);
  * the body within the method's limit and its time, and gives the library whole messages only.
  */
 export class FrontDoor implements BodyKeeper {
+  readonly lane = new FastLane();
   readonly #dependencies: FrontDoorDependencies;
   readonly #connections: Connections;
   readonly #budget = new BodyBudget();

@@ -1,20 +1,20 @@
-import { Readable } from 'node:stream';
 import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
 import { KeywardError, overloaded, requestTooLarge, tooMuchUnfinished } from '../../lib/errors.js';
-import { streamOf } from '../library.js';
 import type { KnownCaller } from '../authenticator.js';
 import type { Admission, Judged, MethodRule } from './method-rules.js';
 import { CallerShare } from './body-budget.js';
 import type { Deadline } from './deadline.js';
+import { isPlain, type FastLane, type LaneCall } from './fast-lane.js';
+import { guardStream, ignore, pushToStream } from './guarded-stream.js';
 import { CollectedBytes, type Share } from './collected-bytes.js';
 import { encodingOf, endOfMessage, FRAME_HEADER, inflated, inflatedAtOnce, isWhole } from './inflate.js';
-import { sendMessage } from './response.js';
 import type { Work } from './load-limit.js';
 
 /** BodyKeeper is whom a body tells what becomes of it. */
 export interface BodyKeeper {
   /** The number of the present interval; time is counted in these. */
   readonly interval: number;
+  readonly lane: FastLane;
   /** shareOf bears what is collected of an admitted call: of that user, or of the connection where nobody is known. */
   shareOf(body: RequestBody): Share | CallerShare;
   /** mayEnterEmpty tells whether the library may have one more call that it waits for the message of. */
@@ -43,48 +43,12 @@ type Phase =
   | 'discarded';
 
 const END_OF_STREAM = 1;
-const BODY = Symbol('request body');
-
-interface Guarded {
-  [BODY]?: RequestBody;
-}
-
-/** bodyOf is the body that guards a stream. */
-export function bodyOf(stream: object): RequestBody | undefined {
-  return (stream as Guarded)[BODY];
-}
-
-/** admissionOf is the admission of one of the library's calls; undefined if it did not come through the front door. */
-export function admissionOf(call: object): Admission | undefined {
-  const stream = streamOf(call);
-  return stream === undefined ? undefined : bodyOf(stream);
-}
-
-/** What Node's own streams do with what is pushed. */
-const pushToStream = (stream: ServerHttp2Stream, piece: Buffer | null): boolean =>
-  Readable.prototype.push.call(stream, piece);
-
-/** Node pushes what comes for a stream with this, and so into its body instead. */
-function pushIntoBody(this: ServerHttp2Stream, piece: Buffer | null): boolean {
-  return bodyOf(this)?.receive(piece) ?? pushToStream(this, piece);
-}
-
-/** ignore keeps an error of a stream that the library does not listen to yet from ending the process. */
-export function ignore(): void {
-  // The end of the stream follows.
-}
-
-/** discardBody lets nothing that comes for a stream into memory. */
-export function discardBody(stream: ServerHttp2Stream): void {
-  stream.push = (piece: Buffer | null) => (piece === null ? pushToStream(stream, null) : false);
-}
-
 /**
  * RequestBody stands between the HTTP/2 connection and the stream that the library reads. It lets through whole messages
  * within the method's limit, and not before somebody has admitted the call. What is too large is refused when
  * its length is announced, not when it has come.
  */
-export class RequestBody implements Admission {
+export class RequestBody implements Admission, LaneCall {
   readonly stream: ServerHttp2Stream;
   readonly headers: IncomingHttpHeaders;
   readonly flags: number;
@@ -102,6 +66,7 @@ export class RequestBody implements Admission {
   userId: bigint | undefined;
   /** True once the client has sent its last byte. */
   hasEnded: boolean;
+  place: number | undefined;
   readonly #keeper: BodyKeeper;
   readonly #early: Share;
   /** Most calls come in one piece, and need none. */
@@ -109,6 +74,8 @@ export class RequestBody implements Admission {
   /** Counts the call while a part of a message is held. */
   #caller: CallerShare | undefined;
   #phase: Phase = 'waiting';
+  /** The message of a call on the fast lane, until its end has come too. */
+  #held: Buffer | undefined;
   #isEntered = false;
   /** True while the library waits for the one message. */
   #isEmpty = false;
@@ -140,8 +107,7 @@ export class RequestBody implements Admission {
     this.#keeper = keeper;
     this.#early = early;
     this.#since = keeper.interval;
-    (stream as Guarded)[BODY] = this;
-    stream.push = pushIntoBody;
+    guardStream(stream, this);
   }
 
   /** receive takes what came, null for the end. Returns false to slow the client down. */
@@ -181,11 +147,24 @@ export class RequestBody implements Admission {
     }
     this.#phase = rule.isConversation ? 'talking' : 'receiving';
     if (rule.isConversation) this.#since = undefined;
-    else if (rule.answerFromMemory === undefined) this.#isEmpty = this.#keeper.mayEnterEmpty();
+    else if (this.#mayTakeLane()) this.#keeper.lane.enter(this);
+    else this.#isEmpty = this.#keeper.mayEnterEmpty();
     if (rule.isConversation || this.#isEmpty) this.#enter();
     else this.stream.on('error', ignore);
     if (collected !== undefined) this.receive(NOTHING);
     if (this.hasEnded) this.#end();
+  }
+
+  leaveLane(): void {
+    const held = this.#held;
+    this.#held = undefined;
+    this.#keeper.lane.leave(this);
+    if (held !== undefined) {
+      this.#deliver(held);
+      return;
+    }
+    this.#isEmpty = this.#keeper.mayEnterEmpty();
+    if (this.#isEmpty) this.#enter();
   }
 
   /** fail ends the call with an error, and lets nothing more of it into memory. */
@@ -209,8 +188,21 @@ export class RequestBody implements Admission {
     return isAwaited && this.#since !== undefined && this.#since <= interval;
   }
 
+  #mayTakeLane(): boolean {
+    const { known, rule, headers, deadline } = this;
+    return known !== undefined && rule.answerFromMemory !== undefined && isPlain(headers, deadline);
+  }
+
   #receive(piece: Buffer): boolean {
     const { maxRequestBytes } = this.rule;
+    if (this.place !== undefined) {
+      if (this.#held === undefined && piece[0] === 0 && isWhole(piece, maxRequestBytes)) {
+        this.#held = piece;
+        return true;
+      }
+      this.leaveLane();
+      if (this.#phase !== 'receiving') return false;
+    }
     if (this.#hasMessage) return this.#refuse(secondMessage());
     if (this.#collected === undefined && isWhole(piece, maxRequestBytes)) return this.#deliver(piece);
     const bytes = this.#collect(piece);
@@ -243,7 +235,6 @@ export class RequestBody implements Admission {
     this.#hasMessage = true;
     const late = this.deadline?.refusal;
     if (late !== undefined) return this.#refuse(late);
-    if (this.#answerFromMemory(frame)) return true;
     if (!this.#keeper.mayWork(this, frame.length)) return this.#refuse(overloaded());
     const encoding = frame[0] === 1 ? encodingOf(headers['grpc-encoding']) : undefined;
     if (encoding === undefined) return this.#handOver(frame);
@@ -272,16 +263,20 @@ export class RequestBody implements Admission {
     return pushToStream(this.stream, message);
   }
 
-  /** #answerFromMemory tells whether it has answered the call: then the library never hears of it. */
-  #answerFromMemory(frame: Buffer): boolean {
-    const { known, rule, stream } = this;
-    if (known === undefined || frame[0] !== 0) return false;
-    const answer = rule.answerFromMemory?.(frame.subarray(FRAME_HEADER), known);
-    if (answer === undefined) return false;
+  /** #endOnLane answers a call whose message and end have come; if memory cannot, the call leaves the lane. */
+  #endOnLane(): void {
+    const { deadline, known, rule } = this;
+    const message = this.#held?.subarray(FRAME_HEADER);
+    const isLate = deadline?.refusal !== undefined;
+    const canTell = message !== undefined && known !== undefined && !isLate;
+    const answer = canTell ? rule.answerFromMemory?.(message, known) : undefined;
+    if (answer === undefined) {
+      this.leaveLane();
+      return;
+    }
     this.#release('discarded');
     this.#discardedAt = this.#keeper.interval;
-    sendMessage(stream, answer);
-    return true;
+    this.#keeper.lane.answers.send(this.stream, answer);
   }
 
   #talk(piece: Buffer): boolean {
@@ -358,6 +353,7 @@ export class RequestBody implements Admission {
     const { stream } = this;
     this.hasEnded = true;
     if (stream.closed || stream.destroyed) this.#release('discarded');
+    else if (this.place !== undefined) this.#endOnLane();
     if (this.#phase === 'waiting' || (this.#phase === 'receiving' && this.#isInflating)) return true;
     // The library has an answer to a request that ends before its message does.
     const rest = this.#phase === 'receiving' ? this.#collected?.bytes : undefined;
@@ -377,6 +373,8 @@ export class RequestBody implements Admission {
   #release(phase: Phase): void {
     this.#phase = phase;
     this.#since = undefined;
+    this.#held = undefined;
+    if (this.place !== undefined) this.#keeper.lane.leave(this);
     this.#dropCollected();
     if (!this.#isEmpty) return;
     this.#isEmpty = false;

@@ -1,5 +1,6 @@
 import { constants, type ServerHttp2Stream } from 'node:http2';
 import { status, type StatusObject } from '@grpc/grpc-js';
+import { RepeatedResponse } from '../library.js';
 import { FRAME_HEADER } from './inflate.js';
 
 /** The headers are those of the library. */
@@ -10,18 +11,21 @@ const HEADERS = {
   'grpc-encoding': 'identity',
 };
 const OK_TRAILERS = { 'grpc-status': status.OK, 'grpc-message': 'OK' };
-const WITH_TRAILERS = { waitForTrailers: true };
 
-/** sendMessage answers a call with one message and the status OK, on a stream that the library does not have. */
-export function sendMessage(stream: ServerHttp2Stream, message: Buffer): void {
-  if (stream.destroyed || stream.closed) return;
-  const frame = Buffer.allocUnsafe(FRAME_HEADER + message.length);
-  frame[0] = 0;
-  frame.writeUInt32BE(message.length, 1);
-  message.copy(frame, FRAME_HEADER);
-  stream.on('wantTrailers', sendOkTrailers);
-  stream.respond(HEADERS, WITH_TRAILERS);
-  stream.end(frame);
+/** MessageSender answers calls with one message each and the status OK, on streams that the library does not have. */
+export class MessageSender {
+  readonly #response = new RepeatedResponse(HEADERS, { waitForTrailers: true });
+
+  send(stream: ServerHttp2Stream, message: Buffer): void {
+    if (stream.destroyed || stream.closed) return;
+    const frame = Buffer.allocUnsafe(FRAME_HEADER + message.length);
+    frame[0] = 0;
+    frame.writeUInt32BE(message.length, 1);
+    message.copy(frame, FRAME_HEADER);
+    stream.on('wantTrailers', sendOkTrailers);
+    this.#response.begin(stream);
+    stream.end(frame);
+  }
 }
 
 function sendOkTrailers(this: ServerHttp2Stream): void {

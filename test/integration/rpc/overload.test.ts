@@ -135,7 +135,8 @@ describe('a call whose deadline passes while it waits is not judged', () => {
     const late = wire.begin(VALIDATE, { authorization: `Bearer ${caller}`, ...timeout }, LIMIT_MS);
     await delay(60);
     late.end(messageFor(caller));
-    expect(await late.answer).toMatchObject(passed('DEADLINE_EXCEEDED'));
+    // It has left the fast lane by then, so that it is the library that tells.
+    expect(await late.answer).toMatchObject({ code: 'DEADLINE_EXCEEDED' });
   });
 
   test('and one that is in time has what is left', async () => {

@@ -90,6 +90,7 @@ async function serve(stream: Stream): Promise<KeywardClient> {
       calls: new Metrics().calls,
       limits: new CallerLimits({ calls: 10, streams: 10 }),
       stopping: new AbortController().signal,
+      fastLane: true,
     },
   );
   const config = loadConfig({ KEYWARD_LISTEN: '127.0.0.1:0' });

@@ -51,6 +51,7 @@ function call(method: Method, by: 'token' | 'certificate', stale: boolean): Prom
       calls: new Metrics().calls,
       limits: new CallerLimits({ calls: 1, streams: 1 }),
       stopping: new AbortController().signal,
+      fastLane: true,
     },
     '/a.Service/Method',
     { ...method, handle: () => Promise.resolve('handled') },
