@@ -198,7 +198,7 @@ export const SETTINGS = {
     'KEYWARD_FAST_LANE',
     'true',
     flag,
-    'Answer validations that memory can answer in the place of the gRPC library: true or false. Without it they are answered alike, and cost twice as much.',
+    'Answer validations that memory can answer in the place of the gRPC library: true or false. Without it they are answered alike, but cost twice as much, and under overload may be refused as all other calls are.',
   ),
   idleConnectionSeconds: setting(
     'KEYWARD_IDLE_CONNECTION_SECONDS',

@@ -20,7 +20,11 @@ let world: World;
 let caller: string;
 
 beforeAll(async () => {
-  world = await World.create({ KEYWARD_LOG_LEVEL: 'info', KEYWARD_DATABASE_TIMEOUT_SECONDS: '60' });
+  world = await World.create({
+    KEYWARD_LOG_LEVEL: 'info',
+    KEYWARD_FAST_LANE: 'true',
+    KEYWARD_DATABASE_TIMEOUT_SECONDS: '60',
+  });
   caller = world.tokenOf('staff-a');
   await world.as('staff-a').tokens.validateToken({ token: caller });
 });
