@@ -17,6 +17,7 @@ configure(
         "TOKEN": os.environ["KEYWARD_TOKEN"],
         "TIMEOUT": 1.0,
         "SCHEMES": ["Token"],
+        "USER": os.environ.get("KEYWARD_USER", "model"),
         "USER_SECONDS": int(os.environ.get("USER_SECONDS", "0")),
     },
 )
