@@ -12,7 +12,7 @@ const (
 	defaultTimeout = 10 * time.Second
 	// firstWait is that before a call is tried again, and maxWait the longest; each is twice the one before.
 	firstWait = 50 * time.Millisecond
-	maxWait   = 2 * time.Second
+	maxWait   = time.Second
 )
 
 var (

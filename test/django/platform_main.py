@@ -4,60 +4,10 @@ from standard input, one JSON object a line, and answers each with one line. The
 """
 
 import json
-import os
 import sys
 from datetime import timedelta
-from urllib.parse import unquote, urlsplit
 
-import django
-from django.conf import settings
-
-ENGINES = {"postgres": "postgresql", "postgresql": "postgresql", "mysql": "mysql", "mariadb": "mysql"}
-
-
-def host_of(url):
-    """The host as it is written: of a socket's directory upper case matters."""
-    address = url.netloc.rpartition("@")[2]
-    return address if url.port is None else address.rpartition(":")[0]
-
-
-def configure():
-    url = urlsplit(os.environ["PLATFORM_DATABASE"])
-    engine = ENGINES[url.scheme]
-    if engine == "mysql":
-        import pymysql
-
-        pymysql.install_as_MySQLdb()
-    settings.configure(
-        USE_TZ=True,
-        SECRET_KEY="unused",
-        DEFAULT_AUTO_FIELD="django.db.models.BigAutoField",
-        SMARTER_FERNET_ENCRYPTION_KEY=os.environ["SMARTER_FERNET_ENCRYPTION_KEY"],
-        REST_KNOX={"TOKEN_TTL": None},
-        INSTALLED_APPS=[
-            "django.contrib.contenttypes",
-            "django.contrib.auth",
-            "rest_framework",
-            "taggit",
-            "knox",
-            "account",
-            "secret",
-            "drf",
-        ],
-        DATABASES={
-            "default": {
-                "ENGINE": f"django.db.backends.{engine}",
-                "NAME": url.path.lstrip("/"),
-                "HOST": unquote(host_of(url)),
-                "PORT": url.port,
-                "USER": unquote(url.username or ""),
-                "PASSWORD": unquote(url.password or ""),
-                **({"OPTIONS": {"charset": "utf8mb4"}} if engine == "mysql" else {}),
-            }
-        },
-    )
-    django.setup()
-
+from platform_settings import configure
 
 configure()
 

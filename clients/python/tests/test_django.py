@@ -12,6 +12,8 @@ import urllib.request
 import pytest
 from conftest import Keyward, eventually, free_port
 
+import keyward
+
 HERE = pathlib.Path(__file__).parent
 GUNICORN = ["gunicorn", "shop.wsgi", "--workers", "4", "--preload", "--bind"]
 SERVERS = {
@@ -235,9 +237,73 @@ def test_checks_name_the_settings_that_are_wrong(monkeypatch):
         "TOKEN_FILE": "/no/such/file",
         "USER": "other",
         "MAX_ENTRIES": 0,
+        "USER_SECONDS": -1,
     }
     assert [
         message.partition(":")[0][:7] for code, message, _ in found(**wrong) if code == "keyward.E004"
-    ] == ["KEYWARD"] * 6
+    ] == ["KEYWARD"] * 7
     assert found(CERT="c")[-1][0] == "keyward.E005"
     assert found()[-1][0] == "keyward.W001"
+
+
+@pytest.fixture
+def users(monkeypatch):
+    """Django's users in a database of this process."""
+    monkeypatch.setenv("DJANGO_SETTINGS_MODULE", "shop.settings")
+    monkeypatch.syspath_prepend(HERE)
+    import django
+
+    django.setup()
+    from django.contrib.auth.models import User
+    from django.core.management import call_command
+
+    call_command("migrate", verbosity=0)
+    yield User.objects
+    User.objects.all().delete()
+
+
+def test_what_was_read_of_a_user_counts_as_long_as_the_setting_says(users, monkeypatch):
+    from django.db import connection
+    from django.test import override_settings
+    from django.test.utils import CaptureQueriesContext
+
+    from keyward.django import users as module
+
+    def user():
+        return module.user_of(keyward.Verdict(True, "OK", principal=principal))
+
+    def queries():
+        with CaptureQueriesContext(connection) as captured:
+            user()
+        return len(captured)
+
+    principal = keyward.Principal(1, "ann", 1, 1, "1", False, False)
+    now = [0.0]
+    monkeypatch.setattr(module, "_clock", lambda: now[0])
+    made = users.create_user("ann", first_name="Ann")
+    assert [queries(), queries()] == [1, 1]
+    with override_settings(KEYWARD={"USER_SECONDS": 5}):
+        assert [queries(), queries()] == [1, 0]
+        changed = user()
+        changed.first_name = "changed by a view"
+        assert user() == changed
+        assert user().first_name == "Ann"
+
+        # As another process does.
+        users.update(is_active=False)
+        now[0] = 4.9
+        assert user() == made
+        now[0] = 5.0
+        assert user() is None
+        users.update(is_active=True)
+        assert user() == made
+        # In this process it counts at once.
+        made.is_active = False
+        made.save()
+        assert user() is None
+        users.all().delete()
+        assert user() is None
+
+        for number in range(module._MAX_READ + 10):
+            module.read_users.keep(f"user-{number}", now[0], made)
+        assert len(module.read_users._read) == module._MAX_READ

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import queue
 import threading
 import time
 
@@ -136,6 +137,88 @@ def test_a_child_after_a_fork_has_a_memory_of_its_own(client, key, validator):
             os.close(end)
 
 
+def test_a_bound_text_is_judged_as_others_are(client, key, validator):
+    made = key("orders:read")
+    bound = validator.bind(made.plaintext)
+    assert bound.validate(["orders:read"]).reason == "OK"
+    before = validator.counts.memory
+    assert bound.validate_cached(["orders:write"]).reason == "INSUFFICIENT_SCOPE"
+    assert validator.counts.memory == before + 1
+    for _ in range(5):
+        assert client.tokens.deactivate_token(selector={"id": made.token.id}).propagation.complete
+        assert bound.validate().reason == "INACTIVE"
+        assert client.tokens.activate_token(selector={"id": made.token.id}).propagation.complete
+        assert bound.validate().reason == "OK"
+    impossible = validator.bind("x" * 1025)
+    assert [impossible.validate().reason, impossible.validate_cached().reason] == ["UNKNOWN"] * 2
+    for judge in (bound.validate, bound.validate_cached):
+        with pytest.raises(keyward.KeywardError):
+            judge(["NO"])
+    assert made.plaintext not in repr(bound)
+
+
+def test_a_connection_is_told_once_that_its_key_passes_no_more(client, key):
+    told = queue.Queue()
+    validator = leased(
+        keyward.Validator(client, on_revoked=lambda bound, verdict: told.put((bound, verdict.reason)))
+    )
+    try:
+        made, other = key(), key()
+        bound, again, released, unconcerned = (
+            validator.bind(text) for text in [made.plaintext] * 3 + [other.plaintext]
+        )
+        released.release()
+        for each in (bound, unconcerned):
+            assert each.validate().valid
+        client.tokens.update_token(
+            selector={"id": made.token.id},
+            token={"description": "changed"},
+            update_mask={"paths": ["description"]},
+        )
+        assert bound.validate().valid
+        client.tokens.deactivate_token(selector={"id": made.token.id})
+        revoked = dict(told.get(timeout=5) for _ in range(2))
+        assert revoked == {bound: "INACTIVE", again: "INACTIVE"}
+
+        client.tokens.activate_token(selector={"id": made.token.id})
+        assert bound.validate().valid
+        client.tokens.deactivate_token(selector={"id": made.token.id})
+        client.tokens.deactivate_token(selector={"id": other.token.id})
+        # What is told next is of the other one: of these it was told before.
+        assert told.get(timeout=5) == (unconcerned, "INACTIVE")
+    finally:
+        validator.close()
+
+
+def test_a_child_after_a_fork_is_told_of_its_own_keys(client, key):
+    told = queue.Queue()
+    validator = leased(keyward.Validator(client, on_revoked=lambda bound, _: told.put(bound)))
+    made = key()
+    bound = validator.bind(made.plaintext)
+    assert bound.validate().valid
+    reads, writes = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            assert bound.validate_cached() is None
+            leased(validator)
+            assert bound.validate().valid
+            assert bound.validate_cached().valid
+            os.write(writes, b"held")
+            assert told.get(timeout=5) is bound
+            os.write(writes, b"told")
+        finally:
+            os._exit(0)
+    os.close(writes)
+    assert os.read(reads, 4) == b"held"
+    client.tokens.deactivate_token(selector={"id": made.token.id})
+    assert os.read(reads, 4) == b"told"
+    assert told.get(timeout=5) is bound
+    os.waitpid(child, 0)
+    os.close(reads)
+    validator.close()
+
+
 def test_asyncio_judges_in_memory_too(server, key):
     made = key("orders:read")
 
@@ -156,5 +239,31 @@ def test_asyncio_judges_in_memory_too(server, key):
             assert validator.is_leased
             await validator.close()
             assert validator.validate_cached(made.plaintext) is None
+
+    asyncio.run(judge())
+
+
+def test_asyncio_is_told_once_that_a_key_passes_no_more(server, key):
+    made = key("orders:read")
+
+    async def judge():
+        told = asyncio.Queue()
+        async with keyward.aio.Client(servers=server.address, token_file=server.token_file) as client:
+            validator = keyward.aio.Validator(
+                client, label="asyncio", on_revoked=lambda *each: told.put_nowait(each)
+            )
+            while not validator.is_leased:
+                await validator.validate("a guess")
+                await asyncio.sleep(0.01)
+            bound, released = validator.bind(made.plaintext), validator.bind(made.plaintext)
+            released.release()
+            assert (await bound.validate(["orders:read"])).valid
+            assert bound.validate_cached(["orders:write"]).reason == "INSUFFICIENT_SCOPE"
+            await client.tokens.revoke_token(selector={"id": made.token.id})
+            assert (await bound.validate()).reason == "UNKNOWN"
+            revoked, verdict = await asyncio.wait_for(told.get(), 5)
+            assert (revoked, verdict.reason) == (bound, "UNKNOWN")
+            assert told.empty()
+            await validator.close()
 
     asyncio.run(judge())

@@ -1,6 +1,7 @@
 import { cpus, loadavg } from 'node:os';
 import type { Campaign } from './campaign.js';
 import { shareFromMemory } from './clients/client-availability.js';
+import { PROGRAMS } from './clients/fleet.js';
 import type { Change } from './history.js';
 
 const MAX_SHOWN = 10;
@@ -48,6 +49,7 @@ function clientLines({ options, checked: { availability }, held }: Campaign): st
   const sum = (of: 'fromMemory' | 'asked' | 'failed') => owed[of] + excused[of];
   return [
     `  clients        ${options.clients}: ${sum('fromMemory')} validations from memory, ${sum('asked')} by a call`,
+    `                 by turns of ${['Node.js', ...PROGRAMS].join(', ')}`,
     `                 from memory while all was well: ${share(calm)} of ${count(calm)}; of tokens that nobody changes ${share(calmBystanders)} of ${count(calmBystanders)}`,
     `                 unanswered: ${owed.failed} where they had to be answered, ${excused.failed} during and just after faults`,
     `                 in the end they hold ${held} answers about tokens that nobody changes`,

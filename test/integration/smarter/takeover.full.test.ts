@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -7,21 +6,13 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { accessTo } from '../../../src/authz/rights.js';
 import { CallerRightsRepository } from '../../../src/authz/caller-rights-repository.js';
-import { connect, KeywardCallError, type KeywardClient } from '../../../src/client/index.js';
-import { loadConfig } from '../../../src/config.js';
-import { Keyring } from '../../../src/crypto/keyring.js';
+import { KeywardCallError } from '../../../src/client/index.js';
 import { openDatabase } from '../../../src/db/knex.js';
-import { systemClock } from '../../../src/lib/clock.js';
-import { startServer, type RunningServer } from '../../../src/server.js';
-import { createLogger } from '../../../src/telemetry/logger.js';
 import { TokenRepository } from '../../../src/token/token-repository.js';
 import { callerOf } from '../../support/account-api.js';
-import { createTestDatabase, type TestDatabase } from '../../support/database.js';
-import { TEST_KEY } from '../../support/keyring.js';
-import { keyward } from '../../support/keyward-command.js';
 import { hasMariaDb, startMariaDb } from '../../support/mariadb.js';
 import { createSmarterDatabase, readFixture } from '../../support/smarter-source.js';
-import { execute } from '../../support/sql.js';
+import { takeOver, type Takeover } from '../../support/takeover.js';
 
 const ROOT = join(import.meta.dirname, '../../..');
 const ORACLE = join(ROOT, '../shared/oracle');
@@ -71,76 +62,10 @@ const Verdict = z.strictObject({
   username: z.string(),
   accountNumber: z.string(),
 });
-const Counts = z.object({ created: z.number(), updated: z.number(), merged: z.number() });
-const Report = z.object({ counts: z.record(z.string(), Counts) });
 
 interface Source {
   readonly url: string;
   drop(): Promise<void>;
-}
-
-/** Takeover is a Keyward that has taken a platform over by its own commands, as an operator would. */
-interface Takeover {
-  readonly database: TestDatabase;
-  readonly server: RunningServer;
-  readonly adminToken: string;
-  readonly reports: z.infer<typeof Report>[];
-  run(args: readonly string[], input?: string): Promise<string>;
-  connect(token: string): KeywardClient;
-  /** issueToken makes a token for a user, whom it switches on; undefined for one without a profile. */
-  issueToken(username: string): Promise<string | undefined>;
-  end(): Promise<void>;
-}
-
-async function takeOver(sourceUrl: string, smarterKeys: readonly string[]): Promise<Takeover> {
-  const database = await createTestDatabase();
-  const env = {
-    ...process.env,
-    DATABASE_URL: database.url,
-    // New values shall be encrypted with a key of Keyward's own.
-    KEYWARD_FERNET_KEYS: [TEST_KEY, ...smarterKeys].join(),
-    KEYWARD_IMPORT_FROM: sourceUrl,
-  };
-  const adminToken = (await keyward(['bootstrap'], { env })).trim();
-  const reports: z.infer<typeof Report>[] = [];
-  for (let run = 1; run <= 2; run += 1) {
-    reports.push(Report.parse(JSON.parse(await keyward(['import-smarter', '--json'], { env }))));
-  }
-  const config = loadConfig({ ...env, KEYWARD_LISTEN: '127.0.0.1:0' });
-  const server = await startServer({
-    config,
-    databaseUrl: database.url,
-    keyring: new Keyring(config.fernetKeys, systemClock),
-    clock: systemClock,
-    logger: createLogger('silent'),
-  });
-  const clientEnv = { ...env, KEYWARD_SERVER: `127.0.0.1:${server.port}`, KEYWARD_TOKEN: adminToken };
-  return {
-    database,
-    server,
-    adminToken,
-    reports,
-    run: (args, input = '') => keyward(args, { env: clientEnv, input }),
-    connect: (token) => connect({ server: clientEnv.KEYWARD_SERVER, token }),
-    issueToken: async (username) => {
-      const token = randomBytes(32).toString('hex');
-      const made = await execute(
-        database.url,
-        `WITH owner AS (UPDATE users SET is_active = true WHERE username = $1 RETURNING id),
-           profile AS (SELECT min(p.id) AS id FROM user_profiles p JOIN owner ON owner.id = p.user_id),
-           token AS (INSERT INTO tokens (key_id, user_profile_id, name)
-             SELECT gen_random_uuid(), id, $2 FROM profile WHERE id IS NOT NULL RETURNING id)
-         INSERT INTO token_digests (digest, token_id, token_key)
-         SELECT sha512($2::bytea), id, left($2, 15) FROM token RETURNING token_id`,
-        [username, token],
-      );
-      return made.length === 0 ? undefined : token;
-    },
-    end: async () => {
-      await server.stop();
-      await database.drop();
-    },
-  };
 }
 
 async function readOracle(path: string): Promise<Oracle> {

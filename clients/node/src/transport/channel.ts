@@ -11,7 +11,7 @@ export const DEFAULT_SERVER = '127.0.0.1:50051';
 const MAX_ANSWER = 8 * 1024 * 1024;
 
 /** The library would wait up to two minutes before it tries to connect again. */
-const RECONNECT_AFTER_MS = { initial: 50, max: 2_000 };
+const RECONNECT_AFTER_MS = { initial: 50, max: 1_000 };
 
 /** A connection over which nothing comes for both together is given up. */
 const KEEPALIVE: Keepalive = { timeMs: 2_000, timeoutMs: 2_000 };

@@ -11,7 +11,7 @@ const LONG_METHOD = /\/(?:RevokeUserTokens|DeleteUser|DeleteUserProfile|DeleteAc
 
 /** The first wait before a call is tried again, and the longest; each is twice the one before. */
 const FIRST_WAIT_MS = 50;
-const MAX_WAIT_MS = 2_000;
+const MAX_WAIT_MS = 1_000;
 
 /** timeoutOf is how many milliseconds a call of a method may take where nobody says; `usual` for most of them. */
 export function timeoutOf(path: string, usual = DEFAULT_TIMEOUT_MS): number {

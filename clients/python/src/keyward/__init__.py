@@ -15,10 +15,11 @@ from ._memory.verdict import Principal, Verdict, VerdictReason
 from ._options import ClientOptions
 from ._requests import time_of
 from ._secrets import SecretReader
-from ._validator import Counts, Validator
+from ._validator import BoundText, Counts, Validator
 from ._version import VERSION as __version__
 
 __all__ = [
+    "BoundText",
     "Client",
     "ClientOptions",
     "Counts",

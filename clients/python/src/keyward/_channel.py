@@ -16,7 +16,7 @@ DEFAULT_SERVER = "127.0.0.1:50051"
 _MAX_ANSWER = 8 * 1024 * 1024
 
 # The library would wait up to two minutes before it tries to connect again, and 20 seconds for a connection.
-_RECONNECT_MS = {"initial": 50, "max": 2_000, "connect": 2_000}
+_RECONNECT_MS = {"initial": 50, "max": 1_000, "connect": 2_000}
 
 # Where Linux distributions, the BSDs and macOS keep all authorities that the machine trusts in one file.
 _SYSTEM_FILES = (

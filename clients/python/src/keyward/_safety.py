@@ -18,7 +18,7 @@ _LONG_METHOD = re.compile(r"/(?:RevokeUserTokens|DeleteUser|DeleteUserProfile|De
 
 # The first wait before a call is tried again, and the longest; each is twice the one before.
 _FIRST_WAIT = 0.05
-MAX_WAIT = 2.0
+MAX_WAIT = 1.0
 
 CONNECT_PATIENCE = 3.0
 """How many seconds a call that may be repeated waits for a connection, if there are other servers."""

@@ -28,4 +28,5 @@ KEYWARD = {
     "TIMEOUT": 1.0,
     "LABEL": "shop",
     "USER": os.environ.get("SHOP_USER", "model"),
+    "USER_SECONDS": float(os.environ.get("SHOP_USER_SECONDS", "0")),
 }

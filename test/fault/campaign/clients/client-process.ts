@@ -25,17 +25,18 @@ export class ClientProcess {
     child.on('message', (report: ClientReport) => this.#take(report));
   }
 
-  /** start starts a program in another language that speaks as `client-main.ts` does, in lines of JSON, if one is named. */
+  /** start starts the command of a program in another language, if one is given, that speaks as `client-main.ts` does in lines of JSON. */
   static async start(
     options: ClientOptions,
     onSaid: (said: readonly Said[]) => void,
     program?: string,
   ): Promise<ClientProcess> {
     const stdio: StdioOptions = ['ignore', 'pipe', 'pipe', 'ipc'];
+    const [command, ...args] = program?.split(' ') ?? [];
     const child =
-      program === undefined
+      command === undefined
         ? fork(MAIN, { execArgv: ['--import', 'tsx'], stdio, serialization: 'advanced' })
-        : spawn(program, [], { stdio, serialization: 'json' });
+        : spawn(command, args, { stdio, serialization: 'json' });
     const client = new ClientProcess(child, onSaid);
     const ended = once(child, 'exit').then(() => {
       throw new Error(`a client did not start: ${client.#text()}`);

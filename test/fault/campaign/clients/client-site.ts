@@ -6,7 +6,7 @@ import type { Said } from './said.js';
 
 export interface ClientSiteOptions extends Omit<ClientOptions, 'servers' | 'label' | 'seed'> {
   readonly index: number;
-  /** Program in another language; that of Node.js if not given. */
+  /** Command of a program in another language; that of Node.js if not given. */
   readonly program?: string | undefined;
   /** Of the replicas. */
   readonly ports: readonly number[];

@@ -8,8 +8,8 @@ import type { Known } from './commands.js';
 const PACE_MS = 10;
 const STRETCH = 20;
 const TELL_EVERY_MS = 50;
-/** Programs in other languages, which are clients by turns with that of Node.js. */
-const PROGRAMS = (process.env['CAMPAIGN_CLIENT_PROGRAMS'] ?? '').split(',').filter(Boolean);
+/** Commands of programs in other languages, which are clients by turns with that of Node.js. */
+export const PROGRAMS = (process.env['CAMPAIGN_CLIENT_PROGRAMS'] ?? '').split(',').filter(Boolean);
 /** In which all clients hold again what nobody changes. Who was slow too often may hold nothing for a minute. */
 const LEARN_LIMIT_MS = 70_000;
 

@@ -9,6 +9,6 @@ A client, a validator and a secret reader belong to the event loop in which they
 
 from ._client import Client
 from ._secrets import SecretReader
-from ._validator import Validator
+from ._validator import BoundText, Validator
 
-__all__ = ["Client", "SecretReader", "Validator"]
+__all__ = ["BoundText", "Client", "SecretReader", "Validator"]

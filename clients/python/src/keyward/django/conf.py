@@ -33,11 +33,14 @@ class KeywardSettings:
     """Words that may stand before the text in the header `authorization`, in any case."""
     user: str = "model"
     """`model`: request.user is the active user of Django with the username; `principal`: one made of the verdict."""
+    user_seconds: float = 0.0
+    """Seconds for which a process goes by what it has read of a user of Django; 0: every request reads it."""
 
 
 OWN_OPTIONS = {each.name: each.default for each in fields(KeywardSettings) if each.default is not MISSING}
 TYPES: Mapping[str, tuple[type, ...]] = {
     "timeout": (int, float),
+    "user_seconds": (int, float),
     "max_entries": (int,),
     "schemes": (list, tuple),
     "tls": (bool,),
@@ -45,6 +48,7 @@ TYPES: Mapping[str, tuple[type, ...]] = {
     "proxy": (bool,),
     "servers": (str, list, tuple),
 }
+MAX_USER_SECONDS = 3600
 NAMES = tuple(name.upper() for name in (*CLIENT_OPTIONS, *OWN_OPTIONS))
 
 
@@ -70,6 +74,8 @@ def parsed(given: Mapping[str, Any]) -> KeywardSettings:
         Who(made.label, made.max_entries)
         if made.timeout <= 0:
             raise ValueError("TIMEOUT must be above 0 seconds")
+        if not 0 <= made.user_seconds <= MAX_USER_SECONDS:
+            raise ValueError(f"USER_SECONDS must be 0 to {MAX_USER_SECONDS}")
         if made.user not in ("model", "principal"):
             raise ValueError("USER must be 'model' or 'principal'")
     except (ValueError, TypeError, OSError) as error:
