@@ -21,7 +21,7 @@ import { MAX_OPEN_CALLS, type Connection } from './connection.js';
 import { Connections } from './connections.js';
 import type { ConnectionLimits } from './connection-limits.js';
 import { discardBody, ignore, RequestBody, type BodyKeeper } from './request-body.js';
-import { closeAnswered, sendStatus } from './response.js';
+import { closeAnswered, sendMessage, sendStatus } from './response.js';
 import { Turns } from './turns.js';
 import { MAX_CALLS, MAX_STREAMS, LoadLimit } from './load-limit.js';
 
@@ -155,7 +155,9 @@ export class FrontDoor implements BodyKeeper {
       const { requestId, startedAt } = judging ?? { requestId: randomUUID(), startedAt: performance.now() };
       const told = { path: rule.path, requestId, peer: connection?.peer ?? 'unknown' };
       callEnded(this.#dependencies, told, startedAt, error);
-      sendStatus(stream, toStatus(error));
+      const answer = rule.answerFailure?.(error);
+      if (answer === undefined) sendStatus(stream, toStatus(error));
+      else sendMessage(stream, answer);
     }
     if (connection === undefined) return;
     if (error.reason === 'REQUEST_TIMEOUT') this.#connections.retire(connection);
