@@ -62,6 +62,7 @@ const IMPORTS = {
   ],
   authn: ['token', 'audit', 'rpc', 'coherence', 'authz', 'crypto', 'lib'],
   holders: ['secret', 'token', 'rpc', 'coherence', 'authz', 'crypto', 'gen', 'lib'],
+  gateway: ['secret', 'token', 'rpc', 'authz', 'telemetry', 'gen', 'lib'],
   status: ['rpc', 'coherence', 'authz', 'db', 'gen', 'lib'],
   account: ['token', 'audit', 'rpc', 'coherence', 'idempotency', 'authz', 'db', 'gen', 'lib'],
   manifest: ['account', 'secret', 'token', 'rpc', 'coherence', 'authz', 'gen', 'lib'],

@@ -65,6 +65,14 @@ const scopeList = z
   .transform((text) => text.split(',').map((scope) => scope.trim()))
   .refine((scopes) => areScopes(scopes), 'must be scopes of [a-z0-9_.:/*-], separated by commas');
 
+const headerNames = z
+  .string()
+  .transform((text) => text.split(',').map((name) => name.trim().toLowerCase()))
+  .refine(
+    (names) => names.length <= 8 && names.every((name) => /^[a-z0-9-]{1,64}$/.test(name)),
+    'must be 1 to 8 names of headers, separated by commas',
+  );
+
 /** Every setting of `keyward serve`. The table of docs/configuration.md is made from this. */
 export const SETTINGS = {
   listen: setting(
@@ -78,6 +86,24 @@ export const SETTINGS = {
     '127.0.0.1:9464',
     optionalAddress,
     'Address and port to serve health and metrics on, over HTTP. Empty for none.',
+  ),
+  gatewayListen: setting(
+    'KEYWARD_GATEWAY_LISTEN',
+    '',
+    optionalAddress,
+    'Address and port to answer gateways on, over HTTP: forward auth, token introspection and values of secrets. Empty for none. TLS and client certificates are those of gRPC.',
+  ),
+  gatewayCredentialHeaders: setting(
+    'KEYWARD_GATEWAY_CREDENTIAL_HEADERS',
+    'authorization,x-api-key',
+    headerNames,
+    'Headers, 1 to 8, separated by commas, in which clients of gateways present their keys: after Bearer or Token in authorization, by itself in all others.',
+  ),
+  gatewayRemoveCredential: setting(
+    'KEYWARD_GATEWAY_REMOVE_CREDENTIAL',
+    'true',
+    flag,
+    'Have Envoy take the key out of the request before the upstream gets it: true or false.',
   ),
   workers: setting(
     'KEYWARD_WORKERS',
@@ -318,7 +344,8 @@ function holdsPassword(url: string): boolean {
 
 /** contradictions between settings; those that could not be read by themselves are undefined here. */
 function contradictions(config: Partial<Config>): string[] {
-  const { tlsCert, tlsKey, tlsClientCa, listen, allowPlaintext, fernetKeys, fernetKeysFile } = config;
+  const { tlsCert, tlsKey, tlsClientCa, listen, gatewayListen, allowPlaintext } = config;
+  const { fernetKeys, fernetKeysFile } = config;
   const problems: string[] = [];
   if (config.databaseListenUrl !== undefined && config.databaseUrl === undefined) {
     problems.push('DATABASE_LISTEN_URL needs DATABASE_URL');
@@ -343,9 +370,14 @@ function contradictions(config: Partial<Config>): string[] {
   if (tlsClientCa !== undefined && tlsCert === undefined) {
     problems.push('KEYWARD_TLS_CLIENT_CA needs KEYWARD_TLS_CERT and KEYWARD_TLS_KEY');
   }
-  if (tlsCert === undefined && allowPlaintext === false && listen !== undefined && !isLoopback(listen.host)) {
+  for (const [variable, address] of [
+    ['KEYWARD_LISTEN', listen],
+    ['KEYWARD_GATEWAY_LISTEN', gatewayListen],
+  ] as const) {
+    if (tlsCert !== undefined || allowPlaintext !== false || address === undefined) continue;
+    if (isLoopback(address.host)) continue;
     problems.push(
-      'KEYWARD_LISTEN is not a loopback address: set KEYWARD_TLS_CERT and KEYWARD_TLS_KEY, or KEYWARD_ALLOW_PLAINTEXT=true',
+      `${variable} is not a loopback address: set KEYWARD_TLS_CERT and KEYWARD_TLS_KEY, or KEYWARD_ALLOW_PLAINTEXT=true`,
     );
   }
   return problems;

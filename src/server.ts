@@ -15,17 +15,16 @@ import type { FeedBroadcast } from './watch/feed-broadcast.js';
 import { VerdictCache } from './token/verdict-cache.js';
 import type { Config } from './config.js';
 import type { Keyring } from './crypto/keyring.js';
-import { unreachable } from './db/connection-failure.js';
+import { Judge } from './gateway/judge.js';
 import type { Database } from './db/knex.js';
 import { Pruner } from './db/pruner.js';
 import { ReferenceRepository, TOKEN_REFERENCES } from './db/reference-repository.js';
-import { schemaProblem } from './db/migrate.js';
 import type { Clock } from './lib/clock.js';
 import { MICROSECONDS_A_DAY } from './lib/instant.js';
 import { serviceVersion } from './lib/version.js';
 import { Closer } from './lib/closer.js';
 import { stopping as stoppingError } from './lib/errors.js';
-import { systemTimers, within, type Timers } from './lib/timers.js';
+import { systemTimers, type Timers } from './lib/timers.js';
 import { CredentialsAuthenticator } from './authn/authenticator.js';
 import { CertificateCallers, CertificateUsers } from './authn/certificate-callers.js';
 import { CallerLimits } from './rpc/caller-limits.js';
@@ -35,8 +34,6 @@ import { connectionLimits } from './rpc/front-door/connection-limits.js';
 import { FrontDoor } from './rpc/front-door/front-door.js';
 import { drain, listen, newGrpcServer, renewTls, serverCredentials } from './rpc/grpc-server.js';
 import { keepStreamsYoung } from './rpc/young-streams.js';
-import { Health } from './rpc/health.js';
-import { addReflection } from './rpc/reflection.js';
 import { readServerTls } from './rpc/server-tls.js';
 import { addService } from './rpc/service.js';
 import { manifestHandlers, ManifestServiceService } from './manifest/manifest-handler.js';
@@ -48,6 +45,8 @@ import { conflictHandlers, ImportServiceService } from './smarter/conflict-handl
 import { ConflictService } from './smarter/conflict-service.js';
 import { startAudit, type Audit } from './server-audit.js';
 import { Coherence } from './server-coherence.js';
+import { addCheck, openGateways } from './server-gateways.js';
+import { addHealth } from './server-health.js';
 import { startHolders } from './server-holders.js';
 import { HOLD_VERDICTS } from './holders/hold-codec.js';
 import type { HolderHub } from './holders/holder-hub.js';
@@ -88,6 +87,8 @@ export interface ServerDependencies {
 /** RunningServer serves until it is stopped. */
 export interface RunningServer {
   readonly port: number;
+  /** The port of the listener of gateways, where there is one. */
+  readonly gatewayPort: number | undefined;
   readonly metrics: Metrics;
   /** readiness is what gRPC health says. */
   readiness(): Readiness;
@@ -101,16 +102,6 @@ export interface RunningServer {
   stop(): Promise<void>;
 }
 
-const SERVICES = [
-  'keyward.account.v1.AccountService',
-  'keyward.audit.v1.AuditService',
-  'keyward.coherence.v1.StatusService',
-  'keyward.manifest.v1.ManifestService',
-  'keyward.secret.v1.SecretService',
-  'keyward.smarter.v1.ImportService',
-  'keyward.token.v1.TokenService',
-];
-const HEALTH_SERVICE = 'grpc.health.v1.Health';
 /** How often times of use are written. */
 const USAGE_INTERVAL_MS = 5_000;
 const PRUNE_INTERVAL_MS = 600_000;
@@ -194,7 +185,8 @@ async function start(dependencies: ServerDependencies, closer: Closer): Promise<
   const services = { ...shared, rightsReader, rights: new WatcherRights(rightsReader) };
   const secrets = secretServices(services);
   const parts = { ...services, secrets };
-  const { chain, methods, owners, memory, hub } = addTokensAndAccounts(server, parts, closer);
+  const { chain, methods, owners, memory, hub, judge } = addTokensAndAccounts(server, parts, closer);
+  methods.push(...addCheck(server, config, judge, chain));
   methods.push(...addSecrets(server, services, secrets, chain, closer));
   const manifests = new ManifestService({
     services: { ...owners, ...secrets },
@@ -211,23 +203,13 @@ async function start(dependencies: ServerDependencies, closer: Closer): Promise<
   const conflicts = new ConflictService({ knex, rightsReader });
   methods.push(...addService(server, ImportServiceService, conflictHandlers(conflicts), chain));
 
-  const health = new Health({
-    services: SERVICES,
-    problem: async () => {
-      try {
-        return await within(timers, timeoutMs, 'asking the database', problemOf(urgent, keys));
-      } catch (error) {
-        throw unreachable(databaseUrl, error);
-      }
-    },
+  const { health, methods: open } = addHealth(server, {
+    ...services,
+    databaseUrl,
+    keys,
     toleranceMs: coherence.outageMs,
-    clock: { now: () => timers.monotonicMs() },
-    stopping: stopping.signal,
-    logger,
   });
-  methods.push(...health.addTo(server));
-  if (config.reflection)
-    methods.push(...addReflection(server, [...SERVICES, HEALTH_SERVICE], stopping.signal));
+  methods.push(...open);
 
   const { bindings } = secrets;
   closer.add('the binding of stored values', () => bindings.stop());
@@ -245,8 +227,11 @@ async function start(dependencies: ServerDependencies, closer: Closer): Promise<
   const young = config.http2GcWorkaround ? keepStreamsYoung(server, logger) : undefined;
   metrics.watchYoungStreams(() => young?.areKept === true);
   frontDoor.guard(server);
+  const gatewayParts = { ...chain, judge, access: secrets.access, metrics: metrics.gateways };
+  const gateways = await openGateways(config, gatewayParts, limits);
   closer.add('the calls under way', () => {
-    const drained = drain(server, config.shutdownSeconds * 1000);
+    const limitMs = config.shutdownSeconds * 1000;
+    const drained = Promise.all([drain(server, limitMs), gateways?.close(limitMs)]);
     frontDoor.leave();
     return drained;
   });
@@ -262,14 +247,11 @@ async function start(dependencies: ServerDependencies, closer: Closer): Promise<
   await health.start();
   const reload = async (): Promise<void> => {
     const tls = await readServerTls(config);
-    if (tls !== undefined) renewTls(server, tls);
+    if (tls === undefined) return;
+    renewTls(server, tls);
+    gateways?.renew(tls);
   };
-  return { port, metrics, readiness: () => health.readiness, reload };
-}
-
-/** problemOf tells why the database cannot be worked with. It asks as validations do, by the same connections. */
-async function problemOf(knex: Database, keys: KeyCheck): Promise<string | undefined> {
-  return (await schemaProblem(knex)) ?? keys.problem();
+  return { port, gatewayPort: gateways?.port, metrics, readiness: () => health.readiness, reload };
 }
 
 interface ServiceDependencies extends Audit {
@@ -312,6 +294,7 @@ function addTokensAndAccounts(
   owners: OwnerServices;
   memory: Memory;
   hub: HolderHub<VerdictRecord>;
+  judge: Judge;
 } {
   const { config, knex, coherence, authentications, clock, logger, metrics, cacheTtlMs } = dependencies;
   const { urgent, databases, stopping } = dependencies;
@@ -396,5 +379,6 @@ function addTokensAndAccounts(
     { ...accountHandlers(owners.accounts, clock), ...idHandlers(idService(dependencies)) },
     chain,
   );
-  return { chain, methods: [...ofTokens, ...ofAccounts], owners, memory, hub };
+  const judge = new Judge(verdicts, counts);
+  return { chain, methods: [...ofTokens, ...ofAccounts], owners, memory, hub, judge };
 }

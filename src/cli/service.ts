@@ -11,6 +11,8 @@ import { Workers } from './serve/workers/workers.js';
 /** Service is what serves gRPC: this process, or the workers that it starts. */
 export interface Service extends ProbeSource {
   readonly port: number;
+  /** Port of the listener of gateways; undefined for none. */
+  readonly gatewayPort: number | undefined;
   /** failure resolves if the service ended by itself. */
   readonly failure: Promise<Error>;
   /** reload reads the files of TLS anew, for the connections to come; it rejects if they do not fit. */
@@ -43,6 +45,7 @@ async function serveHere(
   if (config.httpListen !== undefined) server.metrics.watchProcess();
   return {
     port: server.port,
+    gatewayPort: server.gatewayPort,
     failure: new Promise(() => undefined),
     readiness: () => Promise.resolve(server.readiness()),
     metrics: () => server.metrics.text(),
@@ -56,6 +59,7 @@ function serveByWorkers(config: Config, databaseUrl: string, logger: Logger): Pr
   return Workers.start({
     count: config.workers,
     listen: config.listen,
+    gatewayListen: config.gatewayListen,
     databaseUrl,
     stopLimitMs: (shutdownSeconds + databaseTimeoutSeconds + SPARE_STOP_SECONDS) * 1000,
     logger,

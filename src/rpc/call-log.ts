@@ -8,7 +8,7 @@ import { codeOf } from './error-status.js';
 /** CallLog is where calls are counted and logged. */
 export interface CallLog {
   readonly logger: Logger;
-  readonly calls: CallMetrics;
+  readonly calls: Pick<CallMetrics, 'ended' | 'answeredAtOnce'>;
 }
 
 /** LoggedCall is what is told of a call: who called what. Never the request, the response or the credentials. */

@@ -180,10 +180,33 @@ export function chain<Request, Response>(
         callback(null, response as Response);
       },
       (error: unknown) => {
-        callback(toStatus(toKeywardError(error, '')));
+        const failure = toKeywardError(error, '');
+        const answer = method.answerFailure?.(failure);
+        if (answer === undefined) callback(toStatus(failure));
+        else callback(null, answer);
       },
     );
   };
+}
+
+/** Arrived is a call that has come by another way than gRPC, whole. */
+export interface Arrived<Request> extends Credentials {
+  readonly request: Request | Malformed;
+  /** isGone tells whether the client has gone. */
+  readonly isGone: () => boolean;
+}
+
+/** directChain makes the same of a method whose calls come by another way. `path` is what they are called in the log. */
+export function directChain<Request, Response>(
+  dependencies: ChainDependencies,
+  path: string,
+  method: Handler<Request, Response>,
+): (arrived: Arrived<Request>) => Promise<Response> {
+  const first = compose(dependencies, method, (call) =>
+    method.handle(call.request as Request, callerOf(call)),
+  );
+  return async (arrived) =>
+    (await first({ ...arrived, path, startedAt: performance.now(), admission: undefined })) as Response;
 }
 
 /** streamChain is the same for a method that answers with a stream, which is one call from its begin to its end. */

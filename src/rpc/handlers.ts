@@ -1,4 +1,5 @@
 import type { Caller, LiveCall } from '../authz/caller.js';
+import type { KeywardError } from '../lib/errors.js';
 import type { Permission } from '../lib/scopes.js';
 import type { Dialogue } from './dialogue.js';
 
@@ -66,6 +67,8 @@ export interface Handler<Request, Response> extends Requirements {
   readonly handle: (request: Request, caller: Caller) => Promise<Response>;
   /** Answers from memory, where it can and must be fast; undefined to leave it to `handle`. */
   readonly answerFromMemory?: (request: Request) => Response | undefined;
+  /** Answers a call that has failed, where its protocol has an answer for that; undefined to let it end in a status. */
+  readonly answerFailure?: (error: KeywardError) => Response | undefined;
 }
 
 /** StreamHandler is the same of a method that answers with a stream. */

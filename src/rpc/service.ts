@@ -46,6 +46,7 @@ export function addService<Service extends Methods<Service>>(
       lasts: 'stream' in handler || method.requestStream,
       // Other methods overwrite the bytes that they read, which may yet have to be handed on.
       answerFromMemory: method.readsBytes === true ? fromMemory(serving, handler, dependencies) : undefined,
+      answerFailure: ofFailure(serving, handler),
     });
   }
   server.addService(definition, implementation);
@@ -120,6 +121,16 @@ function fromMemory(
     if (answer === undefined) return undefined;
     answered.count += 1;
     return responseSerialize(answer);
+  };
+}
+
+/** ofFailure encodes what a handler answers failed calls with, for those that never come to it. */
+function ofFailure({ responseSerialize }: AnyMethod, handler: AnyHandler): MethodRule['answerFailure'] {
+  if (!('answerFailure' in handler)) return undefined;
+  const { answerFailure } = handler;
+  return (error) => {
+    const answer = answerFailure(error);
+    return answer === undefined ? undefined : responseSerialize(answer);
   };
 }
 

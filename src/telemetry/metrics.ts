@@ -9,6 +9,7 @@ import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client';
 import { AuditMetrics } from './audit-metrics.js';
 import { CallMetrics } from './call-metrics.js';
 import { CoherenceMetrics } from './coherence-metrics.js';
+import { GatewayMetrics } from './gateway-metrics.js';
 import { HolderMetrics } from './holder-metrics.js';
 import {
   watchConnections,
@@ -53,6 +54,7 @@ export class Metrics {
   readonly audit: AuditMetrics;
   readonly calls: CallMetrics;
   readonly coherence: CoherenceMetrics;
+  readonly gateways: GatewayMetrics;
   readonly holders: HolderMetrics;
   readonly #registry = new Registry();
 
@@ -60,6 +62,7 @@ export class Metrics {
     this.audit = new AuditMetrics(this.#registry);
     this.calls = new CallMetrics(this.#registry);
     this.coherence = new CoherenceMetrics(this.#registry);
+    this.gateways = new GatewayMetrics(this.#registry);
     this.holders = new HolderMetrics(this.#registry);
   }
 

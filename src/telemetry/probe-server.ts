@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo, Socket } from 'node:net';
+import type { AddressInfo } from 'node:net';
+import { limitConnections } from '../lib/connection-limit.js';
 import { addressText, listenOptions, type ListenAddress } from '../lib/listen-address.js';
 import type { Logger } from './logger.js';
 
@@ -64,7 +65,7 @@ export class ProbeServer {
   static async open(listen: ListenAddress, logger: Logger): Promise<ProbeServer> {
     const server = createServer(LIMITS);
     server.timeout = IDLE_LIMIT_MS;
-    limitConnections(server);
+    limitConnections(server, MAX_CONNECTIONS);
     server.listen(listenOptions(listen));
     try {
       await once(server, 'listening');
@@ -116,24 +117,6 @@ export class ProbeServer {
         return { status: 404, type: TEXT, body: 'only /healthz, /readyz and /metrics\n' };
     }
   }
-}
-
-/** limitConnections closes the connection that has asked nothing for the longest where there is one too many. */
-function limitConnections(server: Server): void {
-  const connections = new Set<Socket>();
-  server.on('connection', (socket: Socket) => {
-    connections.add(socket);
-    socket.once('close', () => connections.delete(socket));
-    if (connections.size <= MAX_CONNECTIONS) return;
-    const [idle] = connections;
-    if (idle === undefined) return;
-    connections.delete(idle);
-    idle.destroy();
-  });
-  server.on('request', ({ socket }: IncomingMessage) => {
-    // A set keeps the order in which its elements came.
-    if (connections.delete(socket)) connections.add(socket);
-  });
 }
 
 function readinessAnswer(readiness: Readiness): Answer {

@@ -12,6 +12,7 @@ interface FactsRow extends OwnerRow {
   name: string;
   is_active: boolean;
   expires_at: Instant | null;
+  created_at: Instant;
   scopes: string[];
   user_is_active: boolean;
   account_is_active: boolean;
@@ -45,7 +46,16 @@ export class VerdictRepository {
 
 function verdictSql(knex: Knex, condition: string): string {
   return joinOwner(knex('token_digests as d').join('tokens as t', 't.id', 'd.token_id'), 't.user_profile_id')
-    .select('d.digest', 't.id as token_id', 't.key_id', 't.name', 't.is_active', 't.scopes', ...OWNER_COLUMNS)
+    .select(
+      'd.digest',
+      't.id as token_id',
+      't.key_id',
+      't.name',
+      't.is_active',
+      't.created_at',
+      't.scopes',
+      ...OWNER_COLUMNS,
+    )
     .select('u.is_active as user_is_active', 'a.is_active as account_is_active')
     .select(knex.raw('least(t.expires_at, d.retires_at) as expires_at'))
     .whereRaw(condition, [knex.raw('$1')])
@@ -60,6 +70,7 @@ function factsFromRow(row: FactsRow): VerdictFacts {
     name: row.name,
     isActive: row.is_active,
     expiresAt: row.expires_at,
+    createdAt: row.created_at,
     scopes: row.scopes,
     owner: { ...ownerFromRow(row), userIsActive: row.user_is_active, accountIsActive: row.account_is_active },
   };

@@ -21,6 +21,7 @@ export interface VerdictFacts {
   readonly isActive: boolean;
   /** When this plaintext is refused: the token's expiry or the end of its grace, whichever is earlier. */
   readonly expiresAt: Instant | null;
+  readonly createdAt: Instant;
   readonly scopes: readonly string[];
   readonly owner: TokenOwner & { readonly userIsActive: boolean; readonly accountIsActive: boolean };
 }
@@ -34,6 +35,8 @@ export class VerdictRecord {
   readonly isActive: boolean;
   /** Milliseconds since 1970, microseconds as a fraction; Infinity for never. */
   readonly expiresAt: number;
+  /** Whole seconds since 1970 at which the token was made. */
+  readonly createdAt: number;
   readonly scopes: readonly string[];
   readonly owner: CachedOwner;
   readonly staleAt: number;
@@ -46,6 +49,7 @@ export class VerdictRecord {
     this.tokenId = facts.tokenId;
     this.isActive = facts.isActive;
     this.expiresAt = facts.expiresAt === null ? Infinity : millisFromInstant(facts.expiresAt);
+    this.createdAt = Math.floor(millisFromInstant(facts.createdAt) / 1000);
     // Most tokens may do everything; one array for all of them saves 80 bytes each.
     this.scopes = facts.scopes.length === 1 && facts.scopes[0] === ALL_SCOPES[0] ? ALL_SCOPES : facts.scopes;
     this.owner = owner;

@@ -167,7 +167,8 @@ function answerBytes(record: VerdictRecord | null): number {
   return SMALL_ANSWER + (record?.answer.length ?? 0);
 }
 
-function isPassing(verdict: Verdict): verdict is Passing {
+/** isPassing tells whether a token passes. */
+export function isPassing(verdict: Verdict): verdict is Passing {
   return verdict.reason === 'OK';
 }
 

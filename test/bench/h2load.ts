@@ -6,7 +6,7 @@ import { promisify } from 'node:util';
 import type { ServerProcess } from './processes.js';
 import { measured, type Scenario } from './scenario.js';
 import { messageOf } from './http2-frames.js';
-import { exchangeOf, plaintextOf } from './tokens.js';
+import { exchangeOf, plaintextOf, type Exchange } from './tokens.js';
 
 /** One connection each, as h2load sends the same body over and over. */
 const PROCESSES = 8;
@@ -16,7 +16,12 @@ const IN_FLIGHT = 12;
  * h2loadScenario asks with h2load, a load generator that is not ours: several processes, each with a token of
  * its own to present and another to ask for, all new in every round.
  */
-export async function h2loadScenario(server: ServerProcess, path: string, tokens: number): Promise<Scenario> {
+export async function h2loadScenario(
+  server: ServerProcess,
+  path: string,
+  tokens: number,
+  ask: (token: number) => Exchange = exchangeOf,
+): Promise<Scenario> {
   const directory = await mkdtemp(join(tmpdir(), 'keyward-bench-'));
   let next = 0;
   return {
@@ -24,7 +29,9 @@ export async function h2loadScenario(server: ServerProcess, path: string, tokens
       const bodies = Array.from({ length: PROCESSES }, () => next++ % tokens);
       const { result, spent } = await measured(server, () =>
         Promise.all(
-          bodies.map((token, caller) => h2load(server.port, path, { directory, token, caller, seconds })),
+          bodies.map((token, caller) =>
+            h2load(server.port, path, { directory, request: ask(token).request, caller, seconds }),
+          ),
         ),
       );
       const calls = result.reduce((sum, { times }) => sum + times.length, 0);
@@ -46,7 +53,7 @@ export async function h2loadScenario(server: ServerProcess, path: string, tokens
 
 interface Run {
   readonly directory: string;
-  readonly token: number;
+  readonly request: Uint8Array;
   readonly caller: number;
   readonly seconds: number;
 }
@@ -58,11 +65,15 @@ interface Log {
   readonly times: number[];
 }
 
-async function h2load(port: number, path: string, { directory, token, caller, seconds }: Run): Promise<Log> {
+async function h2load(
+  port: number,
+  path: string,
+  { directory, request, caller, seconds }: Run,
+): Promise<Log> {
   const body = join(directory, `body-${caller}`);
   const log = join(directory, `log-${caller}`);
   await rm(log, { force: true });
-  await writeFile(body, messageOf(exchangeOf(token).request));
+  await writeFile(body, messageOf(request));
   await promisify(execFile)('h2load', [
     ...['--clients=1', `--max-concurrent-streams=${IN_FLIGHT}`, `--duration=${seconds * 1000}ms`],
     ...[`--data=${body}`, `--log-file=${log}`],

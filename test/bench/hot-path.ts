@@ -1,5 +1,6 @@
 import type { Load } from './load.js';
 import { checkAnswers } from './answers.js';
+import { checkExchangeOf } from './check.js';
 import { h2loadScenario } from './h2load.js';
 import { hasProgram, startBaseline, startKeyward, stop, type ServerProcess } from './processes.js';
 import { startLoad, type Sample, type Scenario } from './scenario.js';
@@ -9,6 +10,7 @@ import { exchangeOf } from './tokens.js';
 import { holdWatchers } from './watchers.js';
 
 export const VALIDATE = '/keyward.token.v1.TokenService/ValidateToken';
+const CHECK = '/envoy.service.auth.v3.Authorization/Check';
 const BATCH_VALIDATE = '/keyward.token.v1.TokenService/BatchValidateTokens';
 export const BATCH = 100;
 export const HIT_TOKENS = 10_000;
@@ -79,6 +81,9 @@ export async function measureHotPath(databaseUrl: string, extent: Extent): Promi
       connections: 4,
       asked: { tokens: HIT_TOKENS, batch: BATCH },
     });
+    scenarios['g'] = hasProgram('h2load')
+      ? await h2loadScenario(keyward, CHECK, HIT_TOKENS, checkExchangeOf)
+      : await startLoad(keyward, checkLoad());
     Object.assign(scenarios, await secretScenarios(secrets, databaseUrl));
     return await measureInRounds(scenarios, extent);
   } finally {
@@ -86,6 +91,12 @@ export async function measureHotPath(databaseUrl: string, extent: Extent): Promi
     for (const each of watchers) each.close();
     for (const server of servers) await stop(server);
   }
+}
+
+/** checkLoad asks what HITS asks, as Envoy does. */
+function checkLoad(): Load {
+  const exchanges = Array.from({ length: HIT_TOKENS }, (_, token) => checkExchangeOf(token));
+  return { ...HITS, path: CHECK, asked: { exchanges } };
 }
 
 async function measureInRounds(scenarios: Record<string, Scenario>, extent: Extent): Promise<Samples> {

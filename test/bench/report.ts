@@ -12,6 +12,7 @@ const TITLES: Readonly<Record<string, string>> = {
   d: `d  BatchValidateTokens of ${BATCH}, hits`,
   e: 'e  GetSecret',
   f: 'f  AccessSecret, 64 bytes, audited',
+  g: 'g  Check of Envoy, hit',
   'a, kept': 'a  over kept connections',
   'b, kept': 'b  over kept connections',
 };
@@ -93,6 +94,8 @@ function comparisonsOf(rounds: Samples): Record<string, number> {
     'd / b, verdicts per second': BATCH * ratio('d', 'b', rate),
     'b / d, CPU per verdict': BATCH * ratio('b', 'd', cpu),
     'c / b, calls per second': ratio('c', 'b', rate),
+    'g / b, calls per second': ratio('g', 'b', rate),
+    'b / g, CPU per call': ratio('b', 'g', cpu),
     'f / e, calls per second': ratio('f', 'e', rate),
     'f / e, CPU per call': ratio('f', 'e', cpu),
     'f - e, p99 in ms': compare('f', 'e', (one, other) => one.p99 - other.p99),

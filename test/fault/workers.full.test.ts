@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import { cp, mkdtemp, rm } from 'node:fs/promises';
+import { get, type IncomingMessage } from 'node:http';
 import { connect as connectSocket, createServer, type AddressInfo, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -128,6 +129,21 @@ async function holdOpen(serving: Serving): Promise<RawHttp2> {
   expect(await validate(connection)).toBe('OK');
   return connection;
 }
+
+test('gateways are answered by all workers, at one port', async () => {
+  const serving = await start({ KEYWARD_GATEWAY_LISTEN: '127.0.0.1:0' });
+  await vi.waitFor(() => expect(entriesOf(serving, 'listening for gateways')).toHaveLength(1));
+  const [entry] = entriesOf(serving, 'listening for gateways') as { readonly address?: string }[];
+  const headers = { authorization: `Bearer ${adminToken}`, 'x-keyward-gateway-token': adminToken };
+  for (let worker = 0; worker < WORKERS; worker += 1) {
+    const asked = get(`http://${entry?.address ?? ''}/auth`, { agent: false, headers });
+    const [response] = (await once(asked, 'response')) as [IncomingMessage];
+    response.resume();
+    expect(response.statusCode).toBe(200);
+  }
+  const metrics = await (await fetch(`${serving.http}/metrics`)).text();
+  expect(metrics).toContain(`keyward_gateway_requests_total{endpoint="/auth",status="200"} ${WORKERS}`);
+});
 
 test('all workers serve the one port, each some of the connections', async () => {
   const serving = await start({ KEYWARD_LOG_LEVEL: 'debug' });

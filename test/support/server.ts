@@ -13,6 +13,8 @@ import { execute } from './sql.js';
 /** TestServer is the service, in this process, on a port of its own. */
 export interface TestServer {
   readonly address: string;
+  /** URL of the listener of gateways, if there is one. */
+  readonly gatewayUrl: string;
   /** log is everything written so far. */
   log(): string;
   /** metric is the sum of a metric's values, over all labels. */
@@ -79,6 +81,7 @@ export async function startTestServer({
   const metric = async (name: string): Promise<number> => sumOf(name, await server.metrics.text());
   return {
     address: `${host}:${server.port}`,
+    gatewayUrl: `${config.tlsCert === undefined ? 'http' : 'https'}://${host}:${server.gatewayPort ?? 0}`,
     log: () => log,
     metric,
     heard: async () => {

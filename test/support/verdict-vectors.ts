@@ -19,6 +19,7 @@ const FACTS: VerdictFacts = {
   name: 'key',
   isActive: true,
   expiresAt: null,
+  createdAt: 0n,
   scopes: ['*'],
   owner: ANY_OWNER,
 };

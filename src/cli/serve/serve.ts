@@ -10,6 +10,7 @@ import { openDatabase, type Database } from '../../db/knex.js';
 import { migrate } from '../../db/migrate.js';
 import { systemClock } from '../../lib/clock.js';
 import { Closer } from '../../lib/closer.js';
+import { addressText } from '../../lib/listen-address.js';
 import { millisFromInstant } from '../../lib/instant.js';
 import { readPrivately, writePrivately } from '../../lib/private-file.js';
 import { readServerTls } from '../../rpc/server-tls.js';
@@ -115,7 +116,12 @@ async function run(
   stopping.throwIfAborted();
   probes?.show(service);
   const address = `${config.listen.host}:${service.port}`;
-  logger.info({ address, tls: config.tlsCert !== undefined }, 'listening');
+  const tls = config.tlsCert !== undefined;
+  logger.info({ address, tls }, 'listening');
+  if (config.gatewayListen !== undefined && service.gatewayPort !== undefined) {
+    const gateways = addressText({ ...config.gatewayListen, port: service.gatewayPort });
+    logger.info({ address: gateways, tls }, 'listening for gateways');
+  }
   if (config.databaseUrl === undefined) printText(welcome(config, service.port));
   return service;
 }

@@ -1,7 +1,7 @@
 import type { Http2Session } from 'node:http2';
 import type { Socket } from 'node:net';
-import { TLSSocket } from 'node:tls';
 import { isConnected, openStreams, startReading, stopReading } from '../library.js';
+import { authContextOf } from '../auth-context.js';
 import type { Credentials } from '../authenticator.js';
 import { LimitedShare, type Share } from './collected-bytes.js';
 import { bodyOf, ignore } from './guarded-stream.js';
@@ -61,7 +61,7 @@ export class Connection implements Source {
 
   /** Who TLS says is at the other end. */
   get authContext(): Credentials['authContext'] {
-    return (this.#authContext ??= authContextOf(this.#session));
+    return (this.#authContext ??= authContextOf(this.#session?.socket));
   }
 
   /** opened tells of the session. */
@@ -192,16 +192,4 @@ export class Connection implements Source {
     if (mustStop) stopReading(this.#session);
     else this.#isStopped = !startReading(this.#session);
   }
-}
-
-/** authContextOf is what the library tells of a call on that session, to the letter. */
-function authContextOf(session: Http2Session | undefined): Credentials['authContext'] {
-  const socket = session?.socket;
-  if (!(socket instanceof TLSSocket) || !socket.authorized) return {};
-  const certificate = socket.getPeerCertificate();
-  return {
-    transportSecurityType: 'ssl',
-    // An empty object stands for none.
-    ...(Buffer.isBuffer(certificate.raw) ? { sslPeerCertificate: certificate } : {}),
-  };
 }

@@ -158,7 +158,9 @@ export class FrontDoor implements BodyKeeper {
       const { requestId, startedAt } = judging ?? { requestId: randomUUID(), startedAt: performance.now() };
       const told = { path: rule.path, requestId, peer: connection?.peer ?? 'unknown' };
       callEnded(this.#dependencies, told, startedAt, error);
-      sendStatus(stream, toStatus(error));
+      const answer = rule.answerFailure?.(error);
+      if (answer === undefined) sendStatus(stream, toStatus(error));
+      else this.lane.answers.send(stream, answer);
     }
     if (connection === undefined) return;
     if (error.reason === 'REQUEST_TIMEOUT') this.#connections.retire(connection);

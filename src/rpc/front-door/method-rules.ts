@@ -1,4 +1,5 @@
 import type { ServiceDefinition } from '@grpc/grpc-js';
+import type { KeywardError } from '../../lib/errors.js';
 import type { Authenticated, KnownCaller } from '../authenticator.js';
 import type { Work } from './load-limit.js';
 
@@ -20,6 +21,8 @@ export interface MethodRule {
    * answers. Nothing may have happened where it gives undefined.
    */
   readonly answerFromMemory?: AnswerFromMemory | undefined;
+  /** Gives the message that a call is answered with which is refused here; undefined to end it in a status. */
+  readonly answerFailure?: ((error: KeywardError) => Buffer | undefined) | undefined;
 }
 
 /** AnswerFromMemory gives the message of the answer; undefined to leave the call to the library. */

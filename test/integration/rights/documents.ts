@@ -54,7 +54,7 @@ export function documentOf(
   const [isActive, isStaff, isSuperuser] = flags;
   const expiresAt =
     expiry === undefined ? {} : { expiresAt: new Date(Date.now() + expiry * 1000).toISOString() };
-    const document = (kind: string, name: string, spec: object) => {
+  const document = (kind: string, name: string, spec: object) => {
     return { apiVersion: 'keyward/v1', kind, metadata: { name }, spec };
   };
   const accountNumber = account ?? UNUSED_ACCOUNT;

@@ -103,7 +103,7 @@ function factsOf(digest: string): [string, VerdictFacts][] {
   if (scope === undefined) return [];
   const owner = ANY_OWNER;
   const token = { tokenId: 1n, keyId: '3f2504e0-4f89-41d3-9a0c-0305e82c3301', name: 'key', isActive: true };
-  return [[digest, { digest, ...token, expiresAt: null, scopes: [scope], owner }]];
+  return [[digest, { digest, ...token, expiresAt: null, createdAt: 0n, scopes: [scope], owner }]];
 }
 
 function client(token?: string): KeywardClient {

@@ -23,6 +23,7 @@ const FACTS = {
   name: 'key',
   isActive: true,
   expiresAt: null,
+  createdAt: 0n,
   scopes: ['*'],
   owner: OWNER,
 };

@@ -47,6 +47,7 @@ function factsUntil(expiresAt: number): VerdictFacts {
     name: 'a token',
     isActive: true,
     expiresAt: instantFromMillis(expiresAt),
+    createdAt: 0n,
     scopes: ['*'],
     owner,
   };

@@ -147,6 +147,7 @@ const facts: fc.Arbitrary<VerdictFacts> = fc.record({
   name: anyText({ minLength: 1 }),
   isActive: fc.boolean(),
   expiresAt: fc.option(fc.bigInt(MIN_INSTANT, MAX_INSTANT)),
+  createdAt: fc.constant(0n),
   scopes: fc.array(anyText(), { maxLength: 4 }),
   owner: fc.record({
     profileId: int64,

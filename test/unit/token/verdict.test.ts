@@ -11,6 +11,7 @@ const FACTS: VerdictFacts = {
   name: 'key',
   isActive: true,
   expiresAt: null,
+  createdAt: 0n,
   scopes: ['billing.*'],
   owner: ANY_OWNER,
 };

@@ -29,6 +29,7 @@ beforeEach(() => {
     name: 'key',
     isActive: true,
     expiresAt: null,
+    createdAt: 0n,
     scopes: ['a'],
     owner: ANY_OWNER,
   };

@@ -11,6 +11,8 @@ export interface StartOrder {
   readonly databaseUrl: string;
   /** Port to serve gRPC on, never 0. */
   readonly port: number;
+  /** Port to answer gateways on, never 0; undefined for none. */
+  readonly gatewayPort: number | undefined;
 }
 
 /** ToWorker is what the main process sends. Its channel is a socket pair that no other process can read. */

@@ -29,9 +29,13 @@ process.on('SIGINT', () => undefined);
 process.on('SIGHUP', () => undefined);
 send({ type: 'ready' });
 
-async function begin({ worker, replicaId, databaseUrl, port }: StartOrder): Promise<void> {
+async function begin({ worker, replicaId, databaseUrl, port, gatewayPort }: StartOrder): Promise<void> {
   logger = logger.child({ worker });
-  const own = { ...config, listen: { ...config.listen, port } };
+  const own = {
+    ...config,
+    listen: { ...config.listen, port },
+    gatewayListen: config.gatewayListen && { ...config.gatewayListen, port: gatewayPort ?? 0 },
+  };
   try {
     const keyring = await openKeyring(config);
     starting = startServer({ config: own, databaseUrl, keyring, clock: systemClock, logger, replicaId });

@@ -16,6 +16,8 @@ export interface WorkersDependencies {
   readonly count: number;
   /** Address that all workers share. */
   readonly listen: ListenAddress;
+  /** The same for gateways; undefined for none. */
+  readonly gatewayListen: ListenAddress | undefined;
   readonly databaseUrl: string;
   /** Milliseconds that a worker has to stop in order. */
   readonly stopLimitMs: number;
@@ -50,6 +52,7 @@ const MAX_STILLBORN = 5;
 export class Workers implements ProbeSource {
   /** port is the one that all workers share. */
   readonly port: number;
+  readonly gatewayPort: number | undefined;
   /** failure resolves when it has given up. */
   readonly failure: Promise<Error>;
   readonly #dependencies: WorkersDependencies;
@@ -58,9 +61,10 @@ export class Workers implements ProbeSource {
   #giveUp: (error: Error) => void = () => undefined;
   #isStopping = false;
 
-  private constructor(dependencies: WorkersDependencies, port: number) {
+  private constructor(dependencies: WorkersDependencies, port: number, gatewayPort: number | undefined) {
     this.#dependencies = dependencies;
     this.port = port;
+    this.gatewayPort = gatewayPort;
     this.failure = new Promise((resolve) => (this.#giveUp = resolve));
     this.#slots = Array.from({ length: dependencies.count }, (_, index) => ({
       worker: index + 1,
@@ -77,7 +81,9 @@ export class Workers implements ProbeSource {
 
   /** start starts all workers and waits until they listen. If one cannot, it ends the others and throws. */
   static async start(dependencies: WorkersDependencies): Promise<Workers> {
-    const workers = new Workers(dependencies, await usablePort(dependencies.listen));
+    const { listen, gatewayListen } = dependencies;
+    const gatewayPort = gatewayListen && (await usablePort(gatewayListen));
+    const workers = new Workers(dependencies, await usablePort(listen), gatewayPort);
     try {
       await Promise.all(workers.#slots.map((slot) => workers.#fork(slot).listening()));
       return workers;
@@ -123,7 +129,8 @@ export class Workers implements ProbeSource {
   #fork(slot: Slot): WorkerProcess {
     const { databaseUrl, logger } = this.#dependencies;
     const { worker } = slot;
-    const started = new WorkerProcess({ worker, databaseUrl, port: this.port });
+    const { port, gatewayPort } = this;
+    const started = new WorkerProcess({ worker, databaseUrl, port, gatewayPort });
     slot.current = started;
     void started.ended.then((end) => {
       this.#onEnd(slot, started, end);

@@ -19,6 +19,7 @@ const KEYWARD: VerdictFacts = {
   name: 'n',
   isActive: true,
   expiresAt: null,
+  createdAt: 0n,
   scopes: ['*'],
   owner: ANY_OWNER,
 };
