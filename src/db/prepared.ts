@@ -43,6 +43,22 @@ export function prepare<Row>(knex: Knex, name: string, text: string): (values: u
   };
 }
 
+/** prepareEach makes a statement of the text that belongs to a condition, when that is first asked for: there must be few. */
+export function prepareEach<Row>(
+  knex: Knex,
+  name: string,
+  textOf: (condition: string) => string,
+): (condition: string, values: unknown[]) => Promise<Row[]> {
+  const statements = new Map<string, (values: unknown[]) => Promise<Row[]>>();
+  return (condition, values) => {
+    const known = statements.get(condition);
+    if (known !== undefined) return known(values);
+    const statement = prepare<Row>(knex, name, textOf(condition));
+    statements.set(condition, statement);
+    return statement(values);
+  };
+}
+
 /** uniqueName makes names differ where texts do: sessions of a pooler may meet statements of another version of this program. */
 function uniqueName(name: string, text: string): string {
   return `${name}-${createHash('sha256').update(text).digest('hex').slice(0, 16)}`;

@@ -1,5 +1,7 @@
 import type { Knex } from 'knex';
-import { joinOwner, OWNER_COLUMNS, ownerFromRow, whereOwner, type OwnerRow } from '../authz/owner-rows.js';
+import type { Caller } from '../authz/caller.js';
+import { readBesideRights, type BesideRights, type ReadBesideRights } from '../authz/caller-rows.js';
+import { joinOwner, namedOwner, OWNER_COLUMNS, ownerFromRow, type OwnerRow } from '../authz/owner-rows.js';
 import type { Owner } from '../authz/owner.js';
 import type { Condition } from '../authz/reader-rows.js';
 import { PLATFORM_ACCOUNT_NUMBER, type CallerRights } from '../authz/rights.js';
@@ -27,37 +29,48 @@ interface SecretRow extends OwnerRow {
   row_version: bigint;
 }
 
+interface ReadSecretRow extends SecretRow {
+  grant_ends_at: Instant | null;
+}
+
+/** ReadSecret is a secret, and when the last of the grants to the caller's profiles ends or ended; null if there never was one. */
+export interface ReadSecret {
+  readonly secret: Secret;
+  readonly grantEndsAt: Instant | null;
+}
+
+/** Of the caller c. */
+const GRANT_ENDS_AT = `(SELECT max(coalesce(g.expires_at, 'infinity')) FROM secret_grants g
+  WHERE g.secret_id = s.id AND g.user_profile_id = ANY (c.caller_profile_ids))`;
+
 /** SecretRepository is every SQL statement about secrets themselves. What writes needs a transaction. */
 export class SecretRepository {
   readonly #knex: Knex;
+  readonly #readFor: ReadBesideRights<ReadSecretRow>;
 
   constructor(knex: Knex) {
     this.#knex = knex;
+    const read = select(knex).select(knex.raw(`${GRANT_ENDS_AT} AS grant_ends_at`));
+    this.#readFor = readBesideRights(knex, 'secret-get', read);
+  }
+
+  /** readFor reads what find does, with the rights of a caller, in one prepared statement. */
+  async readFor(caller: Caller, ref: SecretRef): Promise<BesideRights<ReadSecret>> {
+    const { callerRights, found } = await this.#readFor(caller, named(ref));
+    return {
+      callerRights,
+      found: found.map((row) => ({ secret: secretFromRow(row), grantEndsAt: row.grant_ends_at })),
+    };
   }
 
   /**
    * find returns the secrets that a reference names: at most one, but for a name in a whole account. By its id it
    * finds a deleted one too. With `meant`, a name in a whole account names only what is meant by it.
    */
-  async find(ref: SecretRef, trx: Knex = this.#knex, meant?: Condition): Promise<Secret[]> {
-    const query = select(trx);
-    switch (ref.by) {
-      case 'id':
-        void query.where('s.id', String(ref.id));
-        break;
-      case 'owner':
-        void whereOwner(query, ref.owner).where('s.name', ref.name).whereNull('s.deleted_at');
-        break;
-      case 'account':
-        void query
-          .where('a.account_number', ref.accountNumber)
-          .where('s.name', ref.name)
-          .whereNull('s.deleted_at')
-          .orderBy('s.id');
-        if (meant === undefined) void query.limit(100);
-        else void query.whereRaw(meant.sql, meant.bindings);
-        break;
-    }
+  async find(ref: SecretRef, trx: Knex, meant?: Condition): Promise<Secret[]> {
+    const { sql, bindings } = named(ref);
+    const query = select(trx).whereRaw(sql, bindings).orderBy('s.id');
+    if (ref.by === 'account' && meant !== undefined) void query.whereRaw(meant.sql, meant.bindings);
     const rows = (await query) as SecretRow[];
     return rows.map(secretFromRow);
   }
@@ -237,6 +250,18 @@ function select(trx: Knex): Knex.QueryBuilder {
   return joinOwner(trx('secrets as s'), 's.user_profile_id')
     .select('s.*', ...OWNER_COLUMNS)
     .select(trx.raw(`${LATEST_VERSION} as latest_version`), trx.raw(`${ENABLED_VERSION} as enabled_version`));
+}
+
+function named(ref: SecretRef): Condition {
+  if (ref.by === 'id') return { sql: 's.id = ?', bindings: [String(ref.id)] };
+  const among =
+    ref.by === 'owner'
+      ? namedOwner(ref.owner)
+      : { sql: 'a.account_number = ?', bindings: [ref.accountNumber] };
+  return {
+    sql: `${among.sql} AND s.name = ? AND s.deleted_at IS NULL`,
+    bindings: [...among.bindings, ref.name],
+  };
 }
 
 function whereReadable(

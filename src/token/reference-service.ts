@@ -57,9 +57,9 @@ export class TokenReferenceService {
   }
 
   async list(caller: Caller, ref: TokenRef, page: PageQuery): Promise<Page<Reference>> {
-    const { rightsReader, finder, references } = this.#deps;
+    const { finder, references } = this.#deps;
     return reading(async () => {
-      const token = await finder.findReadable(await rightsReader.of(caller), ref);
+      const { token } = await finder.findReadable(caller, ref);
       return references.list(token.id, page);
     });
   }

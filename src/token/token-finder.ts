@@ -1,4 +1,5 @@
-import { meantByName, type Condition } from '../authz/reader-rows.js';
+import type { Caller } from '../authz/caller.js';
+import { meantByName } from '../authz/reader-rows.js';
 import { accessTo, type CallerRights } from '../authz/rights.js';
 import type { Transaction } from '../db/knex.js';
 import { notFound, notPermitted } from '../lib/errors.js';
@@ -6,7 +7,14 @@ import { requireEtag } from '../lib/etag.js';
 import { onlyOne } from '../lib/only-one.js';
 import type { TokenRef } from './token-ref.js';
 import type { TokenRepository } from './token-repository.js';
+import type { Consumers } from '../lib/references.js';
 import type { Token, TokenOwner } from './token.js';
+
+/** HeldToken is a token with who holds it; after a change that takes nothing from those, without them. */
+export interface HeldToken {
+  readonly token: Token;
+  readonly consumers: Consumers;
+}
 
 /** TokenFinder finds the tokens that callers name, and tells absence, prohibition and permission apart. */
 export class TokenFinder {
@@ -16,21 +24,21 @@ export class TokenFinder {
     this.#tokens = tokens;
   }
 
-  /** findReadable finds a token that the caller may read. */
+  /** findReadable finds a token that the caller may read, in one statement. */
   async findReadable(
-    callerRights: CallerRights,
+    caller: Caller,
     ref: TokenRef,
-    trx?: Transaction,
-    meant?: Condition,
-  ): Promise<Token> {
-    const found = await this.#tokens.find(ref, trx, meant);
-    const readable = found.filter(({ owner }) => accessTo(callerRights, owner) !== 'none');
-    return onlyOne('token', readable, ({ id }) => id);
+  ): Promise<HeldToken & { readonly callerRights: CallerRights }> {
+    const { callerRights, found } = await this.#tokens.readFor(caller, ref);
+    const readable = found.filter(({ token }) => accessTo(callerRights, token.owner) !== 'none');
+    return { ...onlyOne('token', readable, ({ token }) => token.id), callerRights };
   }
 
   /** findManaged finds a token that the caller manages. */
   async findManaged(callerRights: CallerRights, ref: TokenRef, trx: Transaction): Promise<Token> {
-    const token = await this.findReadable(callerRights, ref, trx, meantByName(callerRights));
+    const found = await this.#tokens.find(ref, trx, meantByName(callerRights));
+    const readable = found.filter(({ owner }) => accessTo(callerRights, owner) !== 'none');
+    const token = onlyOne('token', readable, ({ id }) => id);
     requireManage(callerRights, token.owner, 'token');
     return token;
   }

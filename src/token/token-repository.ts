@@ -1,11 +1,13 @@
 import type { Knex } from 'knex';
+import type { Caller } from '../authz/caller.js';
+import { readBesideRights, type BesideRights, type ReadBesideRights } from '../authz/caller-rows.js';
 import {
   findOwner,
   joinOwner,
+  namedOwner,
   OWNER_COLUMNS,
   ownerFromRow,
   selectOwner,
-  whereOwner,
   type OwnerRow,
 } from '../authz/owner-rows.js';
 import type { Condition } from '../authz/reader-rows.js';
@@ -13,10 +15,17 @@ import type { UserProfileRef, UserRef } from '../authz/refs.js';
 import { PLATFORM_ACCOUNT_NUMBER, type Readable } from '../authz/rights.js';
 import { fromColumns, NOW, toColumns } from '../db/field-columns.js';
 import { listPage } from '../db/list-query.js';
+import {
+  consumersFromJson,
+  consumersOf,
+  TOKEN_REFERENCES,
+  type ConsumersJson,
+} from '../db/reference-repository.js';
 import { namesAreUnique } from '../db/pg-errors.js';
 import { inTransaction, reading } from '../db/transaction.js';
 import { formatPgTimestamp, type Instant } from '../lib/instant.js';
 import type { Page, PageQuery } from '../lib/page.js';
+import type { Consumers } from '../lib/references.js';
 import { ISSUER_COLUMNS, TOKEN_COLUMNS } from './token-columns.js';
 import type { TokenRef } from './token-ref.js';
 import { digestBytes, digestFromBytes, type Digest } from '../crypto/digest.js';
@@ -46,6 +55,10 @@ interface TokenRow extends OwnerRow {
   issued_by_key_id: string | null;
 }
 
+interface HeldTokenRow extends TokenRow {
+  consumers: ConsumersJson;
+}
+
 /** Retired digests of a token that are kept, so that they are EXPIRED and not UNKNOWN. Older ones go. */
 const MAX_RETIRED_DIGESTS = 10;
 /** Past by every clock, and still in the order in which digests were retired. */
@@ -55,33 +68,32 @@ const ISSUER_FIELDS = Object.values(ISSUER_COLUMNS).map(({ sql }) => sql);
 /** TokenRepository is every SQL statement about tokens. What writes needs a transaction. */
 export class TokenRepository {
   readonly #knex: Knex;
+  readonly #readFor: ReadBesideRights<HeldTokenRow>;
 
   constructor(knex: Knex) {
     this.#knex = knex;
+    const held = this.#select(knex).select(knex.raw(`${consumersOf(TOKEN_REFERENCES, 't.id')} AS consumers`));
+    this.#readFor = readBesideRights(knex, 'token-get', held);
+  }
+
+  /** readFor reads what find does, and who holds it, with the rights of a caller in one prepared statement. */
+  async readFor(
+    caller: Caller,
+    ref: TokenRef,
+  ): Promise<BesideRights<{ token: Token; consumers: Consumers }>> {
+    const { callerRights, found } = await this.#readFor(caller, named(ref));
+    const held = found.map((row) => ({
+      token: tokenFromRow(row),
+      consumers: consumersFromJson(row.id, row.consumers),
+    }));
+    return { callerRights, found: held };
   }
 
   /** find returns the tokens that a reference names: at most one, but for a name in a whole account, if it is meant. */
   async find(ref: TokenRef, trx: Knex = this.#knex, meant?: Condition): Promise<Token[]> {
-    const query = this.#select(trx);
-    switch (ref.by) {
-      case 'id':
-        void query.where('t.id', String(ref.id));
-        break;
-      case 'key_id':
-        void query.where('t.key_id', ref.keyId);
-        break;
-      case 'owner':
-        void whereOwner(query, ref.owner).where('t.name', ref.name);
-        break;
-      case 'account':
-        void query
-          .where('a.account_number', ref.accountNumber)
-          .where('t.name', ref.name)
-          .orderBy('t.id')
-          .limit(100);
-        if (meant !== undefined) void query.whereRaw(meant.sql, meant.bindings);
-        break;
-    }
+    const { sql, bindings } = named(ref);
+    const query = this.#select(trx).whereRaw(sql, bindings).orderBy('t.id').limit(100);
+    if (ref.by === 'account' && meant !== undefined) void query.whereRaw(meant.sql, meant.bindings);
     const rows = (await query) as TokenRow[];
     return rows.map(tokenFromRow);
   }
@@ -315,6 +327,16 @@ export class TokenRepository {
       ...issuerColumns(issuer),
     });
   }
+}
+
+function named(ref: TokenRef): Condition {
+  if (ref.by === 'id') return { sql: 't.id = ?', bindings: [String(ref.id)] };
+  if (ref.by === 'key_id') return { sql: 't.key_id = ?', bindings: [ref.keyId] };
+  const among =
+    ref.by === 'owner'
+      ? namedOwner(ref.owner)
+      : { sql: 'a.account_number = ?', bindings: [ref.accountNumber] };
+  return { sql: `${among.sql} AND t.name = ?`, bindings: [...among.bindings, ref.name] };
 }
 
 /** unique runs a statement that writes a name. */

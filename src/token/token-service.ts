@@ -23,7 +23,7 @@ import type { CopySettings } from '../lib/resource-rules.js';
 import { endsSooner, isGain, type Power } from './gain.js';
 import { Revocation, type Revoked } from './revocation.js';
 import { entryOf } from './token-audit.js';
-import { requireManage, type TokenFinder } from './token-finder.js';
+import { requireManage, type HeldToken, type TokenFinder } from './token-finder.js';
 import type { TokenRef } from './token-ref.js';
 import type { TokenRepository } from './token-repository.js';
 import type { Digest } from '../crypto/digest.js';
@@ -82,12 +82,6 @@ interface Changed {
   readonly consumers?: Consumers;
 }
 
-/** HeldToken is a token with who holds it; after a change that takes nothing from those, without them. */
-export interface HeldToken {
-  readonly token: Token;
-  readonly consumers: Consumers;
-}
-
 /** TokenService is what can be done with tokens, and who may do it. */
 export class TokenService {
   readonly #deps: TokenServiceDependencies;
@@ -106,12 +100,8 @@ export class TokenService {
   }
 
   async get(caller: Caller, ref: TokenRef): Promise<HeldToken> {
-    const { rightsReader, finder, references } = this.#deps;
-    return reading(async () => {
-      const callerRights = await rightsReader.of(caller);
-      const token = await finder.findReadable(callerRights, ref);
-      return { token: shownTo(callerRights, token), consumers: await references.consumersOf(token.id) };
-    });
+    const { callerRights, token, consumers } = await this.#deps.finder.findReadable(caller, ref);
+    return { token: shownTo(callerRights, token), consumers };
   }
 
   async list(caller: Caller, page: PageQuery): Promise<Page<Token>> {
