@@ -3,16 +3,16 @@ import type { Caller } from '../authz/caller.js';
 import { readBesideRights, type BesideRights, type ReadBesideRights } from '../authz/caller-rows.js';
 import { joinOwner, namedOwner, OWNER_COLUMNS, ownerFromRow, type OwnerRow } from '../authz/owner-rows.js';
 import type { Owner } from '../authz/owner.js';
-import type { Condition } from '../authz/reader-rows.js';
-import { PLATFORM_ACCOUNT_NUMBER, type CallerRights } from '../authz/rights.js';
+import { mayReadProfile, ownedReadably, type Condition } from '../authz/reader-rows.js';
+import { readable, type CallerRights } from '../authz/rights.js';
 import { fromColumns, NOW, toColumns } from '../db/field-columns.js';
-import { listPage } from '../db/list-query.js';
+import { largePage, MOST_LOOKED_AT, ownedBy } from '../db/large-list.js';
 import { namesAreUnique } from '../db/pg-errors.js';
 import { alreadyExists } from '../lib/errors.js';
 import { formatPgTimestamp, type Instant } from '../lib/instant.js';
 import type { Page, PageQuery } from '../lib/page.js';
 import { foldName } from '../lib/text.js';
-import { ENABLED_VERSION, LATEST_VERSION, SECRET_COLUMNS } from './secret-columns.js';
+import { ENABLED_VERSION, INDEXED_FIELDS, LATEST_VERSION, SECRET_COLUMNS } from './secret-columns.js';
 import type { SecretRef } from './secret-ref.js';
 import { SECRET_FIELDS, type Secret, type SecretChange, type SecretSettings } from './secret.js';
 import { NAME_LOCK } from '../db/advisory-locks.js';
@@ -128,16 +128,36 @@ export class SecretRepository {
     showDeleted: boolean,
     page: PageQuery,
   ): Promise<Page<Secret>> {
-    const query = select(this.#knex);
-    if (!showDeleted) void query.whereNull('s.deleted_at');
-    if (callerRights.profiles.length === 0) void query.whereRaw('false');
-    else if (!callerRights.isSuperuser) {
-      void query.where((either) => {
-        void either.where((live) => void whereReadable(live.whereNull('s.deleted_at'), callerRights, now));
-        if (showDeleted) void either.orWhere((managed) => void whereManaged(managed, callerRights));
-      });
-    }
-    return listPage<Secret>(this.#knex, query, SECRET_COLUMNS, page, secretFromRow);
+    const visible = (query: Knex.QueryBuilder): Knex.QueryBuilder => {
+      if (!showDeleted) void query.whereNull('s.deleted_at');
+      return whereVisible(query, callerRights, now, showDeleted);
+    };
+    const owned = mayReadProfile(callerRights);
+    const isSuperuser = readable(callerRights) === 'everything';
+    const owners = (query: Knex.QueryBuilder): Knex.QueryBuilder => query.whereRaw(owned.sql, owned.bindings);
+    const narrow = (): Knex.QueryBuilder =>
+      ownedBy(this.#knex, { table: 'secrets' }, owners).union(
+        this.#knex('secret_grants')
+          .select('secret_id as id')
+          .whereRaw('user_profile_id = ANY (?::bigint[])', [profileIds(callerRights)])
+          .limit(MOST_LOOKED_AT + 1),
+        true,
+      );
+    return largePage<Secret>(
+      this.#knex,
+      {
+        table: 'secrets',
+        alias: 's',
+        columns: SECRET_COLUMNS,
+        indexed: INDEXED_FIELDS,
+        select: () => visible(select(this.#knex)),
+        visible,
+        narrow: isSuperuser ? undefined : narrow(),
+        owners: (query) => (isSuperuser ? query : whereOwnsReadable(query, callerRights, now)),
+        fromRow: secretFromRow,
+      },
+      page,
+    );
   }
 
   /**
@@ -264,26 +284,48 @@ function named(ref: SecretRef): Condition {
   };
 }
 
-function whereReadable(
+/** GRANTED selects the secrets that are granted to profiles, at a time. */
+const GRANTED = `SELECT g.secret_id FROM secret_grants g
+  WHERE g.user_profile_id = ANY (?::bigint[]) AND (g.expires_at IS NULL OR g.expires_at >= ?::timestamptz)`;
+
+/** whereOwnsReadable leaves user profiles that may own a secret which the caller may read. */
+function whereOwnsReadable(
   query: Knex.QueryBuilder,
   callerRights: CallerRights,
   now: Instant,
 ): Knex.QueryBuilder {
-  const accountIds = callerRights.profiles.map(({ accountId }) => String(accountId));
+  const { sql, bindings } = mayReadProfile(callerRights);
   return query.whereRaw(
-    `(p.account_id = ANY (?::bigint[]) OR a.account_number = ? OR EXISTS (
-       SELECT FROM secret_grants g WHERE g.secret_id = s.id AND g.user_profile_id = ANY (?::bigint[])
-         AND (g.expires_at IS NULL OR g.expires_at >= ?::timestamptz)))`,
-    [accountIds, PLATFORM_ACCOUNT_NUMBER, profileIds(callerRights), formatPgTimestamp(now)],
+    `(${sql} OR p.id = ANY (ARRAY(SELECT user_profile_id FROM secrets WHERE deleted_at IS NULL AND id = ANY (ARRAY(${GRANTED})))))`,
+    [...bindings, profileIds(callerRights), formatPgTimestamp(now)],
   );
 }
 
-function whereManaged(query: Knex.QueryBuilder, callerRights: CallerRights): Knex.QueryBuilder {
-  const staffed = callerRights.isStaff ? callerRights.profiles.map(({ accountId }) => String(accountId)) : [];
-  return query.whereRaw('(p.id = ANY (?::bigint[]) OR p.account_id = ANY (?::bigint[]))', [
-    profileIds(callerRights),
-    staffed,
-  ]);
+/** whereVisible leaves live secrets that the caller may read, and with `showDeleted` deleted ones that the caller manages. */
+function whereVisible(
+  query: Knex.QueryBuilder,
+  callerRights: CallerRights,
+  now: Instant,
+  showDeleted: boolean,
+): Knex.QueryBuilder {
+  const seen = readable(callerRights);
+  if (seen === 'everything') return query;
+  if (seen === 'nothing') return query.whereRaw('false');
+  const owned = ownedReadably(callerRights, 's.user_profile_id');
+  const granted = `s.id = ANY (ARRAY(${GRANTED}))`;
+  return query.where((either) => {
+    void either.whereRaw(`(s.deleted_at IS NULL AND (${owned.sql} OR ${granted}))`, [
+      ...owned.bindings,
+      profileIds(callerRights),
+      formatPgTimestamp(now),
+    ]);
+    if (!showDeleted) return;
+    const { accountIds, profileIds: own } = seen.managed;
+    void either.orWhereRaw(
+      `s.user_profile_id = ANY (?::bigint[] || ARRAY(SELECT p.id FROM user_profiles p WHERE p.account_id = ANY (?::bigint[])))`,
+      [own.map(String), accountIds.map(String)],
+    );
+  });
 }
 
 function profileIds({ profiles }: CallerRights): string[] {

@@ -10,11 +10,11 @@ import {
   selectOwner,
   type OwnerRow,
 } from '../authz/owner-rows.js';
-import type { Condition } from '../authz/reader-rows.js';
+import { mayReadProfile, ownedReadably, type Condition } from '../authz/reader-rows.js';
 import type { UserProfileRef, UserRef } from '../authz/refs.js';
-import { PLATFORM_ACCOUNT_NUMBER, type Readable } from '../authz/rights.js';
+import { readable, type CallerRights, type Readable } from '../authz/rights.js';
 import { fromColumns, NOW, toColumns } from '../db/field-columns.js';
-import { listPage } from '../db/list-query.js';
+import { largePage, ownedBy } from '../db/large-list.js';
 import {
   consumersFromJson,
   consumersOf,
@@ -26,7 +26,7 @@ import { inTransaction, reading } from '../db/transaction.js';
 import { formatPgTimestamp, type Instant } from '../lib/instant.js';
 import type { Page, PageQuery } from '../lib/page.js';
 import type { Consumers } from '../lib/references.js';
-import { ISSUER_COLUMNS, TOKEN_COLUMNS } from './token-columns.js';
+import { INDEXED_FIELDS, ISSUER_COLUMNS, TOKEN_COLUMNS } from './token-columns.js';
 import type { TokenRef } from './token-ref.js';
 import { digestBytes, digestFromBytes, type Digest } from '../crypto/digest.js';
 import {
@@ -63,7 +63,7 @@ interface HeldTokenRow extends TokenRow {
 const MAX_RETIRED_DIGESTS = 10;
 /** Past by every clock, and still in the order in which digests were retired. */
 const LONG_AGO = "(clock_timestamp() - interval '1000 years')";
-const ISSUER_FIELDS = Object.values(ISSUER_COLUMNS).map(({ sql }) => sql);
+const ISSUER_FIELDS = Object.keys(ISSUER_COLUMNS).map((column) => `d.${column}`);
 
 /** TokenRepository is every SQL statement about tokens. What writes needs a transaction. */
 export class TokenRepository {
@@ -116,24 +116,31 @@ export class TokenRepository {
     return token;
   }
 
-  async list(readable: Readable, page: PageQuery): Promise<Page<Token>> {
-    const query = this.#select(this.#knex);
-    if (readable === 'nothing') void query.whereRaw('false');
-    else if (readable !== 'everything') {
-      const accountIds = readable.accountIds.map(String);
-      void query.whereRaw('(p.account_id = ANY (?::bigint[]) OR a.account_number = ?)', [
-        accountIds,
-        PLATFORM_ACCOUNT_NUMBER,
-      ]);
-      if (page.comparisons.some(({ field }) => field in ISSUER_COLUMNS)) {
-        const { accountIds: managed, profileIds } = readable.managed;
-        void query.whereRaw('(p.account_id = ANY (?::bigint[]) OR p.id = ANY (?::bigint[]))', [
-          managed.map(String),
-          profileIds.map(String),
-        ]);
-      }
-    }
-    return listPage<Token>(this.#knex, query, TOKEN_COLUMNS, page, tokenFromRow);
+  /** list lists what the caller may read; by who issued it, what the caller manages. */
+  async list(callerRights: CallerRights, page: PageQuery): Promise<Page<Token>> {
+    const owned = mayReadProfile(callerRights);
+    const visible = ownedReadably(callerRights, 't.user_profile_id');
+    const seen = readable(callerRights);
+    const tellsIssuers = page.comparisons.some(({ field }) => field in ISSUER_COLUMNS);
+    const owners = (query: Knex.QueryBuilder): Knex.QueryBuilder => query.whereRaw(owned.sql, owned.bindings);
+    const restricted = (query: Knex.QueryBuilder): Knex.QueryBuilder =>
+      tellsIssuers && typeof seen === 'object' ? whereManaged(query, seen.managed) : query;
+    return largePage<Token>(
+      this.#knex,
+      {
+        table: 'tokens',
+        alias: 't',
+        columns: TOKEN_COLUMNS,
+        indexed: INDEXED_FIELDS,
+        parts: { token_key: { table: 'token_digests as d', sql: 'd.token_key', id: 'd.token_id' } },
+        select: () => restricted(owners(this.#select(this.#knex))),
+        visible: (query) => restricted(query.whereRaw(visible.sql, visible.bindings)),
+        narrow: seen === 'everything' ? undefined : ownedBy(this.#knex, { table: 'tokens' }, owners),
+        owners,
+        fromRow: tokenFromRow,
+      },
+      page,
+    );
   }
 
   /** findOwner returns the user profile, and keeps it and its user from changing until the transaction ends. */
@@ -337,6 +344,16 @@ function named(ref: TokenRef): Condition {
       ? namedOwner(ref.owner)
       : { sql: 'a.account_number = ?', bindings: [ref.accountNumber] };
   return { sql: `${among.sql} AND t.name = ?`, bindings: [...among.bindings, ref.name] };
+}
+
+function whereManaged(
+  query: Knex.QueryBuilder,
+  { accountIds, profileIds }: Extract<Readable, object>['managed'],
+): Knex.QueryBuilder {
+  return query.whereRaw(
+    't.user_profile_id = ANY (?::bigint[] || ARRAY(SELECT id FROM user_profiles WHERE account_id = ANY (?::bigint[])))',
+    [profileIds.map(String), accountIds.map(String)],
+  );
 }
 
 /** unique runs a statement that writes a name. */

@@ -5,7 +5,6 @@ import type { UserProfileRef, UserRef } from '../authz/refs.js';
 import {
   accessTo,
   mayActAs,
-  readable,
   requireScopes,
   type CallerRights,
   type CallerRightsReader,
@@ -107,7 +106,7 @@ export class TokenService {
   async list(caller: Caller, page: PageQuery): Promise<Page<Token>> {
     return reading(async () => {
       const callerRights = await this.#deps.rightsReader.of(caller);
-      const { items, nextPageToken } = await this.#deps.tokens.list(readable(callerRights), page);
+      const { items, nextPageToken } = await this.#deps.tokens.list(callerRights, page);
       return { items: items.map((token) => shownTo(callerRights, token)), nextPageToken };
     });
   }
