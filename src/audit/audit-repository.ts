@@ -84,7 +84,7 @@ export class AuditRepository {
         indexed: INDEXED_FIELDS,
         select: () => seen(events().select('e.*')),
         visible: seen,
-        narrow: each.length === 0 ? undefined : this.#knex.union(each, true),
+        narrow: each.length === 0 ? undefined : this.#knex.unionAll(each, true),
         fromRow: eventFromRow,
       },
       page,

@@ -1,4 +1,4 @@
-import type { Database, Query } from '../db/knex.js';
+import type { Database, Query, Transaction } from '../db/knex.js';
 import { prepareEach } from '../db/prepared.js';
 import { credentialsRefused } from '../lib/errors.js';
 import type { Caller } from './caller.js';
@@ -46,7 +46,11 @@ export interface BesideRights<T> {
 }
 
 /** ReadBesideRights reads what a condition names. CREDENTIALS_REFUSED if the caller's user is gone or switched off. */
-export type ReadBesideRights<Row> = (caller: Caller, named: Condition) => Promise<BesideRights<Row>>;
+export type ReadBesideRights<Row> = (
+  caller: Caller,
+  named: Condition,
+  trx?: Transaction,
+) => Promise<BesideRights<Row>>;
 
 /** Of a name in a whole account there may be many. */
 const MAX_FOUND = 100;
@@ -65,10 +69,10 @@ export function readBesideRights<Row extends { id: bigint }>(
     return `SELECT ${CALLER_COLUMNS}, found.* FROM (${callers('u.id = $1')}) c
       LEFT JOIN LATERAL (${found}) found ON true ORDER BY found.id`;
   });
-  return async ({ userId }, { sql, bindings }) => {
+  return async ({ userId }, { sql, bindings }, trx) => {
     let place = 1;
-    const numbered = sql.replaceAll('?', () => `$${(place += 1)}`);
-    const rows = await read(numbered, [String(userId), ...bindings]);
+    const condition = sql.replaceAll('?', () => `$${(place += 1)}`);
+    const rows = await read(condition, [String(userId), ...bindings], trx);
     const [caller] = rows;
     if (caller === undefined) throw credentialsRefused();
     const found = rows.filter((row): row is CallerRow & Row => row.id !== null);

@@ -38,6 +38,9 @@ export function ownedReadably(callerRights: CallerRights, column: string): Condi
   return { sql: `${column} = ANY (ARRAY(SELECT p.id FROM user_profiles p WHERE ${sql}))`, bindings };
 }
 
+/** MEANT_BY_CALLER is meantByName for the caller `c` of a statement. */
+export const MEANT_BY_CALLER = '(u.is_staff OR u.is_superuser OR p.id = ANY (c.caller_profile_ids))';
+
 /**
  * meantByName is whether what belongs to the user profile `p` of the user `u` is meant where someone names it by its
  * account alone, and not only to read about it: what is someone's own, and what belongs to staff. Others of the account

@@ -135,14 +135,16 @@ export class SecretRepository {
     const owned = mayReadProfile(callerRights);
     const isSuperuser = readable(callerRights) === 'everything';
     const owners = (query: Knex.QueryBuilder): Knex.QueryBuilder => query.whereRaw(owned.sql, owned.bindings);
-    const narrow = (): Knex.QueryBuilder =>
-      ownedBy(this.#knex, { table: 'secrets' }, owners).union(
-        this.#knex('secret_grants')
-          .select('secret_id as id')
-          .whereRaw('user_profile_id = ANY (?::bigint[])', [profileIds(callerRights)])
-          .limit(MOST_LOOKED_AT + 1),
+    const narrow = (): Knex.QueryBuilder => {
+      const granted = this.#knex('secret_grants')
+        .select('secret_id as id')
+        .whereRaw('user_profile_id = ANY (?::bigint[])', [profileIds(callerRights)]);
+      const sets = [ownedBy(this.#knex, { table: 'secrets' }, owners), granted];
+      return this.#knex.unionAll(
+        sets.map((set) => set.limit(MOST_LOOKED_AT + 1)),
         true,
       );
+    };
     return largePage<Secret>(
       this.#knex,
       {

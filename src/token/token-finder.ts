@@ -6,7 +6,7 @@ import { notFound, notPermitted } from '../lib/errors.js';
 import { requireEtag } from '../lib/etag.js';
 import { onlyOne } from '../lib/only-one.js';
 import type { TokenRef } from './token-ref.js';
-import type { TokenRepository } from './token-repository.js';
+import type { StoredToken, TokenRepository } from './token-repository.js';
 import type { Consumers } from '../lib/references.js';
 import type { Token, TokenOwner } from './token.js';
 
@@ -46,22 +46,28 @@ export class TokenFinder {
   /** lockManaged locks a token that the caller manages, with its owner, in the state that the etag marks. */
   async lockManaged(
     trx: Transaction,
-    callerRights: CallerRights,
+    caller: Caller,
     ref: TokenRef,
     etag: string,
-  ): Promise<Token> {
-    const found = await this.findManaged(callerRights, ref, trx);
+  ): Promise<StoredToken & { readonly callerRights: CallerRights }> {
+    const { callerRights, found: named } = await this.#tokens.readFor(caller, ref, trx);
+    const readable = named.filter(({ token }) => accessTo(callerRights, token.owner) !== 'none');
+    const { token: found } = onlyOne('token', readable, ({ token }) => token.id);
+    requireManage(callerRights, found.owner, 'token');
     // The owner first, as those lock who change users: a rank that is judged by must not change meanwhile.
-    await this.#holdOwner(trx, found);
+    if (!(await this.#tokens.lockOwned(trx, found))) await this.#lockMoved(trx, callerRights, found);
+    // A statement of its own: what the lock waited for is not in the snapshot of the locking one.
+    const stored = await this.#tokens.stored(trx, found.id);
+    requireEtag('token', etag, stored.token);
+    return { ...stored, callerRights };
+  }
+
+  /** #lockMoved locks a token that another call has given to another owner, or deleted, since it was found. */
+  async #lockMoved(trx: Transaction, callerRights: CallerRights, found: Token): Promise<void> {
     const token = await this.#tokens.lock(trx, found.id);
     if (token === undefined) throw notFound('token');
-    if (token.owner.profileId !== found.owner.profileId) {
-      // Another call has given it to another owner since it was found.
-      await this.#holdOwner(trx, token);
-      requireManage(callerRights, token.owner, 'token');
-    }
-    requireEtag('token', etag, token);
-    return token;
+    await this.#holdOwner(trx, token);
+    requireManage(callerRights, token.owner, 'token');
   }
 
   async #holdOwner(trx: Transaction, { owner }: Token): Promise<void> {

@@ -81,6 +81,8 @@ interface Changed {
   readonly consumers?: Consumers;
 }
 
+type LockedToken = Awaited<ReturnType<TokenFinder['lockManaged']>>;
+
 /** TokenService is what can be done with tokens, and who may do it. */
 export class TokenService {
   readonly #deps: TokenServiceDependencies;
@@ -140,13 +142,12 @@ export class TokenService {
     etag: string,
     state: boolean | 'toggle',
   ): Promise<Propagated<HeldToken>> {
-    const { tokens, references } = this.#deps;
-    return this.#change(caller, ref, etag, async (trx, token) => {
+    return this.#change(caller, ref, etag, async (trx, token, { consumers: holders }) => {
       const isActive = state === 'toggle' ? !token.isActive : state;
-      const consumers = isActive ? NO_CONSUMERS : await references.consumersOf(token.id, trx);
+      const consumers = isActive ? NO_CONSUMERS : holders;
       if (token.isActive === isActive) return { token, consumers };
       return {
-        token: await tokens.setActive(trx, token.id, isActive),
+        token: await this.#deps.tokens.setActive(trx, token, isActive),
         action: isActive ? 'TOKEN_ACTIVATED' : 'TOKEN_DEACTIVATED',
         consumers,
       };
@@ -206,7 +207,7 @@ export class TokenService {
     etag: string,
     ownerRef: UserProfileRef,
   ): Promise<Propagated<HeldToken>> {
-    return this.#change(caller, ref, etag, async (trx, token, callerRights) => {
+    return this.#change(caller, ref, etag, async (trx, token, { callerRights }) => {
       const owner = await this.#managedOwner(trx, callerRights, ownerRef);
       const { profileId, userId, username } = token.owner;
       if (owner.profileId === profileId) return { token };
@@ -223,8 +224,7 @@ export class TokenService {
 
   /** revoke deletes a token, and gives it as it was. */
   async revoke(caller: Caller, ref: TokenRef, etag: string): Promise<Propagated<HeldToken>> {
-    return this.#change(caller, ref, etag, async (trx, token) => {
-      const consumers = await this.#deps.references.consumersOf(token.id, trx);
+    return this.#change(caller, ref, etag, async (trx, token, { consumers }) => {
       await this.#deps.tokens.delete(trx, token.id);
       return { token, action: 'TOKEN_DELETED', consumers };
     });
@@ -263,14 +263,13 @@ export class TokenService {
     caller: Caller,
     ref: TokenRef,
     etag: string,
-    change: (trx: Transaction, token: Token, callerRights: CallerRights) => Promise<Changed>,
+    change: (trx: Transaction, token: Token, locked: LockedToken) => Promise<Changed>,
   ): Promise<Propagated<HeldToken>> {
     const { result, propagation } = await this.#changing(caller, async (trx) => {
       await this.#deps.requests.claim(trx, caller);
-      const callerRights = await this.#deps.rightsReader.of(caller, trx);
-      const current = await this.#deps.finder.lockManaged(trx, callerRights, ref, etag);
-      const before = await this.#deps.tokens.digestsOf(trx, [current.id]);
-      const { consumers = NO_CONSUMERS, ...changed } = await change(trx, current, callerRights);
+      const locked = await this.#deps.finder.lockManaged(trx, caller, ref, etag);
+      const { token: current, digests: before, callerRights } = locked;
+      const { consumers = NO_CONSUMERS, ...changed } = await change(trx, current, locked);
       await this.#requirePower(trx, caller, callerRights, current, changed.token);
       await this.#deps.requests.done(trx, caller, { kind: 'token', id: current.id });
       if (changed.action !== undefined) {
