@@ -54,8 +54,7 @@ async function makeAdmin(
   if (token !== undefined) {
     if (!reissue) return { plaintext: undefined, entries };
     const secret = newPlaintext('');
-    await tokens.replaceDigest(trx, token.id, secret, null, null);
-    await tokens.setActive(trx, token.id, true);
+    await tokens.setActive(trx, await tokens.replaceDigest(trx, token.id, secret, null, null), true);
     await tokens.update(trx, token.id, { expiresAt: null, scopes: ALL_SCOPES });
     const restored = await restoreAdmin(trx, token.owner, now);
     return {

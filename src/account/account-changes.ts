@@ -5,6 +5,7 @@ import { inTransactionFor, reading } from '../db/transaction.js';
 import { notPermitted } from '../lib/errors.js';
 import { resourceOf, type Entry } from './account-entries.js';
 import type { Caller } from '../authz/caller.js';
+import type { BesideRights } from '../authz/caller-rows.js';
 import type { DoneRequests } from '../idempotency/done-requests.js';
 import { managesAccounts, type CallerRights, type CallerRightsReader } from '../authz/rights.js';
 
@@ -37,6 +38,13 @@ export class AccountChanges {
       requireManager(await this.#deps.rightsReader.of(caller));
       return read();
     });
+  }
+
+  /** readOne reads what a caller names and the caller's rights, where `read` does both at once. */
+  async readOne<T>(read: () => Promise<BesideRights<T>>): Promise<T | undefined> {
+    const { callerRights, found } = await read();
+    requireManager(callerRights);
+    return found[0];
   }
 
   /** look reads with locks that hold until it has. It changes nothing, so a call that only validates goes on after it. */

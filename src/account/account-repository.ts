@@ -3,6 +3,9 @@ import { fromColumns, NOW, toColumns } from '../db/field-columns.js';
 import { listPage } from '../db/list-query.js';
 import type { Instant } from '../lib/instant.js';
 import type { Page, PageQuery } from '../lib/page.js';
+import type { Caller } from '../authz/caller.js';
+import { readBesideRights, type BesideRights, type ReadBesideRights } from '../authz/caller-rows.js';
+import type { Condition } from '../authz/reader-rows.js';
 import { ACCOUNT_COLUMNS } from './account-columns.js';
 import { ACCOUNT_FIELDS, type Account, type AccountChange, type AccountSettings } from './account.js';
 import type { AccountRef } from '../authz/refs.js';
@@ -18,9 +21,17 @@ interface AccountRow {
 /** AccountRepository is every SQL statement about accounts. What writes needs a transaction. */
 export class AccountRepository {
   readonly #knex: Knex;
+  readonly #readFor: ReadBesideRights<AccountRow>;
 
   constructor(knex: Knex) {
     this.#knex = knex;
+    this.#readFor = readBesideRights(knex, 'account-get', select(knex));
+  }
+
+  /** readFor reads what find does, with the rights of a caller, in one prepared statement. */
+  async readFor(caller: Caller, ref: AccountRef): Promise<BesideRights<Account>> {
+    const { callerRights, found } = await this.#readFor(caller, named(ref));
+    return { callerRights, found: found.map(accountFromRow) };
   }
 
   async find(ref: AccountRef, trx: Knex = this.#knex): Promise<Account | undefined> {
@@ -75,9 +86,14 @@ function select(trx: Knex): Knex.QueryBuilder {
   return trx('accounts as a').select('a.*');
 }
 
+function named(ref: AccountRef): Condition {
+  if (ref.by === 'id') return { sql: 'a.id = ?', bindings: [String(ref.id)] };
+  return { sql: 'a.account_number = ?', bindings: [ref.accountNumber] };
+}
+
 function whereAccount(query: Knex.QueryBuilder, ref: AccountRef): Knex.QueryBuilder {
-  if (ref.by === 'id') return query.where('a.id', String(ref.id));
-  return query.where('a.account_number', ref.accountNumber);
+  const { sql, bindings } = named(ref);
+  return query.whereRaw(sql, bindings);
 }
 
 async function one(query: Knex.QueryBuilder): Promise<Account | undefined> {

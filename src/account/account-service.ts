@@ -110,7 +110,7 @@ export class AccountService {
   }
 
   async getAccount(caller: Caller, ref: AccountRef): Promise<Account> {
-    return this.#changes.read(caller, async () => existing('account', await this.#deps.accounts.find(ref)));
+    return existing('account', await this.#changes.readOne(() => this.#deps.accounts.readFor(caller, ref)));
   }
 
   async listAccounts(caller: Caller, page: PageQuery): Promise<Page<Account>> {

@@ -1,5 +1,14 @@
 import type { ListColumns } from '../db/list-query.js';
 
+/** INDEXED_FIELDS have an index. That of `resource_id` is one of kinds first. */
+export const INDEXED_FIELDS = [
+  'resource_kind',
+  'account_id',
+  'account_number',
+  'actor_user_id',
+  'occurred_at',
+] as const;
+
 /** Which fields ListAuditEvents can filter and order by, and where they are. */
 export const AUDIT_COLUMNS: ListColumns = {
   filter: {

@@ -1,8 +1,9 @@
 import type { Knex } from 'knex';
-import { listPage } from '../db/list-query.js';
+import type { Condition } from '../authz/reader-rows.js';
+import { largePage, MOST_LOOKED_AT } from '../db/large-list.js';
 import type { Instant } from '../lib/instant.js';
 import type { Page, PageQuery } from '../lib/page.js';
-import { AUDIT_COLUMNS } from './audit-columns.js';
+import { AUDIT_COLUMNS, INDEXED_FIELDS } from './audit-columns.js';
 import type { ChainFormat, ChainHead, ChainHeader, ChainPurpose } from './audit-record.js';
 import { eventFromRow, type AuditEvent, type EventRow } from './audit-rows.js';
 
@@ -54,16 +55,40 @@ export class AuditRepository {
   }
 
   async list(visible: VisibleEvents, page: PageQuery): Promise<Page<AuditEvent>> {
-    const query = this.#knex('audit_events as e').select('e.*');
-    if (visible !== 'everything') {
-      const { actorUserId, accountIds } = visible;
-      void query.whereRaw(
-        `((e.actor_user_id = ANY (${EVER('user')}) AND e.outcome <> 'NOT_FOUND')
-           OR e.resource_account_id = ANY (${EVER('account')}))`,
-        [[String(actorUserId)], [String(actorUserId)], accountIds.map(String), accountIds.map(String)],
-      );
-    }
-    return listPage<AuditEvent>(this.#knex, query, AUDIT_COLUMNS, page, eventFromRow);
+    const whose = visible === 'everything' ? [] : whoseOf(visible);
+    const seen = (query: Knex.QueryBuilder): Knex.QueryBuilder =>
+      whose.length === 0
+        ? query
+        : query.where((either) => {
+            for (const { sql, bindings } of whose) void either.orWhereRaw(sql, bindings);
+          });
+    const events = (): Knex.QueryBuilder => this.#knex('audit_events as e');
+    const each = whose.map(({ bindings, column, whoever }) =>
+      this.#knex
+        .select('seen.id')
+        .from(
+          this.#knex.raw(
+            `unnest(${whoever}) AS one (id) CROSS JOIN LATERAL (
+               SELECT e.id FROM audit_events e WHERE ${column} = one.id LIMIT ${MOST_LOOKED_AT + 1}) seen`,
+            bindings,
+          ),
+        )
+        .limit(MOST_LOOKED_AT + 1),
+    );
+    return largePage<AuditEvent>(
+      this.#knex,
+      {
+        table: 'audit_events',
+        alias: 'e',
+        columns: AUDIT_COLUMNS,
+        indexed: INDEXED_FIELDS,
+        select: () => seen(events().select('e.*')),
+        visible: seen,
+        narrow: each.length === 0 ? undefined : this.#knex.unionAll(each, true),
+        fromRow: eventFromRow,
+      },
+      page,
+    );
   }
 
   /** atOneMoment reads a state of the log that nothing changes meanwhile; writers do not wait for it. */
@@ -74,6 +99,30 @@ export class AuditRepository {
       options,
     );
   }
+}
+
+/** Whose are records that a caller may see for one reason: those with a column that is one of some ids, and not others of them. */
+interface Whose extends Condition {
+  readonly column: string;
+  readonly whoever: string;
+}
+
+function whoseOf({ actorUserId, accountIds }: Exclude<VisibleEvents, 'everything'>): Whose[] {
+  const whose = (
+    kind: 'user' | 'account',
+    ids: readonly bigint[],
+    column: string,
+    besides: string,
+  ): Whose => ({
+    sql: `(${column} = ANY (${EVER(kind)})${besides})`,
+    bindings: [ids.map(String), ids.map(String)],
+    column,
+    whoever: EVER(kind),
+  });
+  return [
+    whose('user', [actorUserId], 'e.actor_user_id', " AND e.outcome <> 'NOT_FOUND'"),
+    whose('account', accountIds, 'e.resource_account_id', ''),
+  ];
 }
 
 async function readChains(trx: Knex.Transaction): Promise<StoredChain[]> {

@@ -48,10 +48,8 @@ export class CertificateUsers implements Source<CertificateUser>, Memory {
     return isHeld ? remembered.user : undefined;
   }
 
-  async get(username: string): Promise<CertificateUser | null> {
-    const now = this.#options.clock.now();
-    const remembered = this.lookUp(username, now);
-    return remembered === undefined ? this.#loader.load(username, now) : remembered;
+  load(username: string): Promise<CertificateUser | null> {
+    return this.#loader.load(username, this.#options.clock.now());
   }
 
   ask(username: string): Promise<CertificateUser | null> {

@@ -2,16 +2,12 @@ import type { Knex } from 'knex';
 import { prepare } from '../db/prepared.js';
 import { credentialsRefused } from '../lib/errors.js';
 import type { Caller } from './caller.js';
+import { CALLER_COLUMNS, callerRightsFromRow, callers, type CallerRow } from './caller-rows.js';
 import type { CallerRights, CallerRightsReader } from './rights.js';
 import type { UserRightsReader } from './watcher-rights.js';
 
-interface CallerRightsRow {
-  user_id: bigint;
-  is_staff: boolean;
-  is_superuser: boolean;
-  /** Both null in the one row of a user without a profile. */
-  profile_id: bigint | null;
-  account_id: bigint | null;
+interface CallerRightsRow extends CallerRow {
+  id: bigint;
 }
 
 interface CertificateUserRow {
@@ -27,16 +23,11 @@ export class CallerRightsRepository implements CallerRightsReader, UserRightsRea
   readonly #fetchCertificateUsers: (values: unknown[]) => Promise<CertificateUserRow[]>;
 
   constructor(knex: Knex) {
-    const first = knex.raw('$1');
-    this.#fetchCallerRights = prepare(
-      knex,
-      'caller_rights',
-      selectCallerRights(knex).where('u.id', first).toQuery(),
-    );
+    this.#fetchCallerRights = prepare(knex, 'caller_rights', selectCallers('u.id = $1'));
     this.#fetchCallerRightsOfMany = prepare(
       knex,
       'caller_rights_of_many',
-      selectCallerRights(knex).whereRaw('u.id = ANY (?::bigint[])', [first]).toQuery(),
+      selectCallers('u.id = ANY ($1::bigint[])'),
     );
     this.#fetchCertificateUsers = prepare(
       knex,
@@ -47,19 +38,17 @@ export class CallerRightsRepository implements CallerRightsReader, UserRightsRea
 
   async of({ userId }: Caller, trx?: Knex.Transaction): Promise<CallerRights> {
     const id = String(userId);
-    const rows = trx
-      ? ((await selectCallerRights(trx).where('u.id', id)) as CallerRightsRow[])
+    const [row] = trx
+      ? (await trx.raw<{ rows: CallerRightsRow[] }>(selectCallers('u.id = ?'), [id])).rows
       : await this.#fetchCallerRights([id]);
-    const callerRights = callerRightsFromRows(userId, rows);
-    if (callerRights === undefined) throw credentialsRefused();
-    return callerRights;
+    if (row === undefined) throw credentialsRefused();
+    return callerRightsFromRow(userId, row);
   }
 
   async ofUsers(userIds: readonly bigint[]): Promise<(CallerRights | undefined)[]> {
     const rows = await this.#fetchCallerRightsOfMany([[...new Set(userIds)].map(String)]);
-    const rowsOf = new Map<bigint, CallerRightsRow[]>();
-    for (const row of rows) rowsOf.set(row.user_id, [...(rowsOf.get(row.user_id) ?? []), row]);
-    return userIds.map((userId) => callerRightsFromRows(userId, rowsOf.get(userId) ?? []));
+    const rightsOf = new Map(rows.map((row) => [row.id, callerRightsFromRow(row.id, row)]));
+    return userIds.map((userId) => rightsOf.get(userId));
   }
 
   /** findCertificateUsers finds the users that client certificates name, switched off or not. */
@@ -73,26 +62,6 @@ export class CallerRightsRepository implements CallerRightsReader, UserRightsRea
   }
 }
 
-/** selectCallerRights gives a row for each profile of an active user, and one row for a user without any. */
-function selectCallerRights(knex: Knex): Knex.QueryBuilder {
-  return knex('users as u')
-    .leftJoin('user_profiles as p', 'p.user_id', 'u.id')
-    .select('u.id as user_id', 'u.is_staff', 'u.is_superuser', 'p.id as profile_id', 'p.account_id')
-    .where('u.is_active', true)
-    .orderBy('p.id');
-}
-
-/** callerRightsFromRows takes the rows of one user; undefined without any. */
-function callerRightsFromRows(userId: bigint, rows: readonly CallerRightsRow[]): CallerRights | undefined {
-  const [user] = rows;
-  return (
-    user && {
-      userId,
-      isStaff: user.is_staff,
-      isSuperuser: user.is_superuser,
-      profiles: rows.flatMap(({ profile_id: profileId, account_id: accountId }) =>
-        profileId === null || accountId === null ? [] : [{ id: profileId, accountId }],
-      ),
-    }
-  );
+function selectCallers(condition: string): string {
+  return `SELECT c.id, ${CALLER_COLUMNS} FROM (${callers(condition)}) c`;
 }

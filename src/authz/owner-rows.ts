@@ -1,5 +1,6 @@
 import type { Database, Query, Transaction } from '../db/knex.js';
 import type { Owner } from './owner.js';
+import type { Condition } from './reader-rows.js';
 import type { UserProfileRef } from './refs.js';
 
 /** The columns of an owner: the user profile and the two sides it joins. */
@@ -39,10 +40,16 @@ export function selectOwner(trx: Database | Transaction): Query {
     .select(OWNER_COLUMNS);
 }
 
+/** namedOwner is whether a user profile, with its user and its account, is the one that is meant. */
+export function namedOwner(ref: UserProfileRef): Condition {
+  if (ref.by === 'id') return { sql: 'p.id = ?', bindings: [String(ref.id)] };
+  return { sql: 'u.username = ? AND a.account_number = ?', bindings: [ref.username, ref.accountNumber] };
+}
+
 /** whereOwner restricts a query that has the owner's tables to one user profile. */
 export function whereOwner(query: Query, ref: UserProfileRef): Query {
-  if (ref.by === 'id') return query.where('p.id', String(ref.id));
-  return query.where('u.username', ref.username).where('a.account_number', ref.accountNumber);
+  const { sql, bindings } = namedOwner(ref);
+  return query.whereRaw(sql, bindings);
 }
 
 /**

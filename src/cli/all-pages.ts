@@ -12,9 +12,12 @@ interface Page<Item> {
 
 export type FetchPage<Item> = (request: PageRequest) => Promise<Page<Item>>;
 
-/** firstPage reads as much of a list as the service gives in one answer. */
-export function firstPage<Item>(fetch: FetchPage<Item>): Promise<Page<Item>> {
-  return fetch({ pageSize: PAGE_SIZE, pageToken: '' });
+/** firstPage reads as much of a list as the service gives in one answer, of the first that has anything. */
+export async function firstPage<Item>(fetch: FetchPage<Item>): Promise<Page<Item>> {
+  let page = await fetch({ pageSize: PAGE_SIZE, pageToken: '' });
+  while (page.items.length === 0 && page.nextPageToken !== '')
+    page = await fetch({ pageSize: PAGE_SIZE, pageToken: page.nextPageToken });
+  return page;
 }
 
 /** allPages reads a list to its end. */

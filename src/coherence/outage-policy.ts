@@ -6,8 +6,8 @@ import type { Lease } from './lease.js';
 export interface Source<Record> {
   /** From memory. */
   lookUp(digest: string, now: number): Record | null | undefined;
-  /** From memory, or from the database by a query that may be under way already. */
-  get(digest: string): Promise<Record | null>;
+  /** From the database by a query that may be under way already. */
+  load(digest: string): Promise<Record | null>;
   /** From the database by a query that begins after the call. */
   ask(digest: string): Promise<Record | null>;
   /** From memory, however old; never what was changed since as far as is known here. */
@@ -95,7 +95,7 @@ export class OutagePolicy<Record> {
     this.#asking += 1;
     try {
       // Without the lease nothing tells whether a query that is under way began before a complete change.
-      const asked = this.#lease.holds() ? this.#source.get(digest) : this.#source.ask(digest);
+      const asked = this.#lease.holds() ? this.#source.load(digest) : this.#source.ask(digest);
       const record = await this.#answered(asked);
       this.#isUnreachable = false;
       return record;

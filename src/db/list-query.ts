@@ -10,6 +10,8 @@ import { readingFor } from './transaction.js';
 export interface Column {
   readonly type: FieldType;
   readonly sql: string;
+  /** The field that a list which is ordered by this one is ordered by next, before the id. */
+  readonly then?: string;
 }
 
 /** ListColumns says which fields a list can be filtered and ordered by. */
@@ -39,16 +41,18 @@ export async function listPage<T>(
   page: PageQuery,
   fromRow: (row: never) => T,
 ): Promise<Page<T>> {
-  const order = page.order.map(({ field, descending }) => ({ ...orderColumn(columns, field), descending }));
+  if (page.afterId !== undefined) throw notAValue('page_token');
+  const order = orderOf(columns, page);
   for (const comparison of page.comparisons)
     addComparison(query, filterColumn(columns, comparison.field), comparison);
-  const after = page.after;
-  if (after !== undefined) void query.where((builder) => addAfter(builder, order, after));
-  order.forEach(({ sql, descending }, index) => {
-    void query.select(raw(query, `(${sql})::text AS order_${index}`));
-    void query.orderByRaw(`${sql} ${descending ? 'DESC' : 'ASC'}`);
-  });
-  const { rows, hasMore } = await run(knex, query.limit(page.size + 1), page);
+  addOrder(query, order, page.after);
+  selectOrder(query, order);
+  void query.limit(page.size + 1);
+  const { rows, hasMore } = await readingPage(knex, page, (connection) =>
+    page.size < PIECE
+      ? firstPage(page.size, async () => (await query.connection(connection)) as Row[])
+      : knex.transaction((trx) => readPieces(trx, query, page.size), { connection }),
+  );
   const last = hasMore ? rows.at(-1) : undefined;
   return {
     items: rows.map((row) => fromRow(row as never)),
@@ -64,53 +68,90 @@ export async function listPage<T>(
 
 type Row = Readonly<Record<string, string>>;
 
-async function run(knex: Knex, query: Knex.QueryBuilder, page: PageQuery): Promise<Rows<Row>> {
+/** Ordered is what a list is ordered by, and which way. */
+export type Ordered = Column & { readonly descending: boolean };
+
+export function orderOf(columns: ListColumns, page: PageQuery): Ordered[] {
+  return page.order.map(({ field, descending }) => ({ ...column(columns.order, field), descending }));
+}
+
+/** addOrder orders a query, behind the row that had the values of `after`. */
+export function addOrder(
+  query: Knex.QueryBuilder,
+  order: readonly Ordered[],
+  after: readonly string[] | undefined,
+): void {
+  if (after !== undefined) addAfter(query, order, after);
+  for (const { sql, descending } of order) void query.orderByRaw(`${sql} ${descending ? 'DESC' : 'ASC'}`);
+}
+
+/** selectOrder selects what a query is ordered by as order_0, order_1 and so on. */
+export function selectOrder(query: Knex.QueryBuilder, order: readonly Ordered[]): void {
+  order.forEach(({ sql }, index) => void query.select(raw(query, `(${sql})::text AS order_${index}`)));
+}
+
+/** readingPage reads on a connection for the reader of a page, and tells which value of the request is none. */
+export async function readingPage<T>(
+  knex: Knex,
+  page: PageQuery,
+  read: (connection: unknown) => Promise<T>,
+): Promise<T> {
   try {
-    return await readingFor(page.reader, knex, (connection) => readPage(knex, connection, query, page.size));
+    return await readingFor(page.reader, knex, read);
   } catch (error) {
     // Of all values only these come from the request: February 30th, or a page token that was tampered with.
     if (!isDataException(error)) throw error;
-    const field = page.after === undefined ? 'filter' : 'page_token';
-    throw new KeywardError('INVALID_FIELDS', `Invalid request: ${field} holds a value that is none.`, {
-      violations: [{ field, rule: 'holds a value that is none' }],
-      cause: error,
-    });
+    throw notAValue(page.after === undefined ? 'filter' : 'page_token', error);
   }
 }
 
-/** readPage never holds more than a piece besides what the page does: rows may be large, and a list long. */
-async function readPage(
-  knex: Knex,
-  connection: unknown,
-  query: Knex.QueryBuilder,
-  size: number,
-): Promise<Rows<Row>> {
-  if (size < PIECE) return firstPage(size, async () => (await query.connection(connection)) as Row[]);
-  const read = async (trx: Knex.Transaction): Promise<Rows<Row>> => {
-    await trx.raw('DECLARE list NO SCROLL CURSOR FOR ?', [query]);
-    return firstPage(size, async (count) => {
-      const { rows } = await trx.raw<{ rows: Row[] }>(`FETCH ${count} FROM list`);
-      return rows;
-    });
-  };
-  return knex.transaction(read, { connection });
-}
-
-type Ordered = Column & { readonly descending: boolean };
-
-function addAfter(builder: Knex.QueryBuilder, order: readonly Ordered[], after: readonly string[]): void {
-  const [first, ...rest] = order;
-  const [value, ...others] = after;
-  if (first === undefined || value === undefined) return;
-  const cast = `?::${CAST[first.type]}`;
-  void builder.whereRaw(`${first.sql} ${first.descending ? '<' : '>'} ${cast}`, [value]);
-  if (rest.length === 0) return;
-  void builder.orWhere((equal) => {
-    void equal.whereRaw(`${first.sql} = ${cast}`, [value]).andWhere((inner) => addAfter(inner, rest, others));
+/** notAValue is for what only the database, or what it holds, can tell. */
+export function notAValue(field: 'filter' | 'page_token', cause?: unknown): KeywardError {
+  return new KeywardError('INVALID_FIELDS', `Invalid request: ${field} holds a value that is none.`, {
+    violations: [{ field, rule: 'holds a value that is none' }],
+    cause,
   });
 }
 
-function addComparison(
+/**
+ * readPieces reads in a transaction, and never holds more than a piece besides what the page does: rows may be large, and a
+ * list long.
+ */
+export async function readPieces(
+  trx: Knex.Transaction,
+  query: Knex.QueryBuilder,
+  size: number,
+): Promise<Rows<Row>> {
+  await trx.raw('DECLARE list NO SCROLL CURSOR FOR ?', [query]);
+  return firstPage(size, async (count) => {
+    const { rows } = await trx.raw<{ rows: Row[] }>(`FETCH ${count} FROM list`);
+    return rows;
+  });
+}
+
+/** addAfter compares rows as wholes where all fields go one way: an index then leads to the first of them. */
+function addAfter(query: Knex.QueryBuilder, order: readonly Ordered[], after: readonly string[]): void {
+  const [first, ...rest] = order;
+  if (first === undefined) return;
+  const values = after.slice(0, order.length);
+  const casts = order.map(({ type }) => `?::${CAST[type]}`);
+  if (rest.every(({ descending }) => descending === first.descending)) {
+    const fields = order.map(({ sql }) => sql).join(', ');
+    void query.whereRaw(`(${fields}) ${first.descending ? '<' : '>'} (${casts.join(', ')})`, values);
+    return;
+  }
+  const [value = '', ...others] = values;
+  const way = first.descending ? '<' : '>';
+  void query.whereRaw(`${first.sql} ${way}= ${casts[0] ?? ''}`, [value]).where((either) => {
+    void either.whereRaw(`${first.sql} ${way} ${casts[0] ?? ''}`, [value]);
+    void either.orWhere((equal) => {
+      addAfter(equal, rest, others);
+    });
+  });
+}
+
+/** addComparison restricts a query by a comparison with a column. */
+export function addComparison(
   query: Knex.QueryBuilder,
   { sql, type }: Column,
   { key, operator, value }: Comparison,
@@ -148,11 +189,7 @@ function raw(query: Knex.QueryBuilder, sql: string): Knex.Raw {
   return client.raw(sql);
 }
 
-function orderColumn(columns: ListColumns, field: string): Column {
-  return column(columns.order, field);
-}
-
-function filterColumn(columns: ListColumns, field: string): Column {
+export function filterColumn(columns: ListColumns, field: string): Column {
   return column(columns.filter, field);
 }
 

@@ -19,6 +19,7 @@ import * as prefixes from './migrations/0016-prefixes.js';
 import * as lookUpByIndex from './migrations/0017-look-up-by-index.js';
 import * as announcedExports from './migrations/0018-announced-exports.js';
 import * as callersMemory from './migrations/0019-callers-memory.js';
+import * as listIndexes from './migrations/0020-list-indexes.js';
 import { MIGRATION_LOCK } from './advisory-locks.js';
 
 /** Migrations in their order. Never edit one that was released; add another. */
@@ -41,6 +42,7 @@ const MIGRATIONS: readonly { readonly name: string; readonly migration: Knex.Mig
   { name: '0017-look-up-by-index', migration: lookUpByIndex },
   { name: '0018-announced-exports', migration: announcedExports },
   { name: '0019-callers-memory', migration: callersMemory },
+  { name: '0020-list-indexes', migration: listIndexes },
 ];
 
 // Names are given here, not read from files, whose endings differ between source and build.

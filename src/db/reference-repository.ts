@@ -1,5 +1,5 @@
 import type { Knex } from 'knex';
-import type { Instant } from '../lib/instant.js';
+import { parsePgTimestamp, type Instant } from '../lib/instant.js';
 import type { Page, PageQuery } from '../lib/page.js';
 import {
   NO_CONSUMERS,
@@ -40,6 +40,30 @@ interface ReferenceRow {
   kind: string;
   consumer: string;
   created_at: Instant;
+}
+
+/** ConsumersJson is what `consumersOf` selects; null if there are none. */
+export type ConsumersJson =
+  readonly { id: string; kind: string; consumer: string; created_at: string; count: number }[] | null;
+
+/** consumersOf is the SQL of the consumers of what a column names. */
+export function consumersOf({ table, used }: ReferenceTable, column: string): string {
+  return `(SELECT json_agg(first.*) FROM (
+    SELECT r.id::text, r.kind, r.consumer, r.created_at::text, count(*) OVER ()::int AS count
+    FROM ${table} r WHERE r.${used} = ${column} ORDER BY r.id LIMIT ${TOLD_CONSUMERS}) first)`;
+}
+
+export function consumersFromJson(usedId: bigint, rows: ConsumersJson): Consumers {
+  const [first] = rows ?? [];
+  if (rows === null || first === undefined) return NO_CONSUMERS;
+  const references = rows.map(({ id, kind, consumer, created_at }) => ({
+    id: BigInt(id),
+    usedId,
+    kind,
+    consumer,
+    createdAt: parsePgTimestamp(created_at),
+  }));
+  return { references, count: first.count };
 }
 
 /** ReferenceRepository is every SQL statement about what uses some resources. To write, the one that is used must be locked. */

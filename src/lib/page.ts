@@ -25,6 +25,8 @@ export interface PageQuery {
   readonly order: readonly Ordering[];
   /** The order fields' values of the last row of the page before. */
   readonly after: readonly string[] | undefined;
+  /** In the place of those, the id of a row that the page before came to. */
+  readonly afterId: string | undefined;
   /** Marks filter and order: a page token belongs to one of them. */
   readonly fingerprint: string;
   /** Once they have gone, nothing is read any more. */
@@ -39,7 +41,7 @@ export interface Page<T> {
 
 export interface ListFields {
   readonly filter: Readonly<Record<string, { readonly type: FieldType }>>;
-  readonly order: Readonly<Record<string, unknown>>;
+  readonly order: Readonly<Record<string, { readonly then?: string }>>;
 }
 
 const DEFAULT_SIZE = 50;
@@ -48,6 +50,8 @@ const MAX_ORDER_FIELDS = 5;
 const MAX_ORDER = 1000;
 /** Room for the longest texts that rows are ordered by, as escaped JSON in base64. */
 const MAX_PAGE_TOKEN = 8192;
+/** What marks a page token that names a row by its id alone. */
+const BY_ID = '+';
 
 /** parseListRequest checks all four fields; violations name them. */
 export function parseListRequest(
@@ -64,8 +68,10 @@ export function parseListRequest(
     .update(JSON.stringify([comparisons, order]))
     .digest('base64url')
     .slice(0, 16);
-  const after = parsePageToken(v, request.pageToken, fingerprint, order.length);
-  return { size, comparisons, order, after, fingerprint, reader };
+  const [mark, ...values] = parsePageToken(v, request.pageToken, fingerprint, order.length);
+  const after = mark === fingerprint ? values : undefined;
+  const afterId = mark === fingerprint + BY_ID ? values[0] : undefined;
+  return { size, comparisons, order, after, afterId, fingerprint, reader };
 }
 
 /** nextPageToken is opaque to clients and carries no rights: every page is checked anew. */
@@ -73,7 +79,12 @@ export function nextPageToken(query: PageQuery, lastRow: readonly string[]): str
   return Buffer.from(JSON.stringify([query.fingerprint, ...lastRow])).toString('base64url');
 }
 
-function parseOrder(v: Violations, orderBy: string, fields: Readonly<Record<string, unknown>>): Ordering[] {
+/** pageTokenById tells nothing of a row but its id: the next page goes on after it, and it may be one that is not seen. */
+export function pageTokenById(query: PageQuery, id: bigint): string {
+  return Buffer.from(JSON.stringify([query.fingerprint + BY_ID, String(id)])).toString('base64url');
+}
+
+function parseOrder(v: Violations, orderBy: string, fields: ListFields['order']): Ordering[] {
   const order: Ordering[] = [];
   v.check(orderBy.length <= MAX_ORDER, 'order_by', `must be at most ${MAX_ORDER} characters long`);
   const parts = orderBy.trim() === '' ? [] : orderBy.slice(0, MAX_ORDER).split(',');
@@ -91,7 +102,17 @@ function parseOrder(v: Violations, orderBy: string, fields: Readonly<Record<stri
       order.push({ field, descending: direction === 'desc' });
     }
   }
-  if (!order.some(({ field }) => field === 'id')) order.push({ field: 'id', descending: false });
+  return total(order, fields);
+}
+
+/** total adds what makes an order total: each in the direction of the field before, so that an index serves both directions. */
+function total(order: Ordering[], fields: ListFields['order']): Ordering[] {
+  const last = order.at(-1);
+  const descending = last?.descending ?? false;
+  for (const field of [last && fields[last.field]?.then, 'id']) {
+    if (field !== undefined && !order.some((ordering) => ordering.field === field))
+      order.push({ field, descending });
+  }
   return order;
 }
 
@@ -100,14 +121,14 @@ function parsePageToken(
   token: string,
   fingerprint: string,
   length: number,
-): readonly string[] | undefined {
-  if (token === '') return undefined;
-  const values = token.length <= MAX_PAGE_TOKEN ? decode(token) : undefined;
-  if (values?.length !== length + 1 || values[0] !== fingerprint) {
-    v.add('page_token', 'must be the next_page_token of a list with the same filter and order_by');
-    return undefined;
-  }
-  return values.slice(1);
+): readonly string[] {
+  if (token === '') return [];
+  const values = (token.length <= MAX_PAGE_TOKEN && decode(token)) || [];
+  const [mark, id = ''] = values;
+  if (mark === fingerprint && values.length === length + 1) return values;
+  if (mark === fingerprint + BY_ID && /^\d{1,18}$/.test(id)) return values;
+  v.add('page_token', 'must be the next_page_token of a list with the same filter and order_by');
+  return [];
 }
 
 function decode(token: string): string[] | undefined {

@@ -12,6 +12,16 @@ export const LATEST_VERSION =
 export const ENABLED_VERSION =
   "(SELECT max(v.number) FROM secret_versions v WHERE v.secret_id = s.id AND v.state = 'ENABLED')";
 
+/** INDEXED_FIELDS have an index of secrets. */
+export const INDEXED_FIELDS = [
+  'name',
+  'user_profile_id',
+  'expires_at',
+  'last_accessed_at',
+  'created_at',
+  'updated_at',
+] as const;
+
 const SETTINGS = listColumns('s', SECRET_FIELDS);
 
 export const SECRET_COLUMNS: ListColumns = {
@@ -29,8 +39,9 @@ export const SECRET_COLUMNS: ListColumns = {
   order: {
     id: { type: 'integer', sql: 's.id' },
     ...SETTINGS.order,
-    username: { type: 'text', sql: 'u.username' },
-    account_number: { type: 'text', sql: 'a.account_number' },
+    username: { type: 'text', sql: 'u.username', then: 'user_profile_id' },
+    account_number: { type: 'text', sql: 'a.account_number', then: 'user_profile_id' },
+    user_profile_id: { type: 'integer', sql: 's.user_profile_id' },
     last_accessed_at: { type: 'time', sql: "coalesce(s.last_accessed_at, '-infinity')" },
     ...orderByTimes('s'),
   },

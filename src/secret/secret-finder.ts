@@ -9,7 +9,7 @@ import { presentOf } from '../lib/instant.js';
 import type { GrantRepository } from './sharing/grant-repository.js';
 import type { SecretRef } from './secret-ref.js';
 import type { SecretRepository } from './secret-repository.js';
-import { accessToSecret, type Secret, type SecretAccess } from './secret.js';
+import { accessToSecret, isOver, type Secret, type SecretAccess } from './secret.js';
 import { onlyOne } from '../lib/only-one.js';
 
 /** FoundSecret is a secret that the caller may read, and what else the caller may do with it. */
@@ -25,6 +25,11 @@ export interface SecretFinderDependencies {
   readonly clock: Clock;
 }
 
+/** ReadableSecret is one that was found for a caller, with the rights by which it was. */
+export interface ReadableSecret extends FoundSecret {
+  readonly callerRights: CallerRights;
+}
+
 /** Purpose is what a secret is looked for, but to read about it: to have its value, or to manage it. */
 type Purpose = 'access' | 'manage';
 
@@ -36,9 +41,14 @@ export class SecretFinder {
     this.#deps = deps;
   }
 
-  /** find finds a secret that the caller may read; a deleted one only for those who manage it. */
-  async find(callerRights: CallerRights, ref: SecretRef): Promise<FoundSecret> {
-    return theOnly(await this.visible(callerRights, await this.#deps.secrets.find(ref)));
+  /** find finds a secret that the caller may read, in one statement; a deleted one only for those who manage it. */
+  async find(caller: Caller, ref: SecretRef): Promise<ReadableSecret> {
+    const { callerRights, found } = await this.#deps.secrets.readFor(caller, ref);
+    const now = presentOf(this.#deps.clock);
+    const readable = found.flatMap(({ secret, grantEndsAt }) =>
+      asSeen(callerRights, secret, grantEndsAt !== null && !isOver(grantEndsAt, now)),
+    );
+    return { ...theOnly(readable), callerRights };
   }
 
   /**
@@ -64,8 +74,8 @@ export class SecretFinder {
   }
 
   /** findLive finds a secret that the caller may read and that is not deleted. */
-  async findLive(callerRights: CallerRights, ref: SecretRef): Promise<FoundSecret> {
-    const found = await this.find(callerRights, ref);
+  async findLive(caller: Caller, ref: SecretRef): Promise<ReadableSecret> {
+    const found = await this.find(caller, ref);
     if (found.secret.deletedAt !== null) throw notFound('secret');
     return found;
   }
@@ -77,11 +87,7 @@ export class SecretFinder {
     trx?: Transaction,
   ): Promise<FoundSecret[]> {
     const granted = await this.#grantedOf(callerRights, secrets, trx);
-    return secrets.flatMap((secret) => {
-      const access = accessToSecret(callerRights, secret.owner, granted.has(secret.id));
-      const isVisible = secret.deletedAt === null || access === 'manage';
-      return access === 'none' || !isVisible ? [] : [{ secret, access }];
-    });
+    return secrets.flatMap((secret) => asSeen(callerRights, secret, granted.has(secret.id)));
   }
 
   /** lockManaged locks a secret that the caller manages, deleted or not, in the state that the etag marks. */
@@ -113,6 +119,13 @@ export class SecretFinder {
     const now = presentOf(this.#deps.clock);
     return this.#deps.grants.secretsGrantedTo(profileIds, secretIds, now, trx);
   }
+}
+
+/** asSeen is a secret with what the caller may do with it; nothing if it does not exist for the caller. */
+function asSeen(callerRights: CallerRights, secret: Secret, isGranted: boolean): FoundSecret[] {
+  const access = accessToSecret(callerRights, secret.owner, isGranted);
+  const isVisible = secret.deletedAt === null || access === 'manage';
+  return access === 'none' || !isVisible ? [] : [{ secret, access }];
 }
 
 /** requireManage refuses those who may only read a secret, or only have its value. */

@@ -1,16 +1,18 @@
 import type { Knex } from 'knex';
-import { joinOwner, OWNER_COLUMNS, ownerFromRow, whereOwner, type OwnerRow } from '../authz/owner-rows.js';
+import type { Caller } from '../authz/caller.js';
+import { readBesideRights, type BesideRights, type ReadBesideRights } from '../authz/caller-rows.js';
+import { joinOwner, namedOwner, OWNER_COLUMNS, ownerFromRow, type OwnerRow } from '../authz/owner-rows.js';
 import type { Owner } from '../authz/owner.js';
-import type { Condition } from '../authz/reader-rows.js';
-import { PLATFORM_ACCOUNT_NUMBER, type CallerRights } from '../authz/rights.js';
+import { mayReadProfile, ownedReadably, type Condition } from '../authz/reader-rows.js';
+import { readable, type CallerRights } from '../authz/rights.js';
 import { fromColumns, NOW, toColumns } from '../db/field-columns.js';
-import { listPage } from '../db/list-query.js';
+import { largePage, MOST_LOOKED_AT, ownedBy } from '../db/large-list.js';
 import { namesAreUnique } from '../db/pg-errors.js';
 import { alreadyExists } from '../lib/errors.js';
 import { formatPgTimestamp, type Instant } from '../lib/instant.js';
 import type { Page, PageQuery } from '../lib/page.js';
 import { foldName } from '../lib/text.js';
-import { ENABLED_VERSION, LATEST_VERSION, SECRET_COLUMNS } from './secret-columns.js';
+import { ENABLED_VERSION, INDEXED_FIELDS, LATEST_VERSION, SECRET_COLUMNS } from './secret-columns.js';
 import type { SecretRef } from './secret-ref.js';
 import { SECRET_FIELDS, type Secret, type SecretChange, type SecretSettings } from './secret.js';
 import { NAME_LOCK } from '../db/advisory-locks.js';
@@ -27,37 +29,48 @@ interface SecretRow extends OwnerRow {
   row_version: bigint;
 }
 
+interface ReadSecretRow extends SecretRow {
+  grant_ends_at: Instant | null;
+}
+
+/** ReadSecret is a secret, and when the last of the grants to the caller's profiles ends or ended; null if there never was one. */
+export interface ReadSecret {
+  readonly secret: Secret;
+  readonly grantEndsAt: Instant | null;
+}
+
+/** Of the caller c. */
+const GRANT_ENDS_AT = `(SELECT max(coalesce(g.expires_at, 'infinity')) FROM secret_grants g
+  WHERE g.secret_id = s.id AND g.user_profile_id = ANY (c.caller_profile_ids))`;
+
 /** SecretRepository is every SQL statement about secrets themselves. What writes needs a transaction. */
 export class SecretRepository {
   readonly #knex: Knex;
+  readonly #readFor: ReadBesideRights<ReadSecretRow>;
 
   constructor(knex: Knex) {
     this.#knex = knex;
+    const read = select(knex).select(knex.raw(`${GRANT_ENDS_AT} AS grant_ends_at`));
+    this.#readFor = readBesideRights(knex, 'secret-get', read);
+  }
+
+  /** readFor reads what find does, with the rights of a caller, in one prepared statement. */
+  async readFor(caller: Caller, ref: SecretRef): Promise<BesideRights<ReadSecret>> {
+    const { callerRights, found } = await this.#readFor(caller, named(ref));
+    return {
+      callerRights,
+      found: found.map((row) => ({ secret: secretFromRow(row), grantEndsAt: row.grant_ends_at })),
+    };
   }
 
   /**
    * find returns the secrets that a reference names: at most one, but for a name in a whole account. By its id it
    * finds a deleted one too. With `meant`, a name in a whole account names only what is meant by it.
    */
-  async find(ref: SecretRef, trx: Knex = this.#knex, meant?: Condition): Promise<Secret[]> {
-    const query = select(trx);
-    switch (ref.by) {
-      case 'id':
-        void query.where('s.id', String(ref.id));
-        break;
-      case 'owner':
-        void whereOwner(query, ref.owner).where('s.name', ref.name).whereNull('s.deleted_at');
-        break;
-      case 'account':
-        void query
-          .where('a.account_number', ref.accountNumber)
-          .where('s.name', ref.name)
-          .whereNull('s.deleted_at')
-          .orderBy('s.id');
-        if (meant === undefined) void query.limit(100);
-        else void query.whereRaw(meant.sql, meant.bindings);
-        break;
-    }
+  async find(ref: SecretRef, trx: Knex, meant?: Condition): Promise<Secret[]> {
+    const { sql, bindings } = named(ref);
+    const query = select(trx).whereRaw(sql, bindings).orderBy('s.id');
+    if (ref.by === 'account' && meant !== undefined) void query.whereRaw(meant.sql, meant.bindings);
     const rows = (await query) as SecretRow[];
     return rows.map(secretFromRow);
   }
@@ -115,16 +128,38 @@ export class SecretRepository {
     showDeleted: boolean,
     page: PageQuery,
   ): Promise<Page<Secret>> {
-    const query = select(this.#knex);
-    if (!showDeleted) void query.whereNull('s.deleted_at');
-    if (callerRights.profiles.length === 0) void query.whereRaw('false');
-    else if (!callerRights.isSuperuser) {
-      void query.where((either) => {
-        void either.where((live) => void whereReadable(live.whereNull('s.deleted_at'), callerRights, now));
-        if (showDeleted) void either.orWhere((managed) => void whereManaged(managed, callerRights));
-      });
-    }
-    return listPage<Secret>(this.#knex, query, SECRET_COLUMNS, page, secretFromRow);
+    const visible = (query: Knex.QueryBuilder): Knex.QueryBuilder => {
+      if (!showDeleted) void query.whereNull('s.deleted_at');
+      return whereVisible(query, callerRights, now, showDeleted);
+    };
+    const owned = mayReadProfile(callerRights);
+    const isSuperuser = readable(callerRights) === 'everything';
+    const owners = (query: Knex.QueryBuilder): Knex.QueryBuilder => query.whereRaw(owned.sql, owned.bindings);
+    const narrow = (): Knex.QueryBuilder => {
+      const granted = this.#knex('secret_grants')
+        .select('secret_id as id')
+        .whereRaw('user_profile_id = ANY (?::bigint[])', [profileIds(callerRights)]);
+      const sets = [ownedBy(this.#knex, { table: 'secrets' }, owners), granted];
+      return this.#knex.unionAll(
+        sets.map((set) => set.limit(MOST_LOOKED_AT + 1)),
+        true,
+      );
+    };
+    return largePage<Secret>(
+      this.#knex,
+      {
+        table: 'secrets',
+        alias: 's',
+        columns: SECRET_COLUMNS,
+        indexed: INDEXED_FIELDS,
+        select: () => visible(select(this.#knex)),
+        visible,
+        narrow: isSuperuser ? undefined : narrow(),
+        owners: (query) => (isSuperuser ? query : whereOwnsReadable(query, callerRights, now)),
+        fromRow: secretFromRow,
+      },
+      page,
+    );
   }
 
   /**
@@ -239,26 +274,60 @@ function select(trx: Knex): Knex.QueryBuilder {
     .select(trx.raw(`${LATEST_VERSION} as latest_version`), trx.raw(`${ENABLED_VERSION} as enabled_version`));
 }
 
-function whereReadable(
+function named(ref: SecretRef): Condition {
+  if (ref.by === 'id') return { sql: 's.id = ?', bindings: [String(ref.id)] };
+  const among =
+    ref.by === 'owner'
+      ? namedOwner(ref.owner)
+      : { sql: 'a.account_number = ?', bindings: [ref.accountNumber] };
+  return {
+    sql: `${among.sql} AND s.name = ? AND s.deleted_at IS NULL`,
+    bindings: [...among.bindings, ref.name],
+  };
+}
+
+/** GRANTED selects the secrets that are granted to profiles, at a time. */
+const GRANTED = `SELECT g.secret_id FROM secret_grants g
+  WHERE g.user_profile_id = ANY (?::bigint[]) AND (g.expires_at IS NULL OR g.expires_at >= ?::timestamptz)`;
+
+/** whereOwnsReadable leaves user profiles that may own a secret which the caller may read. */
+function whereOwnsReadable(
   query: Knex.QueryBuilder,
   callerRights: CallerRights,
   now: Instant,
 ): Knex.QueryBuilder {
-  const accountIds = callerRights.profiles.map(({ accountId }) => String(accountId));
+  const { sql, bindings } = mayReadProfile(callerRights);
   return query.whereRaw(
-    `(p.account_id = ANY (?::bigint[]) OR a.account_number = ? OR EXISTS (
-       SELECT FROM secret_grants g WHERE g.secret_id = s.id AND g.user_profile_id = ANY (?::bigint[])
-         AND (g.expires_at IS NULL OR g.expires_at >= ?::timestamptz)))`,
-    [accountIds, PLATFORM_ACCOUNT_NUMBER, profileIds(callerRights), formatPgTimestamp(now)],
+    `(${sql} OR p.id = ANY (ARRAY(SELECT user_profile_id FROM secrets WHERE deleted_at IS NULL AND id = ANY (ARRAY(${GRANTED})))))`,
+    [...bindings, profileIds(callerRights), formatPgTimestamp(now)],
   );
 }
 
-function whereManaged(query: Knex.QueryBuilder, callerRights: CallerRights): Knex.QueryBuilder {
-  const staffed = callerRights.isStaff ? callerRights.profiles.map(({ accountId }) => String(accountId)) : [];
-  return query.whereRaw('(p.id = ANY (?::bigint[]) OR p.account_id = ANY (?::bigint[]))', [
-    profileIds(callerRights),
-    staffed,
-  ]);
+/** whereVisible leaves live secrets that the caller may read, and with `showDeleted` deleted ones that the caller manages. */
+function whereVisible(
+  query: Knex.QueryBuilder,
+  callerRights: CallerRights,
+  now: Instant,
+  showDeleted: boolean,
+): Knex.QueryBuilder {
+  const seen = readable(callerRights);
+  if (seen === 'everything') return query;
+  if (seen === 'nothing') return query.whereRaw('false');
+  const owned = ownedReadably(callerRights, 's.user_profile_id');
+  const granted = `s.id = ANY (ARRAY(${GRANTED}))`;
+  return query.where((either) => {
+    void either.whereRaw(`(s.deleted_at IS NULL AND (${owned.sql} OR ${granted}))`, [
+      ...owned.bindings,
+      profileIds(callerRights),
+      formatPgTimestamp(now),
+    ]);
+    if (!showDeleted) return;
+    const { accountIds, profileIds: own } = seen.managed;
+    void either.orWhereRaw(
+      `s.user_profile_id = ANY (?::bigint[] || ARRAY(SELECT p.id FROM user_profiles p WHERE p.account_id = ANY (?::bigint[])))`,
+      [own.map(String), accountIds.map(String)],
+    );
+  });
 }
 
 function profileIds({ profiles }: CallerRights): string[] {

@@ -1,6 +1,5 @@
 import type { AuditLog } from '../audit/audit-log.js';
 import type { Caller } from '../authz/caller.js';
-import type { CallerRightsReader } from '../authz/rights.js';
 import type { Database, Transaction } from '../db/knex.js';
 import type { ReferenceRepository } from '../db/reference-repository.js';
 import { inTransactionFor, reading } from '../db/transaction.js';
@@ -16,7 +15,6 @@ export interface TokenReferenceServiceDependencies {
   readonly knex: Database;
   readonly references: ReferenceRepository;
   readonly finder: TokenFinder;
-  readonly rightsReader: CallerRightsReader;
   readonly audit: Pick<AuditLog, 'record'>;
 }
 
@@ -57,9 +55,9 @@ export class TokenReferenceService {
   }
 
   async list(caller: Caller, ref: TokenRef, page: PageQuery): Promise<Page<Reference>> {
-    const { rightsReader, finder, references } = this.#deps;
+    const { finder, references } = this.#deps;
     return reading(async () => {
-      const token = await finder.findReadable(await rightsReader.of(caller), ref);
+      const { token } = await finder.findReadable(caller, ref);
       return references.list(token.id, page);
     });
   }
@@ -77,10 +75,10 @@ export class TokenReferenceService {
     ref: TokenRef,
     work: (trx: Transaction, token: Token) => Promise<T>,
   ): Promise<T> {
-    const { knex, rightsReader, finder } = this.#deps;
+    const { knex, finder } = this.#deps;
     return inTransactionFor(caller, knex, async (trx) => {
-      const callerRights = await rightsReader.of(caller, trx);
-      return work(trx, await finder.lockManaged(trx, callerRights, ref, ''));
+      const { token } = await finder.lockManaged(trx, caller, ref, '');
+      return work(trx, token);
     });
   }
 }

@@ -16,7 +16,8 @@ import { readOwner, readUserProfileSelector, readUserSelector } from '../rpc/sel
 import { fromDuration } from '../rpc/timestamp.js';
 import { readTokenSelector, toConsumers, toToken } from './token-messages.js';
 import { TOKEN_COLUMNS } from './token-columns.js';
-import type { HeldToken, TokenService } from './token-service.js';
+import type { HeldToken } from './token-finder.js';
+import type { TokenService } from './token-service.js';
 import { checkGrace, TOKEN_FIELDS, type TokenSettings } from './token.js';
 
 /** The methods that manage tokens. ValidateToken with its other forms, references and WatchTokens have their own. */

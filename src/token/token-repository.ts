@@ -1,24 +1,34 @@
 import type { Knex } from 'knex';
+import type { Caller } from '../authz/caller.js';
+import { readBesideRights, type BesideRights, type ReadBesideRights } from '../authz/caller-rows.js';
 import {
   findOwner,
   joinOwner,
   OWNER_COLUMNS,
   ownerFromRow,
   selectOwner,
-  whereOwner,
   type OwnerRow,
 } from '../authz/owner-rows.js';
-import type { Condition } from '../authz/reader-rows.js';
+import { MEANT_BY_CALLER, type Condition } from '../authz/reader-rows.js';
 import type { UserProfileRef, UserRef } from '../authz/refs.js';
-import { PLATFORM_ACCOUNT_NUMBER, type Readable } from '../authz/rights.js';
+import type { CallerRights } from '../authz/rights.js';
 import { fromColumns, NOW, toColumns } from '../db/field-columns.js';
-import { listPage } from '../db/list-query.js';
+import { largePage } from '../db/large-list.js';
+import {
+  consumersFromJson,
+  consumersOf,
+  TOKEN_REFERENCES,
+  type ConsumersJson,
+} from '../db/reference-repository.js';
+import { prepare, type Prepared } from '../db/prepared.js';
 import { namesAreUnique } from '../db/pg-errors.js';
 import { inTransaction, reading } from '../db/transaction.js';
 import { formatPgTimestamp, type Instant } from '../lib/instant.js';
 import type { Page, PageQuery } from '../lib/page.js';
-import { ISSUER_COLUMNS, TOKEN_COLUMNS } from './token-columns.js';
-import type { TokenRef } from './token-ref.js';
+import type { Consumers } from '../lib/references.js';
+import { ISSUER_COLUMNS } from './token-columns.js';
+import { listOfTokens } from './token-list.js';
+import { namedToken, type TokenRef } from './token-ref.js';
 import { digestBytes, digestFromBytes, type Digest } from '../crypto/digest.js';
 import {
   prefixOf,
@@ -46,42 +56,62 @@ interface TokenRow extends OwnerRow {
   issued_by_key_id: string | null;
 }
 
+interface StoredTokenRow extends TokenRow {
+  consumers: ConsumersJson;
+  digests: Buffer[];
+}
+
+/** StoredToken is a token with who holds it, and all its digests, retired ones included. */
+export interface StoredToken {
+  readonly token: Token;
+  readonly consumers: Consumers;
+  readonly digests: readonly Digest[];
+}
+
 /** Retired digests of a token that are kept, so that they are EXPIRED and not UNKNOWN. Older ones go. */
 const MAX_RETIRED_DIGESTS = 10;
 /** Past by every clock, and still in the order in which digests were retired. */
 const LONG_AGO = "(clock_timestamp() - interval '1000 years')";
-const ISSUER_FIELDS = Object.values(ISSUER_COLUMNS).map(({ sql }) => sql);
+const ISSUER_FIELDS = Object.keys(ISSUER_COLUMNS).map((column) => `d.${column}`);
+
+const LOCK_OWNED = `
+  SELECT t.id FROM tokens t JOIN user_profiles p ON p.id = t.user_profile_id JOIN users u ON u.id = p.user_id
+  WHERE t.id = $1 AND p.id = $2 FOR SHARE OF u FOR SHARE OF p FOR UPDATE OF t`;
 
 /** TokenRepository is every SQL statement about tokens. What writes needs a transaction. */
 export class TokenRepository {
   readonly #knex: Knex;
+  readonly #readFor: ReadBesideRights<StoredTokenRow>;
+  readonly #readStored: Prepared<StoredTokenRow>;
+  readonly #lockOwned: Prepared<unknown>;
 
   constructor(knex: Knex) {
     this.#knex = knex;
+    this.#readFor = readBesideRights(knex, 'token-get', this.#selectStored(knex));
+    this.#readStored = prepare(
+      knex,
+      'token-stored',
+      this.#selectStored(knex).whereRaw('t.id = $1').toQuery(),
+    );
+    this.#lockOwned = prepare(knex, 'token-lock', LOCK_OWNED);
+  }
+
+  /**
+   * readFor reads what a reference names, and who holds it, with the rights of a caller in one statement. In a transaction
+   * a name in a whole account names only what the caller means by it.
+   */
+  async readFor(caller: Caller, ref: TokenRef, trx?: Knex.Transaction): Promise<BesideRights<StoredToken>> {
+    const { sql, bindings } = namedToken(ref);
+    const isMeant = trx !== undefined && ref.by === 'account' ? ` AND ${MEANT_BY_CALLER}` : '';
+    const { callerRights, found } = await this.#readFor(caller, { sql: sql + isMeant, bindings }, trx);
+    return { callerRights, found: found.map(storedFromRow) };
   }
 
   /** find returns the tokens that a reference names: at most one, but for a name in a whole account, if it is meant. */
   async find(ref: TokenRef, trx: Knex = this.#knex, meant?: Condition): Promise<Token[]> {
-    const query = this.#select(trx);
-    switch (ref.by) {
-      case 'id':
-        void query.where('t.id', String(ref.id));
-        break;
-      case 'key_id':
-        void query.where('t.key_id', ref.keyId);
-        break;
-      case 'owner':
-        void whereOwner(query, ref.owner).where('t.name', ref.name);
-        break;
-      case 'account':
-        void query
-          .where('a.account_number', ref.accountNumber)
-          .where('t.name', ref.name)
-          .orderBy('t.id')
-          .limit(100);
-        if (meant !== undefined) void query.whereRaw(meant.sql, meant.bindings);
-        break;
-    }
+    const { sql, bindings } = namedToken(ref);
+    const query = this.#select(trx).whereRaw(sql, bindings).orderBy('t.id').limit(100);
+    if (ref.by === 'account' && meant !== undefined) void query.whereRaw(meant.sql, meant.bindings);
     const rows = (await query) as TokenRow[];
     return rows.map(tokenFromRow);
   }
@@ -94,6 +124,21 @@ export class TokenRepository {
     return rows.map(tokenFromRow);
   }
 
+  /**
+   * lockOwned does as lock and findOwner in one statement, the user first, and gives false where the token has gone or has
+   * another owner than it was found with.
+   */
+  async lockOwned(trx: Knex.Transaction, { id, owner }: Token): Promise<boolean> {
+    return (await this.#lockOwned([String(id), String(owner.profileId)], trx)).length > 0;
+  }
+
+  /** stored reads all of a token that is locked. */
+  async stored(trx: Knex.Transaction, id: bigint): Promise<StoredToken> {
+    const [row] = await this.#readStored([String(id)], trx);
+    if (row === undefined) throw new Error('a token locked in this transaction is gone');
+    return storedFromRow(row);
+  }
+
   /** lock makes other writers of this token wait until the transaction ends. */
   async lock(trx: Knex.Transaction, id: bigint): Promise<Token | undefined> {
     await trx('tokens')
@@ -104,24 +149,10 @@ export class TokenRepository {
     return token;
   }
 
-  async list(readable: Readable, page: PageQuery): Promise<Page<Token>> {
-    const query = this.#select(this.#knex);
-    if (readable === 'nothing') void query.whereRaw('false');
-    else if (readable !== 'everything') {
-      const accountIds = readable.accountIds.map(String);
-      void query.whereRaw('(p.account_id = ANY (?::bigint[]) OR a.account_number = ?)', [
-        accountIds,
-        PLATFORM_ACCOUNT_NUMBER,
-      ]);
-      if (page.comparisons.some(({ field }) => field in ISSUER_COLUMNS)) {
-        const { accountIds: managed, profileIds } = readable.managed;
-        void query.whereRaw('(p.account_id = ANY (?::bigint[]) OR p.id = ANY (?::bigint[]))', [
-          managed.map(String),
-          profileIds.map(String),
-        ]);
-      }
-    }
-    return listPage<Token>(this.#knex, query, TOKEN_COLUMNS, page, tokenFromRow);
+  /** list lists what the caller may read; by who issued it, what the caller manages. */
+  async list(callerRights: CallerRights, page: PageQuery): Promise<Page<Token>> {
+    const list = listOfTokens(this.#knex, callerRights, page, () => this.#select(this.#knex));
+    return largePage<Token>(this.#knex, { ...list, fromRow: tokenFromRow }, page);
   }
 
   /** findOwner returns the user profile, and keeps it and its user from changing until the transaction ends. */
@@ -177,8 +208,14 @@ export class TokenRepository {
     return unique(() => this.#change(trx, id, { name }));
   }
 
-  async setActive(trx: Knex.Transaction, id: bigint, isActive: boolean): Promise<Token> {
-    return this.#change(trx, id, { is_active: isActive });
+  /** setActive switches a token that is locked on or off. */
+  async setActive(trx: Knex.Transaction, token: Token, isActive: boolean): Promise<Token> {
+    const [row] = await trx('tokens')
+      .where({ id: String(token.id) })
+      .update({ is_active: isActive, updated_at: trx.raw(NOW) })
+      .returning<Pick<TokenRow, 'updated_at' | 'row_version'>[]>(['updated_at', 'row_version']);
+    if (row === undefined) throw new Error('a token locked in this transaction is gone');
+    return { ...token, isActive, updatedAt: row.updated_at, rowVersion: row.row_version };
   }
 
   /** move gives a token to another owner; `issuer` is who counts as having been given all its plaintexts, if that changes. */
@@ -247,14 +284,6 @@ export class TokenRepository {
     return { ids: rows.map(({ id }) => id), last: rows.at(-1)?.name };
   }
 
-  /** digestsOf returns all digests of tokens, retired ones included. */
-  async digestsOf(trx: Knex.Transaction, tokenIds: readonly bigint[]): Promise<Digest[]> {
-    const digests = (await trx('token_digests')
-      .whereRaw('token_id = ANY (?::bigint[])', [tokenIds.map(String)])
-      .pluck('digest')) as Buffer[];
-    return digests.map(digestFromBytes);
-  }
-
   /** recordUse moves last_used_at forward, never back, and touches nothing else. */
   async recordUse(uses: readonly { readonly tokenId: bigint; readonly usedAt: Instant }[]): Promise<void> {
     const sql = `UPDATE tokens SET last_used_at = greatest(last_used_at, used.at)
@@ -287,6 +316,13 @@ export class TokenRepository {
         join.on('d.token_id', 't.id').andOnNull('d.retires_at');
       })
       .select('t.*', 'd.digest', 'd.token_key', ...ISSUER_FIELDS, ...OWNER_COLUMNS, grace);
+  }
+
+  #selectStored(trx: Knex): Knex.QueryBuilder {
+    return this.#select(trx).select(
+      trx.raw(`${consumersOf(TOKEN_REFERENCES, 't.id')} AS consumers`),
+      trx.raw('ARRAY(SELECT digest FROM token_digests WHERE token_id = t.id) AS digests'),
+    );
   }
 
   async #stored(trx: Knex.Transaction, id: bigint): Promise<Token> {
@@ -338,6 +374,14 @@ function tokenFromRow(row: TokenRow): Token {
     createdAt: row.created_at,
     updatedAt: row.updated_at,
     rowVersion: row.row_version,
+  };
+}
+
+function storedFromRow(row: StoredTokenRow): StoredToken {
+  return {
+    token: tokenFromRow(row),
+    consumers: consumersFromJson(row.id, row.consumers),
+    digests: row.digests.map(digestFromBytes),
   };
 }
 

@@ -5,7 +5,6 @@ import type { UserProfileRef, UserRef } from '../authz/refs.js';
 import {
   accessTo,
   mayActAs,
-  readable,
   requireScopes,
   type CallerRights,
   type CallerRightsReader,
@@ -23,7 +22,7 @@ import type { CopySettings } from '../lib/resource-rules.js';
 import { endsSooner, isGain, type Power } from './gain.js';
 import { Revocation, type Revoked } from './revocation.js';
 import { entryOf } from './token-audit.js';
-import { requireManage, type TokenFinder } from './token-finder.js';
+import { requireManage, type HeldToken, type TokenFinder } from './token-finder.js';
 import type { TokenRef } from './token-ref.js';
 import type { TokenRepository } from './token-repository.js';
 import type { Digest } from '../crypto/digest.js';
@@ -82,11 +81,7 @@ interface Changed {
   readonly consumers?: Consumers;
 }
 
-/** HeldToken is a token with who holds it; after a change that takes nothing from those, without them. */
-export interface HeldToken {
-  readonly token: Token;
-  readonly consumers: Consumers;
-}
+type LockedToken = Awaited<ReturnType<TokenFinder['lockManaged']>>;
 
 /** TokenService is what can be done with tokens, and who may do it. */
 export class TokenService {
@@ -106,18 +101,14 @@ export class TokenService {
   }
 
   async get(caller: Caller, ref: TokenRef): Promise<HeldToken> {
-    const { rightsReader, finder, references } = this.#deps;
-    return reading(async () => {
-      const callerRights = await rightsReader.of(caller);
-      const token = await finder.findReadable(callerRights, ref);
-      return { token: shownTo(callerRights, token), consumers: await references.consumersOf(token.id) };
-    });
+    const { callerRights, token, consumers } = await this.#deps.finder.findReadable(caller, ref);
+    return { token: shownTo(callerRights, token), consumers };
   }
 
   async list(caller: Caller, page: PageQuery): Promise<Page<Token>> {
     return reading(async () => {
       const callerRights = await this.#deps.rightsReader.of(caller);
-      const { items, nextPageToken } = await this.#deps.tokens.list(readable(callerRights), page);
+      const { items, nextPageToken } = await this.#deps.tokens.list(callerRights, page);
       return { items: items.map((token) => shownTo(callerRights, token)), nextPageToken };
     });
   }
@@ -151,13 +142,12 @@ export class TokenService {
     etag: string,
     state: boolean | 'toggle',
   ): Promise<Propagated<HeldToken>> {
-    const { tokens, references } = this.#deps;
-    return this.#change(caller, ref, etag, async (trx, token) => {
+    return this.#change(caller, ref, etag, async (trx, token, { consumers: holders }) => {
       const isActive = state === 'toggle' ? !token.isActive : state;
-      const consumers = isActive ? NO_CONSUMERS : await references.consumersOf(token.id, trx);
+      const consumers = isActive ? NO_CONSUMERS : holders;
       if (token.isActive === isActive) return { token, consumers };
       return {
-        token: await tokens.setActive(trx, token.id, isActive),
+        token: await this.#deps.tokens.setActive(trx, token, isActive),
         action: isActive ? 'TOKEN_ACTIVATED' : 'TOKEN_DEACTIVATED',
         consumers,
       };
@@ -217,7 +207,7 @@ export class TokenService {
     etag: string,
     ownerRef: UserProfileRef,
   ): Promise<Propagated<HeldToken>> {
-    return this.#change(caller, ref, etag, async (trx, token, callerRights) => {
+    return this.#change(caller, ref, etag, async (trx, token, { callerRights }) => {
       const owner = await this.#managedOwner(trx, callerRights, ownerRef);
       const { profileId, userId, username } = token.owner;
       if (owner.profileId === profileId) return { token };
@@ -234,8 +224,7 @@ export class TokenService {
 
   /** revoke deletes a token, and gives it as it was. */
   async revoke(caller: Caller, ref: TokenRef, etag: string): Promise<Propagated<HeldToken>> {
-    return this.#change(caller, ref, etag, async (trx, token) => {
-      const consumers = await this.#deps.references.consumersOf(token.id, trx);
+    return this.#change(caller, ref, etag, async (trx, token, { consumers }) => {
       await this.#deps.tokens.delete(trx, token.id);
       return { token, action: 'TOKEN_DELETED', consumers };
     });
@@ -274,14 +263,13 @@ export class TokenService {
     caller: Caller,
     ref: TokenRef,
     etag: string,
-    change: (trx: Transaction, token: Token, callerRights: CallerRights) => Promise<Changed>,
+    change: (trx: Transaction, token: Token, locked: LockedToken) => Promise<Changed>,
   ): Promise<Propagated<HeldToken>> {
     const { result, propagation } = await this.#changing(caller, async (trx) => {
       await this.#deps.requests.claim(trx, caller);
-      const callerRights = await this.#deps.rightsReader.of(caller, trx);
-      const current = await this.#deps.finder.lockManaged(trx, callerRights, ref, etag);
-      const before = await this.#deps.tokens.digestsOf(trx, [current.id]);
-      const { consumers = NO_CONSUMERS, ...changed } = await change(trx, current, callerRights);
+      const locked = await this.#deps.finder.lockManaged(trx, caller, ref, etag);
+      const { token: current, digests: before, callerRights } = locked;
+      const { consumers = NO_CONSUMERS, ...changed } = await change(trx, current, locked);
       await this.#requirePower(trx, caller, callerRights, current, changed.token);
       await this.#deps.requests.done(trx, caller, { kind: 'token', id: current.id });
       if (changed.action !== undefined) {

@@ -85,11 +85,14 @@ export class VerdictCache<Facts, Record extends CacheableRecord> implements Memo
 
   /** get answers from memory or from the database; null for an unknown digest. */
   async get(digest: string): Promise<Record | null> {
-    const now = this.#options.clock.now();
-    const cached = this.lookUp(digest, now);
-    if (cached !== undefined) return cached;
+    const cached = this.lookUp(digest, this.#options.clock.now());
+    return cached === undefined ? this.load(digest) : cached;
+  }
+
+  /** load answers from the database, by a query that may be under way already; null for an unknown digest. */
+  load(digest: string): Promise<Record | null> {
     this.#misses += 1;
-    return this.#loader.load(digest, now);
+    return this.#loader.load(digest, this.#options.clock.now());
   }
 
   /** ask answers from the database, by what it holds after the call; null for an unknown digest. */

@@ -55,7 +55,11 @@ export async function measureAgainst(
 }
 
 /** otherDatabase prepares a database for another build, with the same tokens. */
-async function otherDatabase(program: string, databaseUrl: string, { tokens }: Extent): Promise<string> {
+export async function otherDatabase(
+  program: string,
+  databaseUrl: string,
+  { tokens }: Extent,
+): Promise<string> {
   await execute(databaseUrl, 'CREATE DATABASE keyward_other');
   const url = withDatabaseName(databaseUrl, 'keyward_other');
   const env = { PATH: process.env['PATH'], DATABASE_URL: url };

@@ -11,6 +11,7 @@ import { measureMillion } from './million.js';
 import { measureOverload } from './overload.js';
 import { canPin, leaveServerCore } from './processes.js';
 import { report, toText } from './report.js';
+import { measureReads } from './reads.js';
 import { measureRevocation } from './revocation.js';
 import { fillTokens } from './tokens.js';
 
@@ -28,6 +29,7 @@ const { values: options } = parseArgs({
     against: { type: 'string' },
     overload: { type: 'boolean', default: false },
     revocation: { type: 'string' },
+    reads: { type: 'boolean', default: false },
     'callers-memory': { type: 'boolean', default: false },
   },
 });
@@ -48,6 +50,7 @@ try {
   } else if (options['callers-memory']) {
     console.log(callersMemoryToText(await onDatabase(callersMemory)));
   } else if (against === undefined) await measureAll();
+  else if (options.reads) console.log(await onDatabase((url) => measureReads(against, url, extent)));
   else console.log(await onDatabase((url) => measureAgainst(against, url, extent)));
 } finally {
   await removeDataDir(dataDir);

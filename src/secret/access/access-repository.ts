@@ -1,4 +1,5 @@
 import type { Knex } from 'knex';
+import { CALLER_COLUMNS, callerRightsFromRow, callers, type CallerRow } from '../../authz/caller-rows.js';
 import { ownerFromRow, type OwnerRow } from '../../authz/owner-rows.js';
 import type { UserProfileRef } from '../../authz/refs.js';
 import { prepare } from '../../db/prepared.js';
@@ -23,13 +24,9 @@ export interface AccessTime {
 }
 
 /** Nulls come together: of an unknown user, of no secret, of no version. */
-interface FactsRow extends OwnerRow, BindingRow {
+interface FactsRow extends OwnerRow, BindingRow, Omit<CallerRow, 'caller_is_staff'> {
   position: bigint;
   caller_is_staff: boolean | null;
-  caller_is_superuser: boolean;
-  /** In the same order; the driver gives the elements of bigint[] as text. */
-  caller_profile_ids: string[];
-  caller_account_ids: string[];
   secret_id: bigint | null;
   expires_at: Instant | null;
   grant_ends_at: Instant | null;
@@ -46,15 +43,8 @@ interface FactsRow extends OwnerRow, BindingRow {
  * know, reads whole tables for it.
  */
 const FACTS = `
-  WITH callers AS MATERIALIZED (
-    SELECT u.id, u.is_staff, u.is_superuser,
-      coalesce(array_agg(p.id ORDER BY p.id) FILTER (WHERE p.id IS NOT NULL), '{}') AS profile_ids,
-      coalesce(array_agg(p.account_id ORDER BY p.id) FILTER (WHERE p.id IS NOT NULL), '{}') AS account_ids
-    FROM users u LEFT JOIN user_profiles p ON p.user_id = u.id
-    WHERE u.id = ANY ($1::bigint[]) AND u.is_active GROUP BY u.id
-  )
-  SELECT q.position, c.is_staff AS caller_is_staff, c.is_superuser AS caller_is_superuser,
-    c.profile_ids AS caller_profile_ids, c.account_ids AS caller_account_ids,
+  WITH callers AS MATERIALIZED (${callers('u.id = ANY ($1::bigint[])')})
+  SELECT q.position, ${CALLER_COLUMNS},
     s.id AS secret_id, s.expires_at, s.profile_id, s.user_id, s.username, s.is_staff, s.is_superuser,
     s.account_id, s.account_number, g.ends_at AS grant_ends_at,
     v.number, v.state, v.format, v.key_id, v.ciphertext, v.binding, v.binding_key_id
@@ -81,7 +71,7 @@ const FACTS = `
   ) s ON true
   LEFT JOIN LATERAL (
     SELECT max(coalesce(g.expires_at, 'infinity')) AS ends_at
-    FROM secret_grants g WHERE g.secret_id = s.id AND g.user_profile_id = ANY (c.profile_ids)
+    FROM secret_grants g WHERE g.secret_id = s.id AND g.user_profile_id = ANY (c.caller_profile_ids)
   ) g ON true
   LEFT JOIN LATERAL (
     SELECT v.number, v.state, v.format, v.key_id, CASE v.state WHEN 'ENABLED' THEN v.ciphertext END AS ciphertext,
@@ -166,16 +156,8 @@ function factsFromRow(row: FactsRow, userId: bigint): AccessFacts {
 }
 
 function callerRightsOf(row: FactsRow, userId: bigint): AccessFacts['callerRights'] {
-  if (row.caller_is_staff === null) return undefined;
-  return {
-    userId,
-    isStaff: row.caller_is_staff,
-    isSuperuser: row.caller_is_superuser,
-    profiles: row.caller_profile_ids.map((id, index) => ({
-      id: BigInt(id),
-      accountId: BigInt(row.caller_account_ids[index] ?? 0),
-    })),
-  };
+  const { caller_is_staff: isStaff } = row;
+  return isStaff === null ? undefined : callerRightsFromRow(userId, { ...row, caller_is_staff: isStaff });
 }
 
 function secretOf(row: FactsRow): AccessFacts['secret'] {

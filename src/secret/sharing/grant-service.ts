@@ -3,7 +3,6 @@ import type { Owner } from '../../authz/owner.js';
 import type { Caller } from '../../authz/caller.js';
 import type { UserProfileRef } from '../../authz/refs.js';
 import type { Propagated } from '../../coherence/propagated-changes.js';
-import type { CallerRightsReader } from '../../authz/rights.js';
 import type { Transaction } from '../../db/knex.js';
 import { reading } from '../../db/transaction.js';
 import { notFound } from '../../lib/errors.js';
@@ -19,7 +18,6 @@ export interface GrantServiceDependencies {
   readonly grants: GrantRepository;
   readonly finder: SecretFinder;
   readonly changes: SecretChanges;
-  readonly rightsReader: CallerRightsReader;
 }
 
 /** GrantService gives secrets to user profiles of any account, and takes them back. */
@@ -66,12 +64,11 @@ export class GrantService {
 
   /** list lists the grants of a secret, expired ones too, for those who manage it. */
   async list(caller: Caller, ref: SecretRef, page: PageQuery): Promise<Page<SecretGrant>> {
-    const { rightsReader, finder, grants } = this.#deps;
+    const { finder, grants } = this.#deps;
     return reading(async () => {
-      const callerRights = await rightsReader.of(caller);
-      const found = await finder.findLive(callerRights, ref);
+      const found = await finder.findLive(caller, ref);
       requireManage(found);
-      return grants.list(callerRights, found.secret.id, page);
+      return grants.list(found.callerRights, found.secret.id, page);
     });
   }
 }

@@ -1,5 +1,4 @@
 import type { Caller } from '../../authz/caller.js';
-import type { CallerRightsReader } from '../../authz/rights.js';
 import type { ReferenceRepository } from '../../db/reference-repository.js';
 import { reading } from '../../db/transaction.js';
 import { notFound } from '../../lib/errors.js';
@@ -13,7 +12,6 @@ export interface ReferenceServiceDependencies {
   readonly references: ReferenceRepository;
   readonly finder: SecretFinder;
   readonly changes: SecretChanges;
-  readonly rightsReader: CallerRightsReader;
 }
 
 /** ReferenceService keeps which consumers use a secret. Neither its value nor its etag depends on them. */
@@ -48,9 +46,9 @@ export class ReferenceService {
   }
 
   async list(caller: Caller, ref: SecretRef, page: PageQuery): Promise<Page<Reference>> {
-    const { rightsReader, finder, references } = this.#deps;
+    const { finder, references } = this.#deps;
     return reading(async () => {
-      const { secret } = await finder.findLive(await rightsReader.of(caller), ref);
+      const { secret } = await finder.findLive(caller, ref);
       return references.list(secret.id, page);
     });
   }

@@ -1,6 +1,6 @@
 import type { Caller } from '../../authz/caller.js';
 import type { Propagated } from '../../coherence/propagated-changes.js';
-import type { CallerRights, CallerRightsReader } from '../../authz/rights.js';
+import type { CallerRights } from '../../authz/rights.js';
 import type { AuditAction } from '../../audit/audit-log.js';
 import type { Keyring } from '../../crypto/keyring.js';
 import type { Transaction } from '../../db/knex.js';
@@ -23,7 +23,6 @@ export interface VersionServiceDependencies {
   readonly versions: VersionRepository;
   readonly finder: SecretFinder;
   readonly changes: SecretChanges;
-  readonly rightsReader: CallerRightsReader;
   readonly keyring: Keyring;
   readonly clock: Clock;
 }
@@ -58,10 +57,9 @@ export class VersionService {
   }
 
   async list(caller: Caller, ref: SecretRef, page: PageQuery): Promise<Page<SecretVersion>> {
-    const { rightsReader, finder, versions } = this.#deps;
+    const { finder, versions } = this.#deps;
     return reading(async () => {
-      const callerRights = await rightsReader.of(caller);
-      const { secret } = await finder.findLive(callerRights, ref);
+      const { secret, callerRights } = await finder.findLive(caller, ref);
       return versions.list(callerRights, secret.id, page);
     });
   }

@@ -282,7 +282,7 @@ function factsOf(database: Database, row: Row): VerdictFacts {
     name: String(database.row(row).latest),
     isActive: true,
     expiresAt: null,
-  createdAt: 0n,
+    createdAt: 0n,
     scopes: ALL_SCOPES,
     owner: {
       profileId: id,

@@ -25,6 +25,7 @@ const ALL = [
   '0017-look-up-by-index',
   '0018-announced-exports',
   '0019-callers-memory',
+  '0020-list-indexes',
 ];
 
 let database: TestDatabase;

@@ -17,6 +17,9 @@ import { takeOver, type Takeover } from '../../support/takeover.js';
 const ROOT = join(import.meta.dirname, '../../..');
 const ORACLE = join(ROOT, '../shared/oracle');
 
+/** Whoever may read everything. */
+const SUPERUSER = { userId: 1n, isStaff: true, isSuperuser: true, profiles: [{ id: 1n, accountId: 1n }] };
+
 const Case = z.object({
   case: z.string(),
   token: z.string(),
@@ -151,11 +154,12 @@ for (const [name, { available, make }] of Object.entries(sources)) {
         await knex('users').update({ is_active: true });
         const rightsReader = new CallerRightsRepository(knex);
         const tokens = new TokenRepository(knex);
-        const everything = await tokens.list('everything', {
+        const everything = await tokens.list(SUPERUSER, {
           size: 1000,
           comparisons: [{ field: 'name', operator: '!=', value: 'keyward-admin' }],
           order: [{ field: 'id', descending: false }],
           after: undefined,
+          afterId: undefined,
           fingerprint: '',
           reader: { isGone: () => false },
         });

@@ -28,8 +28,8 @@ function usePolicy(maxStaleMs: number): void {
   lease.extend(lease.moment());
   const source = {
     lookUp: (digest: string) => memory.get(digest),
-    get: (digest: string) => {
-      asked.push(`get ${digest}`);
+    load: (digest: string) => {
+      asked.push(`load ${digest}`);
       return database();
     },
     ask: (digest: string) => {
@@ -63,7 +63,7 @@ describe('under the lease', () => {
     expect(policy.lookUp('a', 0)).toBe('remembered');
     expect(await policy.get('a')).toEqual({ record: 'remembered', stale: false });
     expect(await policy.get('b')).toEqual({ record: 'fresh', stale: false });
-    expect(asked).toEqual(['get b']);
+    expect(asked).toEqual(['load b']);
   });
 });
 

@@ -66,7 +66,7 @@ describe.each(STEPS)('when the wall clock is set %s', (_name, step) => {
       ttlMs: TTL_MS,
     });
     const users = new CertificateUsers({ findUsers: () => Promise.resolve(new Map()), ttlMs: TTL_MS, clock });
-    await Promise.all([cache.get(KNOWN), cache.get(UNKNOWN), users.get('nobody')]);
+    await Promise.all([cache.get(KNOWN), cache.get(UNKNOWN), users.load('nobody')]);
     clock.advance(step);
     // A clock that was put back by less than the time to live says nothing of how old something is.
     clock.advance(Math.abs(step) <= TTL_MS ? 2 * TTL_MS : 0);
@@ -74,7 +74,7 @@ describe.each(STEPS)('when the wall clock is set %s', (_name, step) => {
     expect(cache.lookUp(UNKNOWN, clock.now())).toBeUndefined();
     expect(users.lookUp('nobody', clock.now())).toBeUndefined();
     // And from then on it is remembered by the clock as it is.
-    await Promise.all([cache.get(KNOWN), cache.get(UNKNOWN), users.get('nobody')]);
+    await Promise.all([cache.get(KNOWN), cache.get(UNKNOWN), users.load('nobody')]);
     clock.advance(SECOND);
     expect(cache.lookUp(KNOWN, clock.now())).toMatchObject({ tokenId: 1n });
     expect(cache.lookUp(UNKNOWN, clock.now())).toBeNull();

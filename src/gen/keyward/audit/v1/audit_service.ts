@@ -52,7 +52,8 @@ export interface ListAuditEventsResponse {
   events: AuditEvent[];
   /**
    * Token of the next page, empty on the last. A page is shorter than `page_size`
-   * where it would take more than 3 MiB.
+   * where it would take more than 3 MiB, and where it has looked at 10,000
+   * records: it may then be empty, though the list goes on.
    */
   nextPageToken: string;
 }

@@ -267,7 +267,8 @@ export interface ListTokensRequest {
   /**
    * Fields separated by commas, each optionally followed by ` desc`, for example
    * `created_at desc, id`. Fields: `id` (the default), `name`, `username`,
-   * `account_number`, `expires_at`, `last_used_at`, `created_at`, `updated_at`.
+   * `account_number`, `user_profile_id`, `expires_at`, `last_used_at`, `created_at`,
+   * `updated_at`. What is equal follows in the order of ids, in the same direction.
    */
   orderBy: string;
 }
@@ -278,7 +279,8 @@ export interface ListTokensResponse {
   tokens: Token[];
   /**
    * Token of the next page, empty on the last. A page is shorter than `page_size`
-   * where it would take more than 3 MiB.
+   * where it would take more than 3 MiB, and where it has looked at 10,000
+   * resources: it may then be empty, though the list goes on.
    */
   nextPageToken: string;
 }
