@@ -108,7 +108,8 @@ type ListAuditEventsResponse struct {
 	// The records of this page.
 	Events []*AuditEvent `protobuf:"bytes,1,rep,name=events,proto3" json:"events,omitempty"`
 	// Token of the next page, empty on the last. A page is shorter than `page_size`
-	// where it would take more than 3 MiB.
+	// where it would take more than 3 MiB, and where it has looked at 10,000
+	// records: it may then be empty, though the list goes on.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -903,7 +903,8 @@ type ListTokensRequest struct {
 	Filter string `protobuf:"bytes,3,opt,name=filter,proto3" json:"filter,omitempty"`
 	// Fields separated by commas, each optionally followed by ` desc`, for example
 	// `created_at desc, id`. Fields: `id` (the default), `name`, `username`,
-	// `account_number`, `expires_at`, `last_used_at`, `created_at`, `updated_at`.
+	// `account_number`, `user_profile_id`, `expires_at`, `last_used_at`, `created_at`,
+	// `updated_at`. What is equal follows in the order of ids, in the same direction.
 	OrderBy       string `protobuf:"bytes,4,opt,name=order_by,json=orderBy,proto3" json:"order_by,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -973,7 +974,8 @@ type ListTokensResponse struct {
 	// The tokens of this page.
 	Tokens []*Token `protobuf:"bytes,1,rep,name=tokens,proto3" json:"tokens,omitempty"`
 	// Token of the next page, empty on the last. A page is shorter than `page_size`
-	// where it would take more than 3 MiB.
+	// where it would take more than 3 MiB, and where it has looked at 10,000
+	// resources: it may then be empty, though the list goes on.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
