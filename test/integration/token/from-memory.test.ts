@@ -75,12 +75,6 @@ test('a message is answered however it is cut', async () => {
   }
 });
 
-test('a call is over when it is answered, though its client does not end it', async () => {
-  const call = wire.begin(pathOf('validateToken'), admin(), LIMIT_MS);
-  call.write(framed(encodeRequest('validateToken', { token: world.adminToken })));
-  expect(await call.answer).toMatchObject({ code: 'OK' });
-});
-
 test('every answer is counted once', async () => {
   const before = await world.server.metric(HANDLED);
   for (const [method, message] of requests()) {

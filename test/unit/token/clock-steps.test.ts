@@ -93,7 +93,7 @@ describe.each(STEPS)('when the wall clock is set %s', (_name, step) => {
     beforeEach(() => {
       vi.useFakeTimers({
         now: START,
-        toFake: ['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval', 'Date'],
+        toFake: ['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval', 'Date', 'performance'],
       });
     });
 

@@ -94,7 +94,7 @@ for (const [name, start] of Object.entries(KEYED_SOURCES)) {
       async () => {
         const latencies: number[] = [];
         for (let change = 0; change < CHANGES; change += 1) {
-          const key = 1000 + change * 997;
+          const key = 1 + ((1000 + change * 997) % KEYS);
           const committedAt = await [
             () => source.setActive(key, false),
             () => source.remove(key),
