@@ -1,12 +1,11 @@
 import { expect, test } from 'vitest';
-import { extent } from '../../support/extent.js';
 import { runCampaign } from './campaign.js';
 import { shareFromMemory } from './clients/client-availability.js';
 import { toText } from './report.js';
 
 /** CAMPAIGN_SEED replays the decisions of a campaign. */
 const SEED = Number(process.env['CAMPAIGN_SEED'] ?? Date.now() % 2 ** 31);
-const SECONDS = extent('CAMPAIGN_SECONDS', 6, 12);
+const SECONDS = 12;
 const MAX_STALE_SECONDS = 2;
 /** Clients with a memory of their own. They take a core of their own to be judged: CAMPAIGN_CLIENTS=3 adds some. */
 const CLIENTS = Number(process.env['CAMPAIGN_CLIENTS'] ?? 0);
